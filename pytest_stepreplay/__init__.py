@@ -1,0 +1,1 @@
+"""Record real chat completions once, replay them offline, and see what differs."""
