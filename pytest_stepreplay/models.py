@@ -95,3 +95,126 @@ class Cassette(_Stored):
     stepreplay: int = FORMAT_VERSION
     test: str | None = None
     interactions: tuple[Interaction, ...] = ()
+
+
+class _Documented(BaseModel):
+    """Part of a chat completion: types are held strictly, fields nobody documented are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
+
+
+def _empty_as_none(value: object) -> object:
+    return None if value == "" else value
+
+
+FinishReason = Annotated[
+    Literal["stop", "length", "content_filter", "tool_calls", "function_call"] | None,
+    BeforeValidator(_empty_as_none),
+]
+"""Why the model stopped. In streams ``""`` and null both mean that it has not yet."""
+
+
+class FunctionCall(_Documented):
+    """The function a model calls; its arguments are JSON in a string, as the API sends it."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(_Documented):
+    """One tool call. `id` is unique only within its response."""
+
+    id: str
+    type: str
+    function: FunctionCall | None = None
+
+
+class Message(_Documented):
+    """What the model answered. `reasoning` comes from step reasoning models only."""
+
+    role: Literal["assistant"]
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class Choice(_Documented):
+    """One of the `n` answers asked for."""
+
+    index: int
+    message: Message
+    finish_reason: FinishReason
+
+
+class Usage(_Documented):
+    """Tokens counted by the server; `cached_tokens` depends on its prefix cache."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int | None = None
+
+
+class ChatCompletion(_Documented):
+    """The chat completion object, as the common OpenAI-compatible API documents it.
+
+    Source: the API references of StepFun and OpenAI, "The chat completion object".
+    """
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage | None = None
+
+
+class DeltaFunction(_Documented):
+    """A piece of a function call in a stream."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class DeltaToolCall(_Documented):
+    """A piece of a tool call in a stream; pieces belong together by `index`."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: DeltaFunction | None = None
+
+
+class Delta(_Documented):
+    """What one chunk adds to the message. StepFun sends ``role: ""`` on middle chunks."""
+
+    role: Annotated[Literal["assistant"] | None, BeforeValidator(_empty_as_none)] = None
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[DeltaToolCall] | None = None
+
+
+class ChunkChoice(_Documented):
+    """One choice's part of a chunk."""
+
+    index: int
+    delta: Delta
+    finish_reason: FinishReason = None
+
+
+class ChatCompletionChunk(_Documented):
+    """One chunk of a streamed chat completion. StepFun's carry a cumulative `usage` each.
+
+    Source: the API references of StepFun and OpenAI, "The chat completion chunk object".
+    """
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | None = None
