@@ -9,7 +9,7 @@ The tree::
     │   ├── CassetteReadError    it is broken, newer than this version, or not a cassette
     │   └── CassetteWriteError   it could not be written; the file on disk is the old one
     └── NetworkBlockedError      a test in replay tried to reach a host (also a RuntimeError)
-    TestOutcomeError             a BaseException, like pytest's own outcomes: clients cannot swallow or retry it
+    TestOutcomeError             a BaseException, as pytest's outcomes are: clients cannot swallow it
     └── UnrecordedRequestError   a request that no recorded interaction answers
 """
 
