@@ -1,1 +1,80 @@
-"""Record real chat completions once, replay them offline, and see what differs."""
+"""Record real chat completions once, replay them offline, and see what differs when the model changes.
+
+In pytest this is a plugin; elsewhere the same through `use_cassette` and `compare`. Names are imported when they are
+first used, since pytest imports this package at the start of every run.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .drift import Change, Drift, Level, Policy, compare
+    from .errors import (
+        CassetteError,
+        CassetteReadError,
+        CassetteWriteError,
+        NetworkBlockedError,
+        RequestStoppedError,
+        SelectorError,
+        SettingsError,
+        StepReplayError,
+        UnrecordedRequestError,
+    )
+    from .models import Cassette, ChatCompletion, ChatCompletionChunk, Interaction
+    from .session import Session, use_cassette
+
+_ROOMS = {
+    "drift": ("Change", "Drift", "Level", "Policy", "compare"),
+    "errors": (
+        "CassetteError",
+        "CassetteReadError",
+        "CassetteWriteError",
+        "NetworkBlockedError",
+        "RequestStoppedError",
+        "SelectorError",
+        "SettingsError",
+        "StepReplayError",
+        "UnrecordedRequestError",
+    ),
+    "models": ("Cassette", "ChatCompletion", "ChatCompletionChunk", "Interaction"),
+    "session": ("Session", "use_cassette"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Cassette",
+    "CassetteError",
+    "CassetteReadError",
+    "CassetteWriteError",
+    "Change",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "Drift",
+    "Interaction",
+    "Level",
+    "NetworkBlockedError",
+    "Policy",
+    "RequestStoppedError",
+    "SelectorError",
+    "Session",
+    "SettingsError",
+    "StepReplayError",
+    "UnrecordedRequestError",
+    "compare",
+    "use_cassette",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("pytest-stepreplay")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

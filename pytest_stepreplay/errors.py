@@ -10,7 +10,8 @@ The tree::
     │   └── CassetteWriteError   it could not be written; the file on disk is the old one
     └── NetworkBlockedError      a test in replay tried to reach a host (also a RuntimeError)
     TestOutcomeError             a BaseException, as pytest's outcomes are: clients cannot swallow it
-    └── UnrecordedRequestError   a request that no recorded interaction answers
+    ├── UnrecordedRequestError   a request that no recorded interaction answers
+    └── RequestStoppedError      a request that cannot go on: its API key is missing, or its cassette is unusable
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ class TestOutcomeError(BaseException):
 
 class UnrecordedRequestError(TestOutcomeError):
     """No recorded interaction answers a request."""
+
+
+class RequestStoppedError(TestOutcomeError):
+    """A request cannot go on: its API key is missing, or its cassette is unusable."""

@@ -171,6 +171,37 @@ class ChatCompletion(_Documented):
     usage: Usage | None = None
 
 
+class StepFunToolCall(ToolCall):
+    """A tool call of StepFun's; `web_search` is its built-in search."""
+
+    type: Literal["function", "web_search"]
+
+
+class StepFunMessage(Message):
+    """The message of StepFun's chat completion."""
+
+    tool_calls: list[StepFunToolCall] | None = None  # type: ignore[assignment]  # frozen, so no list is written to
+
+
+class StepFunChoice(Choice):
+    """A choice of StepFun's chat completion. Audio has no finish reason."""
+
+    message: StepFunMessage
+    finish_reason: Annotated[
+        Literal["stop", "length", "content_filter", "tool_calls"] | None, BeforeValidator(_empty_as_none)
+    ]
+
+
+class StepFunChatCompletion(ChatCompletion):
+    """The chat completion object as StepFun documents it: it always counts its tokens.
+
+    Source: StepFun's API reference, "The chat completion object".
+    """
+
+    choices: list[StepFunChoice]  # type: ignore[assignment]  # frozen, so no list is written to
+    usage: Usage
+
+
 class DeltaFunction(_Documented):
     """A piece of a function call in a stream."""
 

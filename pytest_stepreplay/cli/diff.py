@@ -1,0 +1,244 @@
+"""`stepreplay diff`: how the responses of one cassette, completion or stream differ from another's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import click
+
+from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..drift import Drift, Policy
+    from ..models import Interaction, Request
+
+STEPFUN_HOSTS: Final = ("api.stepfun.com", "api.stepfun.ai")
+FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One response to compare, as `compare` takes it, with the request that it answers if that is known."""
+
+    number: int
+    response: Any
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two responses and their drift."""
+
+    old: Item
+    new: Item
+    drift: Drift
+    same_request: bool
+
+
+EXAMPLE: Final = """\b
+Example:
+  stepreplay diff cassettes/test_chat/test_greeting.yaml again/test_chat/test_greeting.yaml
+  curl ... | stepreplay diff stored.json - --fail-on behavior
+"""
+
+
+@click.command(short_help="Compare two cassettes, completions or streams.", epilog=EXAMPLE)
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--fail-on",
+    type=click.Choice(FAIL_ON),
+    default="content",
+    show_default=True,
+    help="The level from which on a difference makes the exit status 1.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+def diff(a: str, b: str, fail_on: str, as_json: bool) -> int:
+    """Show how the responses in B differ from those in A, without what is volatile.
+
+    A and B are cassettes, JSON files with a chat completion (or a list of them), or the text of a stream. One
+    of them may be - for stdin. Cassettes are compared request by request: equal requests first, the others in
+    order.
+
+    Levels, worst first: contract (the documented object is broken), behavior (tools, arguments, finish
+    reason), content (texts), metadata (model, usage). A response that only one side has counts as behavior.
+    """
+    if a == b == "-":
+        raise click.UsageError("only one of A and B can be -")
+    old, new = _read_items(a), _read_items(b)
+    pairs, only_old, only_new = _paired(old, new)
+    if as_json:
+        click.echo(json.dumps(_as_json(a, b, pairs, only_old, only_new), indent=2))
+    else:
+        _print(a, b, pairs, only_old, only_new)
+    alone = bool(only_old or only_new) and fail_on not in ("contract", "never")
+    return 1 if alone or not all(pair.drift.passes(fail_on) for pair in pairs) else 0
+
+
+def _read_items(name: str) -> list[Item]:
+    """Returns the responses in a file.
+
+    Raises:
+        StepReplayError: if it cannot be read, or holds nothing to compare.
+    """
+    from ..store import read_cassette  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+    from .project import find_cassette  # noqa: PLC0415
+
+    path = None if name == "-" else find_cassette(name)
+    data = sys.stdin.buffer.read() if path is None else path.read_bytes()
+    text = data.decode("utf-8-sig", "replace")
+    value = _json_in(text)
+    if isinstance(value, list):
+        items = [Item(number, it) for number, it in enumerate(value, 1)]
+    elif isinstance(value, dict) and "interactions" not in value:
+        items = [Item(1, value)]
+    elif value is None and _is_stream(text):
+        items = [Item(1, text)]
+    elif path is None:
+        raise StepReplayError(
+            "stdin holds neither a chat completion as JSON nor a stream of server-sent events"
+        )
+    else:
+        items = [
+            _item_of(number, it) for number, it in enumerate(read_cassette(path).cassette.interactions, 1)
+        ]
+    if not items:
+        raise StepReplayError(f"{name}: there is no response in it to compare")
+    return items
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_stream(text: str) -> bool:
+    from ..sse import chunks_of  # noqa: PLC0415 - as in `_read_items`
+
+    return bool(chunks_of(text))
+
+
+def _item_of(number: int, interaction: Interaction) -> Item:
+    from .conversation import stream_of  # noqa: PLC0415 - as in `_read_items`
+
+    response = interaction.response
+    if response.body_kind == "json":
+        return Item(number, response.json_, interaction.request)
+    body = stream_of(response) or response.text or response.base64 or ""
+    return Item(number, body, interaction.request)
+
+
+def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], list[Item]]:
+    """Returns the pairs in the order of the new side, and what is left on either side.
+
+    A later request of a conversation holds the earlier answers, so it changes with them: where equal requests
+    are paired up, the others are paired in order.
+    """
+    from ..drift import compare  # noqa: PLC0415 - as in `_read_items`
+
+    waiting: dict[str | None, list[Item]] = {}
+    for item in old:
+        waiting.setdefault(_key_of(item), []).append(item)
+    partners: dict[int, Item] = {}
+    for item in new:
+        same = waiting.get(_key_of(item))
+        if item.request is not None and same:
+            partners[item.number] = same.pop(0)
+    equal = set(partners)
+    rest = sorted((item for items in waiting.values() for item in items), key=lambda item: item.number)
+    for item in new:
+        if item.number not in partners and rest:
+            partners[item.number] = rest.pop(0)
+    pairs = []
+    for item in new:
+        if item.number in partners:
+            partner = partners[item.number]
+            drift = compare(partner.response, item.response, _policy_for(partner))
+            pairs.append(Pair(partner, item, drift, item.number in equal))
+    return pairs, rest, [item for item in new if item.number not in partners]
+
+
+def _policy_for(stored: Item) -> Policy:
+    from ..drift import Policy  # noqa: PLC0415 - as in `_read_items`
+
+    host = urlsplit(stored.request.url).hostname if stored.request else None
+    return Policy(contract="stepfun" if host in STEPFUN_HOSTS else "openai")
+
+
+def _key_of(item: Item) -> str | None:
+    from ..matching import Matcher  # noqa: PLC0415 - as in `_read_items`
+
+    return None if item.request is None else Matcher().key(item.request)
+
+
+def _as_json(
+    a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only_new: Sequence[Item]
+) -> dict[str, Any]:
+    level = max((pair.drift.level for pair in pairs), default=None)
+    return {
+        "a": a,
+        "b": b,
+        "level": "none" if level is None else str(level),
+        "compared": [
+            {
+                "a": pair.old.number,
+                "b": pair.new.number,
+                "same_request": pair.same_request,
+                "drift": pair.drift.to_json(),
+            }
+            for pair in pairs
+        ],
+        "only_in_a": [item.number for item in only_old],
+        "only_in_b": [item.number for item in only_new],
+    }
+
+
+def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only_new: Sequence[Item]) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as in `_read_items`
+
+    from .terminal import open_console, plural, safe  # noqa: PLC0415
+
+    console = open_console()
+    many = len(pairs) + len(only_old) + len(only_new) > 1
+    for pair in pairs:
+        if many:
+            console.print(Text(safe(f"{_place(pair)}  {_told(pair.new)}"), "bold"), soft_wrap=True)
+        if not pair.same_request and pair.new.request is not None:
+            console.print(Text("the requests differ too", "yellow"), soft_wrap=True)
+        shown = pair.drift.full() if pair.drift else "no difference but for what is volatile"
+        console.print(Text(shown), soft_wrap=True)
+        if many:
+            console.print()
+    for name, items in ((a, only_old), (b, only_new)):
+        for item in items:
+            console.print(Text(safe(f"only in {name}: {item.number}  {_told(item)}"), "red"), soft_wrap=True)
+    drifted = sum(bool(pair.drift) for pair in pairs)
+    if many:
+        console.print(Text(f"{plural(len(pairs), 'response')} compared, {drifted:,} drifted", "dim"))
+
+
+def _place(pair: Pair) -> str:
+    old, new = pair.old.number, pair.new.number
+    return str(new) if old == new else f"{old} -> {new}"
+
+
+def _told(item: Item) -> str:
+    """Returns the request in a few words."""
+    if item.request is None:
+        return ""
+    from .conversation import text_of  # noqa: PLC0415 - as in `_read_items`
+
+    body = item.request.json_
+    messages = body.get("messages") if isinstance(body, dict) else None
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    said = " ".join(text_of(last.get("content")).split()) if isinstance(last, dict) else ""
+    quoted = f'  "{said[:60]}…"' if len(said) > 60 else f'  "{said}"' if said else ""
+    return f"{item.request.method} {item.request.url}{quoted}"

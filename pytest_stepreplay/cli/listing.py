@@ -1,0 +1,151 @@
+"""`stepreplay list`: the cassettes of a project, one line each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_UNITS: Final = (
+    ("year", 365 * 86_400),
+    ("month", 30 * 86_400),
+    ("day", 86_400),
+    ("hour", 3_600),
+    ("minute", 60),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cassette. What is not known of an unreadable one is 0 or None, and `error` says why."""
+
+    path: str
+    size: int
+    format: str | None = None
+    test: str | None = None
+    interactions: int = 0
+    models: tuple[str, ...] = ()
+    tokens: int = 0
+    recorded_at: str | None = None
+    error: str | None = None
+
+
+EXAMPLE: Final = """\b
+Example:
+  stepreplay list
+  stepreplay list cassettes/test_chat --json
+"""
+
+
+@click.command("list", short_help="List cassettes with their size, age, models and tokens.", epilog=EXAMPLE)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+def list_(paths: tuple[Path, ...], as_json: bool) -> int:
+    """List cassettes: how many interactions, how old, which models, how many tokens, how large.
+
+    PATHS are cassettes and folders; by default the project's folder (stepreplay_dir in its pytest settings,
+    else cassettes/). A cassette that cannot be read is listed with the reason, and makes the exit status 1.
+    """
+    from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
+
+    searched = paths or (cassette_folder(),)
+    rows = [_read_row(path) for path in _cassettes_under(searched)]
+    if as_json:
+        total = {"interactions": sum(it.interactions for it in rows), "tokens": sum(it.tokens for it in rows)}
+        click.echo(json.dumps({"cassettes": [asdict(row) for row in rows], "total": total}, indent=2))
+    elif rows:
+        _print_rows(rows)
+    else:
+        places = " or ".join(display(path) for path in searched)
+        click.echo(f"There is no cassette in {places}. Record some: pytest --stepreplay=record", err=True)
+    return 1 if any(row.error for row in rows) else 0
+
+
+def age_of(recorded_at: str | None, now: datetime) -> str:
+    """Returns how long ago that was: ``3 days``; nothing where it is not known."""
+    try:
+        moment = datetime.fromisoformat(recorded_at or "")
+    except ValueError:
+        return ""
+    seconds = (now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).total_seconds()
+    for unit, length in _UNITS:
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    return "just now"
+
+
+def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
+    from ..store import iter_cassettes  # noqa: PLC0415 - as in `list_`
+
+    seen = set()
+    for path in paths:
+        for each in [path] if path.is_file() else sorted(iter_cassettes(path)):
+            if each.resolve() not in seen:
+                seen.add(each.resolve())
+                yield each
+
+
+def _read_row(path: Path) -> Row:
+    from ..store import read_cassette  # noqa: PLC0415 - as in `list_`
+    from .conversation import model_of, read_turns, tokens_of  # noqa: PLC0415
+    from .project import display  # noqa: PLC0415
+
+    size = 0
+    try:
+        size = path.stat().st_size
+        read = read_cassette(path)
+    except (StepReplayError, OSError) as error:
+        return Row(display(path), size, error=str(error))
+    turns = list(read_turns(read.cassette.interactions))
+    return Row(
+        path=display(path),
+        size=size,
+        format=read.format,
+        test=read.cassette.test,
+        interactions=len(turns),
+        models=tuple(sorted({model for turn in turns if (model := model_of(turn))})),
+        tokens=sum(tokens_of(turn.completion) for turn in turns),
+        recorded_at=max((it for turn in turns if (it := turn.interaction.recorded_at)), default=None),
+    )
+
+
+def _print_rows(rows: list[Row]) -> None:
+    from rich.filesize import decimal  # noqa: PLC0415 - as in `list_`
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from .terminal import open_console, plural, safe  # noqa: PLC0415
+
+    console, now = open_console(), datetime.now(UTC)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("cassette", overflow="fold")
+    table.add_column("requests", justify="right")
+    table.add_column("models", overflow="fold")
+    table.add_column("tokens", justify="right")
+    table.add_column("age", justify="right")
+    table.add_column("size", justify="right")
+    for row in rows:
+        if row.error is None:
+            cells = [f"{row.interactions:,}", safe(", ".join(row.models)), f"{row.tokens:,}"]
+            cells += [age_of(row.recorded_at, now), decimal(row.size)]
+            table.add_row(Text(safe(row.path)), *map(Text, cells))
+    if table.row_count:
+        console.print(table)
+    broken = [row for row in rows if row.error is not None]
+    for row in broken:
+        console.print(Text(safe(f"unreadable: {row.error}"), "red"), soft_wrap=True)
+    told = [plural(len(rows), "cassette"), plural(sum(it.interactions for it in rows), "request")]
+    told.append(plural(sum(it.tokens for it in rows), "token"))
+    if broken:
+        told.append(f"{len(broken):,} unreadable")
+    console.print(Text(", ".join(told), "dim"), soft_wrap=True)

@@ -1,0 +1,90 @@
+"""Where a command looks for cassettes: the project's folder, as pytest would find it, or a file by name."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import StepReplayError
+
+FOLDER: Final = "cassettes"
+KEY: Final = "stepreplay_dir"
+
+# As pytest looks for its settings: these files in this order, here and then in each folder above.
+_SETTINGS: Final = {
+    "pytest.toml": ("pytest",),
+    ".pytest.toml": ("pytest",),
+    "pytest.ini": ("pytest",),
+    ".pytest.ini": ("pytest",),
+    "pyproject.toml": ("tool", "pytest"),
+    "tox.ini": ("pytest",),
+    "setup.cfg": ("tool:pytest",),
+}
+
+
+def cassette_folder(start: Path | None = None) -> Path:
+    """Returns the folder of the cassettes of the project around `start`, by default the working directory.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken.
+    """
+    start = start or Path.cwd()
+    root = start
+    for folder in (start, *start.parents):
+        for name, section in _SETTINGS.items():
+            path = folder / name
+            values = _section_of(path, section) if path.is_file() else None
+            if values is not None:
+                return folder / str(values.get(KEY) or FOLDER)
+            if name == "pyproject.toml" and root == start and path.is_file():
+                root = folder  # it marks the project even where it says nothing about pytest
+    return root / FOLDER
+
+
+def find_cassette(name: str) -> Path:
+    """Returns the file with that path, or the cassette of that name; ``.yaml`` may be left out.
+
+    Raises:
+        StepReplayError: if there is none.
+    """
+    folder = cassette_folder()
+    candidates = [Path(name), Path(f"{name}.yaml"), folder / name, folder / f"{name}.yaml"]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise StepReplayError(
+        f"{name}: there is no such file, neither here nor in {display(folder)}\n"
+        "List the cassettes: stepreplay list"
+    )
+
+
+def display(path: Path) -> str:
+    """Returns the path as a person would type it: relative to the working directory where it is inside."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
+    """Returns what the file says about pytest; None where it says nothing."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix == ".toml":
+            table: Any = tomllib.loads(text)
+        else:
+            parser = configparser.RawConfigParser(strict=False)
+            parser.read_string(text)
+            table = {name: dict(parser[name]) for name in parser.sections()}
+    except (ValueError, configparser.Error) as error:
+        raise StepReplayError(
+            f"{display(path)}: {error}\nMend it, or name a path on the command line"
+        ) from None
+    for name in section:
+        table = table.get(name) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        return {} if path.stem.endswith("pytest") else None  # these files are pytest's even without a section
+    nested = table.get("ini_options")  # in pyproject.toml
+    return {**table, **nested} if isinstance(nested, dict) else table

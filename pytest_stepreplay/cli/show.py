@@ -1,0 +1,242 @@
+"""`stepreplay show`: one cassette as the conversation that it holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from ..models import Cassette, Interaction, Response
+    from .conversation import Turn
+
+STYLES: Final = {
+    "system": "magenta",
+    "developer": "magenta",
+    "user": "bold cyan",
+    "assistant": "bold green",
+    "tool": "yellow",
+    "call": "yellow",
+    "error": "bold red",
+}
+LISTED: Final = 12  # items of a list, such as an embedding, that are shown
+TEXT: Final = 2_000  # characters of a body that is no conversation
+
+
+EXAMPLE: Final = """\b
+Example:
+  stepreplay show test_chat/test_greeting
+  stepreplay show cassettes/test_chat/test_greeting.yaml --interaction 2
+"""
+
+
+@click.command(short_help="Print a cassette as a conversation.", epilog=EXAMPLE)
+@click.argument("cassette")
+@click.option("--interaction", "-n", type=click.IntRange(min=1), help="Show only this one, counted from 1.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+def show(cassette: str, interaction: int | None, as_json: bool) -> int:
+    """Print a cassette as a conversation that a person can read.
+
+    CASSETTE is a file, or the name of one in the project's folder; .yaml may be left out. Streams are
+    assembled. What an earlier request said already is not repeated.
+    """
+    from ..store import read_cassette  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+    from .conversation import read_turns  # noqa: PLC0415
+    from .project import display, find_cassette  # noqa: PLC0415
+    from .terminal import open_console  # noqa: PLC0415
+
+    path = find_cassette(cassette)
+    read = read_cassette(path)
+    turns = list(read_turns(read.cassette.interactions))
+    if interaction is not None:
+        if interaction > len(turns):
+            raise StepReplayError(f"{display(path)} has no interaction {interaction}; it holds {len(turns)}")
+        turns = turns[interaction - 1 : interaction]
+    if as_json:
+        head = {"path": display(path), "format": read.format, "test": read.cassette.test}
+        click.echo(json.dumps({**head, "interactions": [_as_json(turn) for turn in turns]}, indent=2))
+        return 0
+    console = open_console()
+    _print_head(console, display(path), read.cassette, read.format)
+    for turn in turns:
+        _print_turn(console, turn, whole=interaction is not None)
+    return 0
+
+
+def _as_json(turn: Turn) -> dict[str, Any]:
+    from .conversation import body_of  # noqa: PLC0415 - as in `show`
+
+    interaction = turn.interaction
+    request, response = interaction.request, interaction.response
+    return {
+        "number": turn.number,
+        "recorded_at": interaction.recorded_at,
+        "elapsed": interaction.elapsed,
+        "request": {"method": request.method, "url": request.url, "body": body_of(request)},
+        "continues": turn.continues,
+        "repeated_messages": turn.repeated,
+        "response": {
+            "status": response.status,
+            "streamed": response.events is not None,
+            "completion": turn.completion,
+            "body": None if turn.completion else body_of(response),
+        },
+    }
+
+
+def _print_head(console: Console, path: str, cassette: Cassette, form: str) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as in `show`
+
+    from .terminal import plural, safe  # noqa: PLC0415
+
+    facts = [plural(len(cassette.interactions), "interaction")]
+    if cassette.test:
+        facts.insert(0, safe(cassette.test))
+    if form != "stepreplay":
+        facts.append(f"{form} format")
+    console.print(Text(safe(path), "bold"), soft_wrap=True)
+    console.print(Text(", ".join(facts), "dim"), soft_wrap=True)
+
+
+def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as in `show`
+
+    from .conversation import body_of  # noqa: PLC0415
+    from .terminal import plural, print_block, safe  # noqa: PLC0415
+
+    def block(label: str, text: str, style: str = "") -> None:
+        print_block(console, safe(label), Text(safe(text), style), STYLES.get(label.partition(" ")[0], ""))
+
+    request = turn.interaction.request
+    console.print()
+    heading = f"{turn.number}  {request.method} {request.url}"
+    console.print(
+        Text(safe(heading), "bold") + Text(f"  {_outcome_of(turn.interaction)}", "dim"), soft_wrap=True
+    )
+    if turn.messages is None:
+        if request.body_kind:
+            block("request", _shortened(body_of(request)))
+    else:
+        parameters = _parameters_of(request.json_)
+        if parameters:
+            block("asks", parameters, "dim")
+        hidden = 0 if whole else turn.repeated
+        if hidden:
+            where = "as above" if turn.continues == turn.number - 1 else f"as in {turn.continues}"
+            console.print(Text(f"… {plural(hidden, 'earlier message')} {where}", "dim"), soft_wrap=True)
+        names = _names_of_calls(turn.messages)
+        for message in turn.messages[hidden:]:
+            _print_message(block, message, names)
+    _print_response(block, turn)
+
+
+def _print_message(
+    block: Callable[..., None], message: dict[str, Any], names: dict[str, str], suffix: str = ""
+) -> None:
+    from .conversation import calls_of, text_of  # noqa: PLC0415 - as in `show`
+
+    role = str(message.get("role") or "?")
+    for key in ("reasoning", "reasoning_content"):
+        if message.get(key):
+            block("reasoning", text_of(message[key]), "dim italic")
+    text = text_of(message.get("content"))
+    calls = calls_of(message)
+    if role == "tool":
+        name = names.get(str(message.get("tool_call_id")), str(message.get("tool_call_id") or ""))
+        text = f"{name}: {text}"
+    if text or not (calls or message.get("refusal")):
+        block(role + suffix, text or "(nothing)")
+    if message.get("refusal"):
+        block(role + suffix, f"refuses: {text_of(message['refusal'])}")
+    for _, name, arguments in calls:
+        block("call" + suffix, f"{name}({arguments})")
+
+
+def _print_response(block: Callable[..., None], turn: Turn) -> None:
+    from .conversation import body_of  # noqa: PLC0415 - as in `show`
+
+    response, completion = turn.interaction.response, turn.completion
+    error = _error_of(response, completion)
+    choices = completion["choices"] if completion else []
+    for choice in choices:
+        if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
+            suffix = f" {choice.get('index')}" if len(choices) > 1 else ""
+            _print_message(block, choice["message"], {}, suffix)
+    if error:
+        block("error", error)
+    elif completion is None:
+        body = body_of(response)
+        block("response", "(no body)" if body in (None, "") else _shortened(body))
+    if completion:
+        block("ends", _end_of(completion), "dim")
+
+
+def _outcome_of(interaction: Interaction) -> str:
+    facts = [str(interaction.response.status)]
+    if interaction.response.events is not None:
+        facts.append("streamed")
+    if interaction.elapsed is not None:
+        facts.append(f"{interaction.elapsed:.2f} s")
+    if interaction.recorded_at:
+        facts.append(interaction.recorded_at)
+    return ", ".join(facts)
+
+
+def _parameters_of(body: dict[str, Any]) -> str:
+    told = [str(body.get("model"))]
+    for name, value in body.items():
+        if name == "tools" and isinstance(value, list):
+            functions = [it.get("function", it) for it in value if isinstance(it, dict)]
+            names = [str(it.get("name") or it.get("type")) for it in functions if isinstance(it, dict)]
+            told.append(f"tools: {', '.join(names)}")
+        elif name not in ("model", "messages", "stream"):
+            told.append(f"{name}={value if isinstance(value, str) else _shortened(value, indent=None)}")
+    return ", ".join(told)
+
+
+def _names_of_calls(messages: tuple[dict[str, Any], ...]) -> dict[str, str]:
+    from .conversation import calls_of  # noqa: PLC0415 - as in `show`
+
+    return {call_id: name for message in messages for call_id, name, _ in calls_of(message)}
+
+
+def _error_of(response: Response, completion: dict[str, Any] | None) -> str:
+    body = completion or response.json_
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        told = (error.get("type") or error.get("code"), error.get("message"))
+        return ": ".join(str(it) for it in told if it) or _shortened(error)
+    return _shortened(error) if error else ""
+
+
+def _end_of(completion: dict[str, Any]) -> str:
+    reasons = [it.get("finish_reason") for it in completion["choices"] if isinstance(it, dict)]
+    told = [", ".join(str(it) for it in reasons if it) or "without a finish reason"]
+    usage = completion.get("usage")
+    if isinstance(usage, dict):
+        spent = f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')} tokens"
+        cached = usage.get("cached_tokens")
+        told.append(f"{spent} ({cached} cached)" if cached else spent)
+    return ", ".join(told)
+
+
+def _shortened(value: Any, indent: int | None = 2) -> str:
+    """Returns a body that is no conversation, with its long lists and texts cut."""
+    text = value if isinstance(value, str) else json.dumps(_cut(value), indent=indent, ensure_ascii=False)
+    return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT:,} more characters)"
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _cut(it) for key, it in value.items()}
+    if isinstance(value, list):
+        more = [f"… {len(value) - LISTED:,} more"] if len(value) > LISTED else []
+        return [_cut(it) for it in value[:LISTED]] + more
+    return value

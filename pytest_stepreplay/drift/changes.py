@@ -1,0 +1,169 @@
+"""What a comparison returns: a `Drift`, its `Change`s and their `Level`. Frozen values, nothing else.
+
+How they are printed lives in the `report` room; the methods here that return text ask it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, Final, Literal
+
+from ..errors import SettingsError
+
+
+class Level(IntEnum):
+    """How much a change matters; a drift has the level of its worst change."""
+
+    NONE = 0
+    METADATA = 1
+    CONTENT = 2
+    BEHAVIOR = 3
+    CONTRACT = 4
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+FailOn = Level | Literal["never"]
+"""From which level on a drift fails."""
+
+FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
+"""What a user may write for it."""
+
+
+def read_fail_on(value: object) -> FailOn:
+    """Returns the level that `value` spells, or ``"never"``.
+
+    Raises:
+        SettingsError: for anything that is not in `FAIL_ON`.
+    """
+    text = str(value) if isinstance(value, Level) else value
+    if not isinstance(text, str) or text not in FAIL_ON:
+        raise SettingsError(f"fail_on: {value!r:.60} is not one of {', '.join(FAIL_ON)}")
+    return "never" if text == "never" else Level[text.upper()]
+
+
+class Absent(Enum):
+    """The type of `ABSENT`, which stands where there is no value, not even null."""
+
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent.ABSENT
+
+Kind = Literal["added", "removed", "changed", "text", "type", "order", "contract", "replaced"]
+"""What happened at a place.
+
+``text`` is a changed text long enough to be shown word by word, ``order`` a list whose items stand in another
+order, ``contract`` a break of the documented object, ``replaced`` another sort of answer as a whole.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place where the new response differs.
+
+    Attributes:
+        selector: the place; in the new response, or in the stored one for what was removed.
+        level: how much it matters.
+        kind: what happened there.
+        old: the stored value, or `ABSENT`. A volatile value shows as its type alone.
+        new: the new one, in the same way.
+        note: what the values do not say: why JSON is broken, what was expected.
+        source: what documents the object, where `kind` is ``contract``.
+        similarity: of two texts, from 0 to 1; only where `kind` is ``text``.
+    """
+
+    selector: str
+    level: Level
+    kind: Kind
+    old: Any = ABSENT
+    new: Any = ABSENT
+    note: str = ""
+    source: str = ""
+    similarity: float | None = None
+
+    @property
+    def summary(self) -> str:
+        """What happened, in one line that is safe to print: ``search -> fetch``."""
+        from ..report import summarize_change  # noqa: PLC0415 - calls go down; text is made when asked for
+
+        return summarize_change(self)
+
+    def __str__(self) -> str:
+        from ..report import describe_change  # noqa: PLC0415 - as above
+
+        return describe_change(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a new response differs from the stored one. It is false where nothing but volatile values differs.
+
+    Attributes:
+        changes: worst first.
+        fail_on: the level from which on the policy lets it fail.
+        matched: the selectors of the policy that named a place in either response; one that never does,
+            in a whole run, is a typo.
+    """
+
+    changes: tuple[Change, ...] = ()
+    fail_on: FailOn = Level.CONTENT
+    matched: frozenset[str] = frozenset()
+
+    @property
+    def level(self) -> Level:
+        """The level of the worst change; `Level.NONE` without any."""
+        return max((change.level for change in self.changes), default=Level.NONE)
+
+    def passes(self, fail_on: FailOn | str | None = None) -> bool:
+        """Whether the drift is below the level that fails.
+
+        Args:
+            fail_on: a level or ``"never"``; by default what the policy said.
+
+        Raises:
+            SettingsError: for an unknown level.
+        """
+        limit = self.fail_on if fail_on is None else read_fail_on(fail_on)
+        return limit == "never" or self.level < limit
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def __str__(self) -> str:
+        return self.line()
+
+    def line(self) -> str:
+        """Returns the worst change and the number of the others, in one line."""
+        from ..report import render_line  # noqa: PLC0415 - as above
+
+        return render_line(self)
+
+    def short(self) -> str:
+        """Returns at most eight lines."""
+        from ..report import render_short  # noqa: PLC0415 - as above
+
+        return render_short(self)
+
+    def full(self) -> str:
+        """Returns every change, with texts word by word."""
+        from ..report import render_full  # noqa: PLC0415 - as above
+
+        return render_full(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the drift as a value that any JSON writer takes."""
+        from ..report import render_json  # noqa: PLC0415 - as above
+
+        return render_json(self)
+
+    def to_markdown(self) -> str:
+        """Returns Markdown, for a summary page or a comment on a pull request."""
+        from ..report import render_markdown  # noqa: PLC0415 - as above
+
+        return render_markdown(self)

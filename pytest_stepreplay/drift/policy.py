@@ -1,0 +1,240 @@
+"""What a user decides about drift: from which level it fails, what is ignored, and how near is near enough.
+
+Plain values go in, as they stand in a settings file or in Python; a checked, frozen `Policy` comes out, or an
+error that names the setting, the selector and the valid values.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
+
+from ..errors import SettingsError
+from .changes import FailOn, Level, read_fail_on
+from .selectors import Selector
+from .words import similarity
+
+Number = int | float
+TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
+
+Read = TypeVar("Read")
+
+CONTRACTS: Final = ("stepfun", "openai")
+
+_SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
+_TOLERANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)", re.ASCII)
+_RULES = (
+    '"exact", "whitespace", "json", "similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), '
+    "or a callable that takes the old text and the new one"
+)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the stored one: at most `amount`, or that share of the stored one."""
+
+    amount: Number
+    relative: bool = False
+
+    @classmethod
+    def parse(cls, value: object) -> Tolerance:
+        """Returns the tolerance that ``20``, ``0.5`` or ``"20%"`` stands for.
+
+        Raises:
+            ValueError: for anything else.
+        """
+        if isinstance(value, Tolerance):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+            return cls(value)
+        if isinstance(value, str) and (read := _TOLERANCE.fullmatch(value.strip())):
+            relative = bool(read[2])
+            return cls(float(read[1]) / 100 if relative else float(read[1]), relative)
+        raise ValueError(
+            f'{value!r:.60} is no tolerance; write a number (20) or a share of the stored value ("20%")'
+        )
+
+    def allows(self, old: Number, new: Number) -> bool:
+        """Whether `new` is near enough to `old`. Infinity is near itself alone, and nothing is near NaN."""
+        try:
+            limit = self.amount * abs(old) if self.relative else self.amount
+            # A float cannot hold each sum exactly: 10% of 30 must allow 33.
+            return abs(new - old) <= limit * (1 + 1e-9)
+        except OverflowError:
+            return False
+
+    def __str__(self) -> str:
+        return f"{self.amount * 100:g}%" if self.relative else f"{self.amount:g}"
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """When a changed text counts as the same.
+
+    Attributes:
+        name: as a user writes it.
+        accepts: takes the old text and the new one. None where the texts are to be compared as JSON.
+        problem: says what is wrong where it does not accept.
+        exact: whether the text is compared as it is, even if it is JSON.
+    """
+
+    name: str
+    accepts: Callable[[str, str], object] | None
+    problem: Callable[[str, str], str] = field(repr=False, compare=False, default=lambda old, new: "")
+
+    @classmethod
+    def parse(cls, value: object) -> TextRule:
+        """Returns the rule that `value` stands for.
+
+        Raises:
+            ValueError: if it stands for none; the message lists the valid ones.
+        """
+        if isinstance(value, TextRule):
+            return value
+        if isinstance(value, str):
+            return _read_rule(value.strip())
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _similar(float(value))
+        if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+            return _matching(value)
+        if callable(value):
+            name = getattr(value, "__name__", type(value).__name__)
+            return cls(name, value, lambda old, new: f"{name}(old, new) is false")
+        raise ValueError(f"{value!r:.60} is no text rule; write {_RULES}")
+
+
+def _read_rule(text: str) -> TextRule:
+    if text == "exact":
+        return TextRule(text, lambda old, new: old == new)
+    if text == "whitespace":
+        return TextRule(text, _same_words, lambda old, new: "more than white space differs")
+    if text == "json":
+        return TextRule(text, None)
+    if text.startswith("regex:"):
+        try:
+            return _matching(re.compile(text.removeprefix("regex:")))
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"{text!r:.60} is no regular expression: {error}") from None
+    if read := _SIMILARITY.fullmatch(text):
+        return _similar(float(read[1]) / (100 if read[2] else 1))
+    raise ValueError(f"{text!r:.60} is no text rule; write {_RULES}")
+
+
+def _same_words(old: str, new: str) -> bool:
+    return old.split() == new.split()
+
+
+def _similar(least: float) -> TextRule:
+    if not 0 < least <= 1:
+        raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
+    return TextRule(
+        f"similarity>={least:g}",
+        lambda old, new: similarity(old, new) >= least,
+        lambda old, new: f"less similar than {least:g}",
+    )
+
+
+def _matching(pattern: re.Pattern[str]) -> TextRule:
+    return TextRule(
+        f"regex:{pattern.pattern}",
+        lambda old, new: pattern.search(new),
+        lambda old, new: f"does not match /{pattern.pattern}/",
+    )
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a user decides about drift.
+
+    Attributes:
+        fail_on: the level from which on a drift fails, or ``"never"``.
+        ignore: selectors of places that never count.
+        tolerances: how far numbers may be apart, by selector: ``{"usage.completion_tokens": "20%"}``, or a
+            plain number for an absolute distance.
+        text: when a changed text counts as the same, by selector: ``"exact"``, ``"whitespace"``, ``"json"``,
+            ``"similarity>=0.9"`` or 0.9, ``"regex:..."`` or a compiled pattern that must be found in the new
+            text, or a callable of the old text and the new one. Of several that name a place the last counts.
+        contract: the documented object that a response is held to: ``"stepfun"``, ``"openai"`` (the core that
+            the compatible servers share), a pydantic model class of your own, or None for no check.
+
+    Raises:
+        SettingsError: for a bad value; the message names it and lists the valid ones.
+        SelectorError: for a text that is no selector.
+    """
+
+    fail_on: FailOn | str = Level.CONTENT
+    ignore: Iterable[str | Selector] = ()
+    tolerances: Mapping[str | Selector, Number | str | Tolerance] = field(default_factory=dict, hash=False)
+    text: Mapping[str | Selector, TextRuleInput | TextRule] = field(default_factory=dict, hash=False)
+    contract: str | type[Any] | None = "openai"
+
+    def __post_init__(self) -> None:
+        checked = {
+            "fail_on": read_fail_on(self.fail_on),
+            "ignore": _read_selectors(self.ignore),
+            "tolerances": _read_table("tolerances", self.tolerances, Tolerance.parse),
+            "text": _read_table("text", self.text, TextRule.parse),
+            "contract": _read_contract(self.contract),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Policy:
+        """Returns the policy that a table of settings stands for.
+
+        Raises:
+            SettingsError: for an unknown name or a bad value; the message lists the valid ones.
+            SelectorError: for a text that is no selector.
+        """
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"a policy is a table of settings, not {values!r:.60}")
+        valid = tuple(each.name for each in fields(cls))
+        for name in values:
+            if name not in valid:
+                raise SettingsError(f"a policy has no {name!r:.60}; it has {', '.join(valid)}")
+        return cls(**values)
+
+    @property
+    def selectors(self) -> frozenset[str]:
+        """Every selector of this policy, as it was written."""
+        written = (*self.ignore, *self.tolerances, *self.text)
+        return frozenset(it.text for it in written if isinstance(it, Selector))
+
+
+def _read_selectors(value: object) -> tuple[Selector, ...]:
+    if isinstance(value, str | Selector):
+        value = (value,)
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        raise SettingsError(f"ignore: {value!r:.60} is not a list of selectors")
+    return tuple(map(_read_selector, value))
+
+
+def _read_selector(value: object) -> Selector:
+    return value if isinstance(value, Selector) else Selector.parse(value)  # type: ignore[arg-type]  # it refuses others
+
+
+def _read_table(name: str, value: object, read: Callable[[object], Read]) -> dict[Selector, Read]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{name}: {value!r:.60} is not a table with selectors for keys")
+    table = {}
+    for key, given in value.items():
+        selector = _read_selector(key)
+        try:
+            table[selector] = read(given)
+        except ValueError as error:
+            raise SettingsError(f"{name}, {selector}: {error}") from None
+    return table
+
+
+def _read_contract(value: object) -> str | type[Any] | None:
+    if value is None or value in CONTRACTS:
+        return value  # type: ignore[return-value]  # one of the texts in CONTRACTS
+    if isinstance(value, type) and hasattr(value, "model_validate"):
+        return value
+    raise SettingsError(
+        f"contract: {value!r:.60} is not one of {', '.join(CONTRACTS)}, a pydantic model class, or None"
+    )

@@ -1,0 +1,180 @@
+"""Two texts, word by word: ``Say [-hello-]{+goodbye+}.``, and how similar they are.
+
+Words are words, each Chinese, Japanese, Korean or Thai character is one of its own, and so are white space
+and punctuation. The cost is bounded for texts of any length. What comes out is not yet safe to print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import takewhile
+from operator import eq
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .alignment import common_items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# Scripts that are written without spaces: Thai to Tibetan and Burmese, Khmer, kana, Han, Hangul, and the
+# planes of Han.
+_UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|\s+|.", re.DOTALL)
+_SENTENCE = re.compile(r"[^.!?\n。！？]+[.!?\n。！？]*\s*|[.!?\n。！？]+\s*")
+
+DEFAULT_WIDTH: Final = 240
+_CONTEXT = 24
+_CHANGED = 60
+_ELLIPSIS = "…"
+
+
+class _Piece(NamedTuple):
+    """A stretch of both texts: the same on both sides, or replaced."""
+
+    old: str
+    new: str
+    same: bool = False
+
+
+def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH) -> str:
+    """Returns both texts in one: ``[-what went-]``, ``{+what came+}`` and what stayed.
+
+    Args:
+        old: a text.
+        new: another text.
+        width: the most characters to return, 40 at least. Beyond it ``…`` stands for what is left out: first
+            what stayed far from any change, then the middle of long changes, then the last changes.
+    """
+    pieces = _pieces(old, new)
+    whole = "".join(map(_marked, pieces))
+    limit = max(width, 40)
+    if len(whole) <= limit:
+        return whole
+    # One change alone may fill the line.
+    alone = sum(not piece.same for piece in pieces) == 1
+    room = max(_CHANGED, (limit - 2 * _CONTEXT) // 2 - 8) if alone else _CHANGED
+    shown = ""
+    for i, piece in enumerate(pieces):
+        if piece.same:
+            text = _context(piece.old, first=i == 0, last=i == len(pieces) - 1)
+        else:
+            text = _marked(_Piece(_middle(piece.old, room), _middle(piece.new, room)))
+        if len(shown) + len(text) > limit - len(_ELLIPSIS):
+            return shown + text[: limit - len(shown) - 1] + _ELLIPSIS
+        shown += text
+    return shown
+
+
+def similarity(old: str, new: str) -> float:
+    """Returns the share of the two texts that is common to both, in the same order: 1.0 for equal texts.
+
+    Common words count by their length. Where texts are too long and too different to be aligned, the words
+    they share count in any order.
+    """
+    if old == new:
+        return 1.0
+    common = sum(len(piece.old) if piece.same else _shared_words(piece) for piece in _pieces(old, new))
+    return 2 * common / (len(old) + len(new))
+
+
+def _shared_words(piece: _Piece) -> int:
+    if min(len(piece.old), len(piece.new)) < _ROUGH:
+        return 0
+    shared = Counter(_WORD.findall(piece.old)) & Counter(_WORD.findall(piece.new))
+    return sum(len(word) * count for word, count in shared.items() if not word.isspace())
+
+
+_ROUGH = 4000
+"""A replaced stretch longer than this, on both sides, was not compared word by word."""
+
+
+def _pieces(old: str, new: str) -> list[_Piece]:
+    return _joined(_aligned(old, new))
+
+
+def _aligned(old: str, new: str) -> Iterator[_Piece]:
+    """Yields stretches by words, or, where that is too dear, by sentences and then by words between them."""
+    words = _WORD.findall(old), _WORD.findall(new)
+    pairs = common_items(*words)
+    if pairs is not None:
+        yield from _stretches(*words, pairs)
+        return
+    sentences = _SENTENCE.findall(old), _SENTENCE.findall(new)
+    pairs = common_items(*sentences)
+    for piece in _stretches(*sentences, pairs) if pairs else _trimmed(old, new):
+        small = not piece.same and max(len(piece.old), len(piece.new)) < _ROUGH
+        inner = (_WORD.findall(piece.old), _WORD.findall(piece.new)) if small else None
+        inner_pairs = common_items(*inner, max_edits=200) if inner else None
+        if inner and inner_pairs is not None:
+            yield from _stretches(*inner, inner_pairs)
+        else:
+            yield piece
+
+
+def _stretches(old: Sequence[str], new: Sequence[str], pairs: list[tuple[int, int]]) -> Iterator[_Piece]:
+    at_old = at_new = 0
+    for i, j in [*pairs, (len(old), len(new))]:
+        if i > at_old or j > at_new:
+            yield _Piece("".join(old[at_old:i]), "".join(new[at_new:j]))
+        if i < len(old):
+            yield _Piece(old[i], old[i], same=True)
+        at_old, at_new = i + 1, j + 1
+
+
+def _trimmed(old: str, new: str) -> Iterator[_Piece]:
+    """Yields what both texts start with, what differs, and what both end with."""
+    head = _equal_at_start(old, new)
+    tail = _equal_at_start(old[head:][::-1], new[head:][::-1])
+    if head:
+        yield _Piece(old[:head], old[:head], same=True)
+    yield _Piece(old[head : len(old) - tail], new[head : len(new) - tail])
+    if tail:
+        yield _Piece(old[-tail:], old[-tail:], same=True)
+
+
+def _equal_at_start(old: str, new: str) -> int:
+    return sum(takewhile(bool, map(eq, old, new)))
+
+
+def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
+    """Returns the pieces with neighbours of one sort joined, and islands of white space between changes too."""
+    joined: list[_Piece] = []
+    for piece in pieces:
+        if joined and joined[-1].same == piece.same:
+            joined[-1] = _Piece(joined[-1].old + piece.old, joined[-1].new + piece.new, piece.same)
+        elif (
+            len(joined) > 1
+            and joined[-1].same
+            and joined[-1].old.isspace()
+            and not (piece.same or joined[-2].same)
+        ):
+            space = joined.pop().old
+            joined[-1] = _Piece(joined[-1].old + space + piece.old, joined[-1].new + space + piece.new)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _marked(piece: _Piece) -> str:
+    if piece.same:
+        return piece.old
+    removed = f"[-{piece.old}-]" if piece.old else ""
+    added = f"{{+{piece.new}+}}" if piece.new else ""
+    return removed + added
+
+
+def _context(text: str, *, first: bool, last: bool) -> str:
+    """Returns the ends of an unchanged stretch that touch a change."""
+    if len(text) <= (1 if first or last else 2) * _CONTEXT:
+        return text
+    before = "" if first else text[:_CONTEXT]
+    after = "" if last else text[-_CONTEXT:]
+    return before + _ELLIPSIS + after
+
+
+def _middle(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    half = (room - 1) // 2
+    return text[:half] + _ELLIPSIS + text[-half:]

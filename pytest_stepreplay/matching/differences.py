@@ -1,0 +1,379 @@
+"""What differs between a recorded request and another one, in the order a reader cares about.
+
+Two requests go in, `Difference` values come out: the conversation first, then the model, the tools, the
+sampling parameters, then where the request went, then anything else. Requests that match have none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from .keys import DEFAULT_MATCHER, MATCHERS, canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..models import Request
+    from .keys import Matcher
+
+_Path = tuple[str | int, ...]
+
+MAX_DIFFERENCES: Final = 100
+MAX_DEPTH: Final = 32
+
+_SAMPLING: Final = (
+    "temperature",
+    "top_p",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "reasoning_effort",
+    "reasoning_format",
+    "response_format",
+    "tool_choice",
+    "stream",
+)
+_MESSAGE_FIELDS: Final = ("role", "name", "content", "tool_calls", "tool_call_id")
+
+_SHOWN: Final = 60
+_ALIKE: Final = 24
+"""Messages of one role that begin with the same characters, this many, are taken for one that was changed."""
+_WORDS_SHOWN: Final = 240
+_COMPARED: Final = 20_000
+"""Characters of a text, from a little before its first change, that are compared word by word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where a request is not as recorded.
+
+    Attributes:
+        selector: the place; in the request, or in the recorded one for what is missing.
+        text: what differs there, on one line that is safe to print.
+        in_body: the place is in the JSON body, so that `ignore_request` can name it.
+    """
+
+    selector: str
+    text: str
+    in_body: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.selector}: {self.text}"
+
+
+def differences(
+    recorded: Request, request: Request, matcher: Matcher | None = None
+) -> tuple[Difference, ...]:
+    """Returns what differs, the most telling first; nothing for requests that match.
+
+    Args:
+        recorded: the request in the cassette.
+        request: the one that was made.
+        matcher: says what is compared, as for the key.
+    """
+    matcher = matcher or DEFAULT_MATCHER
+    old, new = matcher.comparable(recorded), matcher.comparable(request)
+    conversation: list[Difference] = []
+    others: list[Difference] = []
+    for found in islice(_compare_bodies(old.get("body"), new.get("body")), MAX_DIFFERENCES):
+        (conversation if _is_telling(found) else others).append(found)
+    return (*conversation, *_compare_urls(old, new), *others)
+
+
+def _is_telling(difference: Difference) -> bool:
+    name = difference.selector.partition("[")[0].partition(".")[0]
+    return name in {"messages", "model", "tools", *_SAMPLING}
+
+
+def _compare_urls(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
+    for name in MATCHERS[:-1]:
+        if name not in old or old[name] == new[name]:
+            continue
+        before, after = old[name], new[name]
+        if name == "query":
+            yield from _compare_queries(before, after)
+        else:
+            yield Difference(name, _arrow(before, after, plain=True))
+
+
+def _compare_queries(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> Iterator[Difference]:
+    for here, there, what in ((old, new, "is missing"), (new, old, "was not recorded")):
+        for name, value in sorted((Counter(here) - Counter(there)).elements()):
+            yield Difference("query", f"{_visible(_shorten(f'{name}={value}'))} {what}")
+
+
+def _compare_bodies(old: list[Any] | None, new: list[Any] | None) -> Iterator[Difference]:
+    if old is None or new is None:
+        if old is not new:
+            yield Difference("body", "is missing" if new is None else "was recorded as empty")
+        return
+    (old_kind, before), (new_kind, after) = old, new
+    if old_kind != new_kind:
+        yield Difference("body", f"recorded as {old_kind}, now {new_kind}: {_arrow(before, after)}")
+    elif old_kind == "json" and isinstance(before, dict) and isinstance(after, dict):
+        yield from _compare_fields((), before, after, ("messages", "model", "tools", *_SAMPLING))
+    else:
+        for found in _compare((), before, after):
+            # Only a list or a bare value comes here, so a place is the whole body or begins with an index.
+            yield Difference(f"body{found.selector.removeprefix('$')}", found.text)
+
+
+def _compare_fields(
+    path: _Path, old: dict[Any, Any], new: dict[Any, Any], first: tuple[str, ...] = ()
+) -> Iterator[Difference]:
+    """Yields what differs between two objects, field by field, those named in `first` before the others."""
+    names = [name for name in first if name in old or name in new]
+    names += [name for name in (*new, *(name for name in old if name not in new)) if name not in first]
+    for name in names:
+        place = (*path, str(name))
+        if name not in new:
+            yield _difference(place, f"is missing, recorded as {_show(old[name])}")
+        elif name not in old:
+            yield _difference(place, f"was not recorded, now {_show(new[name])}")
+        else:
+            compare = _COMPARE_BY_PLACE.get(place, _compare)
+            yield from compare(place, old[name], new[name])
+
+
+def _compare(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+    """Yields what differs between two JSON values."""
+    if old is new:
+        return
+    if isinstance(old, str) and isinstance(new, str):
+        if old != new:
+            yield _difference(path, _describe_texts(old, new))
+    elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
+        yield from _compare_fields(path, old, new, _MESSAGE_FIELDS if path[:1] == ("messages",) else ())
+    elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
+        for i, (before, after) in enumerate(zip(old, new, strict=False)):
+            yield from _compare((*path, i), before, after)
+        for i in range(len(new), len(old)):
+            yield _difference((*path, i), f"is missing, recorded as {_show(old[i])}")
+        for i in range(len(old), len(new)):
+            yield _difference((*path, i), f"was not recorded, now {_show(new[i])}")
+    elif canonical_text(old) != canonical_text(new):
+        yield _difference(path, _arrow(old, new))
+
+
+def _compare_messages(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+    """Yields what differs between two conversations: messages more, less, moved or changed."""
+    if not isinstance(old, list) or not isinstance(new, list):
+        yield from _compare(path, old, new)
+        return
+    pairs = list(_pair_messages(old, new))
+    moved = _find_moved(old, new, pairs)
+    for i, j in pairs:
+        if i is not None and j is not None:
+            yield from _compare((*path, j), old[i], new[j])
+        elif j is not None:
+            what = f"moved, recorded as messages[{moved[j]}]" if j in moved else "a message more"
+            yield _difference((*path, j), f"{what} ({_introduce(new[j])})")
+        elif i is not None and i not in moved.values():
+            yield _difference((*path, i), f"a message less ({_introduce(old[i])})")
+
+
+def _pair_messages(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:
+    """Yields every position of both sides, with its counterpart on the other where it has one."""
+    before, after = ([_Turn(i, message) for i, message in enumerate(side)] for side in (old, new))
+    yield from _pair_turns(before, after, 0)
+
+
+class _Turn:
+    """A message and what it may be paired by, from the strictest to the loosest."""
+
+    __slots__ = ("keys", "position")
+
+    def __init__(self, position: int, message: Any) -> None:
+        role = _read_role(message)
+        self.position = position
+        self.keys = (canonical_text(message), f"{role} {read_content(message)[:_ALIKE]}", role)
+
+
+def _pair_turns(old: list[_Turn], new: list[_Turn], level: int) -> Iterator[tuple[int | None, int | None]]:
+    from ..drift.alignment import common_items  # noqa: PLC0415 - only a miss needs it
+
+    if not old or not new or level == len(old[0].keys):
+        yield from ((turn.position, None) for turn in old)
+        yield from ((None, turn.position) for turn in new)
+        return
+    anchors = common_items([turn.keys[level] for turn in old], [turn.keys[level] for turn in new]) or []
+    at_old = at_new = 0
+    for i, j in [*anchors, (len(old), len(new))]:
+        yield from _pair_turns(old[at_old:i], new[at_new:j], level + 1)
+        if i < len(old):
+            yield old[i].position, new[j].position
+        at_old, at_new = i + 1, j + 1
+
+
+def _find_moved(old: list[Any], new: list[Any], pairs: list[tuple[int | None, int | None]]) -> dict[int, int]:
+    """Returns which message of `new` without a counterpart stood where in `old`."""
+    origins: dict[str, list[int]] = {}
+    for i, j in pairs:
+        if i is not None and j is None:
+            origins.setdefault(canonical_text(old[i]), []).append(i)
+    moved = {}
+    for i, j in pairs:
+        if i is None and j is not None and (same := origins.get(canonical_text(new[j]))):
+            moved[j] = same.pop(0)
+    return moved
+
+
+def _compare_tools(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+    """Yields what differs between two lists of tools, told apart by their names."""
+    before, after = _name_tools(old), _name_tools(new)
+    if before is None or after is None:
+        yield from _compare(path, old, new)
+        return
+    for name in before:
+        if name not in after:
+            yield _difference(path, f"{_visible(_shorten(name))} was removed")
+    for name in after:
+        if name not in before:
+            yield _difference(path, f"{_visible(_shorten(name))} was added")
+    common = [name for name in after if name in before]
+    if common != [name for name in before if name in after]:
+        yield _difference(path, f"in another order, now {_visible(_shorten(', '.join(common)))}")
+    for i, name in enumerate(after):
+        if name in before:
+            yield from _compare((*path, i), before[name], after[name])
+
+
+_COMPARE_BY_PLACE: Final[dict[_Path, Callable[[_Path, Any, Any], Iterator[Difference]]]] = {
+    ("messages",): _compare_messages,
+    ("tools",): _compare_tools,
+}
+
+
+def _name_tools(tools: Any) -> dict[str, Any] | None:
+    """Returns the tools by name; None where they have no names of their own."""
+    if not isinstance(tools, list):
+        return None
+    named: dict[str, Any] = {}
+    for tool in tools:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        if name is None and isinstance(tool, dict):
+            name = tool.get("name", tool.get("type"))
+        if not isinstance(name, str) or name in named:
+            return None
+        named[name] = tool
+    return named
+
+
+def _read_role(message: Any) -> str:
+    role = message.get("role") if isinstance(message, dict) else None
+    return role if isinstance(role, str) else ""
+
+
+def read_content(message: Any) -> str:
+    """Returns the text of a message, whatever its form: a string, a list of parts, or neither."""
+    content = message.get("content") if isinstance(message, dict) else message
+    if isinstance(content, list):
+        texts = (part.get("text") if isinstance(part, dict) else part for part in content)
+        content = " ".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
+
+
+def _introduce(message: Any) -> str:
+    """Returns who speaks, and how it begins."""
+    if not isinstance(message, dict):
+        return _show(message)
+    content = read_content(message)
+    calls = message.get("tool_calls")
+    if not content and isinstance(calls, list) and calls:
+        return f"{_show_name(_read_role(message))}, {len(calls)} tool call{'s' if len(calls) > 1 else ''}"
+    return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
+
+
+def _show_name(text: str) -> str:
+    return _visible(_shorten(text)) or "no role"
+
+
+def _difference(path: _Path, text: str) -> Difference:
+    from ..drift.selectors import format_path  # noqa: PLC0415 - only a miss needs it
+
+    return Difference(format_path(path), text, in_body=True)
+
+
+def _describe_texts(old: str, new: str) -> str:
+    from ..drift.words import diff_words  # noqa: PLC0415 - only a miss needs it
+
+    if _is_data(old) or _is_data(new) or not (_has_words(old) or _has_words(new)):
+        return _arrow(old, new)
+    # What both begin with costs nothing to compare at once, and much word by word.
+    start = max(0, count_common(old, new) - _WORDS_SHOWN) if max(len(old), len(new)) > _COMPARED else 0
+    old_part, new_part = old[start : start + _COMPARED], new[start : start + _COMPARED]
+    return ("…" if start else "") + _visible(diff_words(old_part, new_part, width=_WORDS_SHOWN))
+
+
+def _has_words(text: str) -> bool:
+    return len(text) > _SHOWN or any(char.isspace() or not char.isascii() for char in text)
+
+
+def count_common(old: str, new: str) -> int:
+    """Returns how many characters both texts begin with, found by halving."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if old[low:middle] == new[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _arrow(old: Any, new: Any, *, plain: bool = False) -> str:
+    before, after = (_visible(_shorten(f"{value}")) if plain else _show(value) for value in (old, new))
+    if before != after:
+        return f"{before} -> {after}"
+    if isinstance(old, str) and isinstance(new, str):
+        return f"{before}, which differs from character {count_common(old, new) + 1} on"
+    return f"{before}, which differs further inside"
+
+
+def _show(value: Any, depth: int = 2) -> str:
+    """Returns a JSON value on one line, shortened; its cost does not grow with the value."""
+    if isinstance(value, str):
+        return f'"{_visible(_shorten(value))}"'
+    if isinstance(value, dict | list):
+        brackets = "{}" if isinstance(value, dict) else "[]"
+        items = ["…"] if value else []
+        if depth:
+            pairs = islice(value.items() if isinstance(value, dict) else ((None, item) for item in value), 3)
+            items = [
+                ("" if key is None else f"{_show(str(key))}: ") + _show(item, depth - 1)
+                for key, item in pairs
+            ]
+            items += ["…"] if len(value) > len(items) else []
+        return _shorten(f"{brackets[0]}{', '.join(items)}{brackets[1]}", _WORDS_SHOWN)
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"a number of {value.bit_length()} bits"
+    return json.dumps(value, default=str)
+
+
+def _is_data(text: str) -> bool:
+    return text.startswith("data:") and ";base64," in text[:200]
+
+
+def _shorten(text: str, room: int = _SHOWN) -> str:
+    if len(text) <= room:
+        return text
+    kept = text[: text.index(",") + 9] if _is_data(text) else text[: room - 1]
+    return f"{kept}… ({len(text):,} characters)"
+
+
+def _visible(text: str) -> str:
+    """Returns the text with what a terminal would obey, or not show, written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )

@@ -1,0 +1,210 @@
+"""Finds the recorded request that is most like one that was not recorded, to say what differs.
+
+Two steps keep it quick in a large cassette: every recorded request is looked at cheaply, then the best few
+are compared word by word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from heapq import nlargest
+from typing import TYPE_CHECKING, Any, Final
+
+from .differences import count_common, differences, read_content
+from .keys import canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ..models import Request
+    from .differences import Difference
+    from .keys import Matcher
+
+_COMPARED: Final = 8
+"""Requests that are compared word by word."""
+_LOOKS: Final = 200_000
+"""Messages that are compared at most in the cheap step, in all."""
+_TEXT: Final = 20_000
+"""Characters of a request's text that are read."""
+_EDGE: Final = 16
+_PROBES: Final = 12
+_PROBED: Final = 10_000_000
+"""Characters that the probes may search in the cheap step, in all."""
+_SAMPLE: Final = 40
+_SAMPLED: Final = 2000
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_]+|[^\W\x00-\x7f]{1,2}")
+_RARE_WORD: Final = re.compile(r"[A-Za-z0-9]{4,40}|[^\W\x00-\x7f]{2,6}")
+
+# How much each likeness counts.
+_SAME_URL: Final = 1.0
+_UNPLAYED: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The recorded request that is most like the one asked about.
+
+    Attributes:
+        position: where it stands in the cassette, from 0.
+        played: it has answered another request already.
+        differences: what differs, the most telling first.
+    """
+
+    position: int
+    played: bool
+    differences: tuple[Difference, ...]
+
+
+def nearest(
+    request: Request,
+    candidates: Sequence[Request],
+    played: Collection[int] = (),
+    matcher: Matcher | None = None,
+) -> Nearest | None:
+    """Returns the candidate most like the request; None where there is none at all.
+
+    What counts is where the request goes, how long the conversations run alike, and how many words they share
+    from there on. Of two that are alike, the one not played yet is nearer, then the first.
+
+    Args:
+        request: the one that has no answer.
+        candidates: the recorded ones, in order.
+        played: positions that have answered already.
+        matcher: says what is compared when the differences are listed.
+    """
+    if not candidates:
+        return None
+    answered = frozenset(played)
+    glances = _glance(request, candidates, answered)
+    best = nlargest(_COMPARED, range(len(candidates)), key=lambda i: (glances[i], -i))
+    mine = _Careful(request)
+    position = max(
+        best, key=lambda i: (mine.likeness(candidates[i]) + (0 if i in answered else _UNPLAYED), -i)
+    )
+    found = differences(candidates[position], request, matcher)
+    return Nearest(position, position in answered, found)
+
+
+def telling_word(request: Request) -> str:
+    """Returns a word of the request that few others hold, as any file that holds the request must spell it.
+
+    Empty where it has no such word.
+    """
+    for turn in reversed(_read_turns(request)):
+        words = _RARE_WORD.findall(_read_text(turn)[:_TEXT])
+        if words:
+            return str(max(words, key=lambda word: (word.isascii(), len(word))))
+    return ""
+
+
+def _glance(request: Request, candidates: Sequence[Request], played: frozenset[int]) -> list[float]:
+    """Returns how alike each candidate looks, in a few microseconds each."""
+    turns = _read_turns(request)
+    most = max(4, _LOOKS // len(candidates))
+    texts: dict[int, _Text] = {}
+    glances = []
+    for position, candidate in enumerate(candidates):
+        theirs = _read_turns(candidate)
+        shared = _count_shared(turns, theirs, most)
+        score = shared / max(len(turns), len(theirs), 1)
+        at = min(shared, len(turns) - 1, len(theirs) - 1)
+        if at >= 0:
+            if at not in texts:
+                texts[at] = _Text(_read_text(turns[at]), candidates, at)
+            score += texts[at].likeness(_read_text(theirs[at]))
+        if candidate.url == request.url:
+            score += _SAME_URL
+        if position not in played:
+            score += _UNPLAYED
+        glances.append(score)
+    return glances
+
+
+class _Text:
+    """What one turn says, ready to be compared cheaply with that turn of every candidate."""
+
+    def __init__(self, text: str, candidates: Sequence[Request], at: int) -> None:
+        self._text = text
+        self._backwards = text[::-1]
+        step = max(1, len(candidates) // _SAMPLE)
+        sample = (_read_turns(candidate) for candidate in candidates[::step][:_SAMPLE])
+        others = [_read_text(turns[at]) for turns in sample if at < len(turns)]
+        usual = sum(map(len, others)) // max(1, len(others)) + 1
+        affordable = _PROBED // (usual * len(candidates))
+        self._probes = _choose_probes(text, others)[: max(1, min(_PROBES, affordable))]
+
+    def likeness(self, other: str) -> float:
+        """Returns how much both have in common at their ends, and in rare words."""
+        text = self._text
+        common = 0
+        if text[:_EDGE] == other[:_EDGE]:
+            common = count_common(text, other)
+        if text[-_EDGE:] == other[-_EDGE:]:
+            common += count_common(self._backwards, other[::-1])
+        likeness = min(1.0, common / (max(len(text), len(other)) or 1))
+        if self._probes:
+            likeness += sum([probe in other for probe in self._probes]) / len(self._probes)
+        return likeness
+
+
+def _choose_probes(text: str, others: list[str]) -> list[str]:
+    """Returns the words of a text, first those that fewest of a sample of the candidates hold."""
+    words = dict.fromkeys(_RARE_WORD.findall(text[:_TEXT]))
+    common = Counter(word for other in others for word in set(_RARE_WORD.findall(other[:_SAMPLED])))
+    return sorted(words, key=lambda word: (common[word], -len(word)))
+
+
+class _Careful:
+    """One request, ready to be compared with several others."""
+
+    def __init__(self, request: Request) -> None:
+        self._url = request.url
+        self._turns = [canonical_text(turn) for turn in _read_turns(request)]
+        self._texts = [_read_text(turn) for turn in _read_turns(request)]
+
+    def likeness(self, other: Request) -> float:
+        turns = _read_turns(other)
+        shared = _count_shared(self._turns, [canonical_text(turn) for turn in turns], len(turns))
+        mine = _count_words(self._texts[shared:])
+        theirs = _count_words([_read_text(turn) for turn in turns[shared:]])
+        words = 2 * (mine & theirs).total() / max(1, mine.total() + theirs.total())
+        prefix = shared / max(len(turns), len(self._turns), 1)
+        return prefix + (1 - prefix) * words + (_SAME_URL if other.url == self._url else 0)
+
+
+def _count_words(texts: list[str]) -> Counter[str]:
+    return Counter(_WORD.findall(" ".join(texts)[:_TEXT]))
+
+
+def _count_shared(first: list[Any], second: list[Any], most: int) -> int:
+    """Returns how many turns both begin with, looking at `most` of them."""
+    shared = 0
+    try:
+        for a, b in zip(first[:most], second[:most], strict=False):
+            if a != b:
+                break
+            shared += 1
+    except RecursionError:  # messages of a hostile depth: they are not alike
+        pass
+    return shared
+
+
+def _read_turns(request: Request) -> list[Any]:
+    """Returns the messages of a chat request; the body of any other one, as if it were one message."""
+    body = request.json_
+    if isinstance(body, dict):
+        messages = body.get("messages")
+        return messages if isinstance(messages, list) else [body]
+    kind = request.body_kind
+    return [] if kind is None else [body if kind == "json" else getattr(request, kind)]
+
+
+def _read_text(turn: Any) -> str:
+    """Returns what a message says; of any other value, the texts at its top."""
+    content = read_content(turn)
+    if not content and isinstance(turn, dict):
+        return " ".join(value for value in turn.values() if isinstance(value, str))
+    return content

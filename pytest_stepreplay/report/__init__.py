@@ -1,0 +1,44 @@
+"""Text for people and programs: a drift as one line, a few lines, in full, as JSON or as Markdown.
+
+Values go in, text comes out; nothing is printed here. What a model wrote is data: whatever is returned for a
+terminal, a CI log or a page has been through `escape_for_terminal` or `escape_for_markdown`. Names are imported
+when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .drifts import (
+        describe_change,
+        render_full,
+        render_json,
+        render_line,
+        render_markdown,
+        render_short,
+        summarize_change,
+    )
+    from .escaping import escape_for_markdown, escape_for_terminal
+
+_ESCAPING = ("escape_for_markdown", "escape_for_terminal")
+
+__all__ = [
+    "describe_change",
+    "escape_for_markdown",
+    "escape_for_terminal",
+    "render_full",
+    "render_json",
+    "render_line",
+    "render_markdown",
+    "render_short",
+    "summarize_change",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "escaping" if name in _ESCAPING else "drifts"
+    return getattr(import_module(f"{__name__}.{module}"), name)

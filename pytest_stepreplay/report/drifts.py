@@ -1,0 +1,236 @@
+"""A `Drift` as text: the fact first, then how much it matters."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from ..drift.changes import ABSENT
+from ..drift.words import diff_words
+from .escaping import escape_for_markdown, escape_for_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..drift.changes import Change, Drift
+
+NO_DRIFT: Final = "no drift"
+
+_LINE_WIDTH = 200
+_SHORT_LINES = 8
+_FULL_WIDTH = 2000
+_PAGE_CHANGES = 50
+_PAGE_WIDTH = 600
+
+# A string that is not mistaken for another value stands without quotes.
+_BARE = re.compile(r"(?!(?:true|false|null|none|nan|infinity)$)(?=[^\W\d])[\w./-]+", re.IGNORECASE)
+_LARGE_INT = 10**30
+
+
+def summarize_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
+    """Returns what happened at the place, in one line that is safe to print.
+
+    Args:
+        change: one change.
+        width: about how many characters the values may take.
+    """
+    return escape_for_terminal(_summary(change, width))
+
+
+def describe_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
+    """Returns the place, what happened there, and the level, in one line that is safe to print."""
+    source = f": {escape_for_terminal(change.source)}" if change.source else ""
+    return f"{_fact(change, width)} ({change.level}{source})"
+
+
+def render_line(drift: Drift) -> str:
+    """Returns the worst change and the number of the others, in one line."""
+    if not drift.changes:
+        return NO_DRIFT
+    others = len(drift.changes) - 1
+    return describe_change(drift.changes[0]) + (f" and {others} more" if others else "")
+
+
+def render_short(drift: Drift) -> str:
+    """Returns at most eight lines: the level, and the worst changes."""
+    changes = drift.changes
+    room = _SHORT_LINES - 1
+    shown = changes if len(changes) <= room else changes[: room - 1]
+    lines = [_headline(drift), *(f"  {describe_change(change)}" for change in shown)]
+    if len(shown) < len(changes):
+        lines.append(f"  … and {_count(changes[len(shown) :])} more")
+    return "\n".join(lines)
+
+
+def render_full(drift: Drift) -> str:
+    """Returns every change under its level, with texts word by word."""
+    lines = [_headline(drift)]
+    for level, changes in groupby(drift.changes, key=lambda change: change.level):
+        lines += ["", f"{level}:"]
+        for change in changes:
+            source = f" ({escape_for_terminal(change.source)})" if change.source else ""
+            lines.append(f"  {_fact(change, _FULL_WIDTH)}{source}")
+    return "\n".join(lines)
+
+
+def render_json(drift: Drift) -> dict[str, Any]:
+    """Returns the drift as a value that any JSON writer takes.
+
+    ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string.
+    """
+    return {
+        "level": str(drift.level),
+        "fail_on": str(drift.fail_on),
+        "passes": drift.passes(),
+        "changes": [_change_json(change) for change in drift.changes],
+    }
+
+
+def render_markdown(drift: Drift) -> str:
+    """Returns a headline and a list of the changes, worst first, at most fifty."""
+    lines = [f"**{_headline(drift)}**"]
+    shown = drift.changes[:_PAGE_CHANGES]
+    if shown:
+        lines.append("")
+    for change in shown:
+        place, summary = (
+            escape_for_markdown(change.selector),
+            escape_for_markdown(_summary(change, _PAGE_WIDTH)),
+        )
+        source = f": {escape_for_markdown(change.source)}" if change.source else ""
+        lines.append(f"- <code>{place}</code>: <code>{summary}</code> ({change.level}{source})")
+    if len(shown) < len(drift.changes):
+        lines.append(f"- … and {_count(drift.changes[len(shown) :])} more")
+    return "\n".join(lines)
+
+
+def _headline(drift: Drift) -> str:
+    return f"drift: {drift.level} ({_count(drift.changes)})" if drift.changes else NO_DRIFT
+
+
+def _count(changes: Iterable[Change]) -> str:
+    """Returns the number of changes by level: ``1 behavior, 2 metadata``."""
+    counts = Counter(change.level for change in changes)
+    return ", ".join(f"{counts[level]} {level}" for level in sorted(counts, reverse=True))
+
+
+def _fact(change: Change, width: int) -> str:
+    return f"{escape_for_terminal(_clipped(change.selector, _LINE_WIDTH))}: {summarize_change(change, width=width)}"
+
+
+def _summary(change: Change, width: int) -> str:
+    note = _clipped(change.note, _LINE_WIDTH)
+    if change.kind in ("contract", "replaced"):
+        return note
+    fact = _SUMMARIES.get(change.kind, _changed)(change, width)
+    return f"{fact}; {note}" if note else fact
+
+
+def _changed(change: Change, width: int) -> str:
+    return f"{_value(change.old, width // 2)} -> {_value(change.new, width // 2)}"
+
+
+def _retyped(change: Change, width: int) -> str:
+    if change.old is None or change.new is None:
+        return _changed(change, width)
+    return f"{_typed(change.old, width // 2)} -> {_typed(change.new, width // 2)}"
+
+
+def _reworded(change: Change, width: int) -> str:
+    text = diff_words(change.old, change.new, width=width)
+    # Rounded down: only equal texts are 1.00 similar.
+    similarity = math.floor((change.similarity or 0.0) * 100) / 100
+    return f"{text} (similarity {similarity:.2f})"
+
+
+_SUMMARIES = {
+    "added": lambda change, width: f"added {_value(change.new, width)}",
+    "removed": lambda change, width: f"removed {_value(change.old, width)}",
+    "order": lambda change, width: (
+        f"order: {_names(change.old, width // 2)} -> {_names(change.new, width // 2)}"
+    ),
+    "type": _retyped,
+    "text": _reworded,
+}
+
+
+def _names(names: list[str], width: int) -> str:
+    return _clipped(", ".join(names), width)
+
+
+def _typed(value: Any, width: int) -> str:
+    """Returns a value with JSON's name for its type; an object or array by its type alone."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    if type(value) is str:
+        return f"{_quoted(value, width)} (a string)"
+    if isinstance(value, str):  # the name of a volatile value's type
+        return str(value)
+    return f"{_value(value, width)} ({_NUMBERS.get(type(value), 'a value')})"
+
+
+_NUMBERS: dict[type, str] = {bool: "a boolean", int: "an integer", float: "a number"}
+
+
+def _value(value: Any, width: int) -> str:
+    """Returns a value as a person would write it, clipped: ``search``, ``"two words"``, ``search({"q": "x"})``."""
+    if isinstance(value, str):
+        bare = type(value) is not str or (len(value) <= width and _BARE.fullmatch(value))
+        return _clipped(value, width) if bare else _quoted(value, width)
+    if isinstance(value, dict):
+        function = value.get("function")
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            return _clipped(f"{function['name']}({_compact(function.get('arguments', ''))})", width)
+    return _clipped(_compact(value), width)
+
+
+def _quoted(text: str, width: int) -> str:
+    text = _clipped(text, max(width - 2, 10))
+    quote = "'" if '"' in text and "'" not in text else '"'
+    return f"{quote}{text}{quote}"
+
+
+def _compact(value: Any) -> str:
+    if value is ABSENT:
+        return "nothing"
+    if isinstance(value, str):
+        return value
+    return json.dumps(_jsonable(value), ensure_ascii=False)
+
+
+def _clipped(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    found = {
+        "selector": change.selector,
+        "level": str(change.level),
+        "kind": change.kind,
+        "summary": change.summary,
+        "old": change.old,
+        "new": change.new,
+        "note": change.note or ABSENT,
+        "source": change.source or ABSENT,
+        "similarity": ABSENT if change.similarity is None else change.similarity,
+    }
+    return {name: _jsonable(value) for name, value in found.items() if value is not ABSENT}
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(child) for child in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) >= _LARGE_INT:
+        return hex(value)
+    return value

@@ -1,0 +1,55 @@
+"""What a model wrote, made harmless: for a terminal or a CI log, and for a page of Markdown or HTML."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# C0 and C1 controls with DEL; marks that turn the direction of writing; line and paragraph separators; what
+# nobody sees, the tag characters included; and lone surrogates, which no terminal's encoding can write.
+_INVISIBLE: Final = (
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff"
+)
+_UNSAFE = re.compile(f"[{_INVISIBLE}]")
+_UNSAFE_BUT_LINES = re.compile(f"(?![\\n\\t])[{_INVISIBLE}]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+# GitHub reads commands from lines that start with ::, whatever white space stands before it; it, Azure and
+# TeamCity read ##[...], ##vso[...] and ##teamcity[...] anywhere in a line.
+_COMMAND_START = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_COMMAND_MARK = re.compile(r"##(\w*)\[")
+
+_MARKUP = re.compile(r"""[&<>"'`|*_~\\\[\]{}()#@:$!^=+-]""")
+
+
+def escape_for_terminal(text: str, *, lines: bool = False) -> str:
+    """Returns `text` with everything visible that could move a cursor, hide or reorder text, or command a CI system.
+
+    An escape character becomes the four characters ``\\x1b``, and so on.
+
+    Args:
+        text: anything.
+        lines: keep line feeds and tabs; without it the result is one line.
+    """
+    text = (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_visible, text)
+    if "::" in text:
+        text = _COMMAND_START.sub(r"\1\\x3a", text)
+    return _COMMAND_MARK.sub(r"##\1\\x5b", text) if "##" in text else text
+
+
+def escape_for_markdown(text: str) -> str:
+    """Returns one line in which Markdown and HTML find nothing to act on; to be shown, not to be read as source.
+
+    Markup, links, mentions and the bars of tables are written as character references, which are text to
+    both.
+    """
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", _UNSAFE.sub(_visible, text))
+
+
+def _visible(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    if character in _NAMED:
+        return _NAMED[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

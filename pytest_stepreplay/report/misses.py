@@ -1,0 +1,127 @@
+"""The text of a miss: which request has no answer, what differs in the conversation, why, and what to run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..matching import Nearest
+    from ..models import Request
+
+SHOWN_DIFFERENCES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A request that nothing recorded answers, and what is known about it.
+
+    Attributes:
+        test: the id of the test; empty outside of pytest.
+        cassette: its path, as a person would type it.
+        exists: the cassette does.
+        recorded: how many interactions it holds.
+        played: how many of them have been played.
+        times_recorded: how often this very request was recorded; all of them have been played.
+        nearest: the recorded request that is most like it.
+        elsewhere: another cassette of the suite that answers it.
+    """
+
+    request: Request
+    test: str
+    cassette: str
+    exists: bool
+    recorded: int
+    played: int
+    times_recorded: int
+    nearest: Nearest | None
+    elsewhere: str | None
+
+
+def explain_miss(miss: Miss) -> str:
+    """Returns the whole explanation; its first line stands for itself in pytest's short summary."""
+    holds = f"{miss.recorded} recorded, {miss.played} played" if miss.exists else "does not exist"
+    lines = [
+        _headline(miss),
+        "",
+        *([f"  test      {miss.test}"] if miss.test else []),
+        f"  cassette  {miss.cassette} ({holds})",
+        f"  request   {miss.request.method} {miss.request.url}",
+        "",
+        *_differences(miss),
+        f"  Why: {_reason(miss)}",
+        "",
+        *_fixes(miss),
+    ]
+    return "\n".join(lines)
+
+
+def _headline(miss: Miss) -> str:
+    if miss.times_recorded:
+        return (
+            f"asked once more than recorded: this request has {_answers(miss.times_recorded)}, already played"
+        )
+    if not miss.exists:
+        return "no recorded answer: this test has no cassette yet"
+    if miss.nearest and miss.nearest.differences:
+        return f"no recorded answer: {miss.nearest.differences[0].selector} differs from what was recorded"
+    return "no recorded answer: nothing like this request was recorded"
+
+
+def _differences(miss: Miss) -> list[str]:
+    if miss.nearest is None:
+        return []
+    differences = miss.nearest.differences
+    lines = [f"  The nearest recorded request is interaction {miss.nearest.position + 1}. What differs:"]
+    lines += [f"    {line}" for each in differences[:SHOWN_DIFFERENCES] for line in str(each).splitlines()]
+    if len(differences) > SHOWN_DIFFERENCES:
+        lines.append(f"    ... and {len(differences) - SHOWN_DIFFERENCES} more")
+    return [*lines, ""]
+
+
+def _reason(miss: Miss) -> str:
+    if miss.times_recorded:
+        return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {_times(miss.times_recorded + 1)}."
+    if miss.elsewhere:
+        return f"it was recorded for another test, in {miss.elsewhere}."
+    return "it was never recorded."
+
+
+def _fixes(miss: Miss) -> list[str]:
+    if miss.test:
+        test = shlex.quote(miss.test) + " " if not miss.test.endswith(")") else ""
+        record = f"pytest {test}--stepreplay=record"
+    else:
+        record = f'use_cassette("{miss.cassette}", mode="record")'
+    lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
+    if miss.times_recorded:
+        lines += [
+            "       if the same answer may serve again:",
+            f"         {_setting(miss, 'allow_repeats=True')}",
+        ]
+    volatile = _ignorable(miss)
+    if volatile:
+        setting = _setting(miss, f'ignore_request=["{volatile}"]')
+        lines += [f"       if {volatile} differs on every run:", f"         {setting}"]
+    return lines
+
+
+def _setting(miss: Miss, argument: str) -> str:
+    return f"@pytest.mark.stepreplay({argument})" if miss.test else f"use_cassette(..., {argument})"
+
+
+def _ignorable(miss: Miss) -> str:
+    """Returns the first differing place that is no part of the conversation, else nothing."""
+    for each in miss.nearest.differences if miss.nearest else ():
+        if each.in_body and not each.selector.startswith("messages"):
+            return each.selector
+    return ""
+
+
+def _answers(number: int) -> str:
+    return "1 recorded answer" if number == 1 else f"{number} recorded answers"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -1,0 +1,121 @@
+"""What a run did with its cassettes, added up from the outcomes of all processes, and as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+SHOWN_PATHS: Final = 10
+"""How many cassettes one list of the summary names at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The numbers of the summary. Paths are those of cassettes."""
+
+    replayed: int = 0
+    recorded: int = 0
+    written: int = 0
+    missed: int = 0
+    live: int = 0
+    errors_not_recorded: int = 0
+    tokens_saved: int = 0
+    seconds_saved: float = 0.0
+    not_written: Mapping[str, str] | None = None
+    unplayed: Mapping[str, tuple[int, int]] | None = None
+    orphans: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+
+def add_up(
+    outcomes: Iterable[Mapping[str, Any]], *, on_disk: Iterable[str], owned: Iterable[str], complete: bool
+) -> Totals:
+    """Returns the totals of a run.
+
+    Args:
+        outcomes: `session.Outcome` as mappings, of all processes.
+        on_disk: all cassettes of the suite.
+        owned: those that a collected test uses.
+        complete: nothing narrowed the run. Only then is what nothing used reported; a test's own cassette is
+            judged by its own run.
+    """
+    outcomes = list(outcomes)
+    replays = [each for each in outcomes if each["mode"] == "replay"]
+    played: dict[str, set[int]] = {}
+    for each in replays:
+        played.setdefault(each["path"], set()).update(each["replayed"])
+    judged = {each["path"]: each["total"] for each in replays if complete or not each["shared"]}
+    judged = {path: total for path, total in judged.items() if _all_passed(replays, path)}
+    return Totals(
+        replayed=sum(len(each["replayed"]) for each in outcomes),
+        recorded=sum(each["recorded"] for each in outcomes),
+        written=len({each["path"] for each in outcomes if each["written"]}),
+        missed=sum(each["missed"] for each in outcomes),
+        live=sum(each["sent"] for each in outcomes if each["mode"] == "live"),
+        errors_not_recorded=sum(each["errors_not_recorded"] for each in outcomes),
+        tokens_saved=sum(each["tokens_saved"] for each in outcomes),
+        seconds_saved=sum(each["seconds_saved"] for each in outcomes),
+        not_written={each["path"]: each["not_written"] for each in outcomes if each["not_written"]},
+        unplayed={
+            path: (total - len(played[path]), total)
+            for path, total in sorted(judged.items())
+            if len(played[path]) < total
+        },
+        orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
+        blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
+    )
+
+
+def _all_passed(outcomes: Iterable[Mapping[str, Any]], path: str) -> bool:
+    return all(each["passed"] for each in outcomes if each["path"] == path)
+
+
+def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
+    """Returns the lines of the summary section, with paths relative to `root`."""
+    counts = [
+        f"replayed {totals.replayed}" if totals.replayed else "",
+        f"recorded {totals.recorded} in {_count(totals.written, 'cassette')}" if totals.recorded else "",
+        f"missed {totals.missed}" if totals.missed else "",
+        f"sent {totals.live}" if totals.live else "",
+    ]
+    lines = [", ".join(filter(None, counts))] if any(counts) else []
+    if totals.tokens_saved or totals.seconds_saved:
+        lines.append(f"saved {totals.tokens_saved:,} tokens, {totals.seconds_saved:.1f} s")
+    if totals.errors_not_recorded:
+        lines.append(
+            f"{_count(totals.errors_not_recorded, 'error response')} not recorded (stepreplay_record_errors = true does)"
+        )
+    lines += _listed(
+        (f"not written, {why}: {_relative(path, root)}" for path, why in (totals.not_written or {}).items()),
+        "cassettes",
+    )
+    if unused != "ignore":
+        lines += _listed(
+            (
+                f"unplayed: {missing} of {_count(total, 'interaction')} in {_relative(path, root)}"
+                for path, (missing, total) in (totals.unplayed or {}).items()
+            ),
+            "cassettes",
+        )
+        lines += _listed((f"no test uses {_relative(path, root)}" for path in totals.orphans), "cassettes")
+    lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
+    return lines
+
+
+def _listed(lines: Iterable[str], noun: str) -> list[str]:
+    lines = list(lines)
+    more = len(lines) - SHOWN_PATHS
+    return lines[:SHOWN_PATHS] + ([f"  ... and {more} more {noun}"] if more > 0 else [])
+
+
+def _relative(path: str, root: Path) -> str:
+    try:
+        return Path(path).relative_to(root).as_posix()
+    except ValueError:
+        return path
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,196 @@
+"""Options, ini keys, the marker and the `stepreplay_config` fixture become one frozen `Settings`.
+
+Each setting stands once, in `FIELDS`, with the check of its value, the help text and where it may be set.
+A bad value is a `SettingsError` that names its source and lists the good ones. Nothing heavy is imported:
+this runs at the start of every pytest run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Final, Literal, get_args
+
+from .errors import SettingsError
+
+Mode = Literal["replay", "record", "rewrite", "live"]
+Unused = Literal["ignore", "warn", "error"]
+
+MODES: Final[tuple[str, ...]] = get_args(Mode)
+MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
+
+PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
+"""Stands in a missing API key's environment variable, so that clients can be built without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting: how its value is read, and where it may be given besides the ini file."""
+
+    read: Callable[[object], object]
+    help: str
+    ini_type: Literal["string", "bool", "args"] = "string"
+    marker: bool = True
+    option: str | None = None
+
+
+def _one_of(*choices: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if value not in choices:
+            raise ValueError(f"{value!r} is not one of {', '.join(choices)}{_suggest(value, choices)}")
+        return value
+
+    return read
+
+
+def _flag(value: object) -> object:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError(f"{value!r} is not one of true, false")
+
+
+def _text(value: object) -> object:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str) and value.strip():
+        return value
+    raise ValueError(f"{value!r} is not a text with something in it")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    items = value.split() if isinstance(value, str) else value
+    if isinstance(items, Iterable) and not isinstance(items, Mapping | bytes):
+        texts = tuple(items)
+        if all(isinstance(text, str) and text for text in texts):
+            return texts
+    raise ValueError(f"{value!r} is not a list of texts")
+
+
+def _some_of(*choices: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        texts = _texts(value)
+        for text in texts:
+            _one_of(*choices)(text)
+        if not texts:
+            raise ValueError(f"it is empty; name some of {', '.join(choices)}")
+        return texts
+
+    return read
+
+
+def _selectors(value: object) -> object:
+    from .drift.selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+
+    texts = _texts(value)
+    for text in texts:
+        Selector.parse(text)
+    return texts
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "mode": Field(_one_of(*MODES), "what a run does with requests", option="--stepreplay"),
+    "dir": Field(_text, "the folder of the cassettes, relative to the rootdir", marker=False, option="--stepreplay-dir"),
+    "unused": Field(
+        _one_of("ignore", "warn", "error"),
+        "what to do about recorded interactions and cassettes that a complete run did not use",
+        marker=False,
+        option="--stepreplay-unused",
+    ),
+    "match_on": Field(_some_of(*MATCHERS), "which parts of a request must be equal", ini_type="args"),
+    "ignore_request": Field(_selectors, "selectors of request body fields that may differ", ini_type="args"),
+    "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
+    "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
+    "ignore_hosts": Field(_texts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"),
+    "allowed_hosts": Field(_texts, "hosts that a test may reach in replay", ini_type="args"),
+    "keep_headers": Field(_texts, "response headers to store besides content-type and its like", ini_type="args"),
+    "redact_fields": Field(_texts, "JSON fields and query parameters whose values are never stored", ini_type="args"),
+    "api_keys": Field(
+        _texts, "environment variables that hold a placeholder where they are missing", ini_type="args", marker=False
+    ),
+}
+"""Every setting. The ini key is ``stepreplay_NAME``."""
+
+MARKER_SETTINGS: Final = tuple(name for name, known in FIELDS.items() if known.marker)
+MARKER_ARGUMENTS: Final = ("cassette", *MARKER_SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that was set for a test, checked. `cassette` is a name that the marker gave."""
+
+    mode: Mode = "replay"
+    dir: str = "cassettes"
+    unused: Unused = "warn"
+    match_on: tuple[str, ...] = MATCHERS
+    ignore_request: tuple[str, ...] = ()
+    allow_repeats: bool = False
+    record_errors: bool = False
+    ignore_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    keep_headers: tuple[str, ...] = ()
+    redact_fields: tuple[str, ...] = ()
+    api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
+    cassette: str | None = field(default=None)
+
+    @classmethod
+    def merge(cls, *layers: Mapping[str, object]) -> Settings:
+        """Returns the settings of all layers; a later layer wins for what it names."""
+        known = {each.name for each in fields(cls)}
+        values: dict[str, Any] = {}
+        for layer in layers:
+            values.update((name, value) for name, value in layer.items() if name in known)
+        return cls(**values)
+
+
+def read_values(source: str, given: Mapping[str, object], allowed: Iterable[str] = FIELDS) -> dict[str, object]:
+    """Returns the checked values of one layer.
+
+    Args:
+        source: names the layer in an error, such as ``@pytest.mark.stepreplay``.
+        given: what was set there; a value of None counts as not set.
+        allowed: the names that may be set there.
+
+    Raises:
+        SettingsError: for an unknown name or a bad value.
+    """
+    valid = tuple(allowed)
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in valid:
+            raise SettingsError(
+                f"{source} has no argument {name!r}{_suggest(name, valid)}. Valid ones: {', '.join(valid)}"
+            )
+        if value is not None:
+            values[name] = _read(f"{source}, {name}", name, value)
+    return values
+
+
+def _read(where: str, name: str, value: object) -> object:
+    read = _text if name == "cassette" else FIELDS[name].read
+    try:
+        return read(value)
+    except (ValueError, SettingsError) as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def read_marker(args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+    """Returns the checked values of one ``@pytest.mark.stepreplay(...)``."""
+    source = "@pytest.mark.stepreplay"
+    if len(args) > 1:
+        raise SettingsError(f"{source} takes one positional argument, the cassette; got {len(args)}")
+    given = dict(kwargs)
+    if args:
+        if "cassette" in given:
+            raise SettingsError(f"{source} names the cassette twice")
+        given["cassette"] = args[0]
+    return read_values(source, given, MARKER_ARGUMENTS)
+
+
+def _suggest(value: object, choices: Iterable[str]) -> str:
+    close = get_close_matches(str(value), list(choices), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

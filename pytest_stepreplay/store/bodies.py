@@ -1,0 +1,274 @@
+"""Bodies as bytes on the wire <-> bodies as they are stored: a JSON tree, events, text or base64.
+
+The most readable form that gives the body back is chosen: JSON comes back equal as JSON, the others byte for
+byte. Bytes go in with their content encoding already undone (`undo_encoding` does that).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from decimal import Decimal
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from .. import sse
+from ..models import RawFrame, Request, Response
+from .yaml_text import Tree, is_deeper_than
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+MAX_JSON_DEPTH = 200
+"""A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
+
+MAX_DECODED = 256 * 1024 * 1024
+"""The most bytes that a compressed body may become."""
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_EVENT_STREAM = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def request_from_wire(method: str, url: str, body: bytes, content_type: str | None) -> Request:
+    """Return the request with its body in the form it is stored in.
+
+    Args:
+        method: as sent.
+        url: as sent, with its query.
+        body: as sent; empty for none.
+        content_type: the header's value, if there is one.
+    """
+    return Request(method=method, url=url, **_stored(body, content_type or "", events=False))
+
+
+def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> Response:
+    """Return the response with its body in the form it is stored in.
+
+    Args:
+        status: the HTTP status.
+        headers: those to keep, with lower-case names.
+        body: with its content encoding undone; empty for none.
+    """
+    stored = _stored(body, headers.get("content-type", ""), events=True)
+    return Response(status=status, headers=dict(headers), **stored)
+
+
+def body_bytes(message: Request | Response) -> bytes:
+    """Return the body as it goes over the wire, without a content encoding; empty where there is none."""
+    if message.events is not None:
+        return "".join(
+            sse.frame_of(event) if isinstance(event, str) else event.frame for event in message.events
+        ).encode()
+    if message.text is not None:
+        return message.text.encode()
+    if message.base64 is not None:
+        return b64decode(message.base64)
+    if message.body_kind == "json":
+        return json.dumps(message.json_, ensure_ascii=False, separators=(",", ":")).encode()
+    return b""
+
+
+def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
+    """Return the one field of a message that holds the body."""
+    if not body:
+        return {}
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(body).decode()}
+    kind = content_type.partition(";")[0].strip().lower()
+    if events and (kind == "text/event-stream" or (kind != "application/json" and _EVENT_STREAM.match(text))):
+        frames = sse.split_frames(text)
+        return {"events": tuple(_stored_frame(frame) for frame in frames)}
+    try:
+        tree = _exact_json(text)
+    except (ValueError, RecursionError):
+        return {"text": text}
+    is_json = isinstance(tree, dict | list) or kind == "application/json" or kind.endswith("+json")
+    return {"json": tree} if is_json else {"text": text}
+
+
+def _stored_frame(frame: str) -> str | RawFrame:
+    data = sse.frame_data(frame)
+    return RawFrame(frame=frame) if data is None else data
+
+
+# ---------------------------------------------------------------- JSON that comes back equal
+
+
+def _exact_json(text: str) -> Tree:
+    """Return the parsed text.
+
+    Raises:
+        ValueError: it is not JSON, or its value would not come back equal.
+        RecursionError: it is nested too deeply for the parser.
+    """
+    tree = json.loads(text, object_pairs_hook=_object, parse_float=_float, parse_constant=_refuse)
+    if _SURROGATE_ESCAPE.search(text):
+        json.dumps(tree, ensure_ascii=False).encode()  # UnicodeEncodeError, a ValueError, for half a pair
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and is_deeper_than(tree, MAX_JSON_DEPTH):
+        raise ValueError("nested too deeply")
+    return tree
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if digits != repr(value) and not _is_same_number(digits, value):
+        raise ValueError("a number has more digits than a float holds")
+    return value
+
+
+def _is_same_number(digits: str, value: float) -> bool:
+    try:
+        return Decimal(digits) == Decimal(repr(value))
+    except ArithmeticError:  # an exponent that even Decimal does not hold
+        return False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+# ---------------------------------------------------------------- content encodings
+
+
+class EncodingError(ValueError):
+    """A body says it is compressed, and it cannot be decompressed."""
+
+
+def undo_encoding(body: bytes, content_encoding: str) -> bytes:
+    """Return the body with its content encodings undone (RFC 9110, section 8.4).
+
+    A header that claims an encoding the body does not have is common, and such a body is returned as it is.
+
+    Args:
+        body: as it came over the wire.
+        content_encoding: the header's value, empty where there is none.
+
+    Raises:
+        EncodingError: the body is compressed but broken, larger than `MAX_DECODED`, or in an encoding that no
+            installed package can undo.
+    """
+    for encoding in reversed([part.strip().lower() for part in content_encoding.split(",")]):
+        undo = _DECODERS.get(encoding)
+        if body and undo:
+            body = undo(body)
+    return body
+
+
+def _undo_gzip(body: bytes) -> bytes:
+    if not body.startswith(_GZIP):
+        return body
+    decoded = b""
+    while body.startswith(_GZIP):  # one member after another is allowed
+        piece, body = _inflate(body, zlib.MAX_WBITS | 16, MAX_DECODED - len(decoded))
+        decoded += piece
+    return decoded
+
+
+def _undo_deflate(body: bytes) -> bytes:
+    # The standard says zlib; some servers send the bare stream.
+    for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        try:
+            return _inflate(body, window, MAX_DECODED)[0]
+        except _TooLargeError:
+            raise
+        except EncodingError:
+            continue
+    return body
+
+
+class _TooLargeError(EncodingError):
+    def __init__(self) -> None:
+        super().__init__(f"a compressed body becomes larger than {MAX_DECODED >> 20} MiB")
+
+
+def _inflate(body: bytes, window: int, at_most: int) -> tuple[bytes, bytes]:
+    """Return the decompressed stream, and what stands behind it."""
+    decompressor = zlib.decompressobj(window)
+    try:
+        decoded = decompressor.decompress(body, at_most + 1)
+    except zlib.error:
+        raise EncodingError("a body is compressed, but broken") from None
+    if len(decoded) > at_most:
+        raise _TooLargeError
+    if not decompressor.eof:
+        raise EncodingError("a body is compressed, but cut off")
+    return decoded, decompressor.unused_data
+
+
+def _undo_brotli(body: bytes) -> bytes:
+    # Brotli has no mark to know it by: what is text is not compressed.
+    if _is_text(body):
+        return body
+    module = _first_installed("brotli", "brotlicffi")
+    if module is None:
+        raise EncodingError("a body is compressed with brotli; to read it: pip install brotli")
+    decompressor = module.Decompressor()
+    decoded = bytearray()
+    try:
+        for start in range(0, len(body), 1024):  # in small pieces, so that it cannot become huge at once
+            decoded += decompressor.process(body[start : start + 1024])
+            if len(decoded) > MAX_DECODED:
+                raise _TooLargeError
+    except module.error:
+        raise EncodingError("a body is compressed, but broken") from None
+    if not decompressor.is_finished():
+        raise EncodingError("a body is compressed, but cut off")
+    return bytes(decoded)
+
+
+def _undo_zstd(body: bytes) -> bytes:
+    if not body.startswith(_ZSTD):
+        return body
+    module = _first_installed("compression.zstd", "backports.zstd", "zstandard")
+    if module is None:
+        raise EncodingError("a body is compressed with zstd; to read it: pip install zstandard")
+    try:
+        if module.__name__ == "zstandard":
+            stream = module.ZstdDecompressor().stream_reader(body, read_across_frames=True)
+        else:
+            stream = module.open(BytesIO(body))
+        decoded: bytes = stream.read(MAX_DECODED + 1)
+    except (module.ZstdError, EOFError):
+        raise EncodingError("a body is compressed, but broken") from None
+    if len(decoded) > MAX_DECODED:
+        raise _TooLargeError
+    return decoded
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_installed(*names: str) -> ModuleType | None:
+    for name in names:
+        with suppress(ImportError):
+            return import_module(name)
+    return None
+
+
+_DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": _undo_gzip,
+    "x-gzip": _undo_gzip,
+    "deflate": _undo_deflate,
+    "br": _undo_brotli,
+    "zstd": _undo_zstd,
+}

@@ -1,0 +1,291 @@
+"""The text of a cassette file <-> a `Cassette`, and every way in which a file can fail to be one.
+
+Files of our own format are read here; those of other tools go through `formats`. What cannot be read is an
+error that names file and line, and never a value of the file, which could be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import CassetteReadError, CassetteWriteError
+from ..models import BODY_KINDS, FORMAT_VERSION, Cassette
+from . import yaml_text
+from .files import read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .yaml_text import Tree
+
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
+_OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_RECORD_AGAIN = "Delete it and record it again with: pytest --stepreplay=record"
+_MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCassette:
+    """A cassette as it was read.
+
+    Attributes:
+        cassette: what it holds.
+        format: whose file it is. Only ``stepreplay`` files are ever written.
+    """
+
+    cassette: Cassette
+    format: Literal["stepreplay", "vcr"]
+
+
+def read_cassette(path: Path) -> ReadCassette:
+    """Return the cassette in a file, ours or one that plain vcrpy wrote.
+
+    Raises:
+        CassetteReadError: there is none, or it cannot be read. The file is left as it is.
+    """
+    try:
+        return parse_cassette(read_bytes(path), path)
+    except MemoryError:
+        raise CassetteReadError(path, "is too large for the memory of this machine") from None
+
+
+def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
+    """Return the cassette that the content of a file stands for.
+
+    Args:
+        content: what the file holds.
+        path: the file, for messages.
+
+    Raises:
+        CassetteReadError: the content is no cassette.
+    """
+    if isinstance(content, bytes):
+        try:
+            content = content.decode()
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
+    text = content.removeprefix("\ufeff").replace("\r\n", "\n")
+    try:
+        tree = yaml_text.parse(text)
+    except yaml_text.UnusualTextError:
+        tree = _parse_unusual(text, path)
+    if isinstance(tree, dict) and "stepreplay" in tree:
+        return ReadCassette(_validated(tree, text, path), "stepreplay")
+    return ReadCassette(_read_foreign(tree, text, path), "vcr")
+
+
+def write_cassette(path: Path, cassette: Cassette) -> None:
+    """Write a cassette, in one step; if the file would not change, it is not touched.
+
+    Args:
+        path: the file; its folders are made. A name that ends with ``.json`` is written as JSON.
+        cassette: what it shall hold.
+
+    Raises:
+        CassetteWriteError: it could not be written. What stood there before still stands.
+    """
+    try:
+        tree = _tree_of(cassette)
+        if path.suffix.lower() == ".json":
+            text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        else:
+            text = yaml_text.render(tree)
+        content = text.encode()
+    except UnicodeEncodeError:
+        raise CassetteWriteError(path, "was not written: it would hold half of a surrogate pair") from None
+    except RecursionError:
+        raise CassetteWriteError(path, "was not written: it would be nested too deeply") from None
+    except ValueError as error:
+        raise CassetteWriteError(path, f"was not written: {error}") from None
+    write_bytes(path, content)
+
+
+def render_cassette(cassette: Cassette) -> str:
+    """Return the text of a cassette's file: the same text for the same cassette, ending with one newline.
+
+    Raises:
+        ValueError: a body holds what JSON cannot.
+    """
+    return yaml_text.render(_tree_of(cassette))
+
+
+def _tree_of(model: BaseModel) -> dict[str, Tree]:
+    """Return the keys that stand in the file, in the order of the schema and the body last."""
+    tree: dict[str, Tree] = {}
+    body: dict[str, Tree] = {}
+    for name, field in type(model).model_fields.items():
+        key, value = field.alias or name, getattr(model, name)
+        if key in BODY_KINDS:
+            if key == getattr(model, "body_kind", None):
+                body[key] = _plain(value)
+        elif value is not None and (value or key != "headers"):
+            tree[key] = _plain(value)
+    return tree | body
+
+
+def _plain(value: Any) -> Tree:
+    if isinstance(value, BaseModel):
+        return _tree_of(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+# ---------------------------------------------------------------- reading what `yaml_text` does not
+
+
+def _parse_unusual(text: str, path: Path) -> Tree:
+    """Return the tree of a file that a person or another tool wrote."""
+    if not text.strip():
+        raise CassetteReadError(path, "is empty", fix=_RECORD_AGAIN)
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_MEND)
+    if path.suffix.lower() == ".json":
+        return _parse_json(text, path)
+    return _parse_yaml(text, path)
+
+
+def _parse_json(text: str, path: Path) -> Tree:
+    try:
+        tree = json.loads(text, object_pairs_hook=_object)
+        if _SURROGATE_ESCAPE.search(text):
+            json.dumps(tree, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        problem = f"is not valid JSON ({error.msg})"
+        raise CassetteReadError(path, problem, line=error.lineno, fix=_MEND) from None
+    except UnicodeEncodeError:
+        raise CassetteReadError(path, "has half of a surrogate pair in a text", fix=_MEND) from None
+    except ValueError as error:
+        raise CassetteReadError(path, str(error), fix=_MEND) from None
+    except RecursionError:
+        tree = None
+    if tree is None or yaml_text.is_deeper_than(tree, yaml_text.MAX_DEPTH):
+        raise CassetteReadError(path, f"is nested more than {yaml_text.MAX_DEPTH} levels deep", fix=_MEND)
+    return tree
+
+
+def _object(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"has the key {twice[:60]!r} twice in one object")
+    return found
+
+
+def _parse_yaml(text: str, path: Path) -> Tree:
+    from . import yaml_events  # noqa: PLC0415 -- a run with none but our own files has no need of a YAML parser
+
+    construct = None
+    ours = _OURS.search(text)
+    if not ours:
+        from .. import formats  # noqa: PLC0415 -- it is built on this package
+
+        construct = formats.construct_tag
+    try:
+        tree = yaml_events.parse_any(text, construct)
+    except yaml_events.BrokenYamlError as error:
+        raise CassetteReadError(path, error.problem, line=error.line, fix=_MEND) from None
+    if ours and not text.startswith("{") and not text.rstrip(" ").endswith("\n"):
+        # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
+        fix = "If it is whole, add a newline at its end; else " + _RECORD_AGAIN.lower()
+        line = text.count("\n") + 1
+        raise CassetteReadError(path, "seems cut off: its last line has no end", line=line, fix=fix)
+    return tree
+
+
+def _read_foreign(tree: Tree, text: str, path: Path) -> Cassette:
+    from .. import formats  # noqa: PLC0415 -- it is built on this package
+
+    if not formats.is_vcr(tree):
+        kinds = {dict: "other keys", list: "a list", str: "text", type(None): "nothing"}
+        kind = kinds.get(type(tree), "a single value")
+        raise CassetteReadError(
+            path, f"is not a cassette: it holds {kind}, and no 'stepreplay: 1' at the top"
+        )
+    try:
+        return formats.read_vcr(tree)
+    except formats.MisfitError as error:
+        problem = f"{_written(error.location)}: {error.problem}"
+        raise CassetteReadError(path, problem, line=_line_of(text, error.location)) from None
+
+
+# ---------------------------------------------------------------- the schema
+
+
+def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
+    version = tree["stepreplay"]
+    if type(version) is not int or version < 1:
+        problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
+        raise CassetteReadError(path, problem, line=_line_of(text, ["stepreplay"]))
+    if version > FORMAT_VERSION:
+        raise CassetteReadError(
+            path,
+            f"was written by a newer pytest-stepreplay (format {version}; this one knows {FORMAT_VERSION})",
+            line=_line_of(text, ["stepreplay"]),
+            fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
+        )
+    try:
+        cassette = Cassette.model_validate(tree)
+    except ValidationError as error:
+        location, problem = _first_problem(error, tree)
+        others = error.error_count() - 1
+        more = f" (and {others} more)" if others else ""
+        raise CassetteReadError(
+            path, f"{_written(location)}: {problem}{more}", line=_line_of(text, location)
+        ) from None
+    for number, interaction in enumerate(cassette.interactions):
+        for part in ("request", "response"):
+            encoded = getattr(interaction, part).base64
+            if encoded is not None and not _is_base64(encoded):
+                location = ["interactions", number, part, "base64"]
+                problem = f"{_written(location)}: Input should be valid base64"
+                raise CassetteReadError(path, problem, line=_line_of(text, location))
+    return cassette
+
+
+def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int], str]:
+    """Return where the first problem is, as keys and indexes of the file, and what it is."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    location: list[str | int] = []
+    for step in first["loc"]:
+        if isinstance(tree, list) and isinstance(step, int):
+            tree = tree[step]
+        elif isinstance(tree, dict) and (step in tree or first["type"] == "missing"):
+            tree = tree.get(step)
+        else:
+            continue  # pydantic's name for one of the types that would do
+        location.append(step)
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        problem = "the cassette format has no such key"
+    return location, problem
+
+
+def _written(location: Sequence[str | int]) -> str:
+    """Return ``interactions[2].response.status``."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
+
+
+def _line_of(text: str, location: Sequence[str | int]) -> int | None:
+    from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
+
+    return line_of(text, location)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True

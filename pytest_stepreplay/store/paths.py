@@ -1,0 +1,146 @@
+r"""Where a test's cassette lies on disk, under names that Linux, macOS and Windows all allow.
+
+Names go in and paths come out; nothing is created. A name that had to be changed for a file system gets a
+short hash of what it was, so that two tests never share a file by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from pathlib import Path, PurePath, PureWindowsPath
+from typing import TYPE_CHECKING
+from unicodedata import category, normalize
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIXES = (".yaml", ".yml", ".json")
+"""What the names of cassette files end with."""
+
+_MOST_CHARACTERS, _MOST_BYTES = 100, 150
+_HASH = re.compile(r"-[0-9a-f]{8}\Z")
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\ufdd0-\ufdef\ufffe\uffff]')
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, halves of surrogate pairs, line ends
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: these are devices, with any extension
+_RESERVED = re.compile(
+    r"\A(CON(?:IN\$|OUT\$)?|PRN|AUX|NUL|(?:COM|LPT)[0-9¹²³])(?= *(?:\.|\Z))", re.IGNORECASE
+)
+# pytest writes the characters of a parameter that are not ASCII as escapes.
+_ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U(000[0-9a-f]{5}|0010[0-9a-f]{4}))")
+
+
+def cassette_path(root: Path, module: PurePath, name: str) -> Path:
+    """Return the path of the cassette of one test: ``root/MODULE/NAME.yaml``.
+
+    Args:
+        root: the folder of all cassettes.
+        module: the test module, relative to the rootdir of the tests. One outside of it gets a folder of its
+            own, directly under `root`.
+        name: the test, as in ``TestClass.test_name[parameter]``.
+    """
+    return root.joinpath(*_folders(module), f"{_file_name(name)}.yaml")
+
+
+def named_path(root: Path, name: str) -> Path:
+    """Return the path of the cassette that a person named, as in ``"shared/login"``.
+
+    Args:
+        root: the folder of all cassettes.
+        name: relative to it; ``.yaml`` is added where none of `SUFFIXES` stands.
+
+    Raises:
+        SettingsError: the name leads out of `root`, or not every system can have such a file.
+    """
+    parts = re.split(r"[/\\]", name)
+    if PureWindowsPath(name).anchor or ".." in parts:
+        raise SettingsError(f"cassette={name!r} must be a path inside {root}, such as 'shared/login'")
+    parts = [part for part in parts if part != "."]
+    for part in parts:
+        if not part or _portable(part) != part:
+            raise SettingsError(
+                f"cassette={name!r} is not a path that every system allows: {part!r} must not be empty, "
+                'begin or end with a dot or space, have one of \\ / : * ? " < > | in it, or be a device such as NUL'
+            )
+    if not parts:
+        raise SettingsError(f"cassette={name!r} names no file; write a name such as 'shared/login'")
+    if not parts[-1].lower().endswith(SUFFIXES):
+        parts[-1] += ".yaml"
+    path = root.joinpath(*parts)
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise SettingsError(f"cassette={name!r} leads out of {root} through a symbolic link")
+    return path
+
+
+def iter_cassettes(root: Path) -> Iterator[Path]:
+    """Yield all cassette files under a folder, sorted; nothing where there is no such folder.
+
+    Hidden, temporary and pending (``.new``) files are not among them, and links to folders are not followed.
+    """
+    found = (
+        Path(folder, file)
+        for folder, folders, files in _walk(root)
+        for file in files
+        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+    )
+    yield from sorted(path for path in found if path.is_file())
+
+
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        yield folder, folders, files
+
+
+def _folders(module: PurePath) -> list[str]:
+    """Return the folders that stand for a test module."""
+    parts = list(module.parts)
+    if module.suffix == ".py":
+        parts[-1] = module.stem
+    if module.is_absolute() or ".." in parts:
+        return [_with_hash(_portable(parts[-1]), module.as_posix())]
+    return [part if _is_kept(_portable(part), part) else _with_hash(_portable(part), part) for part in parts]
+
+
+def _file_name(name: str) -> str:
+    readable = _portable(_ESCAPE.sub(_unescape, name))
+    # Where case is ignored, two tests must not share a file either. Class names keep their capitals: those
+    # alone are not what two classes differ by.
+    head, bracket, parameters = name.partition("[")
+    classes, _, function = head.rpartition(".")
+    rest = function + bracket + parameters
+    if _is_kept(readable, name) and _fold(rest) == rest and _fold(classes) == classes.lower():
+        return name
+    return _with_hash(readable, name)
+
+
+def _is_kept(readable: str, name: str) -> bool:
+    """Tell whether a name is unchanged, short enough, and does not end as one with a hash does."""
+    fits = len(name) <= _MOST_CHARACTERS and len(readable.encode()) <= _MOST_BYTES
+    return bool(readable) and readable == name and fits and not _HASH.search(name)
+
+
+def _fold(text: str) -> str:
+    return normalize("NFC", text.casefold())
+
+
+def _portable(text: str) -> str:
+    """Return the text as every file system can have it, with a dash for what some cannot."""
+    characters = ("-" if category(each) in _UNSEEN else each for each in normalize("NFC", text))
+    text = _FORBIDDEN.sub("-", "".join(characters)).strip(" .")
+    return _RESERVED.sub(r"\1-", text)
+
+
+def _with_hash(readable: str, name: str) -> str:
+    """Return a shortened name that ends with a hash of the whole one."""
+    digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    short = readable[: _MOST_CHARACTERS - 9].encode()[: _MOST_BYTES - 9].decode(errors="ignore")
+    return f"{short.strip(' .-') or 'test'}-{digest}"
+
+
+def _unescape(found: re.Match[str]) -> str:
+    digits = found[1] or found[2] or found[3]
+    return chr(int(digits, 16)) if digits else "\\"

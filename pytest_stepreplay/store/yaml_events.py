@@ -1,0 +1,209 @@
+"""Any YAML text -> a tree of values: for cassettes that a person edited, and for those of other tools.
+
+Nothing in the text is ever executed, and nothing in it exhausts memory or the stack: the parser's events are
+put together here, tags mean only what the caller says they mean, and what aliases stand for has a limit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import yaml
+
+from .yaml_text import MAX_DEPTH, Tree, resolve_plain
+
+Construct = Callable[[str, Any], Any]
+"""From a tag and the text, list or dict behind it to what they mean; a ValueError if they mean nothing."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_EXPANDED = 10_000_000  # characters that aliases may stand for, besides ten times the text
+_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
+_TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
+_BLOCK_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+
+
+class BrokenYamlError(Exception):
+    """The text is no YAML, or has what is refused.
+
+    Attributes:
+        problem: what is wrong; it names no value of the file.
+        line: where, counted from 1.
+    """
+
+    def __init__(self, problem: str, line: int | None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.line = line
+
+
+def parse_any(text: str, construct: Construct | None = None) -> Tree:
+    """Return the tree of a YAML text; scalars without quotes are JSON's constants and numbers, or text.
+
+    Args:
+        text: one YAML document.
+        construct: says what a tag means. Without it tags, anchors and aliases are refused.
+
+    Raises:
+        BrokenYamlError: the text cannot be read.
+    """
+    builder = _Builder(text, construct)
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            builder.take(event)
+    except yaml.reader.ReaderError:
+        odd = _ODD.search(text)
+        line = text.count("\n", 0, odd.start()) + 1 if odd else None
+        raise BrokenYamlError("has a control character, which YAML only has as an escape", line) from None
+    except yaml.MarkedYAMLError as error:
+        problem = ", ".join(filter(None, (error.context, error.problem)))
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise BrokenYamlError(f"is not valid YAML ({problem})", line) from None
+    return builder.root
+
+
+def line_of(text: str, path: Sequence[object]) -> int | None:
+    """Return the line at which the value at a path stands, or the nearest value around it that exists.
+
+    Args:
+        text: YAML that `parse_any` reads.
+        path: keys and indexes from the top.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    line = None
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == step), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line
+    return line + 1
+
+
+def _no_meaning(tag: str, _: Any) -> Any:
+    raise ValueError(f"has the YAML tag {tag}")
+
+
+class _Open:
+    """A mapping or list whose end has not come yet."""
+
+    __slots__ = ("anchor", "key", "line", "tag", "value", "weight")
+
+    def __init__(self, value: Any, event: Any) -> None:
+        self.value = value
+        self.tag: str | None = event.tag
+        self.anchor: str | None = event.anchor
+        self.line = _line(event)
+        self.weight = 1
+        self.key: str | None = None
+
+    @property
+    def expects_key(self) -> bool:
+        return self.key is None and isinstance(self.value, dict)
+
+
+class _Builder:
+    """Puts the events of one document together."""
+
+    def __init__(self, text: str, construct: Construct | None) -> None:
+        self.root: Tree = None
+        self._construct = construct or _no_meaning
+        self._is_simple = construct is None
+        self._open: list[_Open] = []
+        self._anchored: dict[str, tuple[Any, int]] = {}
+        self._documents = 0
+        self._expanded = 0
+        self._may_expand = _MOST_EXPANDED + 10 * len(text)
+        self._may_have_surrogates = bool(_SURROGATE_ESCAPE.search(text))
+
+    def take(self, event: Any) -> None:
+        """Take the next event."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._take_scalar(event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._refuse(event)
+            started = _Open({} if isinstance(event, yaml.MappingStartEvent) else [], event)
+            self._open.append(started)
+            if len(self._open) > MAX_DEPTH:
+                raise BrokenYamlError(f"is nested more than {MAX_DEPTH} levels deep", started.line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            done = self._open.pop()
+            value = done.value
+            if done.tag and done.tag not in _BLOCK_TAGS:
+                value = self._constructed(done.tag, value, done.line)
+            self._place(value, done.weight, done.anchor, done.line)
+        elif isinstance(event, yaml.AliasEvent):
+            self._take_alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise BrokenYamlError("has a second YAML document", _line(event))
+
+    def _take_scalar(self, event: Any) -> None:
+        self._refuse(event)
+        line = _line(event)
+        value = event.value
+        if self._may_have_surrogates and _SURROGATE.search(value):
+            raise BrokenYamlError("has half of a surrogate pair in a text", line)
+        if event.tag and event.tag not in _TEXT_TAGS:
+            value = self._constructed(event.tag, value, line)
+        elif not event.tag and event.implicit[0] and not (self._open and self._open[-1].expects_key):
+            value = resolve_plain(value) if value else None
+        self._place(value, 1 + len(event.value), event.anchor, line)
+
+    def _take_alias(self, event: Any) -> None:
+        self._refuse(event)
+        line = _line(event)
+        if event.anchor not in self._anchored:
+            raise BrokenYamlError("has an alias of nothing that came before it", line)
+        value, weight = self._anchored[event.anchor]
+        self._expanded += weight
+        if self._expanded > self._may_expand:
+            raise BrokenYamlError("has aliases that stand for more than fits into memory", line)
+        self._place(value, weight, None, line)
+
+    def _refuse(self, event: Any) -> None:
+        if self._is_simple and (event.anchor or getattr(event, "tag", None)):
+            raise BrokenYamlError("has a YAML tag, anchor or alias, which a cassette never has", _line(event))
+
+    def _constructed(self, tag: str, value: Any, line: int) -> Any:
+        try:
+            return self._construct(tag, value)
+        except ValueError as error:
+            raise BrokenYamlError(str(error), line) from None
+
+    def _place(self, value: Any, weight: int, anchor: str | None, line: int) -> None:
+        if anchor:
+            self._anchored[anchor] = value, weight
+        if not self._open:
+            self.root = value
+            return
+        around = self._open[-1]
+        around.weight += weight
+        if isinstance(around.value, list):
+            around.value.append(value)
+        elif around.key is not None:
+            around.value[around.key] = value
+            around.key = None
+        elif not isinstance(value, str):
+            raise BrokenYamlError("has a key that is not text", line)
+        elif value in around.value:
+            raise BrokenYamlError(f"has the key {value[:60]!r} for the second time", line)
+        else:
+            around.key = value

@@ -1,0 +1,12 @@
+"""A stand-in for the API: a real HTTP server on loopback that speaks StepFun's documented dialect.
+
+`stepreplay demo` and the tests of this project record from it, and so can yours. Requests go in over HTTP and
+come out of `Upstream.requests`; its replies follow from rules or a script, and never pass for a model's.
+"""
+
+from __future__ import annotations
+
+from .replies import Answer, Raw, Received, Reply, Script, answer, error, raw
+from .server import Upstream
+
+__all__ = ["Answer", "Raw", "Received", "Reply", "Script", "Upstream", "answer", "error", "raw"]

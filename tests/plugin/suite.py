@@ -1,0 +1,89 @@
+"""A user's test suite in a folder of its own, run by a pytest of its own against a real upstream."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from pytest_stepreplay.upstream import Reply, Upstream
+from tests.conftest import KEY
+
+GREETING = """
+    import pytest
+    from openai import OpenAI
+
+    client = OpenAI(base_url="{url}")
+
+    def ask(text, **options):
+        messages = [{{"role": "user", "content": text}}]
+        reply = client.chat.completions.create(model="step-3.5-flash", messages=messages, **options)
+        return reply.choices[0].message.content
+
+    @pytest.mark.stepreplay
+    def test_greeting():
+        assert ask("Say hello.")
+"""
+
+
+@dataclass
+class Suite:
+    """One test module, its folder and the upstream it asks."""
+
+    pytester: pytest.Pytester
+    monkeypatch: pytest.MonkeyPatch
+    replies: list[Reply] = field(default_factory=list)
+    """What the upstream says next; after that it answers by its own rules."""
+
+    def __post_init__(self) -> None:
+        self.upstream = Upstream(lambda received: self.replies.pop(0) if self.replies else None)
+
+    def start(self) -> Self:
+        """Starts the upstream."""
+        self.upstream.__enter__()
+        self.url = self.upstream.url
+        return self
+
+    def go_offline(self) -> None:
+        """Stops the upstream."""
+        self.upstream.__exit__(None, None, None)
+
+    def write(self, code: str, name: str = "test_chat.py") -> None:
+        """Writes a module; `{url}` in it becomes the upstream's."""
+        path = self.pytester.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(code).format(url=self.url), encoding="utf-8")
+
+    def change(self, old: str, new: str, name: str = "test_chat.py") -> None:
+        """Edits the module as a person would."""
+        path = self.pytester.path / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, *args: str, key: str | None = None) -> pytest.RunResult:
+        """Runs the suite; without a key, as offline CI does."""
+        for name in ("STEP_API_KEY", "OPENAI_API_KEY"):
+            self.monkeypatch.delenv(name, raising=False)
+            if key:
+                self.monkeypatch.setenv(name, key)
+        scope = "asyncio_default_fixture_loop_scope=function"
+        options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", scope)
+        return self.pytester.runpytest_inprocess(*options, *args)
+
+    def record(self, *args: str) -> pytest.RunResult:
+        """Runs the suite in `record`, with a key."""
+        return self.run("--stepreplay=record", *args, key=KEY)
+
+    @property
+    def cassettes(self) -> list[str]:
+        """The names of all files under cassettes/."""
+        root = self.pytester.path / "cassettes"
+        return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+    def cassette(self, name: str = "test_chat/test_greeting.yaml") -> Path:
+        """The path of one of them."""
+        return self.pytester.path / "cassettes" / name

@@ -1,0 +1,96 @@
+"""The section at the end of a run, plain and under xdist."""
+
+from __future__ import annotations
+
+import pytest
+
+from .suite import GREETING, Suite
+
+TWO = GREETING + """
+    @pytest.mark.stepreplay
+    def test_other():
+        assert ask("Say something else.")
+"""
+
+
+def section(result: pytest.RunResult) -> list[str]:
+    lines = result.outlines
+    starts = [i for i, line in enumerate(lines) if line.strip("= ") == "stepreplay"]
+    if not starts:
+        return []
+    end = next(i for i in range(starts[0] + 1, len(lines)) if lines[i].startswith("=") or not lines[i])
+    return lines[starts[0] + 1 : end]
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2"), ("-q",), ("-p", "no:cacheprovider", "-q")])
+def test_what_was_replayed_and_saved(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(TWO)
+    suite.record(*options).assert_outcomes(passed=2)
+    lines = section(suite.run(*options))
+    assert lines[0] == "replayed 2"
+    assert lines[1].startswith("saved ")
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_cassettes_that_no_test_owns_and_interactions_that_none_played(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(TWO)
+    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
+    suite.record(*options)
+    suite.change(' and ask("Say more.")', "")
+    suite.change("test_other", "test_renamed")
+    suite.record("-k", "renamed")
+    result = suite.run(*options)
+    assert result.ret == 0
+    assert section(result)[2:] == [
+        "unplayed: 1 of 2 interactions in cassettes/test_chat/test_greeting.yaml",
+        "no test uses cassettes/test_chat/test_other.yaml",
+    ]
+    assert suite.run("--stepreplay-unused=error", *options).ret == 1
+    assert len(section(suite.run("--stepreplay-unused=ignore", *options))) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [("-k", "greeting"), ("test_chat.py::test_greeting",), ("--deselect", "test_chat.py::test_other"), ("-x",), ("sub",)]
+)
+def test_a_run_that_was_not_complete_judges_no_other_tests_cassette(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(TWO)
+    suite.write(GREETING, "sub/test_sub.py")
+    suite.record()
+    if options == ("-x",):
+        suite.change('assert ask("Say hello.")', "assert False")
+    result = suite.run("--stepreplay-unused=error", *options)
+    assert "no test uses" not in result.stdout.str()
+    assert result.ret == (1 if options == ("-x",) else 0)
+
+
+def test_a_failing_test_is_not_told_what_it_did_not_play(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
+    suite.record()
+    suite.change(' and ask("Say more.")', " == 'this'")
+    assert "unplayed" not in suite.run().stdout.str()
+
+
+def test_a_run_without_cassettes_has_no_section(suite: Suite) -> None:
+    suite.write("def test_plain():\n    pass\n")
+    result = suite.run()
+    assert section(result) == []
+    result.stdout.fnmatch_lines(["stepreplay: replay, cassettes/, network blocked"])
+
+
+def test_a_crashed_worker_makes_the_run_incomplete(suite: Suite) -> None:
+    suite.write(TWO)
+    suite.record()
+    suite.change('assert ask("Say something else.")', "import os; os._exit(1)")
+    suite.change("test_other", "test_crashing")
+    assert "no test uses" not in suite.run("-n", "1").stdout.str()
+
+
+def test_many_orphans_are_not_all_listed(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record()
+    for number in range(30):
+        suite.cassette(f"old/{number:02}.yaml").parent.mkdir(exist_ok=True)
+        suite.cassette(f"old/{number:02}.yaml").write_bytes(suite.cassette().read_bytes())
+    suite.run().stdout.fnmatch_lines(["no test uses cassettes/old/00.yaml", "  ... and 20 more cassettes"])
