@@ -12,11 +12,12 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .errors import SettingsError, StepReplayError
+from .errors import SettingsError, StepReplayError, TestOutcomeError
 from .settings import FIELDS, MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
         session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
         session.load()
     except StepReplayError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _failure(error) from None
     run.owned.add(path)
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()
@@ -217,7 +218,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     try:
         run.pending.append(session.close(passed=not item.stash[FAILED]))
     except StepReplayError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _failure(error) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -292,7 +293,7 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section, if something happened."""
         if self._lines:
-            terminalreporter.section("stepreplay", red=self._failed, bold=self._failed)
+            terminalreporter.write_sep("=", "stepreplay", red=self._failed, bold=self._failed)
             for line in self._lines:
                 terminalreporter.write_line(line)
 
@@ -300,7 +301,7 @@ class Summary:
 def _ini(config: pytest.Config, key: str) -> object:
     try:
         return config.getini(key)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, pytest.UsageError) as error:
         raise SettingsError(f"ini file, {key}: {error}") from None
 
 
@@ -413,7 +414,7 @@ def _judge(
         shown.update(id(miss) for miss in misses)
         return _show_misses(item, call, misses)
     if call.when == "call" and call.excinfo is None and not session.intercepted:
-        _replace(call, pytest.fail.Exception(NOTHING_INTERCEPTED, pytrace=False))
+        _replace(call, _failure(StepReplayError(NOTHING_INTERCEPTED)))
         return []
     return None
 
@@ -422,23 +423,41 @@ def _show_misses(
     item: pytest.Item, call: pytest.CallInfo[None], misses: list[UnrecordedRequestError]
 ) -> list[tuple[str, str]]:
     first, sections = misses[0], []
-    if call.excinfo is not None and call.excinfo.value is not first:
-        after = call.excinfo.exconly().partition("\n")[0]
-        if type(first).__name__ not in after:  # a group around the miss itself says nothing new
-            sections.append(("stepreplay: the client went on, and the test then ended with", after))
+    if call.excinfo is not None and not _is_miss(call.excinfo.value):
+        ended_with = call.excinfo.exconly().partition("\n")[0]
+        sections.append(("stepreplay: the client went on, and the test then ended with", ended_with))
     sections += [("stepreplay: one more request without an answer", str(miss)) for miss in misses[1:]]
-    _replace(call, first)
-    assert call.excinfo is not None
-    own = [entry for entry in call.excinfo.traceback if _is_own(item, Path(entry.path))]
-    if own:
-        call.excinfo.traceback = type(call.excinfo.traceback)(own)
-    else:
-        _replace(call, pytest.fail.Exception(str(first), pytrace=False))
+    _replace(call, _failure(first, _own_frames(item, first.__traceback__)))
     return sections
 
 
+def _is_miss(error: BaseException) -> bool:
+    """Whether an error is a miss, or a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_miss(each) for each in error.exceptions)
+    return isinstance(error, TestOutcomeError)
+
+
+def _failure(error: BaseException, traceback: TracebackType | None = None) -> BaseException:
+    """Returns the error as pytest shows a failure: its message, and the frames where there are any."""
+    return pytest.fail.Exception(str(error), pytrace=traceback is not None).with_traceback(traceback)
+
+
 def _replace(call: pytest.CallInfo[None], error: BaseException) -> None:
-    call.excinfo = pytest.ExceptionInfo.from_exc_info((type(error), error, error.__traceback__))  # type: ignore[arg-type]
+    try:
+        raise error
+    except BaseException:  # noqa: BLE001 - to give it a traceback, without which pytest cannot show it
+        call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+def _own_frames(item: pytest.Item, traceback: TracebackType | None) -> TracebackType | None:
+    """Returns the traceback without the frames of client libraries and of this package."""
+    if traceback is None or item.config.getoption("fulltrace", False):
+        return traceback
+    rest = _own_frames(item, traceback.tb_next)
+    if not _is_own(item, Path(traceback.tb_frame.f_code.co_filename)):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 def _is_own(item: pytest.Item, path: Path) -> bool:

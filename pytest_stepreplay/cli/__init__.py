@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import StepReplayError
-from .demo import demo
-from .diff import diff
-from .listing import list_
-from .show import show
+from . import demo, diff, listing, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +57,7 @@ def stepreplay() -> None:
     """
 
 
-for _command in (demo, list_, show, diff):
+for _command in (demo.demo, listing.list_, show.show, diff.diff):
     stepreplay.add_command(_command)
 
 

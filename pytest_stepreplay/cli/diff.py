@@ -210,8 +210,8 @@ def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only
     many = len(pairs) + len(only_old) + len(only_new) > 1
     for pair in pairs:
         if many:
-            console.print(Text(safe(f"{_place(pair)}  {_told(pair.new)}"), "bold"), soft_wrap=True)
-        if not pair.same_request and pair.new.request is not None:
+            console.print(Text(safe(f"{_place(pair)}  {_told(pair.new)}".rstrip()), "bold"), soft_wrap=True)
+        if not pair.same_request and pair.old.request and pair.new.request:
             console.print(Text("the requests differ too", "yellow"), soft_wrap=True)
         shown = pair.drift.full() if pair.drift else "no difference but for what is volatile"
         console.print(Text(shown), soft_wrap=True)
@@ -219,7 +219,9 @@ def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only
             console.print()
     for name, items in ((a, only_old), (b, only_new)):
         for item in items:
-            console.print(Text(safe(f"only in {name}: {item.number}  {_told(item)}"), "red"), soft_wrap=True)
+            console.print(
+                Text(safe(f"only in {name}: {item.number}  {_told(item)}".rstrip()), "red"), soft_wrap=True
+            )
     drifted = sum(bool(pair.drift) for pair in pairs)
     if many:
         console.print(Text(f"{plural(len(pairs), 'response')} compared, {drifted:,} drifted", "dim"))

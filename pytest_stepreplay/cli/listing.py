@@ -103,7 +103,7 @@ def _read_row(path: Path) -> Row:
     size = 0
     try:
         size = path.stat().st_size
-        read = read_cassette(path)
+        read = read_cassette(Path(display(path)))  # as an error should name it
     except (StepReplayError, OSError) as error:
         return Row(display(path), size, error=str(error))
     turns = list(read_turns(read.cassette.interactions))
@@ -129,7 +129,7 @@ def _print_rows(rows: list[Row]) -> None:
     console, now = open_console(), datetime.now(UTC)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("cassette", overflow="fold")
-    table.add_column("requests", justify="right")
+    table.add_column("interactions", justify="right")
     table.add_column("models", overflow="fold")
     table.add_column("tokens", justify="right")
     table.add_column("age", justify="right")
@@ -144,7 +144,7 @@ def _print_rows(rows: list[Row]) -> None:
     broken = [row for row in rows if row.error is not None]
     for row in broken:
         console.print(Text(safe(f"unreadable: {row.error}"), "red"), soft_wrap=True)
-    told = [plural(len(rows), "cassette"), plural(sum(it.interactions for it in rows), "request")]
+    told = [plural(len(rows), "cassette"), plural(sum(it.interactions for it in rows), "interaction")]
     told.append(plural(sum(it.tokens for it in rows), "token"))
     if broken:
         told.append(f"{len(broken):,} unreadable")

@@ -53,7 +53,7 @@ def find_cassette(name: str) -> Path:
     candidates = [Path(name), Path(f"{name}.yaml"), folder / name, folder / f"{name}.yaml"]
     for path in candidates:
         if path.is_file():
-            return path
+            return Path(display(path))  # as an error should name it
     raise StepReplayError(
         f"{name}: there is no such file, neither here nor in {display(folder)}\n"
         "List the cassettes: stepreplay list"

@@ -190,7 +190,7 @@ def _outcome_of(interaction: Interaction) -> str:
 
 
 def _parameters_of(body: dict[str, Any]) -> str:
-    told = [str(body.get("model"))]
+    told = [str(body["model"])] if "model" in body else []
     for name, value in body.items():
         if name == "tools" and isinstance(value, list):
             functions = [it.get("function", it) for it in value if isinstance(it, dict)]
@@ -218,7 +218,7 @@ def _error_of(response: Response, completion: dict[str, Any] | None) -> str:
 
 def _end_of(completion: dict[str, Any]) -> str:
     reasons = [it.get("finish_reason") for it in completion["choices"] if isinstance(it, dict)]
-    told = [", ".join(str(it) for it in reasons if it) or "without a finish reason"]
+    told = [", ".join(dict.fromkeys(str(it) for it in reasons if it)) or "without a finish reason"]
     usage = completion.get("usage")
     if isinstance(usage, dict):
         spent = f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')} tokens"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH: Final = 10_000  # nobody wraps lines for a program
 NARROW: Final = 50
-INDENT: Final = 11
+INDENT: Final = 12
 
 
 def open_console() -> Console:

@@ -85,7 +85,13 @@ def _shortest_edit(old: Sequence[Hashable], new: Sequence[Hashable], max_edits: 
 
 
 def _traced(rounds: list[array[int]], i: int, j: int) -> Pairs:
-    """Returns the pairs on the way to position i in old and j in new, from where each round entered its diagonals."""
+    """Returns the pairs on the way to position i in old and j in new.
+
+    Args:
+        rounds: where each round entered its diagonals, and whether by an insertion.
+        i: a position in old.
+        j: a position in new.
+    """
     pairs: Pairs = []
     for edits in range(len(rounds) - 1, -1, -1):
         start, inserted = divmod(rounds[edits][(i - j + edits) // 2], 2)
@@ -124,10 +130,10 @@ def align(old: Sequence[T], new: Sequence[T], key: Callable[[T], Hashable]) -> A
 
 
 def match(old: Sequence[T], new: Sequence[T], keys: Sequence[Callable[[T], Hashable]]) -> Aligned:
-    """Returns every position of both sequences once, those that belong together in one pair, wherever they stand.
+    """Returns every position of both sequences once, those that belong together in one pair.
 
-    Items are paired by the first key, in their order; what that leaves by the next key, and what no key pairs
-    in its order.
+    Wherever they stand, items are paired by the first key, in their order; what that leaves by the next key,
+    and what no key pairs in its order.
 
     Args:
         old: items.

@@ -60,6 +60,12 @@ class BrokenJson:
     problem: str
 
 
+class Mask(str):
+    """Stands for a volatile value: the name of its type, or what it means."""
+
+    __slots__ = ()
+
+
 def parsed(text: str) -> Any:
     """Returns the JSON value in `text`, or `BrokenJson`."""
     try:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .answers import name_type, read_answer
+from .answers import Mask, name_type, read_answer
 from .changes import ABSENT, Change, Drift, Level
 from .contract import new_breaches
-from .pairing import AlignedList, Folded, Mask, Pairing
+from .pairing import AlignedList, Folded, Pairing
 from .policy import Policy
 from .selectors import Selectors, format_path
 from .words import similarity
@@ -142,12 +142,12 @@ def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
 def _contract_changes(old: Answer, new: Answer, policy: Policy) -> Iterator[tuple[Path, Change]]:
     ignored = Selectors(policy.ignore)
     for path, expected, got, source in new_breaches(old, new, policy.contract):
-        state, kept = ignored.start, True
+        state, kept = ignored.start, not ignored.start.hits
         for step in path:
             state = state.step(step)
             kept = kept and not state.hits
         if kept:
-            note = f"expected {expected}, got {got}" if got else f"required, but missing"
+            note = f"expected {expected}, got {got}" if got else "required, but missing"
             yield path, Change(format_path(path), Level.CONTRACT, "contract", note=note, source=source)
 
 
@@ -252,7 +252,7 @@ def _shape(value: Any) -> str:
 
 
 def _shape_level(path: Path, kind: Kind, old: Any, new: Any, depth: int) -> Level:
-    """Returns the level of a difference in a text or in JSON; `depth` is where the text or the JSON starts."""
+    """Returns the level of a difference in a text or in JSON that starts at `depth`."""
     if depth and len(path) == depth:
         if old in _NO_TEXT and new in _NO_TEXT:
             return Level.METADATA

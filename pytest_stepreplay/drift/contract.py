@@ -123,14 +123,17 @@ def _check(tree: Any, model: type[BaseModel], source: str, prefix: Path = ()) ->
             value = "" if missing else _told(error["type"], error["input"])
             expected = error.get("ctx", {}).get("expected") or _EXPECTED.get(error["type"], error["msg"])
             yield Breach((*prefix, *path), str(expected).replace("'", '"'), value, source)
-    except Exception as error:  # noqa: BLE001 - a validator of the user's own may raise anything
+    except Exception as error:  # a validator of the user's own may raise anything
         raise SettingsError(
             f"contract: the model {model.__name__} failed with {type(error).__name__}"
         ) from error
 
 
 def _located(tree: Any, location: tuple[str | int, ...], *, missing: bool) -> Path:
-    """Returns the steps of a pydantic location that lead into the tree; others name validators and union members."""
+    """Returns the steps of a pydantic location that lead into the tree.
+
+    Its other steps name validators and members of unions.
+    """
     path: list[str | int] = []
     for i, step in enumerate(location):
         last = missing and i == len(location) - 1

@@ -27,8 +27,8 @@ CONTRACTS: Final = ("stepfun", "openai")
 _SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)", re.ASCII)
 _RULES = (
-    '"exact", "whitespace", "json", "similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), '
-    "or a callable that takes the old text and the new one"
+    '"exact", "whitespace", "json", "similarity>=0.9" (or the number 0.9), "regex:PATTERN" '
+    "(or a compiled pattern), or a callable that takes the old text and the new one"
 )
 
 
@@ -78,12 +78,11 @@ class TextRule:
         name: as a user writes it.
         accepts: takes the old text and the new one. None where the texts are to be compared as JSON.
         problem: says what is wrong where it does not accept.
-        exact: whether the text is compared as it is, even if it is JSON.
     """
 
     name: str
     accepts: Callable[[str, str], object] | None
-    problem: Callable[[str, str], str] = field(repr=False, compare=False, default=lambda old, new: "")
+    problem: str = ""
 
     @classmethod
     def parse(cls, value: object) -> TextRule:
@@ -102,7 +101,7 @@ class TextRule:
             return _matching(value)
         if callable(value):
             name = getattr(value, "__name__", type(value).__name__)
-            return cls(name, value, lambda old, new: f"{name}(old, new) is false")
+            return cls(name, value, f"{name}(old, new) is false")
         raise ValueError(f"{value!r:.60} is no text rule; write {_RULES}")
 
 
@@ -110,7 +109,7 @@ def _read_rule(text: str) -> TextRule:
     if text == "exact":
         return TextRule(text, lambda old, new: old == new)
     if text == "whitespace":
-        return TextRule(text, _same_words, lambda old, new: "more than white space differs")
+        return TextRule(text, lambda old, new: old.split() == new.split(), "more than white space differs")
     if text == "json":
         return TextRule(text, None)
     if text.startswith("regex:"):
@@ -123,25 +122,21 @@ def _read_rule(text: str) -> TextRule:
     raise ValueError(f"{text!r:.60} is no text rule; write {_RULES}")
 
 
-def _same_words(old: str, new: str) -> bool:
-    return old.split() == new.split()
-
-
 def _similar(least: float) -> TextRule:
     if not 0 < least <= 1:
         raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
     return TextRule(
         f"similarity>={least:g}",
         lambda old, new: similarity(old, new) >= least,
-        lambda old, new: f"less similar than {least:g}",
+        f"less similar than {least:g}",
     )
 
 
 def _matching(pattern: re.Pattern[str]) -> TextRule:
     return TextRule(
         f"regex:{pattern.pattern}",
-        lambda old, new: pattern.search(new),
-        lambda old, new: f"does not match /{pattern.pattern}/",
+        lambda _, new: pattern.search(new),
+        f"does not match /{pattern.pattern}/",
     )
 
 
@@ -232,7 +227,7 @@ def _read_table(name: str, value: object, read: Callable[[object], Read]) -> dic
 
 def _read_contract(value: object) -> str | type[Any] | None:
     if value is None or value in CONTRACTS:
-        return value  # type: ignore[return-value]  # one of the texts in CONTRACTS
+        return value
     if isinstance(value, type) and hasattr(value, "model_validate"):
         return value
     raise SettingsError(

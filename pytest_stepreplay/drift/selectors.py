@@ -208,8 +208,10 @@ class Selectors:
     _KEPT_STATES = 4096
 
     def __init__(self, selectors: Iterable[Selector | str]) -> None:
-        """Args:
-        selectors: parsed ones, or texts to parse.
+        """Takes the selectors.
+
+        Args:
+            selectors: parsed ones, or texts to parse.
 
         Raises:
             SelectorError: for a text that is no selector.

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 # Scripts that are written without spaces: Thai to Tibetan and Burmese, Khmer, kana, Han, Hangul, and the
 # planes of Han.
-_UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = (
+    "\u0e00-\u109f\u1780-\u17ff\u2e80-\u9fff\ua000-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
+)
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|\s+|.", re.DOTALL)
-_SENTENCE = re.compile(r"[^.!?\n。！？]+[.!?\n。！？]*\s*|[.!?\n。！？]+\s*")
+_SENTENCE = re.compile(
+    r"[^.!?\n\u3002\uff01\uff1f]+[.!?\n\u3002\uff01\uff1f]*\s*|[.!?\n\u3002\uff01\uff1f]+\s*"
+)
 
 DEFAULT_WIDTH: Final = 240
 _CONTEXT = 24
@@ -138,17 +142,12 @@ def _equal_at_start(old: str, new: str) -> int:
 
 
 def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
-    """Returns the pieces with neighbours of one sort joined, and islands of white space between changes too."""
+    """Returns the pieces with neighbours of one sort joined, and white space between two changes too."""
     joined: list[_Piece] = []
     for piece in pieces:
         if joined and joined[-1].same == piece.same:
             joined[-1] = _Piece(joined[-1].old + piece.old, joined[-1].new + piece.new, piece.same)
-        elif (
-            len(joined) > 1
-            and joined[-1].same
-            and joined[-1].old.isspace()
-            and not (piece.same or joined[-2].same)
-        ):
+        elif not piece.same and len(joined) > 1 and joined[-1].same and joined[-1].old.isspace():
             space = joined.pop().old
             joined[-1] = _Piece(joined[-1].old + space + piece.old, joined[-1].new + space + piece.new)
         else:

@@ -44,8 +44,8 @@ _SAMPLING: Final = (
 _MESSAGE_FIELDS: Final = ("role", "name", "content", "tool_calls", "tool_call_id")
 
 _SHOWN: Final = 60
-_ALIKE: Final = 24
-"""Messages of one role that begin with the same characters, this many, are taken for one that was changed."""
+_ALIKE: Final = (24, 8)
+"""Messages of one role that begin with the same characters, so many, are taken for one that was changed."""
 _WORDS_SHOWN: Final = 240
 _COMPARED: Final = 20_000
 """Characters of a text, from a little before its first change, that are compared word by word."""
@@ -194,7 +194,8 @@ class _Turn:
     def __init__(self, position: int, message: Any) -> None:
         role = _read_role(message)
         self.position = position
-        self.keys = (canonical_text(message), f"{role} {read_content(message)[:_ALIKE]}", role)
+        content = read_content(message)
+        self.keys = (canonical_text(message), *(f"{role} {content[:length]}" for length in _ALIKE), role)
 
 
 def _pair_turns(old: list[_Turn], new: list[_Turn], level: int) -> Iterator[tuple[int | None, int | None]]:

@@ -208,7 +208,7 @@ def _with_renamed_calls(body: dict[str, Any]) -> dict[str, Any]:
         ids = _call_ids(message)
         if ids:
             for one in ids:
-                names.setdefault(one, f"call {len(names) + 1}")
+                names.setdefault(one, f"call-{len(names) + 1}")
             message = dict(message)  # noqa: PLW2901 - the copy takes its place
             if isinstance(message.get("tool_calls"), list):
                 message["tool_calls"] = [

@@ -39,7 +39,7 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_]+|[^\W\x00-\x7f]{1,2}")
 _RARE_WORD: Final = re.compile(r"[A-Za-z0-9]{4,40}|[^\W\x00-\x7f]{2,6}")
 
 # How much each likeness counts.
-_SAME_URL: Final = 1.0
+_SAME_URL: Final = 2.0
 _UNPLAYED: Final = 0.3
 
 

@@ -1,8 +1,8 @@
 """Text for people and programs: a drift as one line, a few lines, in full, as JSON or as Markdown.
 
 Values go in, text comes out; nothing is printed here. What a model wrote is data: whatever is returned for a
-terminal, a CI log or a page has been through `escape_for_terminal` or `escape_for_markdown`. Names are imported
-when they are first used.
+terminal, a CI log or a page has been through `escape_for_terminal` or `escape_for_markdown`. Names are
+imported when they are first used.
 """
 
 from __future__ import annotations

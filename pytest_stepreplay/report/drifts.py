@@ -119,7 +119,8 @@ def _count(changes: Iterable[Change]) -> str:
 
 
 def _fact(change: Change, width: int) -> str:
-    return f"{escape_for_terminal(_clipped(change.selector, _LINE_WIDTH))}: {summarize_change(change, width=width)}"
+    place = escape_for_terminal(_clipped(change.selector, _LINE_WIDTH))
+    return f"{place}: {summarize_change(change, width=width)}"
 
 
 def _summary(change: Change, width: int) -> str:
@@ -177,7 +178,7 @@ _NUMBERS: dict[type, str] = {bool: "a boolean", int: "an integer", float: "a num
 
 
 def _value(value: Any, width: int) -> str:
-    """Returns a value as a person would write it, clipped: ``search``, ``"two words"``, ``search({"q": "x"})``."""
+    """Returns a value as a person would write it: ``search``, ``"two words"``, ``search({"q": "x"})``."""
     if isinstance(value, str):
         bare = type(value) is not str or (len(value) <= width and _BARE.fullmatch(value))
         return _clipped(value, width) if bare else _quoted(value, width)

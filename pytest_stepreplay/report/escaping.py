@@ -17,16 +17,16 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 # GitHub reads commands from lines that start with ::, whatever white space stands before it; it, Azure and
 # TeamCity read ##[...], ##vso[...] and ##teamcity[...] anywhere in a line.
-_COMMAND_START = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_COMMAND_START = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 _COMMAND_MARK = re.compile(r"##(\w*)\[")
 
 _MARKUP = re.compile(r"""[&<>"'`|*_~\\\[\]{}()#@:$!^=+-]""")
 
 
 def escape_for_terminal(text: str, *, lines: bool = False) -> str:
-    """Returns `text` with everything visible that could move a cursor, hide or reorder text, or command a CI system.
+    r"""Returns `text` made harmless: what could move a cursor, hide text, or command a CI system is visible.
 
-    An escape character becomes the four characters ``\\x1b``, and so on.
+    An escape character becomes the four characters ``\x1b``, and so on.
 
     Args:
         text: anything.
@@ -39,7 +39,7 @@ def escape_for_terminal(text: str, *, lines: bool = False) -> str:
 
 
 def escape_for_markdown(text: str) -> str:
-    """Returns one line in which Markdown and HTML find nothing to act on; to be shown, not to be read as source.
+    """Returns one line in which Markdown and HTML find nothing to act on.
 
     Markup, links, mentions and the bars of tables are written as character references, which are text to
     both.

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..models import Request
 
 SHOWN_DIFFERENCES = 6
+_MEANT = ("messages", "model", "tool", "stream", "temperature", "top_p", "max_", "response_format", "reasoning", "stop")
+"""What a request asks for: a difference there is never suggested to be ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,12 @@ def explain_miss(miss: Miss) -> str:
 
 def _headline(miss: Miss) -> str:
     if miss.times_recorded:
-        return (
-            f"asked once more than recorded: this request has {_answers(miss.times_recorded)}, already played"
-        )
+        return f"asked once more than recorded: {_answers(miss.times_recorded)}, already played"
     if not miss.exists:
-        return "no recorded answer: this test has no cassette yet"
+        return "not recorded: there is no cassette yet"
     if miss.nearest and miss.nearest.differences:
-        return f"no recorded answer: {miss.nearest.differences[0].selector} differs from what was recorded"
-    return "no recorded answer: nothing like this request was recorded"
+        return f"not recorded: {miss.nearest.differences[0].selector} differs"
+    return "not recorded: the cassette holds nothing like this request"
 
 
 def _differences(miss: Miss) -> list[str]:
@@ -112,9 +112,9 @@ def _setting(miss: Miss, argument: str) -> str:
 
 
 def _ignorable(miss: Miss) -> str:
-    """Returns the first differing place that is no part of the conversation, else nothing."""
+    """Returns the first differing place that a person would not have changed on purpose, else nothing."""
     for each in miss.nearest.differences if miss.nearest else ():
-        if each.in_body and not each.selector.startswith("messages"):
+        if each.in_body and not each.selector.startswith(_MEANT):
             return each.selector
     return ""
 

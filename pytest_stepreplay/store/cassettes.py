@@ -195,7 +195,7 @@ def _parse_yaml(text: str, path: Path) -> Tree:
         tree = yaml_events.parse_any(text, construct)
     except yaml_events.BrokenYamlError as error:
         raise CassetteReadError(path, error.problem, line=error.line, fix=_MEND) from None
-    if ours and not text.startswith("{") and not text.rstrip(" ").endswith("\n"):
+    if ours and not text.startswith("{") and not text.endswith("\n"):
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
         fix = "If it is whole, add a newline at its end; else " + _RECORD_AGAIN.lower()
         line = text.count("\n") + 1
@@ -234,6 +234,8 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
             line=_line_of(text, ["stepreplay"]),
             fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
         )
+    if "interactions" not in tree:
+        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_MEND)
     try:
         cassette = Cassette.model_validate(tree)
     except ValidationError as error:

@@ -63,7 +63,7 @@ def named_path(root: Path, name: str) -> Path:
         if not part or _portable(part) != part:
             raise SettingsError(
                 f"cassette={name!r} is not a path that every system allows: {part!r} must not be empty, "
-                'begin or end with a dot or space, have one of \\ / : * ? " < > | in it, or be a device such as NUL'
+                'begin or end with a dot or space, hold one of \\ / : * ? " < > | or be a device such as NUL'
             )
     if not parts:
         raise SettingsError(f"cassette={name!r} names no file; write a name such as 'shared/login'")

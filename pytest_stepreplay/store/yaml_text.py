@@ -64,9 +64,11 @@ def resolve_plain(text: str) -> Tree:
     if number is None:
         return text
     try:
-        value = int(text) if number[1] is None else float(text)
+        if number[1] is None:
+            return int(text)
     except ValueError:  # more digits than Python is set to convert
         return text
+    value = float(text)
     return value if math.isfinite(value) else text
 
 
@@ -99,11 +101,11 @@ def render(tree: dict[str, Tree]) -> str:
         ValueError: the tree is nested too deeply, or holds what JSON cannot.
     """
     out: list[str] = []
-    _render_block(out, tree, "", "", at_end=True)
+    _render_block(out, tree, "", "", 1, at_end=True)
     return "".join(out)
 
 
-def _render_block(out: list[str], block: Tree, pad: str, lead: str, *, at_end: bool) -> None:
+def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, *, at_end: bool) -> None:
     """Append a block that is not empty.
 
     Args:
@@ -111,9 +113,10 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, *, at_end: b
         block: a dict or list.
         pad: stands before each line.
         lead: stands before the first line instead.
+        depth: in how many blocks this one stands, itself included.
         at_end: nothing is written behind it.
     """
-    if len(pad) >= _COLUMNS:
+    if depth > MAX_DEPTH:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
     inner = pad + "  "
     left = len(block)
@@ -128,13 +131,13 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, *, at_end: b
                 out.append("\n")
                 # The dashes of a list stand right under its key.
                 below = inner if isinstance(value, dict) else pad
-                _render_block(out, value, below, below, at_end=at_end and not left)
+                _render_block(out, value, below, below, depth + 1, at_end=at_end and not left)
             lead = pad
     else:
         for item in block:
             left -= 1
             if item and isinstance(item, dict | list | tuple):
-                _render_block(out, item, inner, f"{lead}- ", at_end=at_end and not left)
+                _render_block(out, item, inner, f"{lead}- ", depth + 1, at_end=at_end and not left)
             else:
                 out.append(f"{lead}- {_render_scalar(item, inner, at_end=at_end and not left)}\n")
             lead = pad
@@ -226,7 +229,7 @@ def parse(text: str) -> Tree:
         UnusualTextError: it has another shape; a general YAML parser must read it.
     """
     lines = text.split("\n")
-    if lines.pop() or _ODD.search(text):
+    if lines.pop() or not lines or _ODD.search(text):
         raise UnusualTextError
     root: dict[str, Tree] = {}
     # What is open at each column: the mapping whose keys stand there, and the list whose dashes do.

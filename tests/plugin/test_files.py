@@ -42,7 +42,7 @@ def test_a_directory_where_the_cassette_should_be(suite: Suite) -> None:
     suite.cassette().mkdir(parents=True)
     result = suite.record()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*test_greeting.yaml*directory*"])
+    result.stdout.fnmatch_lines(["*test_greeting.yaml: is a folder, where a cassette file should be*"])
 
 
 def test_a_cassette_that_cannot_be_written_is_an_error_of_its_test(suite: Suite) -> None:
@@ -142,7 +142,7 @@ def test_the_cassette_is_readable_and_minimal(suite: Suite) -> None:
     suite.change('"Say hello."', '"Say hello.\\nIn two lines, no: 1e3."')
     suite.record()
     lines = suite.cassette().read_text(encoding="utf-8").splitlines()
-    assert lines[:3] == ["stepreplay: 1", "test: 'test_chat.py::test_greeting'", "interactions:"]
+    assert lines[:3] == ["stepreplay: 1", "test: test_chat.py::test_greeting", "interactions:"]
     text = "\n".join(lines)
     assert "        content: |-\n          Say hello.\n          In two lines, no: 1e3." in text
     assert "    headers:\n      content-type: application/json\n    json:" in text

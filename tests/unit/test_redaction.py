@@ -150,6 +150,11 @@ def test_tool_call_arguments_stay_json() -> None:
     assert json.loads(text) == {"api_key": PLACEHOLDER, "path": "C:\\x", "n": 1}
 
 
+def test_a_key_that_comes_twice_hides_nothing() -> None:
+    text = '{"a": "sk-abcdefghijklmnop1234", "a": "x"}'
+    assert PLAIN.redact_text(text) == '{"a": "[redacted]", "a": "x"}'
+
+
 def test_urls_lose_users_and_secret_parameters() -> None:
     url = "https://user:p%40ss@api.example.com/v1?key=abc&model=x&X-Amz-Signature=1&api%5Fkey=2"
     assert PLAIN.redact_request(request(url=url)).url == (

@@ -1,0 +1,185 @@
+"""`stepreplay list`: which cassettes there are, where it looks for them, and what is unreadable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pytest_stepreplay.cli.listing import age_of
+from pytest_stepreplay.models import Interaction, Request, Response
+
+from .conftest import Project, chat, completion
+
+
+def test_each_cassette_is_one_line(project: Project) -> None:
+    now = datetime.now(UTC)
+    old = (now - timedelta(days=3, hours=1)).isoformat()
+    project.write("cassettes/test_chat/test_a.yaml", chat(recorded_at=old), chat(model="step-3.7-flash"))
+    project.write("cassettes/test_chat/test_b.yaml", chat(recorded_at=old), test="test_chat.py::test_b")
+    result = project.run("list", "cassettes/test_chat/test_b.yaml")
+    head, line, total = result.out.splitlines()
+    assert head.split() == ["cassette", "interactions", "models", "tokens", "age", "size"]
+    assert line.split()[:6] == ["cassettes/test_chat/test_b.yaml", "1", "step-3.5-flash", "85", "3", "days"]
+    assert total == "1 cassette, 1 interaction, 85 tokens"
+    assert result.status == 0
+    everything = project.run("list").out
+    assert "step-3.5-flash, step-3.7-flash" in everything
+    assert everything.endswith("2 cassettes, 3 interactions, 255 tokens\n")
+
+
+def test_json_holds_the_same_for_a_program(project: Project) -> None:
+    path = project.write("cassettes/a.yaml", chat(), chat(answer={"error": {}}), test="t.py::test")
+    result = project.run("list", "--json")
+    assert result.json == {
+        "cassettes": [
+            {
+                "path": "cassettes/a.yaml",
+                "size": path.stat().st_size,
+                "format": "stepreplay",
+                "test": "t.py::test",
+                "interactions": 2,
+                "models": ["step-3.5-flash"],
+                "tokens": 85,
+                "recorded_at": "2026-11-22T17:00:00Z",
+                "error": None,
+            }
+        ],
+        "total": {"interactions": 2, "tokens": 85},
+    }
+
+
+def test_streams_count_their_tokens_once(project: Project) -> None:
+    def event(tokens: int) -> str:
+        return (
+            '{"id":"a","object":"chat.completion.chunk","created":1,"model":"m","choices":[],'
+            f'"usage":{{"prompt_tokens":1,"completion_tokens":{tokens},"total_tokens":{tokens + 1}}}}}'
+        )
+
+    project.write(
+        "cassettes/a.yaml", chat(response=Response(status=200, events=(event(1), event(5), "[DONE]")))
+    )
+    assert project.run("list", "--json").json["total"]["tokens"] == 6
+
+
+def test_what_is_no_chat_completion_is_listed_too(project: Project) -> None:
+    request = Request(method="GET", url="https://example.com/")
+    other = Interaction(request=request, response=Response(status=200, text="hi"))
+    project.write(
+        "cassettes/a.yaml", other, chat(model=3), chat(answer=completion() | {"usage": {"total_tokens": "x"}})
+    )
+    (row,) = project.run("list", "--json").json["cassettes"]
+    assert (row["interactions"], row["models"], row["tokens"]) == (3, ["step-3.5-flash"], 85)
+
+
+def test_an_unreadable_cassette_is_named_with_its_line_and_makes_status_1(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat())
+    (project.path / "cassettes" / "b.yaml").write_text("stepreplay: 1\ninteractions: [\n", encoding="utf-8")
+    result = project.run("list")
+    assert result.status == 1
+    assert "unreadable: cassettes/b.yaml:" in result.out
+    assert result.out.endswith("2 cassettes, 1 interaction, 85 tokens, 1 unreadable\n")
+    as_json = project.run("list", "--json")
+    assert as_json.status == 1
+    assert [bool(row["error"]) for row in as_json.json["cassettes"]] == [False, True]
+    only_broken = project.run("list", "cassettes/b.yaml")
+    assert only_broken.out.startswith("unreadable: ")
+
+
+def test_a_cassette_that_is_named_twice_is_listed_once(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat())
+    result = project.run("list", "cassettes", "cassettes/a.yaml", project.path, "--json")
+    assert len(result.json["cassettes"]) == 1
+
+
+def test_no_cassette_is_no_error_and_says_how_to_record(project: Project) -> None:
+    result = project.run("list")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "There is no cassette in cassettes. Record some: pytest --stepreplay=record\n"
+    assert project.run("list", "--json").json["cassettes"] == []
+
+
+def test_a_path_that_does_not_exist_is_bad_usage(project: Project) -> None:
+    result = project.run("list", "nowhere")
+    assert result.status == 2
+    assert "Path 'nowhere' does not exist" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pytest.ini", "[pytest]\nstepreplay_dir = recorded\n"),
+        (".pytest.ini", "[pytest]\nstepreplay_dir=recorded\n"),
+        ("pyproject.toml", '[tool.pytest.ini_options]\nstepreplay_dir = "recorded"\n'),
+        ("pyproject.toml", '[tool.pytest]\nstepreplay_dir = "recorded"\n'),
+        ("pytest.toml", '[pytest]\nstepreplay_dir = "recorded"\n'),
+        ("tox.ini", "[pytest]\nstepreplay_dir = recorded\n"),
+        ("setup.cfg", "[tool:pytest]\nstepreplay_dir = recorded\n"),
+    ],
+)
+def test_the_folder_is_the_one_of_the_projects_settings(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    project.write("recorded/a.yaml", chat())
+    (project.path / name).write_text(text, encoding="utf-8")
+    inner = project.path / "src" / "package"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    (row,) = project.run("list", "--json").json["cassettes"]
+    assert row["path"] == str(project.path / "recorded" / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pytest.ini", ""),
+        ("setup.cfg", "[metadata]\nname = x\n"),
+        ("pyproject.toml", '[project]\nname = "x"\n'),
+    ],
+)
+def test_settings_that_do_not_name_a_folder_leave_the_usual_one(
+    project: Project, name: str, text: str
+) -> None:
+    project.write("cassettes/a.yaml", chat())
+    (project.path / name).write_text(text, encoding="utf-8")
+    assert len(project.run("list", "--json").json["cassettes"]) == 1
+
+
+def test_a_pyproject_marks_the_project_from_a_folder_inside(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("cassettes/a.yaml", chat())
+    (project.path / "pyproject.toml").write_text('[tool]\npytest = "odd"\n', encoding="utf-8")
+    (project.path / "src").mkdir()
+    monkeypatch.chdir(project.path / "src")
+    assert len(project.run("list", "--json").json["cassettes"]) == 1
+
+
+@pytest.mark.parametrize(("name", "text"), [("pyproject.toml", "[tool"), ("pytest.ini", "no section")])
+def test_broken_settings_are_an_error_that_names_the_file(project: Project, name: str, text: str) -> None:
+    (project.path / name).write_text(text, encoding="utf-8")
+    result = project.run("list")
+    assert result.status == 2
+    assert result.err.startswith(f"stepreplay: {name}: ")
+    assert result.err.endswith("Mend it, or name a path on the command line\n")
+
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "age"),
+    [
+        ("2026-11-22T11:59:30Z", "just now"),
+        ("2026-11-22T12:10:00Z", "just now"),
+        ("2026-11-22T11:58:59Z", "1 minute"),
+        ("2026-11-22T10:00:00+00:00", "2 hours"),
+        ("2026-11-21T12:00:00", "1 day"),
+        ("2026-09-01T12:00:00Z", "2 months"),
+        ("2020-01-01T00:00:00Z", "6 years"),
+        ("yesterday", ""),
+        (None, ""),
+    ],
+)
+def test_age_is_told_in_one_unit(recorded_at: str | None, age: str) -> None:
+    assert age_of(recorded_at, NOW) == age

@@ -1,0 +1,374 @@
+"""Nothing leaves this machine while the guard is open, and everything may once it is closed.
+
+The targets are TEST-NET addresses (RFC 5737, RFC 3849) and names under .invalid (RFC 2606), asked for only
+where the attempt is refused before a packet is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from pytest_stepreplay import network
+from pytest_stepreplay.errors import NetworkBlockedError, SettingsError, StepReplayError
+from pytest_stepreplay.network import ANY_HOST, Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+OUTSIDE = "192.0.2.1"
+OUTSIDE6 = "2001:db8::1"
+NAME = "api.example.invalid"
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python measures no audit hook, unless the hook says that it may."""
+    monkeypatch.setattr(network._audit, "__cantrace__", True, raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, int]]:
+    """A listening socket on loopback; the backlog accepts by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()
+
+
+@pytest.fixture
+def tcp() -> Iterator[socket.socket]:
+    with socket.socket() as one:
+        one.settimeout(5)
+        yield one
+
+
+@pytest.fixture
+def udp() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        yield one
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, addresses: dict[str, str]) -> list[str]:
+    """Stands in for the system's resolver, behind the audit event; returns the names it was asked for."""
+    asked = []
+
+    def getaddrinfo(host: str, port: Any, *args: Any, **kwargs: Any) -> Any:
+        sys.audit("socket.getaddrinfo", host, port, 0, 0, 0)
+        asked.append(host)
+        if host.lower() not in addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses[host.lower()], port or 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def audited_connect(self: socket.socket, address: Any) -> None:
+    """Stands in for a connect that the guard lets pass, so that no packet is sent."""
+    sys.audit("socket.connect", self, address)
+
+
+def open_with_asyncio(host: str) -> None:
+    asyncio.run(asyncio.wait_for(asyncio.open_connection(host, 80), 5))
+
+
+def connect(address: Any, method: str = "connect") -> None:
+    with socket.socket(socket.AF_INET6 if ":" in str(address[0]) else socket.AF_INET) as one:
+        one.settimeout(5)
+        getattr(one, method)(address)
+
+
+def send(*args: Any, method: str = "sendto") -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        getattr(one, method)(*args)
+
+
+def fetch(host: str) -> None:
+    http.client.HTTPSConnection(host, timeout=5).request("GET", "/")
+
+
+LOOKUP, CONNECT = "socket.getaddrinfo", "socket.connect"
+ATTEMPTS: dict[str, tuple[Callable[[], object], str, str, str]] = {
+    "connect to an address": (lambda: connect((OUTSIDE, 80)), OUTSIDE, ":80", CONNECT),
+    "connect to a name": (lambda: connect((NAME, 80)), NAME, ":80", CONNECT),
+    "connect to a name in bytes": (lambda: connect((NAME.encode(), 80)), NAME, ":80", CONNECT),
+    "connect_ex": (lambda: connect((OUTSIDE, 80), "connect_ex"), OUTSIDE, ":80", CONNECT),
+    "connect_ex to a name": (lambda: connect((NAME, 80), "connect_ex"), NAME, ":80", CONNECT),
+    "IPv6": (lambda: connect((OUTSIDE6, 80)), OUTSIDE6, ":80", CONNECT),
+    "IPv6 with a scope": (lambda: connect(("fe80::1%lo", 80, 0, 1)), "fe80::1%lo", ":80", CONNECT),
+    "IPv4 in IPv6": (lambda: connect((f"::ffff:{OUTSIDE}", 80)), f"::ffff:{OUTSIDE}", ":80", CONNECT),
+    "broadcast": (lambda: send(b"x", ("<broadcast>", 9)), "<broadcast>", ":9", "socket.sendto"),
+    "sendto": (lambda: send(b"x", (OUTSIDE, 9)), OUTSIDE, ":9", "socket.sendto"),
+    "sendto with flags": (lambda: send(b"x", 0, (NAME, 9)), NAME, ":9", "socket.sendto"),
+    "sendmsg": (lambda: send([b"x"], [], 0, (NAME, 9), method="sendmsg"), NAME, ":9", "socket.sendmsg"),
+    "getaddrinfo": (lambda: socket.getaddrinfo(NAME, "https"), NAME, ":https", LOOKUP),
+    "getaddrinfo in bytes": (lambda: socket.getaddrinfo(NAME.encode(), b"1"), NAME, ":1", LOOKUP),
+    "getaddrinfo of an address": (lambda: socket.getaddrinfo(OUTSIDE, None), OUTSIDE, "", LOOKUP),
+    "getaddrinfo in capitals": (lambda: socket.getaddrinfo(NAME.upper() + ".", 1), NAME, ":1", LOOKUP),
+    "a name of hexadecimal digits": (lambda: socket.getaddrinfo("decade", 1), "decade", ":1", LOOKUP),
+    "gethostbyname": (lambda: socket.gethostbyname(NAME), NAME, "", "socket.gethostbyname"),
+    "gethostbyname_ex": (lambda: socket.gethostbyname_ex(NAME), NAME, "", "socket.gethostbyname"),
+    "gethostbyaddr": (lambda: socket.gethostbyaddr(OUTSIDE), OUTSIDE, "", "socket.gethostbyaddr"),
+    "getnameinfo": (lambda: socket.getnameinfo((OUTSIDE, 80), 0), OUTSIDE, ":80", "socket.getnameinfo"),
+    "create_connection": (lambda: socket.create_connection((NAME, 80), 5), NAME, ":80", LOOKUP),
+    "asyncio by name": (lambda: open_with_asyncio(NAME), NAME, ":80", LOOKUP),
+    "asyncio by address": (lambda: open_with_asyncio(OUTSIDE), OUTSIDE, ":80", CONNECT),
+    "http.client": (lambda: fetch(NAME), NAME, ":443", LOOKUP),
+    "urllib": (lambda: urllib.request.urlopen(f"http://{NAME}/", timeout=5), NAME, ":80", LOOKUP),
+    "requests": (lambda: requests.get(f"http://{OUTSIDE}/", timeout=5), OUTSIDE, ":80", LOOKUP),
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_what_would_leave_this_machine_is_refused(name: str) -> None:
+    attempt, host, port, call = ATTEMPTS[name]
+    with network.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
+        attempt()
+    target = f"[{host}]{port}" if ":" in host else host + port
+    message = str(caught.value)
+    assert message.startswith(f"this test replays a cassette and may not reach {target} ({call}")
+    assert f"stepreplay_allowed_hosts = {host}" in message
+    assert "--stepreplay=record" in message
+    assert [(one.host, one.call) for one in log.attempts] == [(host, call)]
+
+
+def test_other_threads_are_guarded_too(tcp: socket.socket) -> None:
+    caught: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            tcp.connect((OUTSIDE, 80))
+        except NetworkBlockedError as error:
+            caught.append(error)
+
+    with network.blocked() as log:
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+    assert len(caught) == len(log.attempts) == 1
+
+
+def test_clients_that_swallow_the_error_are_found_in_the_log() -> None:
+    with network.blocked() as log:
+        for _ in range(3):
+            try:
+                socket.create_connection((NAME, 443), 5)
+            except RuntimeError:
+                continue
+    [attempt] = log.attempts
+    assert attempt == Attempt(NAME, 443, "socket.getaddrinfo", attempt.caller)
+    assert attempt.caller.endswith("test_clients_that_swallow_the_error_are_found_in_the_log")
+    assert str(attempt).startswith(f"{NAME}:443 (socket.getaddrinfo, called by tests.")
+
+
+def test_the_caller_is_the_library_not_the_standard_one() -> None:
+    with network.blocked() as log, pytest.raises(NetworkBlockedError):
+        requests.get(f"http://{NAME}/", timeout=5)
+    assert log.attempts[0].caller == "urllib3.util.connection.create_connection"
+
+
+def test_the_log_does_not_grow_for_ever(udp: socket.socket) -> None:
+    with network.blocked() as log:
+        for port in range(1, 1200):
+            with pytest.raises(NetworkBlockedError):
+                udp.sendto(b"x", (OUTSIDE, port))
+    assert len(log.attempts) == 1000
+
+
+def test_loopback_stays_open(server: tuple[str, int], tcp: socket.socket, udp: socket.socket) -> None:
+    with network.blocked() as log:
+        tcp.connect(server)
+        with socket.create_connection(("localhost", server[1]), 5):
+            pass
+        with socket.create_connection(("127.1", server[1]), 5):
+            pass
+        udp.sendto(b"x", ("127.0.0.1", 9))
+        assert socket.getaddrinfo(None, 80)
+        assert socket.gethostbyname("")
+        assert socket.getaddrinfo("::1", 80)
+        assert socket.getaddrinfo("0.0.0.0", 80)
+        assert socket.gethostbyname("localhost")
+        assert socket.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST)
+        asyncio.run(asyncio.wait_for(open_and_close(server), 5))
+    assert log.attempts == ()
+
+
+async def open_and_close(server: tuple[str, int]) -> None:
+    _, writer = await asyncio.open_connection(*server)
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_local_sockets_stay_open() -> None:
+    with network.blocked():
+        one, other = socket.socketpair()
+        with one, other:
+            one.send(b"x")
+            assert other.recv(1) == b"x"
+            if hasattr(one, "sendmsg"):
+                one.sendmsg([b"y"])
+                one.sendmsg([b"z"], (), 0)
+                assert other.recv(2) == b"yz"
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no such sockets")
+def test_a_unix_socket_that_is_called_like_a_host(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as one:
+        listening.bind(NAME)
+        listening.listen()
+        with network.blocked():
+            one.connect(NAME)
+
+
+def test_servers_may_look_up_their_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = resolve(monkeypatch, {NAME: OUTSIDE})
+    monkeypatch.setattr(socket, "gethostname", NAME.title)
+    with network.blocked():
+        assert socket.getaddrinfo(NAME, 80)
+        with pytest.raises(NetworkBlockedError):
+            connect((OUTSIDE, 80))
+        with pytest.raises(NetworkBlockedError):
+            connect((NAME, 80))
+    assert asked == [NAME]
+
+
+def test_mistakes_of_the_caller_stay_what_they_are(tcp: socket.socket) -> None:
+    with network.blocked() as log:
+        for wrong in [(5, 80), (None, 80), ("127.0.0.1",), "127.0.0.1", None]:
+            with pytest.raises((TypeError, AttributeError)):
+                tcp.connect(wrong)  # type: ignore[arg-type] # that is what is tested
+        with pytest.raises(TypeError):
+            socket.getaddrinfo(5, 80)  # type: ignore[arg-type] # that is what is tested
+        with pytest.raises(TypeError):
+            tcp.connect()  # type: ignore[call-arg] # that is what is tested
+    assert log.attempts == ()
+
+
+def test_allowed_by_name_the_addresses_of_that_name_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = resolve(monkeypatch, {"db.example.invalid": OUTSIDE, "a.b.example.invalid": "192.0.2.2"})
+    monkeypatch.setattr(socket.socket, "connect", audited_connect)
+    with network.blocked(["DB.example.invalid", "*.b.example.invalid", "192.0.2.77", "[2001:db8::7]"]) as log:
+        with pytest.raises(NetworkBlockedError):
+            connect((OUTSIDE, 80))
+        socket.getaddrinfo("db.example.invalid", 80)
+        connect((OUTSIDE, 80))
+        socket.getaddrinfo("A.b.example.invalid", 80)
+        connect(("192.0.2.2", 80))
+        connect(("192.0.2.77", 80))
+        connect(("2001:db8::7", 80))
+        connect(("::ffff:192.0.2.77", 80))
+        for name in [
+            "b.example.invalid",
+            "xb.example.invalid",
+            "example.invalid",
+            "db.example.invalid.other.invalid",
+        ]:
+            with pytest.raises(NetworkBlockedError):
+                socket.getaddrinfo(name, 80)
+        with pytest.raises(NetworkBlockedError):
+            connect(("192.0.2.3", 80))
+    assert len(log.attempts) == 6
+    assert asked == ["db.example.invalid"] * 2 + ["a.b.example.invalid", "A.b.example.invalid"]
+
+
+def test_an_allowed_name_that_nobody_knows_is_the_callers_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(monkeypatch, {})
+    with network.blocked([NAME]) as log, pytest.raises(socket.gaierror):
+        socket.getaddrinfo(NAME, 80)
+    assert log.attempts == ()
+
+
+def test_international_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(monkeypatch, {"xn--bcher-kva.invalid": OUTSIDE, "bücher.invalid": OUTSIDE})
+    with network.blocked("bücher.invalid") as log:
+        assert socket.getaddrinfo("xn--bcher-kva.invalid", 80)
+        assert socket.getaddrinfo("BÜCHER.invalid".lower(), 80)
+        with pytest.raises(NetworkBlockedError):
+            socket.getaddrinfo("bü\u202ecker..invalid", 80)
+    assert "\u202e" not in str(log.attempts[0])
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["https://api.example.com", "api.example.com/v1", "api.example.com:443", "", "*.*.com", "a*.com", "a b"],
+)
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match="is not the name or address of a host"), network.blocked([host]):
+        pass
+
+
+def test_the_innermost_decides_and_all_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(monkeypatch, {NAME: OUTSIDE})
+    with network.blocked() as outer:
+        with network.blocked([ANY_HOST]) as inner:
+            assert socket.getaddrinfo(NAME, 80)
+        with network.blocked() as strict, pytest.raises(NetworkBlockedError):
+            socket.getaddrinfo(NAME, 80)
+        with pytest.raises(NetworkBlockedError):
+            socket.getaddrinfo(NAME, 81)
+    assert inner.attempts == ()
+    assert [one.port for one in strict.attempts] == [80]
+    assert [one.port for one in outer.attempts] == [80, 81]
+
+
+def test_afterwards_nothing_is_blocked(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto", "sendmsg")}
+    for _ in range(3):
+        with network.blocked(), network.blocked():
+            pass
+        with pytest.raises(ZeroDivisionError), network.blocked():
+            raise ZeroDivisionError
+    assert {name: vars(socket.socket).get(name) for name in before} == before
+    with socket.create_connection(server, 5):
+        pass
+    resolve(monkeypatch, {NAME: OUTSIDE})
+    assert socket.getaddrinfo(NAME, 80)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect((OUTSIDE, 9))  # gives a datagram socket its peer; sends nothing
+        assert one.getpeername() == (OUTSIDE, 9)
+
+
+def test_another_librarys_method_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        with network.blocked():
+            patch.setattr(socket.socket, "connect", audited_connect)
+        assert vars(socket.socket)["connect"] is audited_connect
+        with network.blocked(), pytest.raises(NetworkBlockedError):
+            connect((OUTSIDE, 80))
+        assert vars(socket.socket)["connect"] is audited_connect
+    # What the other library put back is our check, which does no harm by itself.
+    with network.blocked(), pytest.raises(NetworkBlockedError):
+        connect((NAME, 80))
+    del socket.socket.connect
+
+
+def test_an_attempt_while_the_last_guard_closes_passes() -> None:
+    # The hook looks at the guards twice: before the check, and under the lock.
+    with network.blocked():
+        pass
+    network._check("socket.connect", OUTSIDE, 80)
+
+
+def test_the_error_is_one_of_ours_and_a_runtime_error() -> None:
+    assert issubclass(NetworkBlockedError, StepReplayError)
+    assert issubclass(NetworkBlockedError, RuntimeError)
+
+
+def test_importing_adds_no_hook() -> None:
+    code = (
+        "import sys; sys.addaudithook = lambda hook: print('hooked'); "
+        "import pytest_stepreplay.network as n; print('imported')\n"
+        "with n.blocked(): print('open')\n"
+        "with n.blocked(): print('open')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["imported", "hooked", "open", "open"]
