@@ -1,7 +1,7 @@
 """Record real chat completions once, replay them offline, and see what differs when the model changes.
 
-In pytest this is a plugin; elsewhere the same through `use_cassette` and `compare`. Names are imported when they are
-first used, since pytest imports this package at the start of every run.
+In pytest this is a plugin; elsewhere `use_cassette` and `compare` do the same. Names are imported when they
+are first used, since pytest imports this package at the start of every run.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ The tree::
     └── NetworkBlockedError      a test in replay tried to reach a host (also a RuntimeError)
     TestOutcomeError             a BaseException, as pytest's outcomes are: clients cannot swallow it
     ├── UnrecordedRequestError   a request that no recorded interaction answers
-    └── RequestStoppedError      a request that cannot go on: its API key is missing, or its cassette is unusable
+    └── RequestStoppedError      a request that cannot go on: no API key, or an unusable cassette
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .models import Cassette, Interaction, Request, Response
 from .redaction import KEPT_RESPONSE_HEADERS
 from .store.bodies import EncodingError, request_from_wire, response_from_wire, undo_encoding
+from .store.yaml_events import TAG_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 VCR_VERSION = 1
 """The version that vcrpy has written into its cassettes since 1.0; before, there was none."""
 
-_TAG = "tag:yaml.org,2002:"
-_ISTR = re.compile(rf"{_TAG}python/object/(?:apply|new):multidict(?:\.\w+)*\.istr")
+_ISTR = re.compile(rf"{TAG_PREFIX}python/object/(?:apply|new):multidict(?:\.\w+)*\.istr")
 
 
 class MisfitError(Exception):
@@ -54,7 +54,7 @@ def construct_tag(tag: str, value: Any) -> Any:
     Raises:
         ValueError: it is no tag that vcrpy writes, or the value does not suit it.
     """
-    name = tag.removeprefix(f"{_TAG}python/")
+    name = tag.removeprefix(f"{TAG_PREFIX}python/")
     match name, value:
         case "tag:yaml.org,2002:binary", str():
             return _from_base64(value)
@@ -70,7 +70,7 @@ def construct_tag(tag: str, value: Any) -> Any:
         match value:
             case [str() as text] | {"args": [str() as text]}:
                 return text
-    shown = tag.replace(_TAG, "!!")
+    shown = tag.replace(TAG_PREFIX, "!!")
     raise ValueError(f"has the YAML tag {shown}, which is not read: a file must not build objects")
 
 

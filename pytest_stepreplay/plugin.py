@@ -1,7 +1,7 @@
 """The pytest side: hooks and fixtures, nothing else.
 
-A marked test asks for the `stepreplay` fixture, first of all its fixtures; the fixture opens the test's cassette.
-What happened is attached to the test's report, so that the summary is right under xdist too.
+A marked test asks for the `stepreplay` fixture before all others; that opens the test's cassette. What
+happened is attached to the test's report, so that the summary is right under xdist too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).parent
 PYTEST = Path(pytest.__file__).parent
 NOTHING_INTERCEPTED = (
     "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
-    "It intercepts httpx, httpx2, aiohttp, requests and urllib3. Remove the marker if the test needs none of them."
+    "It intercepts httpx, httpx2, aiohttp, requests and urllib3. Remove the marker if the test needs none."
 )
 
 
@@ -73,7 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"stepreplay_{name}", setting.help, type=setting.ini_type, default=None)
         if setting.option:
             group.addoption(
-                setting.option, dest=f"stepreplay_{name}", metavar=name.upper(), default=None, help=setting.help
+                setting.option,
+                dest=f"stepreplay_{name}",
+                metavar=name.upper(),
+                default=None,
+                help=setting.help,
             )
 
 
@@ -134,7 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         owner = owners.setdefault(str(path).casefold(), item.nodeid)
         if owner != item.nodeid and settings.cassette is None:
             raise pytest.UsageError(
-                f"{item.nodeid} and {owner} would share the cassette {path} on file systems that ignore case. "
+                f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
                 'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
             )
         run.owned.add(path)
@@ -195,9 +199,7 @@ def pytest_fixture_setup(
     return result
 
 
-def pytest_fixture_post_finalizer(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> None:
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
     teardown = request.config.stash[RUN].teardowns.pop(fixturedef, None)
     if teardown is not None:
         teardown.close()
@@ -263,7 +265,9 @@ class Summary:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Takes what an xdist worker knows of the run as a whole."""
         unknown = {"owned": [], "complete": False}
-        self._workers.append(unknown if error else getattr(node, "workeroutput", {}).get("stepreplay", unknown))
+        self._workers.append(
+            unknown if error else getattr(node, "workeroutput", {}).get("stepreplay", unknown)
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -279,8 +283,8 @@ class Summary:
             complete = complete and worker["complete"]
         if not self._outcomes:
             return
-        from .store.paths import iter_cassettes  # noqa: PLC0415 - only a run that used a cassette pays for it
         from .report.totals import add_up, render_totals  # noqa: PLC0415
+        from .store.paths import iter_cassettes  # noqa: PLC0415 - only a run that used a cassette pays for it
 
         settings = self._run.settings({})
         on_disk = map(str, iter_cassettes(self._run.cassettes(settings))) if complete else ()
@@ -341,7 +345,8 @@ def _cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:
     root = run.cassettes(settings)
     if settings.cassette is not None:
         return named_path(root, settings.cassette)
-    name = item.nodeid.partition("::")[2].replace("::", ".")
+    name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
+    name = name.replace("::", ".") + bracket + parameters
     return cassette_path(root, _module_of(run, item.path), name)
 
 
@@ -359,7 +364,9 @@ def _wide_fixtures_of(item: pytest.Item) -> Iterator[object]:
 def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
     try:
         return _checked(request.getfixturevalue("stepreplay_config"))
-    except pytest.fail.Exception:  # a stepreplay_config with a narrower scope cannot speak for a wider fixture
+    except (
+        pytest.fail.Exception
+    ):  # a stepreplay_config with a narrower scope cannot speak for a wider fixture
         return {}
 
 
@@ -372,7 +379,7 @@ def _fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureD
     file = Path(inspect.getfile(fixturedef.func))
     if not file.is_relative_to(run.rootpath) or file.is_relative_to(PYTEST):  # setup_class and its like
         file = request.node.path
-    index = f"[{request.param_index}]" if hasattr(request, "param") else ""
+    index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
     name = fixturedef.argname.lstrip("_") + index
     root = run.cassettes(settings)
     module = _module_of(run, file)
@@ -396,17 +403,16 @@ def _open_for_teardown(request: pytest.FixtureRequest, fixturedef: pytest.Fixtur
 def _runs_everything(session: pytest.Session) -> bool:
     """Whether nothing narrowed this run, so that what it did not use is not used at all."""
     config = session.config
-    roots = {config.rootpath, *(config.rootpath / path for path in config.getini("testpaths"))}
-    named = {(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args}
-    whole = all("::" not in arg for arg in config.args) and (config.rootpath in named or roots - {config.rootpath} <= named)
-    narrowed = any(config.getoption(name, None) for name in ("collectonly", "lf", "keyword", "markexpr", "ignore"))
+    named = {(config.invocation_params.dir / arg).resolve() for arg in config.args}
+    whole = config.rootpath in named or config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    narrowed = any(
+        config.getoption(name, None) for name in ("collectonly", "lf", "keyword", "markexpr", "ignore")
+    )
     stopped = session.shouldstop or session.shouldfail
     return whole and not narrowed and not stopped and session.testscollected > 0
 
 
-def _judge(
-    item: pytest.Item, call: pytest.CallInfo[None], session: Session
-) -> list[tuple[str, str]] | None:
+def _judge(item: pytest.Item, call: pytest.CallInfo[None], session: Session) -> list[tuple[str, str]] | None:
     """Returns None where the test's own verdict stands, else sections to add to the failed report."""
     shown = item.stash[SHOWN]
     misses = [miss for miss in session.misses if id(miss) not in shown]
@@ -445,7 +451,7 @@ def _failure(error: BaseException, traceback: TracebackType | None = None) -> Ba
 
 def _replace(call: pytest.CallInfo[None], error: BaseException) -> None:
     try:
-        raise error
+        raise error  # noqa: TRY301 - it is raised for its traceback alone
     except BaseException:  # noqa: BLE001 - to give it a traceback, without which pytest cannot show it
         call.excinfo = pytest.ExceptionInfo.from_current()
 

@@ -9,22 +9,24 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import interception, matching, network, store
 from .errors import CassetteWriteError, RequestStoppedError, StepReplayError, UnrecordedRequestError
 from .models import Cassette, Interaction, Request, Response
-from .report.misses import Miss, explain_miss
 from .redaction import Redactor
+from .report.misses import Miss, explain_miss
 from .settings import MARKER_SETTINGS, Settings, read_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
 
 ERROR_STATUS: Final = 400
 SEARCHED_FILES: Final = 20
@@ -56,10 +58,12 @@ class Outcome:
 class _Exchange:
     """One request on its way: the recorded interaction that answers it, or, once sent, the new one."""
 
+    session: Session
     request: Request
     position: int | None = None
     answer: Interaction | None = None
     recorded: Interaction | None = None
+    error_status: int | None = None
     recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     started: float = field(default_factory=time.perf_counter)
 
@@ -68,19 +72,42 @@ class _Exchange:
         """The stored response; None where the request must be sent."""
         return self.answer.response if self.answer else None
 
+    def finish(self, response: Response) -> None:
+        """Takes the response of a request that was sent."""
+        elapsed = round(time.perf_counter() - self.started, 3)
+        if self.session.mode == "live":
+            return
+        if response.status >= ERROR_STATUS and not self.session.settings.record_errors:
+            self.error_status = response.status
+            return
+        self.recorded = Interaction(
+            recorded_at=self.recorded_at,
+            elapsed=elapsed,
+            request=self.request,
+            response=self.session.redactor.redact_response(response),
+        )
+
 
 class Session:
     """A test's open cassette, as the `stepreplay` fixture gives it to the test."""
 
     def __init__(
-        self, settings: Settings, path: Path, *, test: str = "", shared: bool = False, root: Path | None = None
+        self,
+        settings: Settings,
+        path: Path,
+        *,
+        test: str = "",
+        shared: bool = False,
+        root: Path | None = None,
     ) -> None:
-        """Args:
-        settings: the test's.
-        path: the cassette file; it need not exist.
-        test: the id of the test, stored in the cassette and named in messages.
-        shared: other tests use this cassette too, so what this one did not play is kept.
-        root: the folder of the suite's cassettes, searched when a request is not recorded here.
+        """Opens nothing yet; the cassette is read when it is first needed.
+
+        Args:
+            settings: the test's.
+            path: the cassette file; it need not exist.
+            test: the id of the test, stored in the cassette and named in messages.
+            shared: other tests use this cassette too, so what this one did not play is kept.
+            root: the folder of the suite's cassettes, searched when a request is not recorded here.
         """
         self.settings = settings
         self.path = path
@@ -91,13 +118,12 @@ class Session:
         self._loaded: store.ReadCassette | None = None
         self._recorded: tuple[Interaction, ...] = ()
         self._matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
-        self._redactor = Redactor(fields=settings.redact_fields)
+        self.redactor = Redactor(fields=settings.redact_fields)
         self._index = matching.Index(self._matcher, ())
         self._played: dict[int, int] = {}
         self._exchanges: list[_Exchange] = []
         self._missed_keys: dict[object, UnrecordedRequestError] = {}
         self._missed_requests: list[Request] = []
-        self._errors_not_recorded = 0
         self._blocked: network.Log | None = None
 
     @property
@@ -132,7 +158,9 @@ class Session:
         return len(self._exchanges) + len(self._missed_keys)
 
     def __repr__(self) -> str:
-        return f"<stepreplay {self.mode} {self.path}: {len(self.played)} played, {len(self.recorded)} recorded>"
+        return (
+            f"<stepreplay {self.mode} {self.path}: {len(self.played)} played, {len(self.recorded)} recorded>"
+        )
 
     def load(self) -> None:
         """Reads the cassette, once.
@@ -170,13 +198,13 @@ class Session:
             UnrecordedRequestError: in replay, if nothing recorded answers it.
             RequestStoppedError: if the cassette cannot be used.
         """
-        request = self._redactor.redact_request(request)
+        request = self.redactor.redact_request(request)
         with self._lock:
             try:
                 self.load()
             except StepReplayError as error:
                 raise RequestStoppedError(str(error)) from None
-            exchange = _Exchange(request)
+            exchange = _Exchange(self, request)
             if self.mode in {"replay", "record"}:
                 key = self._matcher.key(request)
                 position = None if self._continues_a_miss(request) else self._next_position(key)
@@ -190,22 +218,6 @@ class Session:
                     self._missed_requests.append(request)
             self._exchanges.append(exchange)
         return exchange
-
-    def finish(self, exchange: _Exchange, response: Response) -> None:
-        """Takes the response of a request that was sent."""
-        elapsed = round(time.perf_counter() - exchange.started, 3)
-        if self.mode == "live":
-            return
-        if response.status >= ERROR_STATUS and not self.settings.record_errors:
-            with self._lock:
-                self._errors_not_recorded += 1
-            return
-        exchange.recorded = Interaction(
-            recorded_at=exchange.recorded_at,
-            elapsed=elapsed,
-            request=exchange.request,
-            response=self._redactor.redact_response(response),
-        )
 
     def close(self, *, passed: bool, interrupted: bool = False) -> Outcome:
         """Writes what was recorded, and returns what happened.
@@ -233,11 +245,13 @@ class Session:
             shared=self._shared,
             passed=passed,
             total=len(self._recorded),
-            replayed=tuple(exchange.position for exchange in self._exchanges if exchange.position is not None),
+            replayed=tuple(
+                exchange.position for exchange in self._exchanges if exchange.position is not None
+            ),
             recorded=len(recorded),
             missed=len(self._missed_keys),
             sent=sum(exchange.answer is None for exchange in self._exchanges),
-            errors_not_recorded=self._errors_not_recorded,
+            errors_not_recorded=sum(exchange.error_status is not None for exchange in self._exchanges),
             written=written,
             not_written=not_written,
             tokens_saved=sum(_tokens_of(each.response) for each in played),
@@ -369,8 +383,8 @@ def set_host(host: Host | None) -> None:
 def current() -> Session | None:
     """Returns the session that a request made here and now belongs to.
 
-    The innermost `use_cassette` of this task, else the running test's (or that of the fixture being set up), whichever
-    thread asks. A thread that has neither belongs to the only `use_cassette` that is open, if there is just one.
+    The innermost `use_cassette` of this task, else the running test's (or that of the fixture being set up),
+    whichever thread asks. A thread with neither belongs to the `use_cassette` that is open, if just one is.
     """
     session = _task.get()
     if session is not None and session in _blocks:
@@ -392,9 +406,9 @@ def running(session: Session) -> Iterator[Session]:
 
 
 class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
-    """Opens a cassette for the requests made inside: ``with use_cassette("x.yaml", mode="record"): ...``.
+    """Opens a cassette for the requests inside: ``with use_cassette("x.yaml", mode="record"): ...``.
 
-    Works with ``with`` and ``async with``, nests, and keeps concurrent tasks apart. Entering returns the `Session`.
+    Works with ``with`` and ``async with``, nests, and keeps concurrent tasks apart. Gives the `Session`.
 
     Args:
         path: the cassette file, relative to the working directory.
@@ -411,31 +425,31 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         self._path = Path(path)
         given = read_values("use_cassette", {"mode": mode, **settings}, (*MARKER_SETTINGS, "mode"))
         self._settings = Settings.merge(_host.values if _host else {}, given)
-        self._session: Session | None = None
-        self._outer: Session | None = None
-        self._installed: AbstractContextManager[None] | None = None
+        self._opened: tuple[Session, ExitStack] | None = None
 
     def __enter__(self) -> Session:
-        if self._session is not None:
+        if self._opened:
             raise StepReplayError("this use_cassette is open already; make one for each block")
         session = Session(self._settings, self._path, shared=True, root=self._path.parent)
         session.load()
-        self._installed = interception.installed(current)
-        self._installed.__enter__()
-        self._session, self._outer = session, _task.get()
-        _task.set(session)
-        _blocks.append(session)
+        with ExitStack() as stack:
+            stack.enter_context(interception.installed(current))
+            if _running and session.mode != "replay":  # the test around it may keep the network away
+                stack.enter_context(network.blocked([network.ANY_HOST]))
+            stack.callback(_task.set, _task.get())
+            _task.set(session)
+            stack.callback(_blocks.remove, session)
+            _blocks.append(session)
+            self._opened = session, stack.pop_all()
         return session
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        session, self._session = self._session, None
-        assert session is not None
-        assert self._installed is not None
-        _blocks.remove(session)
-        _task.set(self._outer)
-        self._installed.__exit__(None, None, None)
+        if not self._opened:
+            raise StepReplayError("this use_cassette is not open")
+        (session, stack), self._opened = self._opened, None
+        stack.close()
         outcome = session.close(passed=error is None, interrupted=isinstance(error, KeyboardInterrupt))
         if _host:
             _host.report(outcome)

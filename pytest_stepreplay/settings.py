@@ -46,7 +46,16 @@ def _one_of(*choices: str) -> Callable[[object], object]:
 
 
 def _flag(value: object) -> object:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    words = {
+        "true": True,
+        "yes": True,
+        "on": True,
+        "1": True,
+        "false": False,
+        "no": False,
+        "off": False,
+        "0": False,
+    }
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in words:
@@ -94,7 +103,9 @@ def _selectors(value: object) -> object:
 
 FIELDS: Final[Mapping[str, Field]] = {
     "mode": Field(_one_of(*MODES), "what a run does with requests", option="--stepreplay"),
-    "dir": Field(_text, "the folder of the cassettes, relative to the rootdir", marker=False, option="--stepreplay-dir"),
+    "dir": Field(
+        _text, "the folder of the cassettes, relative to the rootdir", marker=False, option="--stepreplay-dir"
+    ),
     "unused": Field(
         _one_of("ignore", "warn", "error"),
         "what to do about recorded interactions and cassettes that a complete run did not use",
@@ -105,12 +116,21 @@ FIELDS: Final[Mapping[str, Field]] = {
     "ignore_request": Field(_selectors, "selectors of request body fields that may differ", ini_type="args"),
     "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
-    "ignore_hosts": Field(_texts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"),
+    "ignore_hosts": Field(
+        _texts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"
+    ),
     "allowed_hosts": Field(_texts, "hosts that a test may reach in replay", ini_type="args"),
-    "keep_headers": Field(_texts, "response headers to store besides content-type and its like", ini_type="args"),
-    "redact_fields": Field(_texts, "JSON fields and query parameters whose values are never stored", ini_type="args"),
+    "keep_headers": Field(
+        _texts, "response headers to store besides content-type and its like", ini_type="args"
+    ),
+    "redact_fields": Field(
+        _texts, "JSON fields and query parameters whose values are never stored", ini_type="args"
+    ),
     "api_keys": Field(
-        _texts, "environment variables that hold a placeholder where they are missing", ini_type="args", marker=False
+        _texts,
+        "environment variables that hold a placeholder where they are missing",
+        ini_type="args",
+        marker=False,
     ),
 }
 """Every setting. The ini key is ``stepreplay_NAME``."""
@@ -147,7 +167,9 @@ class Settings:
         return cls(**values)
 
 
-def read_values(source: str, given: Mapping[str, object], allowed: Iterable[str] = FIELDS) -> dict[str, object]:
+def read_values(
+    source: str, given: Mapping[str, object], allowed: Iterable[str] = FIELDS
+) -> dict[str, object]:
     """Returns the checked values of one layer.
 
     Args:

@@ -26,5 +26,9 @@ def upstream() -> Iterator[Upstream]:
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on the keys, proxies or pytest options of the person who runs it."""
     for name in [*os.environ]:
-        if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {"PYTEST_ADDOPTS", "CI", "GITHUB_ACTIONS"}:
+        if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
+            "PYTEST_ADDOPTS",
+            "CI",
+            "GITHUB_ACTIONS",
+        }:
             monkeypatch.delenv(name)

@@ -229,10 +229,7 @@ def _place(chain: tuple[Any, ...] | None) -> str:
 
 def name_type(value: object) -> str:
     """Returns JSON's name for the type of `value`, with its article."""
-    for kind, name in _TYPE_NAMES:
-        if isinstance(value, kind):
-            return name
-    return "nothing"
+    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "nothing")
 
 
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (

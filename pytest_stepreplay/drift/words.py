@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import takewhile
-from operator import eq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .alignment import common_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from .alignment import Pairs
 
 # Scripts that are written without spaces: Thai to Tibetan and Burmese, Khmer, kana, Han, Hangul, and the
 # planes of Han.
@@ -78,15 +78,18 @@ def similarity(old: str, new: str) -> float:
     """
     if old == new:
         return 1.0
-    common = sum(len(piece.old) if piece.same else _shared_words(piece) for piece in _pieces(old, new))
-    return 2 * common / (len(old) + len(new))
+    common = sum(2 * len(piece.old) if piece.same else _shared(piece) for piece in _pieces(old, new))
+    return common / (len(old) + len(new))
 
 
-def _shared_words(piece: _Piece) -> int:
+def _shared(piece: _Piece) -> float:
+    """Returns how many characters of a long replaced stretch are common, by the words in it."""
     if min(len(piece.old), len(piece.new)) < _ROUGH:
-        return 0
-    shared = Counter(_WORD.findall(piece.old)) & Counter(_WORD.findall(piece.new))
-    return sum(len(word) * count for word, count in shared.items() if not word.isspace())
+        return 0.0
+    words = [Counter(word for word in _WORD.findall(text) if not word.isspace()) for text in piece[:2]]
+    counts = (*words, words[0] & words[1])
+    old, new, both = (sum(len(word) * n for word, n in count.items()) for count in counts)
+    return (len(piece.old) + len(piece.new)) * 2 * both / (old + new) if both else 0.0
 
 
 _ROUGH = 4000
@@ -94,7 +97,11 @@ _ROUGH = 4000
 
 
 def _pieces(old: str, new: str) -> list[_Piece]:
-    return _joined(_aligned(old, new))
+    if min(len(old), len(new)) < _ROUGH:
+        return _joined(_aligned(old, new))
+    # Most long texts differ in few places; what they share at both ends need not be taken apart.
+    start, middle, end = _trimmed(old, new, at_space=True)
+    return _joined([start, *_aligned(middle.old, middle.new), end])
 
 
 def _aligned(old: str, new: str) -> Iterator[_Piece]:
@@ -116,43 +123,59 @@ def _aligned(old: str, new: str) -> Iterator[_Piece]:
             yield piece
 
 
-def _stretches(old: Sequence[str], new: Sequence[str], pairs: list[tuple[int, int]]) -> Iterator[_Piece]:
-    at_old = at_new = 0
+def _stretches(old: Sequence[str], new: Sequence[str], pairs: Pairs) -> Iterator[_Piece]:
+    """Yields what lies between the pairs, and the pairs themselves, each run of them as one."""
+    at_old = at_new = run = 0
     for i, j in [*pairs, (len(old), len(new))]:
-        if i > at_old or j > at_new:
-            yield _Piece("".join(old[at_old:i]), "".join(new[at_new:j]))
-        if i < len(old):
-            yield _Piece(old[i], old[i], same=True)
+        if i > at_old or j > at_new or i == len(old):
+            if run < at_old:
+                yield _Piece("".join(old[run:at_old]), "".join(old[run:at_old]), same=True)
+            if i > at_old or j > at_new:
+                yield _Piece("".join(old[at_old:i]), "".join(new[at_new:j]))
+            run = i
         at_old, at_new = i + 1, j + 1
 
 
-def _trimmed(old: str, new: str) -> Iterator[_Piece]:
-    """Yields what both texts start with, what differs, and what both end with."""
+def _trimmed(old: str, new: str, *, at_space: bool = False) -> tuple[_Piece, _Piece, _Piece]:
+    """Returns what both texts start with, what differs, and what both end with; cut at spaces, if asked to."""
     head = _equal_at_start(old, new)
+    if at_space:
+        head = old.rfind(" ", 0, head) + 1
     tail = _equal_at_start(old[head:][::-1], new[head:][::-1])
-    if head:
-        yield _Piece(old[:head], old[:head], same=True)
-    yield _Piece(old[head : len(old) - tail], new[head : len(new) - tail])
-    if tail:
-        yield _Piece(old[-tail:], old[-tail:], same=True)
+    if at_space and tail:
+        space = old.find(" ", len(old) - tail)
+        tail = len(old) - space if space >= 0 else 0
+    end = old[len(old) - tail :]
+    middle = _Piece(old[head : len(old) - tail], new[head : len(new) - tail])
+    return _Piece(old[:head], old[:head], same=True), middle, _Piece(end, end, same=True)
 
 
 def _equal_at_start(old: str, new: str) -> int:
-    return sum(takewhile(bool, map(eq, old, new)))
-
-
-def _joined(pieces: Iterator[_Piece]) -> list[_Piece]:
-    """Returns the pieces with neighbours of one sort joined, and white space between two changes too."""
-    joined: list[_Piece] = []
-    for piece in pieces:
-        if joined and joined[-1].same == piece.same:
-            joined[-1] = _Piece(joined[-1].old + piece.old, joined[-1].new + piece.new, piece.same)
-        elif not piece.same and len(joined) > 1 and joined[-1].same and joined[-1].old.isspace():
-            space = joined.pop().old
-            joined[-1] = _Piece(joined[-1].old + space + piece.old, joined[-1].new + space + piece.new)
+    equal, least_different = 0, min(len(old), len(new)) + 1
+    while least_different - equal > 1:
+        middle = (equal + least_different) // 2
+        if old[equal:middle] == new[equal:middle]:
+            equal = middle
         else:
-            joined.append(piece)
-    return joined
+            least_different = middle
+    return equal
+
+
+def _joined(pieces: Iterable[_Piece]) -> list[_Piece]:
+    """Returns the pieces with neighbours of one sort joined, and white space between two changes too."""
+    groups: list[tuple[bool, list[str], list[str]]] = []
+    for piece in pieces:
+        if not piece.old and not piece.new:
+            continue
+        if not piece.same and len(groups) > 1 and groups[-1][0] and "".join(groups[-1][1]).isspace():
+            _, space, _ = groups.pop()
+            groups[-1][1].extend(space)
+            groups[-1][2].extend(space)
+        if not groups or groups[-1][0] is not piece.same:
+            groups.append((piece.same, [], []))
+        groups[-1][1].append(piece.old)
+        groups[-1][2].append(piece.new)
+    return [_Piece("".join(old), "".join(new), same) for same, old, new in groups]
 
 
 def _marked(piece: _Piece) -> str:

@@ -1,8 +1,8 @@
 """HTTP requests of this process become exchanges with the cassette that is open for them.
 
-The only importer of vcrpy. Its patch engine is installed once and asks `route` for each request; a request for
-which no cassette is open passes through untouched. vcrpy's stubs serve httpx and httpx2; ours, where vcrpy's would
-un-patch other threads (urllib3) or bypass the client's own redirects, cookies and errors (aiohttp), are beside it.
+The only importer of vcrpy. Its patch engine is installed once and asks `route` for each request; where
+no cassette is open it passes through untouched. vcrpy's stubs serve httpx and httpx2; ours stand where vcrpy's
+would un-patch other threads (urllib3) or bypass the client's own redirects, cookies and errors (aiohttp).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..models import Request, Response
+if TYPE_CHECKING:
+    from ..models import Request, Response
 
 
 class Exchange(Protocol):
@@ -22,6 +23,9 @@ class Exchange(Protocol):
     @property
     def response(self) -> Response | None:
         """The stored response; None where the request must be sent."""
+
+    def finish(self, response: Response) -> None:
+        """Takes the response of a request that was sent."""
 
 
 class Player(Protocol):
@@ -35,9 +39,6 @@ class Player(Protocol):
 
     def begin(self, request: Request) -> Exchange:
         """Returns the exchange for a request; raises where nothing recorded may answer it."""
-
-    def finish(self, exchange: Exchange, response: Response) -> None:
-        """Takes the response of a request that was sent."""
 
 
 Route = Callable[[], Player | None]
@@ -70,7 +71,9 @@ def installed(route: Route) -> Iterator[None]:
 
 def _install(route: Route) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # vcrpy imports every HTTP client there is; their warnings are not ours
+        warnings.simplefilter(
+            "ignore"
+        )  # vcrpy imports every HTTP client there is; their warnings are not ours
         from vcr.patch import CassettePatcherBuilder  # noqa: PLC0415 - costs a second, and only now is it needed
 
         from .routing import RoutingCassette  # noqa: PLC0415

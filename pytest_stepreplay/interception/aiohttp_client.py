@@ -1,14 +1,13 @@
 """aiohttp: its own protocol and parser, fed from the cassette instead of a socket.
 
-The connector gives a connection whose other end is the cassette, so redirects, cookies, decompression, middlewares
-and errors stay aiohttp's own.
+The connector gives a connection whose other end is the cassette, so redirects, cookies, decompression,
+middlewares and errors stay aiohttp's own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
 from http.client import responses as reasons
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from vcr.request import Request as VcrRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .routing import RoutingCassette
 
 Patch = tuple[object, str, object]

@@ -1,26 +1,30 @@
 """The vcrpy cassette behind every patched client: it holds nothing and asks the open cassette.
 
-The stubs, vcrpy's and ours, speak vcrpy's protocol (`can_play_response_for`, `play_response`, `append`); this class
-turns their requests and responses into `Request` and `Response` and back.
+The stubs, vcrpy's and ours, speak vcrpy's protocol (`can_play_response_for`, `play_response`, `append`); this
+class turns their requests and responses into `Request` and `Response` and back.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from vcr.cassette import Cassette
 from vcr.patch import PATCHER_NAMES
-from vcr.request import Request as VcrRequest
 
 from ..errors import RequestStoppedError
-from ..models import Response
 from ..redaction import kept_headers
 from ..settings import PLACEHOLDER_KEY
-from ..store.bodies import body_bytes, request_from_wire, response_from_wire, undo_encoding
+from ..store.bodies import EncodingError, body_bytes, request_from_wire, response_from_wire, undo_encoding
 from . import Exchange, Player, Route, aiohttp_client, httpx_client, urllib3_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vcr.request import Request as VcrRequest
+
+    from ..models import Response
 
 KEY_OF_HOST: Final = {"api.stepfun.com": "STEP_API_KEY", "api.stepfun.ai": "STEP_API_KEY"}
 """Which environment variable holds the key of a host; a client built for another key is given this one."""
@@ -28,7 +32,7 @@ KEY_OF_HOST: Final = {"api.stepfun.com": "STEP_API_KEY", "api.stepfun.ai": "STEP
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 
 
-class RoutingCassette(Cassette):  # type: ignore[misc] - vcrpy is not typed
+class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy is not typed
     """Installed once for a whole run; routes each request to the cassette that is open for it."""
 
     def __init__(self, route: Route) -> None:
@@ -54,7 +58,9 @@ class RoutingCassette(Cassette):  # type: ignore[misc] - vcrpy is not typed
         if player is None:
             return False
         body = request.body_bytes if not hasattr(request.body, "read") else request.body.read()
-        wire = request_from_wire(request.method, request.uri, body or b"", request.headers.get("content-type"))
+        wire = request_from_wire(
+            request.method, request.uri, body or b"", request.headers.get("content-type")
+        )
         request.stepreplay = (player, player.begin(wire))
         return request.stepreplay[1].response is not None
 
@@ -72,9 +78,12 @@ class RoutingCassette(Cassette):  # type: ignore[misc] - vcrpy is not typed
         player, exchange = request.stepreplay
         headers = list(_pairs(response["headers"]))
         encoding = ", ".join(value for name, value in headers if name.lower() == "content-encoding")
-        body = undo_encoding(response["body"].get("string") or b"", encoding)
+        try:
+            body = undo_encoding(response["body"].get("string") or b"", encoding)
+        except EncodingError as error:
+            raise RequestStoppedError(f"the response of {request.uri} cannot be recorded: {error}") from None
         kept = kept_headers(headers, player.keep_headers())
-        player.finish(exchange, response_from_wire(response["status"]["code"], kept, body))
+        exchange.finish(response_from_wire(response["status"]["code"], kept, body))
 
 
 def sent_authorization(url: str, value: str) -> str:

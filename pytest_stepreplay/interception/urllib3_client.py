@@ -1,13 +1,13 @@
 """urllib3, and requests on top of it: one exchange for each request a connection pool makes.
 
-vcrpy swaps the connection classes and puts the real ones back, for all threads, while a request is in flight. Here
-only the pool's step that makes one request is replaced, so retries, redirects and proxies stay urllib3's own.
+vcrpy swaps the connection classes and puts the real ones back, for all threads, while a request is in flight.
+Here only the pool's step that makes one request is replaced; retries, redirects and proxies stay urllib3's.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from vcr.request import Request as VcrRequest
 from ..errors import StepReplayError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .routing import RoutingCassette
 
 Patch = tuple[object, str, object]
@@ -27,12 +29,12 @@ def patches(cassette: RoutingCassette) -> Iterator[Patch]:
     """Yields what to patch, if urllib3 is installed."""
     if not find_spec("urllib3"):
         return
-    import urllib3  # noqa: PLC0415 - optional
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - optional
 
-    if int(urllib3.__version__.split(".")[0]) < 2:
+    installed = version("urllib3")
+    if int(installed.partition(".")[0]) < 2:
         raise StepReplayError(
-            f"urllib3 {urllib3.__version__} cannot be intercepted; 2.0 or newer can: pip install -U urllib3"
+            f"urllib3 {installed} cannot be intercepted, 2.0 and newer can: pip install -U urllib3"
         )
     yield HTTPConnectionPool, "_make_request", _make_request(cassette, HTTPConnectionPool._make_request)
     yield HTTPSConnectionPool, "_prepare_proxy", _prepare_proxy(cassette, HTTPSConnectionPool._prepare_proxy)
@@ -68,14 +70,22 @@ def _prepare_proxy(cassette: RoutingCassette, real: Any) -> object:
     return prepare_proxy
 
 
-def _replay(pool: Any, conn: Any, stored: dict[str, Any], request: VcrRequest, options: dict[str, Any]) -> Any:
+def _replay(
+    pool: Any, conn: Any, stored: dict[str, Any], request: VcrRequest, options: dict[str, Any]
+) -> Any:
     if options.get("response_conn") is not None:
         pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
     return _response(stored["status"]["code"], stored["headers"], stored["body"]["string"], request, options)
 
 
-def _send_and_record(
-    cassette: RoutingCassette, real: Any, pool: Any, conn: Any, request: VcrRequest, url: str, options: dict[str, Any]
+def _send_and_record(  # noqa: PLR0917 - what urllib3 passes on
+    cassette: RoutingCassette,
+    real: Any,
+    pool: Any,
+    conn: Any,
+    request: VcrRequest,
+    url: str,
+    options: dict[str, Any],
 ) -> Any:
     from .routing import sent_authorization  # noqa: PLC0415 - routing imports this module
 
@@ -94,7 +104,11 @@ def _send_and_record(
         grouped.setdefault(name, []).append(value)
     cassette.append(
         request,
-        {"status": {"code": live.status, "message": live.reason}, "headers": grouped, "body": {"string": body}},
+        {
+            "status": {"code": live.status, "message": live.reason},
+            "headers": grouped,
+            "body": {"string": body},
+        },
     )
     response = _response(live.status, grouped, body, request, options, reason=live.reason)
     response._original_response = live._original_response  # where requests looks for cookies

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import SettingsError
+from ..settings import MATCHERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..drift.selectors import Selectors
     from ..models import Request
 
-MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
 """What a request can be matched on; by default on all of it."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     from ..models import Request
 
 SHOWN_DIFFERENCES = 6
-_MEANT = ("messages", "model", "tool", "stream", "temperature", "top_p", "max_", "response_format", "reasoning", "stop")
+_MEANT = (
+    "messages",
+    "model",
+    "tool",
+    "stream",
+    "temperature",
+    "top_p",
+    "max_",
+    "response_format",
+    "reasoning",
+    "stop",
+)
 """What a request asks for: a difference there is never suggested to be ignored."""
 
 
@@ -82,7 +93,8 @@ def _differences(miss: Miss) -> list[str]:
 
 def _reason(miss: Miss) -> str:
     if miss.times_recorded:
-        return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {_times(miss.times_recorded + 1)}."
+        asked = _times(miss.times_recorded + 1)
+        return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {asked}."
     if miss.elsewhere:
         return f"it was recorded for another test, in {miss.elsewhere}."
     return "it was never recorded."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 SHOWN_PATHS: Final = 10
 """How many cassettes one list of the summary names at most."""
@@ -84,9 +86,8 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
     if totals.tokens_saved or totals.seconds_saved:
         lines.append(f"saved {totals.tokens_saved:,} tokens, {totals.seconds_saved:.1f} s")
     if totals.errors_not_recorded:
-        lines.append(
-            f"{_count(totals.errors_not_recorded, 'error response')} not recorded (stepreplay_record_errors = true does)"
-        )
+        errors = _count(totals.errors_not_recorded, "error response")
+        lines.append(f"{errors} not recorded (stepreplay_record_errors = true records them)")
     lines += _listed(
         (f"not written, {why}: {_relative(path, root)}" for path, why in (totals.not_written or {}).items()),
         "cassettes",

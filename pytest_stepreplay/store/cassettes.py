@@ -149,27 +149,32 @@ def _parse_unusual(text: str, path: Path) -> Tree:
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_MEND)
-    if path.suffix.lower() == ".json":
-        return _parse_json(text, path)
+    # JSON is not always YAML: it has escapes of surrogate pairs, which vcrpy writes.
+    if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
+        try:
+            return _parse_json(text)
+        except json.JSONDecodeError as error:
+            if path.suffix.lower() == ".json":
+                problem = f"is not valid JSON ({error.msg})"
+                raise CassetteReadError(path, problem, line=error.lineno, fix=_MEND) from None
+        except ValueError as error:
+            raise CassetteReadError(path, str(error), fix=_MEND) from None
     return _parse_yaml(text, path)
 
 
-def _parse_json(text: str, path: Path) -> Tree:
+def _parse_json(text: str) -> Tree:
     try:
-        tree = json.loads(text, object_pairs_hook=_object)
-        if _SURROGATE_ESCAPE.search(text):
-            json.dumps(tree, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        problem = f"is not valid JSON ({error.msg})"
-        raise CassetteReadError(path, problem, line=error.lineno, fix=_MEND) from None
-    except UnicodeEncodeError:
-        raise CassetteReadError(path, "has half of a surrogate pair in a text", fix=_MEND) from None
-    except ValueError as error:
-        raise CassetteReadError(path, str(error), fix=_MEND) from None
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        too_deep = yaml_text.is_deeper_than(tree, yaml_text.MAX_DEPTH)
     except RecursionError:
-        tree = None
-    if tree is None or yaml_text.is_deeper_than(tree, yaml_text.MAX_DEPTH):
-        raise CassetteReadError(path, f"is nested more than {yaml_text.MAX_DEPTH} levels deep", fix=_MEND)
+        too_deep = True
+    if too_deep:
+        raise ValueError(f"is nested more than {yaml_text.MAX_DEPTH} levels deep")
+    if _SURROGATE_ESCAPE.search(text):
+        try:
+            json.dumps(tree, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("has half of a surrogate pair in a text") from None
     return tree
 
 
@@ -180,6 +185,10 @@ def _object(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"has the key {twice[:60]!r} twice in one object")
     return found
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"has {constant}, which JSON does not have")
 
 
 def _parse_yaml(text: str, path: Path) -> Tree:

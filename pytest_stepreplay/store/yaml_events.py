@@ -17,13 +17,16 @@ from .yaml_text import MAX_DEPTH, Tree, resolve_plain
 Construct = Callable[[str, Any], Any]
 """From a tag and the text, list or dict behind it to what they mean; a ValueError if they mean nothing."""
 
+TAG_PREFIX = "tag:yaml.org,2002:"
+"""What ``!!`` stands for in a tag."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_EXPANDED = 10_000_000  # characters that aliases may stand for, besides ten times the text
 _ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
-_TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
-_BLOCK_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+_TEXT_TAGS = frozenset({"!", f"{TAG_PREFIX}str"})
+_BLOCK_TAGS = frozenset({f"{TAG_PREFIX}map", f"{TAG_PREFIX}seq"})
 
 
 class BrokenYamlError(Exception):
@@ -45,7 +48,8 @@ def parse_any(text: str, construct: Construct | None = None) -> Tree:
 
     Args:
         text: one YAML document.
-        construct: says what a tag means. Without it tags, anchors and aliases are refused.
+        construct: says what a tag means. Without it all but YAML's own tags for text and blocks are refused,
+            and so are anchors and aliases.
 
     Raises:
         BrokenYamlError: the text cannot be read.
@@ -96,8 +100,8 @@ def _line(event: Any) -> int:
     return line + 1
 
 
-def _no_meaning(tag: str, _: Any) -> Any:
-    raise ValueError(f"has the YAML tag {tag}")
+def _refuse_tag(tag: str, _: Any) -> Any:
+    raise ValueError(f"has the YAML tag {tag.replace(TAG_PREFIX, '!!')}, which a cassette never has")
 
 
 class _Open:
@@ -123,8 +127,8 @@ class _Builder:
 
     def __init__(self, text: str, construct: Construct | None) -> None:
         self.root: Tree = None
-        self._construct = construct or _no_meaning
-        self._is_simple = construct is None
+        self._construct = construct or _refuse_tag
+        self._has_anchors = construct is not None
         self._open: list[_Open] = []
         self._anchored: dict[str, tuple[Any, int]] = {}
         self._documents = 0
@@ -137,7 +141,7 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._take_scalar(event)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            self._refuse(event)
+            self._refuse_anchor(event)
             started = _Open({} if isinstance(event, yaml.MappingStartEvent) else [], event)
             self._open.append(started)
             if len(self._open) > MAX_DEPTH:
@@ -156,7 +160,7 @@ class _Builder:
                 raise BrokenYamlError("has a second YAML document", _line(event))
 
     def _take_scalar(self, event: Any) -> None:
-        self._refuse(event)
+        self._refuse_anchor(event)
         line = _line(event)
         value = event.value
         if self._may_have_surrogates and _SURROGATE.search(value):
@@ -168,7 +172,7 @@ class _Builder:
         self._place(value, 1 + len(event.value), event.anchor, line)
 
     def _take_alias(self, event: Any) -> None:
-        self._refuse(event)
+        self._refuse_anchor(event)
         line = _line(event)
         if event.anchor not in self._anchored:
             raise BrokenYamlError("has an alias of nothing that came before it", line)
@@ -178,9 +182,9 @@ class _Builder:
             raise BrokenYamlError("has aliases that stand for more than fits into memory", line)
         self._place(value, weight, None, line)
 
-    def _refuse(self, event: Any) -> None:
-        if self._is_simple and (event.anchor or getattr(event, "tag", None)):
-            raise BrokenYamlError("has a YAML tag, anchor or alias, which a cassette never has", _line(event))
+    def _refuse_anchor(self, event: Any) -> None:
+        if event.anchor and not self._has_anchors:
+            raise BrokenYamlError("has a YAML anchor or alias, which a cassette never has", _line(event))
 
     def _constructed(self, tag: str, value: Any, line: int) -> Any:
         try:

@@ -125,7 +125,11 @@ MODULE = """
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_recorded_and_replayed(suite: Suite, client: str) -> None:
-    ask = "\n".join("    " + line[8:] for line in CLIENTS[client].splitlines()).replace("{", "{{").replace("}", "}}")
+    ask = (
+        "\n".join("    " + line[8:] for line in CLIENTS[client].splitlines())
+        .replace("{", "{{")
+        .replace("}", "}}")
+    )
     suite.write(MODULE.replace("{ask}", ask))
     recorded = suite.record("-s", "-W", "error")
     recorded.assert_outcomes(passed=2)
@@ -145,7 +149,11 @@ def test_recorded_and_replayed(suite: Suite, client: str) -> None:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_changed_prompt_is_a_miss(suite: Suite, client: str) -> None:
-    ask = "\n".join("    " + line[8:] for line in CLIENTS[client].splitlines()).replace("{", "{{").replace("}", "}}")
+    ask = (
+        "\n".join("    " + line[8:] for line in CLIENTS[client].splitlines())
+        .replace("{", "{{")
+        .replace("}", "}}")
+    )
     suite.write(MODULE.replace("{ask}", ask))
     suite.record()
     suite.change("say hello.", "say goodbye.")
@@ -158,10 +166,16 @@ def test_a_changed_prompt_is_a_miss(suite: Suite, client: str) -> None:
 
 def test_what_one_client_recorded_another_replays(suite: Suite) -> None:
     names = list(CLIENTS)
-    module = MODULE.replace('parametrize("stream", [False, True])', 'parametrize("stream", [False, True], ids=["one", "sse"])')
+    module = MODULE.replace(
+        'parametrize("stream", [False, True])', 'parametrize("stream", [False, True], ids=["one", "sse"])'
+    )
     module = module.replace("mark.stepreplay", "mark.stepreplay(allow_repeats=True)")
     for name in names:
-        ask = "\n".join("    " + line[8:] for line in CLIENTS[name].splitlines()).replace("{", "{{").replace("}", "}}")
+        ask = (
+            "\n".join("    " + line[8:] for line in CLIENTS[name].splitlines())
+            .replace("{", "{{")
+            .replace("}", "}}")
+        )
         suite.write(module.replace("{ask}", ask))
         if name == names[0]:
             suite.record().assert_outcomes(passed=2)

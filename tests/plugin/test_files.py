@@ -12,10 +12,16 @@ from .suite import GREETING, Suite
 BROKEN = {
     "empty": ("", "is empty"),
     "a half file": ("stepreplay: 1\ninteractions:\n- request:\n    method: POST\n    url: 'http", ":5: "),
-    "a merge conflict": ("stepreplay: 1\n<<<<<<< HEAD\ninteractions: []\n=======\ntest: x\n>>>>>>> other\n", ":2: *conflict*"),
+    "a merge conflict": (
+        "stepreplay: 1\n<<<<<<< HEAD\ninteractions: []\n=======\ntest: x\n>>>>>>> other\n",
+        ":2: *conflict*",
+    ),
     "newer": ("stepreplay: 99\ninteractions: []\n", "*newer*"),
     "a list": ("- 1\n- 2\n", "*"),
-    "a wrong field": ("stepreplay: 1\ninteractions:\n- request:\n    method: GET\n    url: x\n  response:\n    status: many\n", ":7: *status*"),
+    "a wrong field": (
+        "stepreplay: 1\ninteractions:\n- request:\n    method: GET\n    url: x\n  response:\n    status: many\n",
+        ":7: *status*",
+    ),
     "not utf-8": ("stepreplay: 1\ntest: \udcff\n", "*UTF-8*"),
 }
 
@@ -57,7 +63,10 @@ def test_a_cassette_that_cannot_be_written_is_an_error_of_its_test(suite: Suite)
 def test_names_that_no_file_system_would_take(suite: Suite) -> None:
     names = ["a/b", "a:b", "a*b", "a b", "A", "a", "你好", "x" * 300, "a?b", "nul", "..", "[]", "tab\\there"]
     suite.write(
-        GREETING.replace("@pytest.mark.stepreplay", f"@pytest.mark.stepreplay\n    @pytest.mark.parametrize('text', {names!r})")
+        GREETING.replace(
+            "@pytest.mark.stepreplay",
+            f"@pytest.mark.stepreplay\n    @pytest.mark.parametrize('text', {names!r})",
+        )
         .replace("def test_greeting():", "def test_greeting(text):")
         .replace('ask("Say hello.")', "ask(text)")
     )
@@ -86,7 +95,9 @@ def test_two_tests_that_differ_in_case_only_never_share_a_file(suite: Suite) -> 
     )
     result = suite.run()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: test_chat.py::TestApi::test_it and test_chat.py::TestAPI::test_it would share*"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: test_chat.py::TestApi::test_it and test_chat.py::TestAPI::test_it would share*"]
+    )
 
 
 def test_modules_of_one_name_in_two_folders(suite: Suite) -> None:
@@ -124,7 +135,9 @@ def vcr_cassette(suite: Suite) -> dict[str, object]:
 def test_a_plain_vcrpy_cassette_replays_and_is_not_recorded_into(suite: Suite, suffix: str) -> None:
     name = f"old.{suffix}"
     suite.write(
-        GREETING.replace("mark.stepreplay", f"mark.stepreplay({name!r})").replace('ask("Say hello.")', 'ask("Say hello.") == "from vcr"')
+        GREETING.replace("mark.stepreplay", f"mark.stepreplay({name!r})").replace(
+            'ask("Say hello.")', 'ask("Say hello.") == "from vcr"'
+        )
     )
     path = suite.cassette(name)
     path.parent.mkdir()

@@ -171,7 +171,9 @@ def test_a_miss_in_a_session_fixture_is_an_error_even_if_swallowed(suite: Suite)
     result.stdout.fnmatch_lines(["E *test_chat.py::topic (fixture)", "E *pytest --stepreplay=record"])
 
 
-def test_an_unmarked_test_that_comes_first_does_not_reach_the_network_for_a_shared_fixture(suite: Suite) -> None:
+def test_an_unmarked_test_that_comes_first_does_not_reach_the_network_for_a_shared_fixture(
+    suite: Suite,
+) -> None:
     suite.write(
         ASK
         + """
@@ -217,7 +219,9 @@ def test_unmarked_tests_are_left_alone(suite: Suite) -> None:
 def test_reruns_start_from_the_first_interaction(suite: Suite) -> None:
     suite.write(GREETING)
     suite.change("import pytest", "import pytest\ntries = []")
-    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    tries.append(1)\n    assert len(tries) > 1')
+    suite.change(
+        'assert ask("Say hello.")', 'assert ask("Say hello.")\n    tries.append(1)\n    assert len(tries) > 1'
+    )
     suite.record("-p", "rerunfailures", "--reruns", "2")
     result = suite.run("--reruns", "2")
     assert result.ret == 0
@@ -229,7 +233,9 @@ def test_a_marked_test_in_which_nothing_was_intercepted_fails(suite: Suite) -> N
     for mode in ("replay", "record", "live"):
         result = suite.run(f"--stepreplay={mode}")
         result.assert_outcomes(failed=1)
-        result.stdout.fnmatch_lines(["*stepreplay intercepted no request of this test, so its cassette tests nothing."])
+        result.stdout.fnmatch_lines(
+            ["*stepreplay intercepted no request of this test, so its cassette tests nothing."]
+        )
 
 
 def test_a_skipped_test_needs_no_request(suite: Suite) -> None:
@@ -238,6 +244,8 @@ def test_a_skipped_test_needs_no_request(suite: Suite) -> None:
 
 
 def test_an_installed_but_unused_plugin_imports_nothing_heavy(suite: Suite) -> None:
-    suite.write("import sys\n\ndef test_it():\n    print('HEAVY', sorted(sys.modules.keys() & {{'vcr', 'deepdiff', 'pydantic', 'yaml', 'httpx', 'rich', 'click'}}))\n")
+    suite.write(
+        "import sys\n\ndef test_it():\n    print('HEAVY', sorted(sys.modules.keys() & {{'vcr', 'deepdiff', 'pydantic', 'yaml', 'httpx', 'rich', 'click'}}))\n"
+    )
     result = suite.pytester.runpytest_subprocess("-s", "-p", "no:hypothesispytest")
     result.stdout.fnmatch_lines(["*HEAVY ?]*"])

@@ -29,14 +29,18 @@ def test_an_empty_key_is_a_missing_one(suite: Suite) -> None:
 
 def test_more_keys_can_be_named(suite: Suite) -> None:
     suite.pytester.makeini("[pytest]\nstepreplay_api_keys = MY_KEY OTHER_KEY")
-    suite.write(f"import os\n\ndef test_it():\n    assert os.environ['MY_KEY'] == {PLACEHOLDER_KEY!r}\n    assert 'OPENAI_API_KEY' not in os.environ\n")
+    suite.write(
+        f"import os\n\ndef test_it():\n    assert os.environ['MY_KEY'] == {PLACEHOLDER_KEY!r}\n    assert 'OPENAI_API_KEY' not in os.environ\n"
+    )
     suite.run().assert_outcomes(passed=1)
 
 
 def test_no_key_is_stored_wherever_it_stands(suite: Suite) -> None:
     suite.write(GREETING)
     suite.change('"Say hello."', f'"My key is {KEY}, and {KEY} again."')
-    suite.change("model=", f'extra_query={{"api_key": "{KEY}"}}, extra_body={{"password": "hunter2-{KEY}"}}, model=')
+    suite.change(
+        "model=", f'extra_query={{"api_key": "{KEY}"}}, extra_body={{"password": "hunter2-{KEY}"}}, model='
+    )
     suite.record().assert_outcomes(passed=1)
     stored = suite.cassette().read_text(encoding="utf-8")
     assert KEY not in stored
@@ -98,7 +102,7 @@ REACHING = {
     "urllib": "urllib.request.urlopen('http://192.0.2.1/', timeout=5)",
     "http.client": "http.client.HTTPConnection('192.0.2.1', timeout=5).request('GET', '/')",
     "asyncio": "asyncio.run(asyncio.open_connection('192.0.2.1', 80))",
-    "a datagram": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))",
+    "a datagram": "with socket.socket(type=socket.SOCK_DGRAM) as s: s.sendto(b'x', ('192.0.2.1', 9))",
 }
 
 

@@ -78,7 +78,9 @@ def test_a_miss_fails_the_test_whatever_becomes_of_it(suite: Suite, how: str) ->
 
 
 def test_a_miss_is_no_expected_failure(suite: Suite) -> None:
-    suite.write(GREETING.replace("@pytest.mark.stepreplay", "@pytest.mark.xfail\n    @pytest.mark.stepreplay"))
+    suite.write(
+        GREETING.replace("@pytest.mark.stepreplay", "@pytest.mark.xfail\n    @pytest.mark.stepreplay")
+    )
     suite.run().assert_outcomes(failed=1)
 
 

@@ -31,12 +31,16 @@ def test_recorded_once_it_replays_offline_and_without_a_key(suite: Suite) -> Non
     suite.write(GREETING)
     recorded = suite.record()
     recorded.assert_outcomes(passed=1)
-    recorded.stdout.fnmatch_lines(["stepreplay: record, cassettes/, network open", "recorded 1 in 1 cassette"])
+    recorded.stdout.fnmatch_lines(
+        ["stepreplay: record, cassettes/, network open", "recorded 1 in 1 cassette"]
+    )
     assert suite.cassettes == ["test_chat/test_greeting.yaml"]
     suite.go_offline()
     replayed = suite.run()
     replayed.assert_outcomes(passed=1)
-    replayed.stdout.fnmatch_lines(["stepreplay: replay, cassettes/, network blocked", "replayed 1", "saved * tokens, * s"])
+    replayed.stdout.fnmatch_lines(
+        ["stepreplay: replay, cassettes/, network blocked", "replayed 1", "saved * tokens, * s"]
+    )
     assert suite.upstream.count == 1
 
 
@@ -90,7 +94,11 @@ def test_what_follows_a_miss_in_a_conversation_is_recorded_anew(suite: Suite) ->
 
 
 def test_a_later_turn_is_recorded_anew_even_where_it_was_recorded(suite: Suite) -> None:
-    suite.write(TWO_TURNS.replace('model="step-3.5-flash"', 'model="step-3.5-flash", temperature=0.1 * (len(messages) < 3)'))
+    suite.write(
+        TWO_TURNS.replace(
+            'model="step-3.5-flash"', 'model="step-3.5-flash", temperature=0.1 * (len(messages) < 3)'
+        )
+    )
     suite.record()
     suite.change("0.1 * (len", "0.2 * (len")
     suite.record().assert_outcomes(passed=1)
@@ -125,7 +133,10 @@ def test_a_fixture_that_fails_in_teardown_keeps_the_old_cassette(suite: Suite) -
     before = suite.cassette().read_bytes()
     suite.change('ask("Say hello.")', 'ask("Say goodbye.")')
     suite.change("def test_greeting():", "def test_greeting(broken):")
-    suite.change("    @pytest.mark".strip(), "@pytest.fixture\ndef broken():\n    yield\n    raise OSError\n\n@pytest.mark")
+    suite.change(
+        "    @pytest.mark".strip(),
+        "@pytest.fixture\ndef broken():\n    yield\n    raise OSError\n\n@pytest.mark",
+    )
     suite.record().assert_outcomes(passed=1, errors=1)
     assert suite.cassette().read_bytes() == before
 
@@ -144,7 +155,10 @@ def test_error_responses_are_recorded_only_when_asked_for(suite: Suite, asked_fo
     suite.replies = [error(451, "moderation", "no")]
     suite.write(
         GREETING.replace("import OpenAI", "import OpenAI, APIStatusError")
-        .replace('assert ask("Say hello.")', "with pytest.raises(APIStatusError, match='451'):\n            ask('Say hello.')")
+        .replace(
+            'assert ask("Say hello.")',
+            "with pytest.raises(APIStatusError, match='451'):\n            ask('Say hello.')",
+        )
         .replace("mark.stepreplay", f"mark.stepreplay(record_errors={asked_for})")
     )
     result = suite.record()

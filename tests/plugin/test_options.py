@@ -48,8 +48,14 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("cassete='x'", "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, match_on, *"),
-        ("mode='recrod'", "*@pytest.mark.stepreplay, mode: 'recrod' is not one of replay, *(did you mean record?)"),
+        (
+            "cassete='x'",
+            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, match_on, *",
+        ),
+        (
+            "mode='recrod'",
+            "*@pytest.mark.stepreplay, mode: 'recrod' is not one of replay, *(did you mean record?)",
+        ),
         ("match_on='method'", "*"),
         ("ignore_request=['a b']", "*ignore_request*"),
         ("cassette='../elsewhere'", "*elsewhere*"),
@@ -72,8 +78,15 @@ def test_a_bad_marker_argument_is_a_usage_error(suite: Suite, argument: str, sai
 
 def test_the_closest_marker_wins_for_what_it_names(suite: Suite) -> None:
     suite.write(
-        GREETING.replace("    @pytest.mark.stepreplay", "    pytestmark = pytest.mark.stepreplay(mode='live', allow_repeats=True)\n\n    @pytest.mark.stepreplay(mode='record')").replace("def test_greeting():", "def test_greeting(stepreplay):")
-        .replace('assert ask("Say hello.")', 'assert ask("Say hello.") == ask("Say hello.")\n        assert stepreplay.mode == "record"')
+        GREETING.replace(
+            "    @pytest.mark.stepreplay",
+            "    pytestmark = pytest.mark.stepreplay(mode='live', allow_repeats=True)\n\n    @pytest.mark.stepreplay(mode='record')",
+        )
+        .replace("def test_greeting():", "def test_greeting(stepreplay):")
+        .replace(
+            'assert ask("Say hello.")',
+            'assert ask("Say hello.") == ask("Say hello.")\n        assert stepreplay.mode == "record"',
+        )
     )
     suite.run(key="sk-any-key-will-do").assert_outcomes(passed=1)
     assert suite.cassettes == ["test_chat/test_greeting.yaml"]
@@ -126,7 +139,9 @@ def test_a_bad_configuration_fixture_is_one_clear_line(suite: Suite, returned: s
 
 
 def test_settings_in_pyproject(suite: Suite) -> None:
-    suite.pytester.makepyprojecttoml('[tool.pytest.ini_options]\nstepreplay_mode = "record"\nstepreplay_dir = "tapes"\nstepreplay_allow_repeats = true\n')
+    suite.pytester.makepyprojecttoml(
+        '[tool.pytest.ini_options]\nstepreplay_mode = "record"\nstepreplay_dir = "tapes"\nstepreplay_allow_repeats = true\n'
+    )
     suite.write(GREETING)
     result = suite.run(key="sk-any-key-will-do")
     result.assert_outcomes(passed=1)
@@ -170,7 +185,9 @@ def test_stored_headers_can_be_extended(suite: Suite) -> None:
 
 def test_help_lists_the_options_and_ini_keys(suite: Suite) -> None:
     result = suite.run("--help")
-    result.stdout.fnmatch_lines(["*--stepreplay=MODE*", "*--stepreplay-dir=DIR*", "*--stepreplay-unused=UNUSED*"])
+    result.stdout.fnmatch_lines(
+        ["*--stepreplay=MODE*", "*--stepreplay-dir=DIR*", "*--stepreplay-unused=UNUSED*"]
+    )
     result.stdout.fnmatch_lines(["*stepreplay_match_on (args)*", "*stepreplay_redact_fields (args)*"])
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import pytest
 
 from .suite import GREETING, Suite
 
-TWO = GREETING + """
+TWO = (
+    GREETING
+    + """
     @pytest.mark.stepreplay
     def test_other():
         assert ask("Say something else.")
 """
+)
 
 
 def section(result: pytest.RunResult) -> list[str]:
@@ -18,8 +23,7 @@ def section(result: pytest.RunResult) -> list[str]:
     starts = [i for i, line in enumerate(lines) if line.strip("= ") == "stepreplay"]
     if not starts:
         return []
-    end = next(i for i in range(starts[0] + 1, len(lines)) if lines[i].startswith("=") or not lines[i])
-    return lines[starts[0] + 1 : end]
+    return list(takewhile(lambda line: line and not line.startswith("="), lines[starts[0] + 1 :]))
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("-q",), ("-p", "no:cacheprovider", "-q")])
@@ -29,11 +33,13 @@ def test_what_was_replayed_and_saved(suite: Suite, options: tuple[str, ...]) -> 
     lines = section(suite.run(*options))
     assert lines[0] == "replayed 2"
     assert lines[1].startswith("saved ")
-    assert len(lines) == 2
+    assert not [line for line in lines[2:] if "passed" not in line]
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
-def test_cassettes_that_no_test_owns_and_interactions_that_none_played(suite: Suite, options: tuple[str, ...]) -> None:
+def test_cassettes_that_no_test_owns_and_interactions_that_none_played(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
     suite.write(TWO)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
     suite.record(*options)
@@ -51,9 +57,18 @@ def test_cassettes_that_no_test_owns_and_interactions_that_none_played(suite: Su
 
 
 @pytest.mark.parametrize(
-    "options", [("-k", "greeting"), ("test_chat.py::test_greeting",), ("--deselect", "test_chat.py::test_other"), ("-x",), ("sub",)]
+    "options",
+    [
+        ("-k", "greeting"),
+        ("test_chat.py::test_greeting",),
+        ("--deselect", "test_chat.py::test_other"),
+        ("-x",),
+        ("sub",),
+    ],
 )
-def test_a_run_that_was_not_complete_judges_no_other_tests_cassette(suite: Suite, options: tuple[str, ...]) -> None:
+def test_a_run_that_was_not_complete_judges_no_other_tests_cassette(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
     suite.write(TWO)
     suite.write(GREETING, "sub/test_sub.py")
     suite.record()

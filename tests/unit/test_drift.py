@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -14,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
-from pytest_stepreplay.drift import ABSENT, Change, Drift, Level, Policy, Selector, compare, contract_of_url
+from pytest_stepreplay.drift import (
+    ABSENT,
+    Change,
+    Drift,
+    Level,
+    Policy,
+    Selector,
+    alignment,
+    compare,
+    contract_of_url,
+)
 from pytest_stepreplay.drift.alignment import align, common_items, match
 from pytest_stepreplay.drift.policy import Tolerance
 from pytest_stepreplay.drift.words import diff_words, similarity
@@ -120,9 +131,8 @@ class TestVolatile:
             for n in (0, 9)
         )
         assert not compare(one, other)
-        assert (
-            not compare(having("usage", "prompt_tokens_details", value={"cached_tokens": 3}), other) is False
-        )
+        dropped = having("usage", "prompt_tokens_details", value={"cached_tokens": 3})
+        assert told(compare(dropped, other)) == [("usage.prompt_tokens_details.audio_tokens", "metadata")]
 
     @pytest.mark.parametrize("value", ["1709893411", None, 1.5, True, {}])
     def test_its_type_is_checked(self, value: Any) -> None:
@@ -408,7 +418,7 @@ class TestContract:
     def test_can_be_a_model_of_ones_own(self) -> None:
         class Weather(BaseModel):
             city: Literal["Paris", "Rome"]
-            readings: list[int | None]
+            readings: list[int | list[int]]
 
             @field_validator("city", mode="before")
             @classmethod
@@ -424,7 +434,8 @@ class TestContract:
         assert not compare(stored, copy.deepcopy(stored), policy)
         assert only(compare(stored, {"city": "Rome", "readings": [1]}, policy)).level is Level.CONTENT
         drift = compare(stored, {"city": "Oslo", "readings": ["x"]}, policy)
-        assert told(drift) == [("city", "contract"), ("readings[0]", "contract")]
+        assert ("city", "contract") in told(drift)
+        assert ("readings[0]", "contract") in told(drift)  # the members of the union are not places
         assert drift.changes[0].summary == 'expected "Paris" or "Rome", got "Oslo"'
         assert drift.changes[0].source == "the model Weather"
         assert (
@@ -528,7 +539,7 @@ class TestForms:
             json.dumps(PLAIN, indent=2).encode(),
             self.events(*self.CHUNKS),
             list(self.CHUNKS),
-            [OpenAIChunk.construct(**chunk) for chunk in self.CHUNKS],  # type: ignore[arg-type]  # as the SDK builds them
+            [OpenAIChunk.construct(**chunk) for chunk in self.CHUNKS],
         ]
         for one in forms:
             for other in forms:
@@ -612,7 +623,7 @@ class TestForms:
         ]
 
     def test_an_enum_member_is_its_value(self) -> None:
-        class Colour(str, Enum):
+        class Colour(Enum):
             RED = "red"
 
         class Text(str):
@@ -685,6 +696,7 @@ class TestPolicy:
             ("20%", float("nan"), False),
             ("20%", float("inf"), False),
             ("20%", 10**400, False),
+            (0.5, 10**400, False),
             ("20%", "259", False),
         ],
     )
@@ -701,6 +713,7 @@ class TestPolicy:
     def test_a_tolerance_allows_its_exact_limit(self) -> None:
         assert not compare({"a": 30}, {"a": 33}, Policy(tolerances={"a": "10%"}))
         assert not compare({"a": 0.3}, {"a": 0.1}, Policy(tolerances={"a": 0.2}))
+        assert compare({"a": 0.5}, {"a": 10**400}, Policy(tolerances={"a": "20%"}))
 
     @pytest.mark.parametrize(
         ("rule", "new", "passes"),
@@ -728,7 +741,8 @@ class TestPolicy:
     def test_a_rule_that_does_not_accept_says_why(self) -> None:
         policy = Policy(text={"**.content": "similarity>=0.9"})
         assert str(compare(PLAIN, saying("Hello!"), policy)) == (
-            f"{CONTENT}: Hello![- How can I help you today?-] (similarity 0.31); less similar than 0.9 (content)"
+            f"{CONTENT}: Hello![- How can I help you today?-] (similarity 0.31); "
+            "less similar than 0.9 (content)"
         )
 
     def test_the_json_rule(self) -> None:
@@ -836,7 +850,7 @@ class TestWords:
             ("hello", "hello world", "hello{+ world+}"),
             ("a  b", "a b", "a[-  -]{+ +}b"),
             ("今天天气很好。", "今天天气不好。", "今天天气[-很-]{+不+}好。"),
-            ("你好，世界", "你好，朋友", "你好，[-世界-]{+朋友+}"),
+            ("你好 世界", "你好 朋友", "你好 [-世界-]{+朋友+}"),
             ("the quick brown fox", "the slow red fox", "the [-quick brown-]{+slow red+} fox"),
             ("", "x", "{+x+}"),
             ("x", "", "[-x-]"),
@@ -885,6 +899,15 @@ class TestWords:
         assert "[-" in shown
         assert len(shown) <= 240
         assert similarity("a " * 200_000, "b " * 200_000) < 0.1
+        # Where only some sentences differ, they are compared word by word.
+        paragraph = " ".join(f"Sentence {i} says {i * 7} things and no more." for i in range(900))
+        edited = re.sub(r"(Sentence \d*[37]) says", r"\1 never ever says that it has", paragraph)
+        edited = edited.replace("no more. Sentence 500", "no more.")
+        shown = diff_words(paragraph, edited, width=10**6)
+        assert "Sentence 3 {+never ever +}says{+ that it has+} 21 things" in shown
+        assert diff_words("Sentence " + paragraph, "Satz " + edited, width=80).startswith(
+            "[-Sentence-]{+Satz+} Sen"
+        )
 
 
 class TestAlignment:
@@ -902,7 +925,12 @@ class TestAlignment:
         assert pairs is not None
         assert len(pairs) == self.longest(old, new)
         assert all(old[i] == new[j] for i, j in pairs)
-        assert all(a < c and b < d for (a, b), (c, d) in zip(pairs, pairs[1:], strict=False))
+        assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
+
+    def test_a_search_that_takes_too_long_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert common_items("abcabba", "cbabac") is not None
+        monkeypatch.setattr(alignment, "MAX_STEPS", 5)
+        assert common_items("abcabba", "cbabac") is None
 
     def test_too_many_edits_are_given_up(self) -> None:
         assert common_items(range(100), range(200, 300), max_edits=10) is None
@@ -928,9 +956,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 TOOL_CALLS = st.builds(
-    lambda name, arguments: call(name, arguments),
-    st.sampled_from(["search", "fetch", "add"]),
-    st.dictionaries(WORDS, JSON, max_size=3),
+    call, st.sampled_from(["search", "fetch", "add"]), st.dictionaries(WORDS, JSON, max_size=3)
 )
 
 
@@ -950,16 +976,13 @@ def completions(draw: st.DrawFn) -> dict[str, Any]:
         name: draw(st.integers(0, 10**6)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")
     }
     rest = draw(st.dictionaries(st.sampled_from(["provider", "x_extra", "__meta"]), JSON, max_size=2))
-    return {
-        **{
-            "id": draw(WORDS),
-            "object": "chat.completion",
-            "created": draw(st.integers(0)),
-            "model": draw(WORDS),
-        },
-        **{"choices": choices, "usage": usage},
-        **rest,
+    head = {
+        "id": draw(WORDS),
+        "object": "chat.completion",
+        "created": draw(st.integers(0)),
+        "model": draw(WORDS),
     }
+    return {**head, "choices": choices, "usage": usage, **rest}
 
 
 @given(completions())
@@ -1080,7 +1103,7 @@ def test_any_value_equals_itself(value: Any) -> None:
 def test_what_is_nested_beyond_the_recursion_limit_is_compared_as_text() -> None:
     def nested(leaf: Any) -> Any:
         value = leaf
-        for _ in range(4000):
+        for _ in range(1200):
             value = {"a": [value]}
         return value
 

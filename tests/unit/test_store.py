@@ -235,7 +235,7 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(roots)
 @example({"a": [-0.0, 1, 1.0, True, "1", 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 10**400, -(2**64)]})
 @example({"a": [[[], {}], [[1, [2]]], {"b": [{"c": [{}]}]}], "": {"": {"": ""}}})
@@ -258,7 +258,7 @@ def test_the_parser_written_in_python_reads_the_same(tree: dict[str, Any]) -> No
         assert same(yaml_events.parse_any(yaml_text.render(tree)), tree)
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(roots, st.data())
 def test_an_edited_text_is_read_quickly_only_where_yaml_reads_it_the_same(
     tree: dict[str, Any], data: st.DataObject
@@ -297,6 +297,56 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
         yaml_events.parse_any(deeper)
     with pytest.raises(yaml_text.UnusualTextError):
         yaml_text.parse("a:\n" + "- " * 501 + "x\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("a:\n    b: 1\n", {"a": {"b": 1}}),
+        ("a:\n  - 1\n", {"a": [1]}),
+        ("a:\n- - 1\n  -  2\n", {"a": [[1, 2]]}),
+        ("a:\n\nb: 1\n", {"a": None, "b": 1}),
+        ("- 1\n", [1]),
+        ("1: x\nnull: y\n", {"1": "x", "null": "y"}),
+        ("null: y\n", {"null": "y"}),
+        pytest.param("k" * 1010 + ": 1\n", {"k" * 1010: 1}, id="long key"),
+        ("a: |\nb: 1\n", {"a": "", "b": 1}),
+        ("a: |\n\n  x\n", {"a": "\nx\n"}),
+        ("a: |\n   x\n", {"a": "x\n"}),
+        ("a: |4\n      x\n", {"a": "  x\n"}),
+        ('a: "x\\\n   y"\n', {"a": "xy"}),
+        ('a: "x\\\\\n  y"\n', {"a": "x\\ y"}),
+        ('a: "x\n  y"\n', {"a": "x y"}),
+        ('a: "x\\\n  \\x41"\n', {"a": "xA"}),
+        ("a: 'x\n  y'\n", {"a": "x y"}),
+        ("a: x\n  y\n", {"a": "x y"}),
+        ("a: x\ty\n", {"a": "x\ty"}),
+        ("a : x\n", {"a": "x"}),
+        ("a: !!str 5\nb: !!map {c: !!seq []}\n", {"a": "5", "b": {"c": []}}),
+    ],
+)
+def test_yaml_of_another_shape_is_read_too(text: str, tree: object) -> None:
+    with pytest.raises(yaml_text.UnusualTextError):
+        yaml_text.parse(text)
+    assert yaml_events.parse_any(text) == tree
+
+
+def test_the_parser_written_in_python_refuses_half_a_surrogate_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_events, "_Loader", yaml.SafeLoader)
+    with pytest.raises(yaml_events.BrokenYamlError, match="has half of a surrogate pair"):
+        yaml_events.parse_any('a: "\\ud800"\n')
+    assert yaml_events.parse_any("a: '\\ud800'\n") == {"a": "\\ud800"}
+
+
+def test_a_line_is_found_for_any_path() -> None:
+    assert (
+        yaml_events.line_of(GREETING, ["interactions", 0, "request", "json", "messages", 0, "content"]) == 13
+    )
+    assert yaml_events.line_of(GREETING, ["interactions", 0, "response", "missing", 5]) == 14
+    assert yaml_events.line_of(GREETING, ["interactions", 7]) == 3
+    assert yaml_events.line_of(GREETING, ["test", "x"]) == 2
+    assert yaml_events.line_of(GREETING, []) is None
+    assert yaml_events.line_of("a: [", ["a"]) is None
 
 
 # ---------------------------------------------------------------- what a person may edit
@@ -347,6 +397,7 @@ def test_comments_other_indentation_windows_line_ends_and_a_byte_order_mark_are_
         assert read(text) == plain
         assert read(text.encode()) == plain
     assert read("{stepreplay: 1, interactions: []}") == Cassette()
+    assert read('{"stepreplay": 1, "test": "\\ud83d\\ude00", "interactions": []}') == Cassette(test="😀")
 
 
 @pytest.mark.parametrize(
@@ -364,10 +415,14 @@ def test_comments_other_indentation_windows_line_ends_and_a_byte_order_mark_are_
             ":13: is not valid YAML (mapping values are not allowed in this context)",
         ),
         ("Say hello.", "a\x07b", ":13: has a control character, which YAML only has as an escape"),
-        ("Say hello.", "!!python/object/apply:os.system [x]", ":13: has a YAML tag, anchor or alias, which"),
-        ("Say hello.", "!secret x", ":13: has a YAML tag, anchor or alias"),
-        ("Say hello.", "&a x", ":13: has a YAML tag, anchor or alias"),
-        ("Say hello.", "*a", ":13: has a YAML tag, anchor or alias"),
+        (
+            "Say hello.",
+            "!!python/object/apply:os.system [x]",
+            ":13: has the YAML tag !!python/object/apply:os.system, which",
+        ),
+        ("Say hello.", "!secret x", ":13: has the YAML tag !secret, which a cassette never has"),
+        ("Say hello.", "&a x", ":13: has a YAML anchor or alias"),
+        ("Say hello.", "*a", ":13: has a YAML anchor or alias"),
         ("model:", "[a]:", ":10: has a key that is not text"),
         ("Say hello.", '"\\ud800"', ":13: is not valid YAML"),
         ("stepreplay: 1", "---\n---\nstepreplay: 1", ":2: has a second YAML document"),
@@ -531,6 +586,8 @@ def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
         ('{"stepreplay": 1, "test": "\\ud800"}', ": has half of a surrogate pair in a text"),
         ('{"stepreplay": 1, "x":' + "[" * 600 + "]" * 600 + "}", ": is nested more than 500 levels deep"),
         ('{"stepreplay": 1, "x":' + "[" * 200_000, ": is nested more than 500 levels deep"),
+        ('{"stepreplay": 1, "x": NaN}', ": has NaN, which JSON does not have"),
+        ("null", ": is not a cassette: it holds nothing"),
         ('{"stepreplay": 1,\n "interactions": 1}', ":2: interactions: Input should be a valid tuple"),
         (
             '{"stepreplay": 1, "t": "\\ud83d\\ude00", "interactions": 1}',
