@@ -423,7 +423,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
 
     def __init__(self, path: str | Path, *, mode: str | None = None, **settings: object) -> None:
         self._path = Path(path)
-        given = read_values("use_cassette", {"mode": mode, **settings}, (*MARKER_SETTINGS, "mode"))
+        given = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
         self._settings = Settings.merge(_host.values if _host else {}, given)
         self._opened: tuple[Session, ExitStack] | None = None
 

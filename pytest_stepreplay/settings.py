@@ -20,6 +20,7 @@ Unused = Literal["ignore", "warn", "error"]
 
 MODES: Final[tuple[str, ...]] = get_args(Mode)
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
+"""What a request can be matched on; by default on all of it."""
 
 PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""

@@ -137,7 +137,7 @@ def _stretches(old: Sequence[str], new: Sequence[str], pairs: Pairs) -> Iterator
 
 
 def _trimmed(old: str, new: str, *, at_space: bool = False) -> tuple[_Piece, _Piece, _Piece]:
-    """Returns what both texts start with, what differs, and what both end with; cut at spaces, if asked to."""
+    """Returns what both texts start with, what differs, and what both end with; cut at spaces if asked to."""
     head = _equal_at_start(old, new)
     if at_space:
         head = old.rfind(" ", 0, head) + 1

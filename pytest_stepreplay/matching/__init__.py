@@ -7,11 +7,10 @@ does not grow with the cassette. `nearest` explains a miss. What was played is t
 from __future__ import annotations
 
 from .differences import Difference, differences
-from .keys import MATCHERS, Index, Matcher, continues
+from .keys import Index, Matcher, continues
 from .nearest import Nearest, nearest, telling_word
 
 __all__ = [
-    "MATCHERS",
     "Difference",
     "Index",
     "Matcher",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from .keys import DEFAULT_MATCHER, MATCHERS, canonical_text
+from ..settings import MATCHERS
+from .keys import DEFAULT_MATCHER, canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

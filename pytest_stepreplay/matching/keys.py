@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ..drift.selectors import Selectors
     from ..models import Request
 
-"""What a request can be matched on; by default on all of it."""
-
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 

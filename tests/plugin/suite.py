@@ -28,6 +28,22 @@ GREETING = """
         assert ask("Say hello.")
 """
 
+PLAIN = """
+    import os
+    import httpx, pytest
+
+    def ask(text):
+        body = {{"model": "step-3.5-flash", "messages": [{{"role": "user", "content": text}}]}}
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        reply = httpx.post("{url}/chat/completions", json=body, headers=headers)
+        return reply.raise_for_status().json()["choices"][0]["message"]["content"]
+
+    @pytest.mark.stepreplay
+    def test_greeting():
+        assert ask("Say hello.")
+"""
+"""As `GREETING`, with a client that a process of its own imports quickly."""
+
 
 @dataclass
 class Suite:
@@ -70,6 +86,10 @@ class Suite:
             self.monkeypatch.delenv(name, raising=False)
             if key:
                 self.monkeypatch.setenv(name, key)
+        return self.start_pytest(*args)
+
+    def start_pytest(self, *args: str) -> pytest.RunResult:
+        """Runs the suite with the environment as it is."""
         scope = "asyncio_default_fixture_loop_scope=function"
         options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", scope)
         return self.pytester.runpytest_inprocess(*options, *args)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .suite import GREETING, Suite
 
 ASK = """
@@ -124,13 +122,21 @@ STYLES = {
 }
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_recorded_once_then_replayed_offline(suite: Suite, style: str) -> None:
-    suite.write(ASK + STYLES[style])
-    suite.record("-p", "asyncio", "-p", "anyio").assert_outcomes(passed=2)
+WAYS = [
+    ("-q",),
+    ("-n", "2"),
+    ("-p", "no:cacheprovider", "-q"),
+    ("-k", "two or both or some"),
+]
+
+
+def test_every_style_is_recorded_once_and_replayed_offline_in_every_way(suite: Suite) -> None:
+    for number, style in enumerate(STYLES):
+        suite.write(ASK + STYLES[style], f"test_style_{number}.py")
+    suite.record().assert_outcomes(passed=2 * len(STYLES))
     sent = suite.upstream.count
     suite.go_offline()
-    for options in [["-q"], ["-n", "2"], ["-k", "two or both or some"]]:
+    for options in WAYS:
         result = suite.run("--stepreplay-unused=error", *options)
         assert result.ret == 0, result.stdout.str()
     assert suite.upstream.count == sent

@@ -23,7 +23,7 @@ def test_an_empty_key_is_a_missing_one(suite: Suite) -> None:
     suite.write(GREETING)
     suite.record()
     suite.monkeypatch.setenv("OPENAI_API_KEY", "")
-    suite.pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    suite.start_pytest().assert_outcomes(passed=1)
     assert os.environ["OPENAI_API_KEY"] == ""
 
 
@@ -74,7 +74,7 @@ def test_a_client_without_a_key_is_given_the_one_of_stepfun_for_stepfun(suite: S
     suite.write(STEPFUN.replace("HOST", host))
     suite.monkeypatch.setenv("STEP_API_KEY", KEY)
     suite.monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    suite.pytester.runpytest_inprocess("--stepreplay=record").assert_outcomes(passed=1)
+    suite.start_pytest("--stepreplay=record").assert_outcomes(passed=1)
     assert suite.upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -82,7 +82,7 @@ def test_and_never_for_another_host(suite: Suite) -> None:
     suite.write(STEPFUN.replace("HOST", "api.example.com"))
     suite.monkeypatch.setenv("STEP_API_KEY", KEY)
     suite.monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    result = suite.pytester.runpytest_inprocess("--stepreplay=record")
+    result = suite.start_pytest("--stepreplay=record")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*a request to api.example.com must be sent, but its API key is not set.*"])
     assert suite.upstream.count == 0

@@ -7,7 +7,7 @@ import pytest
 from pytest_stepreplay.upstream import error
 from tests.conftest import KEY
 
-from .suite import GREETING, Suite
+from .suite import GREETING, PLAIN, Suite
 
 TWO_TURNS = """
     import pytest
@@ -142,9 +142,9 @@ def test_a_fixture_that_fails_in_teardown_keeps_the_old_cassette(suite: Suite) -
 
 
 def test_an_interrupted_run_writes_nothing(suite: Suite) -> None:
-    suite.write(GREETING)
+    suite.write(PLAIN)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    raise KeyboardInterrupt')
-    suite.monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    suite.monkeypatch.setenv("STEP_API_KEY", KEY)
     suite.pytester.runpytest_subprocess("--stepreplay=record")
     assert suite.upstream.count == 1
     assert suite.cassettes == []

@@ -6,10 +6,10 @@ from itertools import takewhile
 
 import pytest
 
-from .suite import GREETING, Suite
+from .suite import PLAIN, Suite
 
 TWO = (
-    GREETING
+    PLAIN
     + """
     @pytest.mark.stepreplay
     def test_other():
@@ -70,7 +70,7 @@ def test_a_run_that_was_not_complete_judges_no_other_tests_cassette(
     suite: Suite, options: tuple[str, ...]
 ) -> None:
     suite.write(TWO)
-    suite.write(GREETING, "sub/test_sub.py")
+    suite.write(PLAIN, "sub/test_sub.py")
     suite.record()
     if options == ("-x",):
         suite.change('assert ask("Say hello.")', "assert False")
@@ -80,7 +80,7 @@ def test_a_run_that_was_not_complete_judges_no_other_tests_cassette(
 
 
 def test_a_failing_test_is_not_told_what_it_did_not_play(suite: Suite) -> None:
-    suite.write(GREETING)
+    suite.write(PLAIN)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
     suite.record()
     suite.change(' and ask("Say more.")', " == 'this'")
@@ -103,7 +103,7 @@ def test_a_crashed_worker_makes_the_run_incomplete(suite: Suite) -> None:
 
 
 def test_many_orphans_are_not_all_listed(suite: Suite) -> None:
-    suite.write(GREETING)
+    suite.write(PLAIN)
     suite.record()
     for number in range(30):
         suite.cassette(f"old/{number:02}.yaml").parent.mkdir(exist_ok=True)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.matching import (
-    MATCHERS,
     Index,
     Matcher,
     continues,
@@ -22,6 +21,7 @@ from pytest_stepreplay.matching import (
     telling_word,
 )
 from pytest_stepreplay.models import RawFrame, Request
+from pytest_stepreplay.settings import MATCHERS
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 

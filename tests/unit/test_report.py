@@ -8,7 +8,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.drift import Change, Drift, Level, compare
@@ -24,6 +24,7 @@ from pytest_stepreplay.report import (
     summarize_change,
 )
 
+NO_DEADLINE = settings(deadline=None)
 STORED: dict[str, Any] = {
     "id": "1",
     "object": "chat.completion",
@@ -244,6 +245,7 @@ def test_escape_for_terminal_can_keep_lines() -> None:
     assert escape_for_terminal(text, lines=True) == "a\n\\x3a:error::b\n\t\\x3a:c\\r\n\\x1b"
 
 
+@NO_DEADLINE
 @given(st.text() | st.text("\x1b\n\r :#[]a"))
 def test_escaped_text_is_one_harmless_line(text: str) -> None:
     escaped = escape_for_terminal(text)
@@ -256,6 +258,7 @@ def test_escaped_text_is_one_harmless_line(text: str) -> None:
         assert not line.strip().startswith("::")
 
 
+@NO_DEADLINE
 @given(st.text())
 def test_escaped_markdown_has_no_markup(text: str) -> None:
     escaped = escape_for_markdown(text)

@@ -1,0 +1,134 @@
+"""The rooms of the house: who may import whom, and what a run that uses no cassette pays for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pytest_stepreplay
+
+PACKAGE = Path(pytest_stepreplay.__file__).parent
+
+OWNERS = {
+    "vcr": {"interception"},
+    "deepdiff": {"drift"},
+    "yaml": {"store", "formats"},
+    "pytest": {"plugin"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "httpx": {"interception"},
+    "httpx2": {"interception"},
+    "aiohttp": {"interception"},
+    "urllib3": {"interception"},
+    "requests": set[str](),
+    "openai": {"cli"},
+}
+"""Which rooms may import a library that is not for all of them."""
+
+BELOW = {
+    "errors": set[str](),
+    "models": set[str](),
+    "settings": {"errors", "drift"},
+    "sse": set[str](),
+    "redaction": {"errors", "models"},
+    "network": {"errors"},
+    "drift": {"errors", "models", "sse", "report"},
+    "matching": {"errors", "models", "settings", "drift"},
+    "store": {"errors", "models", "sse", "formats", "redaction"},
+    "formats": {"errors", "models", "store", "redaction"},
+    "report": {"errors", "models", "drift", "matching"},
+    "interception": {"errors", "models", "settings", "redaction", "store"},
+    "session": {
+        "errors",
+        "models",
+        "settings",
+        "redaction",
+        "store",
+        "matching",
+        "network",
+        "interception",
+        "report",
+    },
+    "upstream": {"sse"},
+}
+"""Which other rooms each one may import; `plugin` and `cli` may import all."""
+
+
+def rooms() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room != "__init__":
+            yield room, path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yields the absolute names of all modules that a file imports, at its top or later."""
+    package = ("pytest_stepreplay", *path.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_is_imported_by_its_rooms_alone(library: str) -> None:
+    found = {room for room, path in rooms() for name in imports(path) if name.split(".")[0] == library}
+    assert found <= OWNERS[library]
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    found = {
+        name.split(".")[1]
+        for each, path in rooms()
+        if each == room
+        for name in imports(path)
+        if name.startswith("pytest_stepreplay.")
+    }
+    assert found - {room} <= BELOW[room]
+
+
+def test_every_room_has_its_rule() -> None:
+    assert {room for room, _ in rooms()} == {*BELOW, "plugin", "cli", "__main__"} - {"__main__"}
+
+
+def test_the_plugin_alone_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, pytest; before = set(sys.modules); import pytest_stepreplay.plugin; "
+        "print(*sorted(name for name in set(sys.modules) - before if '.' not in name))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {
+        "vcr",
+        "deepdiff",
+        "pydantic",
+        "yaml",
+        "httpx",
+        "httpx2",
+        "aiohttp",
+        "requests",
+        "urllib3",
+        "rich",
+        "click",
+    }
+    assert not heavy & set(out)
+    assert "pytest_stepreplay" in out
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in pytest_stepreplay.__all__:
+        assert getattr(pytest_stepreplay, name).__name__ == name
+    assert set(pytest_stepreplay.__all__) < set(dir(pytest_stepreplay))
+    assert pytest_stepreplay.__version__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pytest_stepreplay.nothing
