@@ -1,8 +1,8 @@
 """HTTP requests of this process become exchanges with the cassette that is open for them.
 
-The only importer of vcrpy. Its patch engine is installed once and asks `route` for each request; without an open
-cassette a request passes through untouched. vcrpy's stubs serve httpx and httpx2; ours stand where its own would
-un-patch other threads (urllib3) or bypass the client's redirects, cookies and errors (aiohttp).
+The only importer of vcrpy. Its patch engine is installed once and asks `route` for each request; without an
+open cassette a request passes through untouched. vcrpy's stubs serve httpx and httpx2; ours stand where its
+own would un-patch other threads (urllib3) or bypass the client's redirects, cookies and errors (aiohttp).
 """
 
 from __future__ import annotations

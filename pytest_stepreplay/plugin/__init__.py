@@ -1,0 +1,233 @@
+"""The pytest side: hooks and fixtures, nothing else.
+
+A marked test asks for the `stepreplay` fixture before all others; that opens the test's cassette. What
+happened is attached to the test's report, so that the summary is right under xdist too.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import SettingsError, StepReplayError
+from ..settings import FIELDS, read_values
+from .run import (
+    ENVIRONMENT,
+    MARKER,
+    RUN,
+    Run,
+    be_host,
+    cassette_of,
+    check_config,
+    fixture_session,
+    hold_placeholders,
+    read_ini,
+    wide_fixtures_of,
+)
+from .summary import Summary
+from .verdicts import SHOWN, failure, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from ..session import Session
+
+SESSION = pytest.StashKey["Session"]()
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("stepreplay", "record and replay chat completions")
+    for name, setting in FIELDS.items():
+        parser.addini(f"stepreplay_{name}", setting.help, type=setting.ini_type, default=None)
+        if setting.option:
+            group.addoption(
+                setting.option,
+                dest=f"stepreplay_{name}",
+                metavar=name.upper(),
+                default=None,
+                help=setting.help,
+            )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    hold_placeholders(early_config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "stepreplay(cassette=None, mode=None, match_on=None, ignore_request=None, allow_repeats=False, ...): "
+        "replay this test's chat completions from a cassette, or record them.",
+    )
+    try:
+        names = {name: f"stepreplay_{name}" for name in FIELDS}
+        ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
+        options = {name: config.getoption(key, None) for name, key in names.items()}
+        command_line = read_values("command line", options)
+    except SettingsError as error:
+        raise pytest.UsageError(f"stepreplay: {error}") from None
+    hold_placeholders(config)
+    config.stash[RUN] = Run(config.rootpath, ini, command_line)
+    config.pluginmanager.register(Summary(config), "stepreplay-summary")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for name, value in config.stash.get(ENVIRONMENT, {}).items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    settings = config.stash[RUN].settings({})
+    network = "blocked" if settings.mode == "replay" else "open"
+    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Checks the markers, and makes `stepreplay` the first fixture of each test that uses a cassette."""
+    run = config.stash[RUN]
+    owners: dict[str, str] = {}
+    for item in items:
+        markers = list(item.iter_markers(MARKER))
+        names = getattr(item, "fixturenames", None)
+        if names is None or not (markers or "stepreplay" in names):
+            continue
+        item.fixturenames = ["stepreplay", *(name for name in names if name != "stepreplay")]  # type: ignore[attr-defined]
+        try:
+            settings = run.settings({}, markers)
+            path = cassette_of(run, settings, item)
+        except SettingsError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+        owner = owners.setdefault(str(path).casefold(), item.nodeid)
+        if owner != item.nodeid and settings.cassette is None:
+            raise pytest.UsageError(
+                f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
+                'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
+            )
+        run.owned.add(path)
+        run.wide_fixtures.update(wide_fixtures_of(item))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[RUN].complete = False
+
+
+@pytest.fixture(scope="session")
+def stepreplay_config() -> dict[str, object]:
+    """Override this in a `conftest.py`: project settings in Python, as a dict of the marker's arguments."""
+    return {}
+
+
+@pytest.fixture
+def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> Iterator[Session]:
+    """The test's open cassette: its interactions, mode, what was played and recorded."""
+    from ..session import Session, running  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    item, run = request.node, request.config.stash[RUN]
+    try:
+        settings = run.settings(check_config(stepreplay_config), item.iter_markers(MARKER))
+        path = cassette_of(run, settings, item)
+        shared = settings.cassette is not None
+        session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
+        session.load()
+    except StepReplayError as error:
+        raise failure(error) from None
+    run.owned.add(path)
+    item.stash[SESSION] = session
+    item.stash[SHOWN] = set()
+    item.stash[FAILED] = False
+    be_host(request.config)
+    with running(session):
+        yield session
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Gives a fixture that outlives a test a cassette of its own, whichever test happens to come first."""
+    run = request.config.stash[RUN]
+    if fixturedef not in run.wide_fixtures or fixturedef.argname == "stepreplay_config":
+        return (yield)
+    from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    session = fixture_session(request, fixturedef)
+    with running(session):
+        result = yield
+    try:
+        run.pending.append(session.close(passed=True))
+    except StepReplayError as error:
+        raise failure(error) from None
+    if session.misses:
+        raise session.misses[0]
+    fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef))
+    return result
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
+    teardown = request.config.stash[RUN].teardowns.pop(fixturedef, None)
+    if teardown is not None:
+        teardown.close()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Closes the test's cassette once all its fixtures are torn down, since only then it has passed."""
+    session = item.stash.get(SESSION, None)
+    if session is None:
+        return (yield)
+    run = item.config.stash[RUN]
+    try:
+        yield
+    except BaseException:
+        run.pending.append(session.close(passed=False))
+        raise
+    try:
+        run.pending.append(session.close(passed=not item.stash[FAILED]))
+    except StepReplayError as error:
+        raise failure(error) from None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Makes a miss fail the test whatever became of it in the client, and shows it once."""
+    session = item.stash.get(SESSION, None)
+    sections = judge(item, call, session) if session else None
+    report = yield
+    if sections is not None:
+        report.outcome = "failed"
+        report.sections += sections
+        report.__dict__.pop("wasxfail", None)
+    if session and (report.failed or hasattr(report, "wasxfail")):
+        item.stash[FAILED] = True
+    if session and call.when == "teardown":
+        del item.stash[SESSION]
+    run = item.config.stash[RUN]
+    if run.pending:
+        report.stepreplay = [asdict(outcome) for outcome in run.pending]  # type: ignore[attr-defined]
+        run.pending.clear()
+    return report
+
+
+def _open_for_teardown(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> None:
+    """Opens a fixture's cassette again; `pytest_fixture_post_finalizer` closes it."""
+    from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    run = request.config.stash[RUN]
+    session = fixture_session(request, fixturedef)
+    stack = run.teardowns[fixturedef] = ExitStack()
+    stack.callback(lambda: run.pending.append(session.close(passed=True)))
+    stack.enter_context(running(session))

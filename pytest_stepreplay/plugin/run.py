@@ -1,0 +1,145 @@
+"""One pytest run: its settings, what it has found out so far, and whose cassette is where."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import SettingsError
+from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from ..session import Outcome, Session
+
+MARKER = "stepreplay"
+PYTEST = Path(pytest.__file__).parent
+
+
+@dataclass(slots=True)
+class Run:
+    """One pytest run: what it was set to, and what has happened in it so far."""
+
+    rootpath: Path
+    ini: dict[str, object]
+    command_line: dict[str, object]
+    hosting: bool = False
+    pending: list[Outcome] = field(default_factory=list)
+    owned: set[Path] = field(default_factory=set)
+    wide_fixtures: set[object] = field(default_factory=set)
+    teardowns: dict[object, ExitStack] = field(default_factory=dict)
+    complete: bool = True
+
+    def settings(self, given: Mapping[str, object], markers: Iterable[pytest.Mark] = ()) -> Settings:
+        """Returns the settings of a test. The marker wins for what it names, except the mode."""
+        from_markers: dict[str, object] = {}
+        for marker in markers:  # the closest one comes first
+            from_markers = read_marker(marker.args, marker.kwargs) | from_markers
+        mode = {name: value for name, value in self.command_line.items() if name == "mode"}
+        return Settings.merge(self.ini, given, self.command_line, from_markers, mode)
+
+    def cassettes(self, settings: Settings) -> Path:
+        """Returns the folder of the cassettes."""
+        return self.rootpath / settings.dir
+
+
+RUN = pytest.StashKey[Run]()
+ENVIRONMENT = pytest.StashKey[dict[str, str | None]]()
+
+
+def read_ini(config: pytest.Config, key: str) -> object:
+    """Returns an ini value; None where it is not set."""
+    try:
+        return config.getini(key)
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise SettingsError(f"ini file, {key}: {error}") from None
+
+
+def hold_placeholders(config: pytest.Config) -> None:
+    """Fills missing API keys, so that clients can be built, at import of a test module already."""
+    if ENVIRONMENT in config.stash:
+        return
+    before = config.stash.setdefault(ENVIRONMENT, {})
+    names = config.getini("stepreplay_api_keys")
+    for name in Settings().api_keys if names is None else names:
+        if not os.environ.get(name):
+            before[name] = os.environ.get(name)
+            os.environ[name] = PLACEHOLDER_KEY
+
+
+def be_host(config: pytest.Config) -> None:
+    """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
+    from ..session import Host, set_host  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    run = config.stash[RUN]
+    if not run.hosting:
+        run.hosting = True
+        set_host(Host({**run.ini, **run.command_line}, run.pending.append))
+        config.add_cleanup(lambda: set_host(None))
+
+
+def check_config(given: Mapping[str, object]) -> dict[str, object]:
+    """Returns the checked values of the `stepreplay_config` fixture."""
+    source = "the stepreplay_config fixture"
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"{source} must return a dict, not {type(given).__name__}")
+    return read_values(source, given, (*MARKER_SETTINGS, "api_keys"))
+
+
+def cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:
+    """Returns the path of a test's cassette."""
+    from ..store.paths import cassette_path, named_path  # noqa: PLC0415
+
+    root = run.cassettes(settings)
+    if settings.cassette is not None:
+        return named_path(root, settings.cassette)
+    name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
+    name = name.replace("::", ".") + bracket + parameters
+    return cassette_path(root, _module_of(run, item.path), name)
+
+
+def _module_of(run: Run, path: Path) -> PurePath:
+    return PurePath(os.path.relpath(path, run.rootpath))
+
+
+def wide_fixtures_of(item: pytest.Item) -> Iterator[object]:
+    """Yields the definitions of the fixtures that a test uses and that outlive it."""
+    info = getattr(item, "_fixtureinfo", None)
+    for definitions in info.name2fixturedefs.values() if info else ():
+        yield from (each for each in definitions if each.scope != "function")
+
+
+def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
+    try:
+        return check_config(request.getfixturevalue("stepreplay_config"))
+    except (
+        pytest.fail.Exception
+    ):  # a stepreplay_config with a narrower scope cannot speak for a wider fixture
+        return {}
+
+
+def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> Session:
+    """Returns the session of a fixture that outlives a test, for its setup or its teardown."""
+    from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
+    from ..store.paths import cassette_path  # noqa: PLC0415
+
+    run = request.config.stash[RUN]
+    settings = run.settings(_config_for(request))
+    file = Path(inspect.getfile(fixturedef.func))
+    if not file.is_relative_to(run.rootpath) or file.is_relative_to(PYTEST):  # setup_class and its like
+        file = request.node.path
+    index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
+    name = fixturedef.argname.lstrip("_") + index
+    root = run.cassettes(settings)
+    module = _module_of(run, file)
+    path = cassette_path(root, module, f"{name}.fixture")
+    run.owned.add(path)
+    be_host(request.config)
+    return Session(settings, path, test=f"{module.as_posix()}::{name} (fixture)", shared=True, root=root)

@@ -1,0 +1,83 @@
+"""What a test's report says of its cassette: a miss fails the test, whatever became of it in the client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import StepReplayError, TestOutcomeError
+
+if TYPE_CHECKING:
+    from ..errors import UnrecordedRequestError
+    from ..session import Session
+
+PACKAGE = Path(__file__).parents[1]
+NOTHING_INTERCEPTED = (
+    "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
+    "It intercepts httpx, httpx2, aiohttp, requests and urllib3. Remove the marker if the test needs none."
+)
+
+SHOWN = pytest.StashKey[set[int]]()
+
+
+def judge(item: pytest.Item, call: pytest.CallInfo[None], session: Session) -> list[tuple[str, str]] | None:
+    """Returns None where the test's own verdict stands, else sections to add to the failed report."""
+    shown = item.stash[SHOWN]
+    misses = [miss for miss in session.misses if id(miss) not in shown]
+    if misses:
+        shown.update(id(miss) for miss in misses)
+        return _show_misses(item, call, misses)
+    if call.when == "call" and call.excinfo is None and not session.intercepted:
+        _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
+        return []
+    return None
+
+
+def _show_misses(
+    item: pytest.Item, call: pytest.CallInfo[None], misses: list[UnrecordedRequestError]
+) -> list[tuple[str, str]]:
+    first, sections = misses[0], []
+    if call.excinfo is not None and not _is_miss(call.excinfo.value):
+        ended_with = call.excinfo.exconly().partition("\n")[0]
+        sections.append(("stepreplay: the client went on, and the test then ended with", ended_with))
+    sections += [("stepreplay: one more request without an answer", str(miss)) for miss in misses[1:]]
+    _replace(call, failure(first, _own_frames(item, first.__traceback__)))
+    return sections
+
+
+def _is_miss(error: BaseException) -> bool:
+    """Whether an error is a miss, or a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_miss(each) for each in error.exceptions)
+    return isinstance(error, TestOutcomeError)
+
+
+def failure(error: BaseException, traceback: TracebackType | None = None) -> BaseException:
+    """Returns the error as pytest shows a failure: its message, and the frames where there are any."""
+    return pytest.fail.Exception(str(error), pytrace=traceback is not None).with_traceback(traceback)
+
+
+def _replace(call: pytest.CallInfo[None], error: BaseException) -> None:
+    try:
+        raise error  # noqa: TRY301 - it is raised for its traceback alone
+    except BaseException:  # noqa: BLE001 - to give it a traceback, without which pytest cannot show it
+        call.excinfo = pytest.ExceptionInfo.from_current()
+
+
+def _own_frames(item: pytest.Item, traceback: TracebackType | None) -> TracebackType | None:
+    """Returns the traceback without the frames of client libraries and of this package."""
+    if traceback is None or item.config.getoption("fulltrace", False):
+        return traceback
+    rest = _own_frames(item, traceback.tb_next)
+    if not _is_own(item, Path(traceback.tb_frame.f_code.co_filename)):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def _is_own(item: pytest.Item, path: Path) -> bool:
+    """Whether a frame is the project's own code, and not a client library's or ours."""
+    inside = path.is_relative_to(item.config.rootpath) and not path.is_relative_to(PACKAGE)
+    return inside and "site-packages" not in path.parts
