@@ -287,6 +287,7 @@ class Session:
                 test=self.test,
                 cassette=display_path(self.path),
                 exists=self._loaded is not None,
+                writable=self._loaded is None or self._loaded.format == "stepreplay",
                 recorded=len(self._recorded),
                 played=len(self._played),
                 times_recorded=len(same),
@@ -374,10 +375,11 @@ _running: list[Session] = []
 _blocks: list[Session] = []
 
 
-def set_host(host: Host | None) -> None:
-    """Names the run that sessions opened from here on belong to."""
+def set_host(host: Host | None) -> Host | None:
+    """Names the run that sessions opened from here on belong to, and returns the one before it."""
     global _host  # noqa: PLW0603 - a process runs one pytest at a time
-    _host = host
+    before, _host = _host, host
+    return before
 
 
 def current() -> Session | None:

@@ -81,8 +81,8 @@ def be_host(config: pytest.Config) -> None:
     run = config.stash[RUN]
     if not run.hosting:
         run.hosting = True
-        set_host(Host({**run.ini, **run.command_line}, run.pending.append))
-        config.add_cleanup(lambda: set_host(None))
+        before = set_host(Host({**run.ini, **run.command_line}, run.pending.append))
+        config.add_cleanup(lambda: set_host(before))
 
 
 def check_config(given: Mapping[str, object]) -> dict[str, object]:
@@ -90,7 +90,7 @@ def check_config(given: Mapping[str, object]) -> dict[str, object]:
     source = "the stepreplay_config fixture"
     if not isinstance(given, Mapping):
         raise SettingsError(f"{source} must return a dict, not {type(given).__name__}")
-    return read_values(source, given, (*MARKER_SETTINGS, "api_keys"))
+    return read_values(source, given, MARKER_SETTINGS)
 
 
 def cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:

@@ -34,6 +34,7 @@ class Miss:
         test: the id of the test; empty outside of pytest.
         cassette: its path, as a person would type it.
         exists: the cassette does.
+        writable: it can be recorded into; one of another tool cannot.
         recorded: how many interactions it holds.
         played: how many of them have been played.
         times_recorded: how often this very request was recorded; all of them have been played.
@@ -45,6 +46,7 @@ class Miss:
     test: str
     cassette: str
     exists: bool
+    writable: bool
     recorded: int
     played: int
     times_recorded: int
@@ -107,6 +109,10 @@ def _fixes(miss: Miss) -> list[str]:
     else:
         record = f'use_cassette("{miss.cassette}", mode="record")'
     lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
+    if not miss.writable:
+        lines.insert(
+            1, f"         delete {miss.cassette} first: it is a vcrpy cassette, which is only replayed"
+        )
     if miss.times_recorded:
         lines += [
             "       if the same answer may serve again:",

@@ -144,6 +144,10 @@ def test_a_plain_vcrpy_cassette_replays_and_is_not_recorded_into(suite: Suite, s
     path.write_text(json.dumps(vcr_cassette(suite)), encoding="utf-8")  # JSON is YAML too
     before = path.read_bytes()
     suite.run().assert_outcomes(passed=1)
+    suite.change("Say hello.", "Say goodbye.")
+    suite.run().stdout.fnmatch_lines(
+        [f"E *delete cassettes/{name} first: it is a vcrpy cassette, which is only replayed"]
+    )
     result = suite.record()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*is a vcrpy cassette; it can be replayed, but not recorded into*"])

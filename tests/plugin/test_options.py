@@ -124,6 +124,7 @@ def test_ini_fixture_command_line_and_marker_in_this_order(suite: Suite) -> None
     [
         ("None", "the stepreplay_config fixture must return a dict, not NoneType"),
         ("{'match': ['path']}", "the stepreplay_config fixture has no argument 'match'*"),
+        ("{'api_keys': ['MINE']}", "the stepreplay_config fixture has no argument 'api_keys'*"),
         ("{'mode': 'x'}", "the stepreplay_config fixture, mode: 'x' is not one of *"),
     ],
 )

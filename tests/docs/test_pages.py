@@ -1,0 +1,96 @@
+"""Every example of README.md and docs/ works as printed, and every link in them leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_stepreplay.redaction import KEPT_RESPONSE_HEADERS
+from pytest_stepreplay.settings import FIELDS, MARKER_ARGUMENTS, Settings
+from tests.unit.test_rooms import BELOW
+
+from .measure_peers import SCENARIOS
+from .page import REPOSITORY, Reader, read_steps
+
+ROOM = re.compile(r"^\| `(\w+)` \| .+? \| (all|-|[^|]*`) \|$", re.MULTILINE)
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
+    reader.follow(page)
+
+
+@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "cassettes/README.md"], ids=lambda page: page.name)
+def test_every_link_leads_to_a_place_in_the_repository(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([\w-]*)\)", text):
+        target = page.parent / link if link else page
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors_of(target), f"{link}#{anchor}"
+
+
+def _anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    linked = re.findall(r"\]\(docs/([\w-]+\.md)\)", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    assert sorted(set(linked)) == [page.name for page in PAGES[1:]]
+
+
+def test_the_table_of_settings_is_complete() -> None:
+    page = (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    told = {name: (default, option, marker) for name, _, default, option, marker in rows}
+    assert told == {
+        name: (
+            _written(getattr(Settings(), name)),
+            f"`{field.option}`" if field.option else "-",
+            "yes" if field.marker else "-",
+        )
+        for name, field in FIELDS.items()
+    }
+
+
+def test_the_arguments_of_the_marker_are_all_told() -> None:
+    page = (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"takes these arguments: (.+?)\.\n", page, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", told)) == MARKER_ARGUMENTS
+
+
+def test_the_response_headers_that_are_kept_are_all_told() -> None:
+    page = (REPOSITORY / "docs/cassettes.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"response headers but (.+?)\. `keep_headers`", page, re.DOTALL)
+    assert set(re.findall(r"`([\w-]+)`", told)) == KEPT_RESPONSE_HEADERS
+
+
+def test_the_table_of_rooms_is_the_one_that_is_held() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    told = {room: set(re.findall(r"`(\w+)`", below)) for room, below in ROOM.findall(page)}
+    assert told == {**BELOW, "plugin": set(), "cli": set()}
+
+
+def test_the_workflow_runs_what_the_page_runs() -> None:
+    (workflow, *commands) = [
+        step for step in read_steps(REPOSITORY / "docs/ci.md") if step.language in {"yaml", "sh"}
+    ]
+    steps = yaml.safe_load(workflow.text)["jobs"]["tests"]["steps"]
+    assert steps[-1]["run"] in "".join(step.text for step in commands)
+
+
+def test_the_table_of_peers_has_the_rows_that_were_measured() -> None:
+    page = (REPOSITORY / "docs/peers.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\w[^|]+?) \|", page, re.MULTILINE) == [*SCENARIOS]
+
+
+def _written(default: object) -> str:
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple):
+        return f"`{' '.join(default)}`" if default else "none"
+    return f"`{default}`"
