@@ -377,7 +377,7 @@ _blocks: list[Session] = []
 
 def set_host(host: Host | None) -> Host | None:
     """Names the run that sessions opened from here on belong to, and returns the one before it."""
-    global _host  # noqa: PLW0603 - a process runs one pytest at a time
+    global _host
     before, _host = _host, host
     return before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,6 @@ from ..errors import SettingsError
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
-
     from ..session import Outcome, Session
 
 MARKER = "stepreplay"
@@ -81,8 +80,9 @@ def be_host(config: pytest.Config) -> None:
     run = config.stash[RUN]
     if not run.hosting:
         run.hosting = True
-        before = set_host(Host({**run.ini, **run.command_line}, run.pending.append))
-        config.add_cleanup(lambda: set_host(before))
+        stack = ExitStack()
+        stack.callback(set_host, set_host(Host({**run.ini, **run.command_line}, run.pending.append)))
+        config.add_cleanup(stack.close)
 
 
 def check_config(given: Mapping[str, object]) -> dict[str, object]:
