@@ -9,17 +9,16 @@ The tree::
     │   ├── CassetteReadError    it is broken, newer than this version, or not a cassette
     │   └── CassetteWriteError   it could not be written; the file on disk is the old one
     └── NetworkBlockedError      a test in replay tried to reach a host (also a RuntimeError)
-    TestOutcomeError             a BaseException, as pytest's outcomes are: clients cannot swallow it
+    TestOutcomeError             pytest's own Failed, which is no Exception: clients cannot swallow it
     ├── UnrecordedRequestError   a request that no recorded interaction answers
     └── RequestStoppedError      a request that cannot go on: no API key, or an unusable cassette
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
 
 
 class StepReplayError(Exception):
@@ -45,8 +44,17 @@ class CassetteError(StepReplayError):
     def __init__(self, path: Path, problem: str, *, line: int | None = None, fix: str = "") -> None:
         self.path = path
         self.line = line
-        where = f"{path}:{line}" if line else f"{path}"
+        shown = display_path(path)
+        where = f"{shown}:{line}" if line else shown
         super().__init__(f"{where}: {problem}" + (f"\n{fix}" if fix else ""))
+
+
+def display_path(path: Path) -> str:
+    """Returns the path as a person would type it: relative to the working directory where it is inside."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):
+        return str(path)
 
 
 class CassetteReadError(CassetteError):
@@ -61,14 +69,17 @@ class NetworkBlockedError(StepReplayError, RuntimeError):
     """In replay, a test tried to reach a host that is not this machine."""
 
 
-class TestOutcomeError(BaseException):
+class TestOutcomeError(Failed):
     """The test's verdict, raised inside a client library.
 
-    Clients catch ``Exception`` to retry, wrap or swallow it (openai 2.x does all three), so this is
-    a ``BaseException``, as pytest's own outcomes are.
+    Clients catch ``Exception`` to retry, wrap or swallow it (openai 2.x does all three). This is what
+    ``pytest.fail`` raises: a ``BaseException`` that pytest expects anywhere, in a fixture's teardown too.
     """
 
     __test__ = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, pytrace=True)
 
 
 class UnrecordedRequestError(TestOutcomeError):

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from . import interception, matching, network, store
-from .errors import CassetteWriteError, RequestStoppedError, StepReplayError, UnrecordedRequestError
+from .errors import (
+    CassetteWriteError,
+    RequestStoppedError,
+    StepReplayError,
+    UnrecordedRequestError,
+    display_path,
+)
 from .models import Cassette, Interaction, Request, Response
 from .redaction import Redactor
 from .report.misses import Miss, explain_miss
@@ -46,7 +52,7 @@ class Outcome:
     recorded: int = 0
     missed: int = 0
     sent: int = 0
-    errors_not_recorded: int = 0
+    errors_not_recorded: tuple[str, ...] = ()
     written: bool = False
     not_written: str = ""
     tokens_saved: int = 0
@@ -167,8 +173,10 @@ class Session:
 
         Raises:
             CassetteReadError: it exists but cannot be read; it stays as it is.
-            CassetteWriteError: it cannot be recorded into.
+            CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
         """
+        if self.mode in {"record", "rewrite"}:
+            store.check_writable(self.path)
         if self._loaded is None and self.mode != "live" and store.exists(self.path):
             loaded = store.read_cassette(self.path)
             if loaded.format != "stepreplay" and self.mode in {"record", "rewrite"}:
@@ -248,10 +256,14 @@ class Session:
             replayed=tuple(
                 exchange.position for exchange in self._exchanges if exchange.position is not None
             ),
-            recorded=len(recorded),
+            recorded=len(recorded) if written else 0,
             missed=len(self._missed_keys),
             sent=sum(exchange.answer is None for exchange in self._exchanges),
-            errors_not_recorded=sum(exchange.error_status is not None for exchange in self._exchanges),
+            errors_not_recorded=tuple(
+                f"{exchange.error_status} in {self.test or display_path(self.path)}"
+                for exchange in self._exchanges
+                if exchange.error_status is not None
+            ),
             written=written,
             not_written=not_written,
             tokens_saved=sum(_tokens_of(each.response) for each in played),
@@ -351,14 +363,6 @@ def _place_after(interactions: list[Interaction], one: Interaction | None) -> in
         if interactions[index] is one:
             return index + 1
     return 0
-
-
-def display_path(path: Path) -> str:
-    """Returns the path as a person would type it: relative to the working directory where it is inside."""
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return str(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,13 +103,20 @@ def _selectors(value: object) -> object:
 
 
 FIELDS: Final[Mapping[str, Field]] = {
-    "mode": Field(_one_of(*MODES), "what a run does with requests", option="--stepreplay"),
+    "mode": Field(
+        _one_of(*MODES),
+        f"what a run does with requests: {', '.join(MODES)} (default: replay)",
+        option="--stepreplay",
+    ),
     "dir": Field(
-        _text, "the folder of the cassettes, relative to the rootdir", marker=False, option="--stepreplay-dir"
+        _text,
+        "the folder of the cassettes, relative to the rootdir (default: cassettes)",
+        marker=False,
+        option="--stepreplay-dir",
     ),
     "unused": Field(
         _one_of("ignore", "warn", "error"),
-        "what to do about recorded interactions and cassettes that a complete run did not use",
+        "what to do about interactions and cassettes that a run did not use: ignore, warn, error (default: warn)",
         marker=False,
         option="--stepreplay-unused",
     ),

@@ -12,6 +12,9 @@ import click
 
 from ..errors import StepReplayError
 
+WIDE: Final = 76
+"""Columns of a terminal below which only the path and the number of interactions are listed."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -66,7 +69,7 @@ def list_(paths: tuple[Path, ...], as_json: bool) -> int:
         _print_rows(rows)
     else:
         places = " or ".join(display(path) for path in searched)
-        click.echo(f"There is no cassette in {places}. Record some: pytest --stepreplay=record", err=True)
+        click.echo(f"There is no cassette in {places}: record some with pytest --stepreplay=record", err=True)
     return 1 if any(row.error for row in rows) else 0
 
 
@@ -129,16 +132,18 @@ def _print_rows(rows: list[Row]) -> None:
     console, now = open_console(), datetime.now(UTC)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("cassette", overflow="fold")
-    table.add_column("interactions", justify="right")
-    table.add_column("models", overflow="fold")
-    table.add_column("tokens", justify="right")
-    table.add_column("age", justify="right")
-    table.add_column("size", justify="right")
+    wide = console.width >= WIDE
+    table.add_column("interactions" if wide else "no.", justify="right")
+    if wide:
+        table.add_column("models", overflow="fold")
+        table.add_column("tokens", justify="right")
+        table.add_column("age", justify="right")
+        table.add_column("size", justify="right")
     for row in rows:
         if row.error is None:
             cells = [f"{row.interactions:,}", safe(", ".join(row.models)), f"{row.tokens:,}"]
             cells += [age_of(row.recorded_at, now), decimal(row.size)]
-            table.add_row(Text(safe(row.path)), *map(Text, cells))
+            table.add_row(Text(safe(row.path)), *map(Text, cells if wide else cells[:1]))
     if table.row_count:
         console.print(table)
     broken = [row for row in rows if row.error is not None]

@@ -175,10 +175,10 @@ def _compare_messages(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
         if i is not None and j is not None:
             yield from _compare((*path, j), old[i], new[j])
         elif j is not None:
-            what = f"moved, recorded as messages[{moved[j]}]" if j in moved else "a message more"
+            what = f"moved, recorded as messages[{moved[j]}]" if j in moved else "a new message"
             yield _difference((*path, j), f"{what} ({_introduce(new[j])})")
         elif i is not None and i not in moved.values():
-            yield _difference((*path, i), f"a message less ({_introduce(old[i])})")
+            yield _difference((*path, i), f"was recorded, and is missing now ({_introduce(old[i])})")
 
 
 def _pair_messages(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:

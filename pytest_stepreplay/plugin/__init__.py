@@ -148,8 +148,10 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
     item.stash[SHOWN] = set()
     item.stash[FAILED] = False
     be_host(request.config)
+    run.open = session
     with running(session):
         yield session
+    run.open = None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -163,13 +165,20 @@ def pytest_fixture_setup(
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
     session = fixture_session(request, fixturedef)
-    with running(session):
-        result = yield
+    try:
+        with running(session):
+            result = yield
+    except BaseException:
+        run.pending.append(session.close(passed=False))
+        raise
     try:
         run.pending.append(session.close(passed=True))
     except StepReplayError as error:
         raise failure(error) from None
     if session.misses:
+        # The fixture went on; for its tests it has failed, as pytest remembers it.
+        remembered = fixturedef.cached_result
+        fixturedef.cached_result = (None, remembered and remembered[1], (session.misses[0], None))
         raise session.misses[0]
     fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef))
     return result
@@ -205,13 +214,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Makes a miss fail the test whatever became of it in the client, and shows it once."""
     session = item.stash.get(SESSION, None)
-    sections = judge(item, call, session) if session else None
+    sections = judge(item, call, session)
     report = yield
     if sections is not None:
         report.outcome = "failed"
         report.sections += sections
         report.__dict__.pop("wasxfail", None)
-    if session and (report.failed or hasattr(report, "wasxfail")):
+    if session and not report.passed:
         item.stash[FAILED] = True
     if session and call.when == "teardown":
         del item.stash[SESSION]

@@ -30,6 +30,7 @@ class Run:
     ini: dict[str, object]
     command_line: dict[str, object]
     hosting: bool = False
+    open: Session | None = None
     pending: list[Outcome] = field(default_factory=list)
     owned: set[Path] = field(default_factory=set)
     wide_fixtures: set[object] = field(default_factory=set)

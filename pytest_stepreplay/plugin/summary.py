@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -32,6 +33,11 @@ class Summary:
             unknown if error else getattr(node, "workeroutput", {}).get("stepreplay", unknown)
         )
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Takes what becomes of the test that was running."""
+        if self._run.open is not None:
+            self._outcomes.append(asdict(self._run.open.close(passed=False, interrupted=True)))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Decides what a complete run did not use, while the exit status can still be changed."""
@@ -52,7 +58,7 @@ class Summary:
         settings = self._run.settings({})
         on_disk = map(str, iter_cassettes(self._run.cassettes(settings))) if complete else ()
         totals = add_up(self._outcomes, on_disk=on_disk, owned=owned, complete=complete)
-        self._failed = settings.unused == "error" and bool(totals.unplayed or totals.orphans)
+        self._failed = settings.unused == "error" and totals.unused > 0
         self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

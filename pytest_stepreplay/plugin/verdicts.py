@@ -11,7 +11,8 @@ import pytest
 from ..errors import StepReplayError, TestOutcomeError
 
 if TYPE_CHECKING:
-    from ..errors import UnrecordedRequestError
+    from collections.abc import Sequence
+
     from ..session import Session
 
 PACKAGE = Path(__file__).parents[1]
@@ -23,21 +24,32 @@ NOTHING_INTERCEPTED = (
 SHOWN = pytest.StashKey[set[int]]()
 
 
-def judge(item: pytest.Item, call: pytest.CallInfo[None], session: Session) -> list[tuple[str, str]] | None:
-    """Returns None where the test's own verdict stands, else sections to add to the failed report."""
-    shown = item.stash[SHOWN]
-    misses = [miss for miss in session.misses if id(miss) not in shown]
-    if misses:
-        shown.update(id(miss) for miss in misses)
-        return _show_misses(item, call, misses)
-    if call.when == "call" and call.excinfo is None and not session.intercepted:
-        _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
-        return []
+def judge(
+    item: pytest.Item, call: pytest.CallInfo[None], session: Session | None
+) -> list[tuple[str, str]] | None:
+    """Returns None where the test's own verdict stands, else sections to add to the failed report.
+
+    Args:
+        item: the test.
+        call: one phase of it; its exception is replaced by the verdict.
+        session: the test's, if it has one; a fixture that it shares may have another.
+    """
+    if session is not None:
+        shown = item.stash[SHOWN]
+        misses = [miss for miss in session.misses if id(miss) not in shown]
+        if misses:
+            shown.update(id(miss) for miss in misses)
+            return _show_misses(item, call, misses)
+        if call.when == "call" and call.excinfo is None and not session.intercepted:
+            _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
+            return []
+    if call.excinfo is not None and isinstance(call.excinfo.value, TestOutcomeError):
+        return _show_misses(item, call, [call.excinfo.value])
     return None
 
 
 def _show_misses(
-    item: pytest.Item, call: pytest.CallInfo[None], misses: list[UnrecordedRequestError]
+    item: pytest.Item, call: pytest.CallInfo[None], misses: Sequence[TestOutcomeError]
 ) -> list[tuple[str, str]]:
     first, sections = misses[0], []
     if call.excinfo is not None and not _is_miss(call.excinfo.value):

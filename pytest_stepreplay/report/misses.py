@@ -113,6 +113,11 @@ def _fixes(miss: Miss) -> list[str]:
         lines.insert(
             1, f"         delete {miss.cassette} first: it is a vcrpy cassette, which is only replayed"
         )
+    if miss.elsewhere:
+        move = f"mv {shlex.quote(miss.elsewhere)} {shlex.quote(miss.cassette)}"
+        lines += ["       if the test was renamed, move its cassette:", f"         {move}"]
+    if not miss.exists and miss.test:
+        lines.append("       an answer with status 400 or above is recorded with record_errors=True.")
     if miss.times_recorded:
         lines += [
             "       if the same answer may serve again:",

@@ -22,13 +22,18 @@ class Totals:
     written: int = 0
     missed: int = 0
     live: int = 0
-    errors_not_recorded: int = 0
+    errors_not_recorded: tuple[str, ...] = ()
     tokens_saved: int = 0
     seconds_saved: float = 0.0
     not_written: Mapping[str, str] | None = None
     unplayed: Mapping[str, tuple[int, int]] | None = None
     orphans: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+
+    @property
+    def unused(self) -> int:
+        """How many cassettes were not used, or not wholly."""
+        return len(self.unplayed or ()) + len(self.orphans)
 
 
 def add_up(
@@ -56,7 +61,7 @@ def add_up(
         written=len({each["path"] for each in outcomes if each["written"]}),
         missed=sum(each["missed"] for each in outcomes),
         live=sum(each["sent"] for each in outcomes if each["mode"] == "live"),
-        errors_not_recorded=sum(each["errors_not_recorded"] for each in outcomes),
+        errors_not_recorded=tuple(error for each in outcomes for error in each["errors_not_recorded"]),
         tokens_saved=sum(each["tokens_saved"] for each in outcomes),
         seconds_saved=sum(each["seconds_saved"] for each in outcomes),
         not_written={each["path"]: each["not_written"] for each in outcomes if each["not_written"]},
@@ -86,8 +91,10 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
     if totals.tokens_saved or totals.seconds_saved:
         lines.append(f"saved {totals.tokens_saved:,} tokens, {totals.seconds_saved:.1f} s")
     if totals.errors_not_recorded:
-        errors = _count(totals.errors_not_recorded, "error response")
-        lines.append(f"{errors} not recorded (stepreplay_record_errors = true records them)")
+        lines += _listed(
+            (f"error response not recorded: {error}" for error in totals.errors_not_recorded), "errors"
+        )
+        lines.append("  to record such answers: @pytest.mark.stepreplay(record_errors=True)")
     lines += _listed(
         (f"not written, {why}: {_relative(path, root)}" for path, why in (totals.not_written or {}).items()),
         "cassettes",
@@ -102,6 +109,11 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         )
         lines += _listed((f"no test uses {_relative(path, root)}" for path in totals.orphans), "cassettes")
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
+    if unused == "error" and totals.unused:
+        lines.append(
+            f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"
+        )
+        lines.append("  delete what is stale, or record again: pytest --stepreplay=rewrite")
     return lines
 
 

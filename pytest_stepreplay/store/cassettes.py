@@ -252,7 +252,7 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
         others = error.error_count() - 1
         more = f" (and {others} more)" if others else ""
         raise CassetteReadError(
-            path, f"{_written(location)}: {problem}{more}", line=_line_of(text, location)
+            path, f"{_written(location)}: {problem}{more}", line=_line_of(text, location), fix=_MEND
         ) from None
     for number, interaction in enumerate(cassette.interactions):
         for part in ("request", "response"):
@@ -266,7 +266,11 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
 
 def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int], str]:
     """Return where the first problem is, as keys and indexes of the file, and what it is."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # A key that is misspelt explains the one that is missing.
+    first = problems[0]
+    if first["type"] == "missing":
+        first = next((each for each in problems if each["type"] == "extra_forbidden"), first)
     location: list[str | int] = []
     for step in first["loc"]:
         if isinstance(tree, list) and isinstance(step, int):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from ..errors import CassetteReadError, CassetteWriteError
+from ..errors import CassetteReadError, CassetteWriteError, display_path
 
 _NEW_FILE_MODE = 0o644
 _LONGEST_NAME = 56  # characters of the file's own name in the temporary one; four bytes each stay below 255
@@ -66,6 +66,24 @@ def write_bytes(path: Path, content: bytes) -> None:
         before = "the file on disk is still the old one" if exists(path) else "nothing was written"
         fix = _WHAT_TO_DO.get(getattr(error, "errno", None) or 0, "")
         raise CassetteWriteError(path, f"could not be written: {_reason(error)}; {before}", fix=fix) from None
+
+
+def check_writable(path: Path) -> None:
+    """Checks, as far as can be told before, that a file can be written at the path.
+
+    Raises:
+        CassetteWriteError: it cannot.
+    """
+    for parent in path.parents:
+        if os.path.lexists(parent):
+            if not parent.is_dir():
+                problem = f"cannot be written: {display_path(parent)} is a file, not a folder"
+                raise CassetteWriteError(path, problem)
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise CassetteWriteError(
+                    path, f"cannot be written: {display_path(parent)} may not be written"
+                )
+            return
 
 
 def _holds(target: Path, content: bytes) -> bool:

@@ -95,7 +95,7 @@ def test_a_cassette_that_is_named_twice_is_listed_once(project: Project) -> None
 def test_no_cassette_is_no_error_and_says_how_to_record(project: Project) -> None:
     result = project.run("list")
     assert (result.status, result.out) == (0, "")
-    assert result.err == "There is no cassette in cassettes. Record some: pytest --stepreplay=record\n"
+    assert result.err == "There is no cassette in cassettes: record some with pytest --stepreplay=record\n"
     assert project.run("list", "--json").json["cassettes"] == []
 
 

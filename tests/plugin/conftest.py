@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 # A pytest inside this one forgets what it imported; what is imported here stays.
 import aiohttp  # noqa: F401
+import httpcore  # noqa: F401
+import httpcore2  # noqa: F401
 import httpx  # noqa: F401
 import httpx2  # noqa: F401
 import openai.resources.chat  # noqa: F401

@@ -53,10 +53,10 @@ def test_a_directory_where_the_cassette_should_be(suite: Suite) -> None:
 
 def test_a_cassette_that_cannot_be_written_is_an_error_of_its_test(suite: Suite) -> None:
     suite.write(GREETING)
-    (suite.pytester.path / "cassettes").write_text("a file where the folder should be", encoding="utf-8")
+    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    open("cassettes", "w").close()')
     result = suite.record()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*cassettes/test_chat/test_greeting.yaml: *"])
+    result.stdout.fnmatch_lines(["*cassettes/test_chat/test_greeting.yaml: could not be written: *"])
     assert "Traceback" not in result.stdout.str()
 
 

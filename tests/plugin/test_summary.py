@@ -84,7 +84,7 @@ def test_a_failing_test_is_not_told_what_it_did_not_play(suite: Suite) -> None:
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
     suite.record()
     suite.change(' and ask("Say more.")', " == 'this'")
-    assert "unplayed" not in suite.run().stdout.str()
+    assert "unplayed:" not in suite.run().stdout.str()
 
 
 def test_a_run_without_cassettes_has_no_section(suite: Suite) -> None:

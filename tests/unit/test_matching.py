@@ -413,21 +413,25 @@ class TestDifferences:
     def test_messages_more_less_moved(self) -> None:
         system, a, b = {"role": "system", "content": "Be brief."}, user("Name a colour."), assistant("Red.")
         assert told(chat(system, a), chat(system, a, b, user("Another."))) == [
-            'messages[2]: a message more (assistant, "Red.")',
-            'messages[3]: a message more (user, "Another.")',
+            'messages[2]: a new message (assistant, "Red.")',
+            'messages[3]: a new message (user, "Another.")',
         ]
-        assert told(chat(system, a, b), chat(a, b)) == ['messages[0]: a message less (system, "Be brief.")']
+        assert told(chat(system, a, b), chat(a, b)) == [
+            'messages[0]: was recorded, and is missing now (system, "Be brief.")'
+        ]
         assert told(chat(system, a), chat(a, system)) == [
             'messages[1]: moved, recorded as messages[0] (system, "Be brief.")'
         ]
-        assert told(chat(a, calls("1")), chat(a)) == ["messages[1]: a message less (assistant, 1 tool call)"]
+        assert told(chat(a, calls("1")), chat(a)) == [
+            "messages[1]: was recorded, and is missing now (assistant, 1 tool call)"
+        ]
         assert told(chat(a, user("Name two cars.")), chat(a, user("Why?"), user("Name two cars!"))) == [
-            'messages[1]: a message more (user, "Why?")',
+            'messages[1]: a new message (user, "Why?")',
             "messages[2].content: Name two cars[-.-]{+!+}",
         ]
         assert told(chat(a), chat(system)) == [
-            'messages[0]: a message less (user, "Name a colour.")',
-            'messages[0]: a message more (system, "Be brief.")',
+            'messages[0]: was recorded, and is missing now (user, "Name a colour.")',
+            'messages[0]: a new message (system, "Be brief.")',
         ]
 
     def test_tool_calls(self) -> None:

@@ -16,6 +16,12 @@ from pytest_stepreplay.upstream import Upstream
 HEADERS = {"authorization": "Bearer sk-any"}
 
 
+@pytest.fixture(autouse=True)
+def outside_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run is the host of what is opened here."""
+    monkeypatch.setattr("pytest_stepreplay.session._host", None)
+
+
 def body(text: str) -> dict[str, object]:
     return {"model": "step-3.5-flash", "messages": [{"role": "user", "content": text}]}
 

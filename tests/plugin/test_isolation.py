@@ -1,0 +1,113 @@
+"""A miss in a fixture, in setup or in teardown, concerns its own test and no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from .suite import PLAIN, Suite
+
+TEARDOWN = (
+    PLAIN
+    + """
+    @pytest.fixture
+    def cleaned():
+        yield
+        ask("clean up")
+
+    @pytest.mark.stepreplay
+    def test_cleaned(cleaned):
+        assert ask("first")
+
+    @pytest.mark.stepreplay
+    def test_next():
+        assert ask("next")
+
+    def test_unmarked():
+        with pytest.raises(httpx.ConnectError):
+            httpx.get("http://127.0.0.1:1/")
+"""
+)
+
+SESSION = (
+    PLAIN
+    + """
+    @pytest.fixture(scope="session")
+    def topic():
+        return ask("a topic")
+
+    @pytest.mark.stepreplay
+    def test_one(topic):
+        assert ask(topic)
+
+    @pytest.mark.stepreplay
+    def test_two(topic):
+        assert ask(topic)
+
+    def test_unmarked(topic):
+        assert topic
+"""
+)
+
+SWALLOWED = SESSION.replace(
+    'return ask("a topic")',
+    'try:\n            return ask("a topic")\n        except BaseException:\n            return "none"',
+)
+
+
+def test_a_miss_in_a_teardown_is_that_tests_alone(suite: Suite) -> None:
+    suite.write(TEARDOWN)
+    suite.record()
+    suite.change("clean up", "clean up well")
+    result = suite.run()
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_cleaned*",
+            "ERROR test_chat.py::test_cleaned - Failed: not recorded: messages*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("code", [SESSION, SWALLOWED], ids=["raised", "swallowed"])
+def test_a_miss_in_a_session_fixture_is_the_same_for_each_of_its_tests(suite: Suite, code: str) -> None:
+    suite.write(code)
+    suite.record().assert_outcomes(passed=4)
+    suite.change("a topic", "another topic")
+    result = suite.run()
+    result.assert_outcomes(passed=1, errors=3)
+    text = result.stdout.str()
+    assert text.count("Failed: not recorded: messages[0].content differs") >= 3
+    assert "site-packages" not in text
+    assert "AssertionError" not in text
+    result.stdout.fnmatch_lines(["replayed 1, missed 1"])
+
+
+def test_a_skipped_test_leaves_nothing_unplayed(suite: Suite) -> None:
+    suite.write(PLAIN)
+    suite.record()
+    suite.change('assert ask("Say hello.")', 'pytest.skip("not today")')
+    assert "unplayed:" not in suite.run().stdout.str()
+
+
+def test_an_interrupted_recording_says_what_it_did_not_write(suite: Suite) -> None:
+    suite.write(PLAIN)
+    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    raise KeyboardInterrupt')
+    suite.monkeypatch.setenv("STEP_API_KEY", "sk-any-key-will-do")
+    result = suite.pytester.runpytest_subprocess(
+        "--stepreplay=record", "-p", "no:hypothesispytest", "-p", "no:asyncio"
+    )
+    result.stdout.fnmatch_lines(
+        ["not written, the run was interrupted: cassettes/test_chat/test_greeting.yaml"]
+    )
+    assert suite.cassettes == []
+
+
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_sent(suite: Suite) -> None:
+    suite.write(PLAIN)
+    (suite.pytester.path / "cassettes").write_text("a file where the folder should be", encoding="utf-8")
+    result = suite.record()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*cassettes/test_chat/test_greeting.yaml: *cassettes is a file, not a folder*"]
+    )
+    assert suite.upstream.count == 0
