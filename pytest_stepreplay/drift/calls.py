@@ -23,7 +23,7 @@ def name_calls(tree: Any) -> None:
     """
     calls: list[tuple[dict[str, Any], Any]] = []
     citations: list[dict[str, Any]] = []
-    for value in _objects(tree):
+    for value in objects_in(tree):
         listed = value.get("tool_calls")
         own = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
         calls += [(call, call["id"]) for call in own if call.get("id") is not None]
@@ -59,7 +59,7 @@ def meaning_of(call: Any) -> tuple[str, str]:
     return function_of(call), str(arguments) if isinstance(value, BrokenJson) else canonical(value)
 
 
-def _objects(tree: Any) -> Iterator[dict[str, Any]]:
+def objects_in(tree: Any) -> Iterator[dict[str, Any]]:
     """Yields every object of a tree, in the order of the document."""
     pending = [tree]
     while pending:

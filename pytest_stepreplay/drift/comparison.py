@@ -105,8 +105,15 @@ def compare(stored: object, new: object, policy: Policy | None = None) -> Drift:
         changes = [Change("$", level, "replaced", one, other, f"{other} instead of {one}")]
     else:
         changes = _changes(old, fresh, policy)
-    changes.sort(key=lambda change: -change.level)
+    changes.sort(key=lambda change: (-change.level, _rank(change.selector)))
     return Drift(tuple(changes), policy.fail_on, matched)  # type: ignore[arg-type]  # a policy holds it checked
+
+
+def _rank(selector: str) -> int:
+    """Returns what of one level is told first: the cause before what follows from it."""
+    if selector == "error":  # in a stream, why everything behind it is missing
+        return 0
+    return 1 if selector.endswith("function.name") else 2
 
 
 def _matched_selectors(policy: Policy, *answers: Answer) -> frozenset[str]:

@@ -35,6 +35,7 @@ _CHUNK = {
 # pydantic's error types, in the words of JSON.
 _EXPECTED = {
     "string_type": "a string",
+    "string_unicode": "Unicode text",
     "int_type": "an integer",
     "float_type": "a number",
     "bool_type": "a boolean",
@@ -151,4 +152,4 @@ def _told(error_type: str, value: Any) -> str:
     """Returns what came: a short text itself where only some texts are allowed, else the type alone."""
     if error_type in ("literal_error", "enum") and isinstance(value, str):
         return f'"{value}"' if len(value) <= 60 else "another string"
-    return name_type(value)
+    return "half of a surrogate pair" if error_type == "string_unicode" else name_type(value)

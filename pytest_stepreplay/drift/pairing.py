@@ -265,6 +265,7 @@ class Pairing:
         if one is not None or other is not None:
             self.levels[place.path] = Level.BEHAVIOR
             self.notes[place.path] = "was JSON" if one is not None else "is now JSON"
+            self.broken.add(place.path)
         return _unified(old, new)
 
     def _pair_opened(self, old: Any, new: Any, place: _Place) -> tuple[Any, Any]:

@@ -80,7 +80,8 @@ def render_full(drift: Drift) -> str:
 def render_json(drift: Drift) -> dict[str, Any]:
     """Returns the drift as a value that any JSON writer takes.
 
-    ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string.
+    ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string, and
+    half of a surrogate pair its escape.
     """
     return {
         "level": str(drift.level),
@@ -98,7 +99,7 @@ def render_markdown(drift: Drift) -> str:
         lines.append("")
     for change in shown:
         place, summary = (
-            escape_for_markdown(change.selector),
+            escape_for_markdown(_clipped(change.selector, _LINE_WIDTH)),
             escape_for_markdown(_summary(change, _PAGE_WIDTH)),
         )
         source = f": {escape_for_markdown(change.source)}" if change.source else ""
@@ -226,8 +227,11 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
+    if isinstance(value, str):
+        # A plain one that any encoding takes, so that files and xdist can carry it.
+        return str(value) if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: _jsonable(child) for key, child in value.items()}
+        return {_jsonable(key): _jsonable(child) for key, child in value.items()}
     if isinstance(value, list):
         return [_jsonable(child) for child in value]
     if isinstance(value, float) and not math.isfinite(value):

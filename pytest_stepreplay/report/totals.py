@@ -29,6 +29,7 @@ class Totals:
     unplayed: Mapping[str, tuple[int, int]] | None = None
     orphans: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     @property
     def unused(self) -> int:
@@ -71,8 +72,18 @@ def add_up(
             if len(played[path]) < total
         },
         orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
+        unmatched=_unmatched(outcomes),
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
+
+
+def _unmatched(outcomes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Returns the selectors that named no place in any response of the run."""
+    given, matched = set[str](), set[str]()
+    for each in outcomes:
+        given.update(each["selectors"])
+        matched.update(each["matched"])
+    return tuple(sorted(given - matched))
 
 
 def _all_passed(outcomes: Iterable[Mapping[str, Any]], path: str) -> bool:
@@ -109,6 +120,9 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         )
         lines += _listed((f"no test uses {_relative(path, root)}" for path in totals.orphans), "cassettes")
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
+    lines += _listed(
+        (f"matched nothing, is it a typo? {selector}" for selector in totals.unmatched), "selectors"
+    )
     if unused == "error" and totals.unused:
         lines.append(
             f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"

@@ -1,0 +1,307 @@
+"""What a rewrite keeps, so that git shows only real change.
+
+The old interactions and the new ones go in, those to write come out. Where only volatile values differ, the
+old interaction stays; the ids of its tool calls stay too, in each later request that cites them, so that what
+comes out always replays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import sse
+from .alignment import match
+from .answers import read_answer
+from .calls import meaning_of, objects_in
+from .comparison import compare
+from .contract import contract_of_url
+from .policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from ..models import Interaction, Request, Response
+
+    Ids = Mapping[str, str]
+    _Call = tuple[Any, dict[str, Any]]
+
+_FEW: Final = 64
+"""So many texts are looked for one after the other."""
+
+
+def body_of(response: Response) -> Any:
+    """Returns a stored response's body as `compare` takes it: a JSON value, the text of a stream, or a text."""
+    if response.body_kind == "json":
+        return response.json_
+    if response.events is not None:
+        return "".join(map(_frame, response.events))
+    return response.text or response.base64 or ""
+
+
+def _frame(event: Any) -> str:
+    return sse.frame_of(event) if isinstance(event, str) else str(event.frame)
+
+
+def keep_volatile(
+    old: Sequence[Interaction], new: Sequence[Interaction], pairs: Sequence[int | None]
+) -> tuple[Interaction, ...]:
+    """Returns the interactions to write: the old one wherever nothing but volatile values is new.
+
+    In the others, tool calls that were made before as well have their old ids, and later requests cite those.
+    An interaction stays new if the client has sent on one of its volatile values in any other form.
+
+    Args:
+        old: what the cassette holds.
+        new: what was recorded, in order.
+        pairs: for each of `new`, the position in `old` of the interaction whose request matches, if one does.
+    """
+    turns = [_Turn(each, None if i is None else old[i]) for each, i in zip(new, pairs, strict=True)]
+    _settle(turns)
+    ids: dict[str, str] = {}
+    kept = []
+    for turn in turns:
+        request = _with_ids(turn.new.request, ids)
+        ids |= turn.ids
+        if turn.old is None or not turn.same:
+            response = _renamed(turn.new.response, turn.ids) or turn.new.response
+            kept.append(turn.new.model_copy(update={"request": request, "response": response}))
+        elif _ids_of(request) == _ids_of(turn.old.request):
+            kept.append(turn.old)
+        else:
+            kept.append(turn.old.model_copy(update={"request": request}))
+    return tuple(kept)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """A new interaction beside the old one.
+
+    Attributes:
+        same: the responses differ in volatile values alone, so the old one can stay.
+        ids: of the new response's tool calls, each with the id that it shall have.
+        fresh: the other texts of the new response that the old one does not hold, where that can stay.
+    """
+
+    new: Interaction
+    old: Interaction | None
+    same: bool = False
+    ids: dict[str, str] = field(default_factory=dict)
+    fresh: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        one, other = self.old.response if self.old else None, self.new.response
+        calls = _calls_of(other)
+        self.ids = {call["id"]: call["id"] for _, call in calls}
+        if one is None or one.body_kind != other.body_kind:
+            return
+        policy = Policy(contract=contract_of_url(self.new.request.url))
+        alike = (one.status, _media_type(one)) == (other.status, _media_type(other))
+        self.same = alike and not compare(body_of(one), body_of(other), policy)
+        self._keep_old_ids(_calls_of(one), calls)
+        if self.same:
+            texts, known = (set(_texts(read_answer(body_of(it)).tree)) for it in (other, one))
+            self.fresh = frozenset(texts - known - self.ids.keys())
+
+    def _keep_old_ids(self, before: list[_Call], calls: list[_Call]) -> None:
+        matched = [
+            (calls[j][1]["id"], before[i][1]["id"])
+            for i, j in match(before, calls, [_sense])
+            if i is not None and j is not None and _sense(before[i]) == _sense(calls[j])
+        ]
+        pairs = set(matched)
+        ids = self.ids | dict(pairs)
+        unequivocal = len(dict(pairs)) == len(pairs)
+        if unequivocal and _renamed(self.new.response, ids) is not None:
+            self.ids = ids
+            self.same = self.same and len(matched) == len(before) == len(calls)
+        else:
+            self.same = False
+
+    def keep_new_ids(self) -> None:
+        """Gives up the old ids, and with them the old interaction where they differ."""
+        self.same = self.same and not self.renames
+        self.ids = {one: one for one in self.ids}
+
+    @property
+    def renames(self) -> bool:
+        """Whether a tool call shall have another id than it came with."""
+        return any(one != other for one, other in self.ids.items())
+
+
+def _settle(turns: Sequence[_Turn]) -> None:
+    """Gives up those old values that would break what a later request says.
+
+    What the client has sent on as text must stay as it came, and one new id must become one old one wherever
+    it stands.
+    """
+    cited = _cited(turns)
+    for position, turn in enumerate(turns):
+        if any(cited.get(text, -1) > position for text in turn.fresh):
+            turn.same = False
+        if any(cited.get(one, -1) > position for one in turn.ids):
+            turn.keep_new_ids()
+    own = _own_ids(turns)
+    torn = list(turns)
+    while torn:
+        targets = defaultdict[str, set[str]](set, {one: {one} for one in own})
+        for turn in turns:
+            for one, other in turn.ids.items():
+                targets[one].add(other)
+        torn = [
+            turn
+            for turn in turns
+            if any(one != other and len(targets[one]) > 1 for one, other in turn.ids.items())
+        ]
+        for turn in torn:
+            turn.keep_new_ids()
+
+
+def _cited(turns: Sequence[_Turn]) -> dict[str, int]:
+    """Returns the position of the first request that holds one of the texts which keeping would change."""
+    wanted = {text for turn in turns for text in (*turn.fresh, *(turn.ids if turn.renames else ())) if text}
+    cited: dict[str, int] = {}
+    read: set[str] = set()
+    for position, turn in enumerate(turns):
+        texts = {turn.new.request.url, *_other_texts(turn.new.request)} - read
+        read |= texts
+        for text in _found(wanted, texts):
+            cited.setdefault(text, position)
+    return cited
+
+
+def _found(wanted: Collection[str], texts: Iterable[str]) -> Iterator[str]:
+    """Yields those wanted texts that stand somewhere in the others."""
+    if len(wanted) <= _FEW:
+        yield from (each for text in texts for each in wanted if each in text)
+        return
+    # However many are wanted, the others are read once.
+    start = commonprefix(list(wanted))  # noqa: RUF071 - of texts; none of them is a path
+    lengths = {len(each) for each in wanted}
+    for text in texts:
+        position = text.find(start)
+        while position >= 0:
+            parts = (text[position : position + length] for length in lengths)
+            yield from (part for part in parts if part in wanted)
+            position = text.find(start, position + 1)
+
+
+def _own_ids(turns: Sequence[_Turn]) -> set[str]:
+    """Returns the ids in requests that no response before has given: the test's own."""
+    given: set[str] = set()
+    own: set[str] = set()
+    for turn in turns:
+        own.update(one for one in _ids_of(turn.new.request) if one not in given)
+        given |= turn.ids.keys()
+    return own
+
+
+def _media_type(response: Response) -> str:
+    return response.headers.get("content-type", "")
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    """Yields every text in a JSON tree, keys left out."""
+    pending = [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+# ---------------------------------------------------------------- ids
+
+
+def _calls_of(response: Response) -> list[_Call]:
+    """Returns the tool calls of a response that have an id, each with the index of its choice."""
+    tree = read_answer(body_of(response)).tree
+    choices = tree.get("choices") if isinstance(tree, dict) else None
+    parts = [(None, tree)]
+    if isinstance(choices, list):
+        parts = [(it.get("index") if isinstance(it, dict) else None, it) for it in choices]
+    return [(index, call) for index, part in parts for it in objects_in(part) for call in _made(it)]
+
+
+def _made(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    calls = value.get("tool_calls")
+    listed = calls if isinstance(calls, list) else []
+    return [
+        call for call in listed if isinstance(call, dict) and isinstance(call.get("id"), str) and call["id"]
+    ]
+
+
+def _sense(call: _Call) -> tuple[str, ...]:
+    """Returns what makes two calls the same: the choice, the function and its arguments."""
+    index, made = call
+    return (repr(index), *meaning_of({key: value for key, value in made.items() if key != "id"}))
+
+
+def _ids_of(request: Request) -> list[str]:
+    """Returns the ids of tool calls that a request names, in order."""
+    found = []
+    for value in objects_in(request.json_):
+        found += [call["id"] for call in _made(value)]
+        if isinstance(value.get("tool_call_id"), str):
+            found.append(value["tool_call_id"])
+    return found
+
+
+def _other_texts(request: Request) -> set[str]:
+    """Returns what a request says but for the ids of tool calls."""
+    if request.body_kind != "json":
+        return {request.text or ""}
+    blank = dict.fromkeys(_ids_of(request), "")
+    return set(_texts(_tree_with_ids(request.json_, blank)))
+
+
+def _with_ids(request: Request, ids: Ids) -> Request:
+    if not any(ids.get(one, one) != one for one in _ids_of(request)):
+        return request
+    return request.model_copy(update={"json_": _tree_with_ids(request.json_, ids)})
+
+
+def _tree_with_ids(tree: Any, ids: Ids) -> Any:
+    """Returns a JSON tree with the ids of tool calls, and those that cite them, replaced."""
+    if isinstance(tree, list):
+        return [_tree_with_ids(value, ids) for value in tree]
+    if not isinstance(tree, dict):
+        return tree
+    made = {key: _tree_with_ids(value, ids) for key, value in tree.items()}
+    for call in _made(made):
+        call["id"] = ids.get(call["id"], call["id"])
+    if isinstance(made.get("tool_call_id"), str):
+        made["tool_call_id"] = ids.get(made["tool_call_id"], made["tool_call_id"])
+    return made
+
+
+def _renamed(response: Response, ids: Ids) -> Response | None:
+    """Returns the response with the ids of its tool calls replaced; None where that would change more."""
+    renamed = {one: other for one, other in ids.items() if one != other}
+    if not renamed:
+        return response
+    if response.body_kind == "json":
+        return response.model_copy(update={"json_": _tree_with_ids(response.json_, renamed)})
+    if response.events is None:
+        return None
+    events = tuple(_event_with_ids(event, renamed) for event in response.events)
+    changed = response.model_copy(update={"events": events})
+    try:
+        wanted = _tree_with_ids(sse.chunks_of(body_of(response)), renamed)
+        return changed if sse.chunks_of(body_of(changed)) == wanted else None
+    except RecursionError:
+        return None
+
+
+def _event_with_ids(event: Any, ids: Ids) -> Any:
+    """Returns one event with its ids replaced in its text, which else stays as the server wrote it."""
+    text = event if isinstance(event, str) else event.frame
+    for one, other in ids.items():
+        text = text.replace(json.dumps(one), json.dumps(other))
+    return text if isinstance(event, str) else event.model_copy(update={"frame": text})

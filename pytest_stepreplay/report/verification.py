@@ -1,0 +1,429 @@
+"""What is said of verified and rewritten interactions: at the end of a run, in a file, and in a test's failure.
+
+One plain mapping per interaction goes in, so that xdist can carry it: ``test`` (its id), ``path`` (of the
+cassette, as a person would type it), ``interaction`` (from 1), ``status`` (``same``, ``drifted`` or
+``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified) and ``known`` (it
+stands in the baseline). Text that is safe to print comes out, or JSON.
+"""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+import unicodedata
+from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from ..drift.changes import FAIL_ON
+from ..drift.words import diff_words
+from .escaping import escape_for_markdown, escape_for_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..drift.changes import Change, Drift, FailOn
+
+    Result = Mapping[str, Any]
+    Mode = Literal["verify", "rewrite"]
+
+REPORT_VERSION: Final = 1
+"""The version of the schema that `render_verification_json` returns."""
+
+_LEVELS: Final = tuple(level for level in FAIL_ON if level != "never")
+_MEANING: Final = {
+    "contract": "the response breaks the documented object",
+    "behavior": "the model does something else",
+    "content": "the text says something else",
+    "metadata": "something around the answer differs",
+}
+_ROWS = 10
+_PAGE_ROWS = 50
+_PAGE_WIDTH = 200
+_SECTION_LINES = 200
+_FACT_WIDTH = 28
+_NOTE_WIDTH = 24
+_CONTEXT = 40
+_PLACE_WIDTH = 160
+
+
+# ---------------------------------------------------------------- the end of a run
+
+
+def render_verification(
+    results: Iterable[Result],
+    *,
+    fail_on: FailOn | str,
+    mode: Mode = "verify",
+    pending: bool = True,
+    width: int = 80,
+) -> list[str]:
+    """Returns the lines for the terminal: the numbers, a table per level with the worst first, what to run.
+
+    Args:
+        results: the interactions of all processes, in any order.
+        fail_on: the level from which on drift fails in this run; of no account in a rewrite.
+        mode: whether the cassettes were verified or rewritten.
+        pending: the new responses were left in pending files.
+        width: the columns of the terminal.
+    """
+    ordered = _ordered(results)
+    if not ordered:
+        return []
+    new, known = _drifted(ordered)
+    lines = [_numbers(ordered, mode)]
+    if mode == "verify" and (new or known):
+        lines.append(_verdict(new, str(fail_on)))
+    if known:
+        lines.append(f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline")
+    lines = [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
+    for level, group in _by_level(new):
+        lines += ["", f"{level} ({len(group)}): {_MEANING[level]}", *_table(group, _fact_of, width)]
+    unverified = [each for each in ordered if each["status"] == "unverified"]
+    if unverified:
+        heading = f"{_UNVERIFIED[mode]} ({len(unverified)})"
+        lines += ["", heading, *_table(unverified, _reason_of, width)]
+    if new:
+        lines += ["", *_commands(mode, pending=pending)]
+    return [escape_for_terminal(line) for line in lines]
+
+
+_UNVERIFIED: Final = {
+    "verify": "could not verify: no answer to compare, so nothing is known of its drift",
+    "rewrite": "not compared with the old cassette",
+}
+
+
+def _ordered(results: Iterable[Result]) -> list[Result]:
+    return sorted(results, key=lambda each: (each["path"], each["interaction"], each["test"]))
+
+
+def _drifted(results: Iterable[Result]) -> tuple[list[Result], list[Result]]:
+    """Returns what drifted anew, and what the baseline knows."""
+    drifted = [each for each in results if each["status"] == "drifted"]
+    return [each for each in drifted if not each["known"]], [each for each in drifted if each["known"]]
+
+
+def _by_level(results: Sequence[Result]) -> Iterable[tuple[str, list[Result]]]:
+    """Yields each level that something drifted at, the worst first, with the interactions whose worst it is."""
+    for level in _LEVELS:
+        group = [each for each in results if each["drift"]["level"] == level]
+        if group:
+            yield level, group
+
+
+def _numbers(results: Sequence[Result], mode: Mode) -> str:
+    counts = Counter(each["status"] for each in results)
+    compared = len(results) - counts["unverified"]
+    of_all = f" of {len(results)}" if compared < len(results) else ""
+    cassettes = len({each["path"] for each in results})
+    return (
+        f"{'verified' if mode == 'verify' else 'rewrote'} {compared}{of_all} "
+        f"{'interaction' if len(results) == 1 else 'interactions'} in "
+        f"{cassettes} {'cassette' if cassettes == 1 else 'cassettes'}: "
+        f"{counts['same']} unchanged, {counts['drifted']} drifted"
+    )
+
+
+def _verdict(new: Sequence[Result], fail_on: str) -> str:
+    if fail_on == "never":
+        return "no drift fails: fail-on is never"
+    failed = sum(not each["drift"]["passes"] for each in new)
+    fails = "1 interaction fails" if failed == 1 else f"{failed or 'no'} interactions fail"
+    return f"{fails}: drift fails from {fail_on} on"
+
+
+def _commands(mode: Mode, *, pending: bool) -> list[str]:
+    if mode == "rewrite":
+        return ["git diff shows what changed in the cassettes"]
+    if not pending:
+        return ["nothing was left for review here; to get it, run: pytest --stepreplay=verify"]
+    return [
+        "stepreplay review          look at each change, accept or reject it",
+        "stepreplay accept --all    accept all of them",
+    ]
+
+
+def _interactions(count: int) -> str:
+    return f"{count} {'interaction' if count == 1 else 'interactions'}"
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _fact_of(result: Result, columns: int) -> str:
+    """Returns the leading change of a drift, in so many columns."""
+    change, others = result["drift"]["changes"][0], len(result["drift"]["changes"]) - 1
+    more = f" (+{others:,} more)" if others else ""
+    summary = change["summary"]
+    room = columns - len(more) - 2
+    selector = _shortened(escape_for_terminal(change["selector"]), room - min(_columns(summary), _FACT_WIDTH))
+    room -= _columns(selector)
+    if _columns(summary) > room and change["kind"] not in ("contract", "replaced"):
+        # What stands behind the values says more than their ends.
+        note = f"; {escape_for_terminal(change['note'])}" if "note" in change else ""
+        summary, tail = summary.removesuffix(note), _clipped(note, _NOTE_WIDTH)
+        if change["kind"] == "text":
+            tail = f" (similarity {int(change['similarity'] * 100) / 100:.2f}){tail}"
+            summary = diff_words(change["old"], change["new"], width=room - _columns(tail) + _CONTEXT)
+            summary = _from_change(escape_for_terminal(summary), room - _columns(tail))
+        summary = _clipped(summary, max(room - _columns(tail), 1)) + tail
+    return f"{selector}: {_clipped(summary, room)}{more}"
+
+
+def _from_change(text: str, columns: int) -> str:
+    """Returns a word-level diff without what stays before its first change, where it takes more columns."""
+    start = min((at for at in map(text.find, ("[-", "{+")) if at >= 0), default=0)
+    return f"…{text[start:]}" if start and _columns(text) > columns else text
+
+
+def _reason_of(result: Result, columns: int) -> str:
+    return _clipped(escape_for_terminal(result["reason"]), columns)
+
+
+def _table(results: Sequence[Result], tell: Callable[[Result, int], str], width: int) -> Iterable[str]:
+    """Yields the rows: two columns where all of them fit into the terminal, else the place above the fact."""
+    shown = results[:_ROWS]
+    places = [_place(each) for each in shown]
+    widest = max(map(_columns, places))
+    beside = all(widest + 4 + _columns(tell(each, _PLACE_WIDTH)) <= width for each in shown)
+    for place, each in zip(places, shown, strict=True):
+        if beside:
+            yield f"  {place}{' ' * (widest - _columns(place))}  {tell(each, _PLACE_WIDTH)}"
+        else:
+            yield f"  {place}"
+            yield f"    {tell(each, max(width, 60) - 4)}"
+    if len(results) > _ROWS:
+        yield f"  ... and {len(results) - _ROWS:,} more; --stepreplay-report=FILE.json lists all"
+
+
+def _place(result: Result) -> str:
+    return f"{_clipped(escape_for_terminal(result['path']), _PLACE_WIDTH)}#{result['interaction']}"
+
+
+def _columns(text: str) -> int:
+    """Returns how many columns of a terminal a text takes; Chinese, Japanese and Korean take two each."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns_of, text))
+
+
+def _columns_of(character: str) -> int:
+    return 0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+
+
+def _clipped(text: str, columns: int) -> str:
+    """Returns the text, or its start with an ellipsis where it takes more columns."""
+    head = text[: 4 * columns]
+    if head == text and _columns(text) <= columns:
+        return text
+    ends = accumulate(map(_columns_of, head), initial=1)
+    return head[: sum(end <= columns for end in ends) - 1] + "…"
+
+
+def _shortened(text: str, columns: int) -> str:
+    """Returns the text, or both its ends with an ellipsis between them where it takes more columns."""
+    if _columns(text) <= columns:
+        return text
+    tail = _clipped(text[: -4 * columns - 1 : -1], columns // 2)[::-1]
+    return _clipped(text, columns - columns // 2) + tail.removeprefix("…")
+
+
+# ---------------------------------------------------------------- files
+
+
+def render_verification_markdown(results: Iterable[Result], *, mode: Mode = "verify") -> str:
+    """Returns a page for a file, a pull request or a CI system's summary; it ends with a newline.
+
+    At most fifty interactions stand under each heading, so that the page stays far below what GitHub takes.
+
+    Args:
+        results: the interactions of all processes, in any order.
+        mode: whether the cassettes were verified or rewritten.
+    """
+    ordered = _ordered(results)
+    title = "## stepreplay: verified against the API" if mode == "verify" else "## stepreplay: rewritten"
+    if not ordered:
+        return f"{title}\n\nNothing was {'verified' if mode == 'verify' else 'rewritten'}.\n"
+    new, known = _drifted(ordered)
+    lines = [title, "", f"{_numbers(ordered, mode)}."]
+    if known:
+        lines += ["", f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline."]
+    for level, group in _by_level(new):
+        lines += ["", f"### {level} ({len(group)}): {_MEANING[level]}", ""]
+        lines += _page_table("what changed", [(each, _page_fact(each["drift"])) for each in group])
+    unverified = [each for each in ordered if each["status"] == "unverified"]
+    if unverified:
+        lines += ["", f"### {_UNVERIFIED[mode]} ({len(unverified)})", ""]
+        lines += _page_table("why", [(each, _page_text(each["reason"])) for each in unverified])
+    if new and mode == "verify":
+        lines += ["", "Review with `stepreplay review`, or accept all with `stepreplay accept --all`."]
+    return "\n".join(lines) + "\n"
+
+
+def _page_table(heading: str, rows: Sequence[tuple[Result, str]]) -> Iterable[str]:
+    yield f"| interaction | {heading} | test |"
+    yield "|---|---|---|"
+    for result, told in rows[:_PAGE_ROWS]:
+        place = f"{_code(result['path'])}#{result['interaction']}"
+        yield f"| {place} | {told} | {_code(result['test'])} |"
+    if len(rows) > _PAGE_ROWS:
+        yield ""
+        yield f"... and {len(rows) - _PAGE_ROWS:,} more"
+
+
+def _page_fact(drift: Result) -> str:
+    change, more = drift["changes"][0], len(drift["changes"]) - 1
+    also = f" (and {more:,} more)" if more else ""
+    return f"{_code(change['selector'])}: {_code(change['summary'])}{also}"
+
+
+def _code(text: str) -> str:
+    return f"<code>{_page_text(text)}</code>"
+
+
+def _page_text(text: str) -> str:
+    return escape_for_markdown(_clipped(escape_for_terminal(text), _PAGE_WIDTH))
+
+
+def render_verification_json(results: Iterable[Result], *, mode: Mode = "verify") -> dict[str, Any]:
+    """Returns the whole run as a value that any JSON writer takes.
+
+    ::
+
+        {"stepreplay_report": 1,                          the version of this schema
+         "mode": "verify",                                or "rewrite"
+         "counts": {"same": 7, "drifted": 4,              interactions by status
+                    "unverified": 1,
+                    "known": 1, "failed": 2},             of those that drifted
+         "levels": {"contract": 0, "behavior": 2,         those that drifted, known ones too, by their
+                    "content": 1, "metadata": 1},         worst level
+         "interactions": [
+           {"test": "tests/test_chat.py::test_weather",
+            "path": "cassettes/test_chat/test_weather.yaml",
+            "interaction": 2,                             its number in the cassette, from 1
+            "status": "drifted",                          or "same", "unverified"
+            "drift": {"level": "behavior",                null unless it drifted
+                      "fail_on": "behavior",
+                      "passes": false,
+                      "changes": [{"selector": ..., "level": ..., "kind": ..., "summary": ...,
+                                   "old": ..., "new": ...}]},
+            "reason": "",                                 why it is unverified
+            "known": false,                               its drift stands in the baseline
+            "failed": true}]}                             it drifted, is not known, and does not pass
+
+    Args:
+        results: the interactions of all processes, in any order; here they stand by path and number.
+        mode: whether the cassettes were verified or rewritten.
+    """
+    listed = [_listed(each, mode) for each in _ordered(results)]
+    statuses = Counter(each["status"] for each in listed)
+    levels = Counter(each["drift"]["level"] for each in listed if each["status"] == "drifted")
+    counts = {status: statuses[status] for status in ("same", "drifted", "unverified")}
+    counts |= {name: sum(each[name] for each in listed) for name in ("known", "failed")}
+    return {
+        "stepreplay_report": REPORT_VERSION,
+        "mode": mode,
+        "counts": counts,
+        "levels": {level: levels[level] for level in _LEVELS},
+        "interactions": listed,
+    }
+
+
+def _listed(result: Result, mode: Mode) -> dict[str, Any]:
+    drift = result["drift"] if result["status"] == "drifted" else None
+    return {
+        "test": result["test"],
+        "path": result["path"],
+        "interaction": result["interaction"],
+        "status": result["status"],
+        "drift": drift,
+        "reason": result["reason"],
+        "known": bool(drift and result["known"]),
+        "failed": bool(mode == "verify" and drift and not drift["passes"] and not result["known"]),
+    }
+
+
+# ---------------------------------------------------------------- one test
+
+
+def failure_text(drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, pending: bool = True) -> str:
+    """Returns why a test fails in verify, in at most twelve lines; the first is the fact itself.
+
+    Args:
+        drifts: the numbers of the interactions, from 1, with the drift that fails the test; one at least.
+        path: of the cassette, as a person would type it.
+        test: the id of the test.
+        pending: the new responses were left in a pending file.
+    """
+    number, drift = max(drifts, key=lambda each: each[1].level)
+    others = [(number, change) for change in drift.changes[1:]]
+    others += [(n, change) for n, other in drifts if n != number for change in other.changes]
+    others.sort(key=lambda each: -each[1].level)
+    worst = drift.changes[0]
+    source = f" ({worst.source})" if worst.source else ""
+    lines = [
+        _fact(worst),
+        "",
+        f"  drift     {worst.level}: {_MEANING[str(worst.level)]}{source}",
+        f"  cassette  {path}, interaction {number}",
+        f"  test      {test}",
+        *_also(others, number),
+        "",
+        *_accepting(path, test, pending=pending),
+    ]
+    return "\n".join(escape_for_terminal(line) for line in lines)
+
+
+def _fact(change: Change) -> str:
+    return f"{_shortened(change.selector, _PLACE_WIDTH)}: {change.summary}"
+
+
+def _also(others: Sequence[tuple[int, Change]], number: int) -> list[str]:
+    lines = []
+    for n, change in others[:2]:
+        where = "" if n == number else f"interaction {n}: "
+        lines.append(f"{where}{_fact(change)} ({change.level})")
+    if len(others) > 2:
+        counts = Counter(str(change.level) for _, change in others[1:])
+        told = ", ".join(f"{counts[level]:,} {level}" for level in _LEVELS if counts[level])
+        lines[1:] = [f"... and {len(others) - 1:,} more: {told}"]
+    return [f"  {'also' if i == 0 else '':8}  {line}" for i, line in enumerate(lines)]
+
+
+def _accepting(path: str, test: str, *, pending: bool) -> list[str]:
+    cassette = shlex.quote(path)
+    if pending:
+        return [
+            "  Fix: if the new answer is as good as the stored one, accept it:",
+            f"         stepreplay accept {cassette}",
+            "       to look at each change first:",
+            "         stepreplay review",
+        ]
+    return [
+        "  Fix: nothing was left for review here. If the new answer is as good, run where you can commit:",
+        f"         pytest {shlex.quote(test)} --stepreplay=verify",
+        f"         stepreplay accept {cassette}",
+    ]
+
+
+def section_text(drifts: Sequence[tuple[int, Drift]], *, path: str) -> str:
+    """Returns the full diff for a section of a test's report: each interaction with all its changes.
+
+    What goes beyond two hundred lines is counted.
+
+    Args:
+        drifts: the numbers of the interactions, from 1, with their drift.
+        path: of the cassette, as a person would type it.
+    """
+    lines: list[str] = []
+    for number, drift in drifts:
+        head, *changes = drift.full().split("\n")
+        lines += ["", f"{path}#{number}  {head}", *(f"  {line}".rstrip() for line in changes)]
+    left = len(lines) - _SECTION_LINES
+    if left > 0:
+        lines = [
+            *lines[:_SECTION_LINES],
+            f"... and {left:,} more lines; --stepreplay-report=FILE.json lists all",
+        ]
+    return "\n".join(escape_for_terminal(line) for line in lines[1:])

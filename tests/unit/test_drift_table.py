@@ -1,0 +1,299 @@
+"""`docs/drift-levels.md` says what the code says. ``python -m tests.unit.test_drift_table`` writes it anew."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_stepreplay.drift import Drift, Level, Policy, compare
+
+PAGE = Path(__file__).parents[2] / "docs" / "drift-levels.md"
+POLICY = Policy(contract="stepfun")
+
+
+def completion(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
+    return {
+        "id": "b7b56af0-52a6-483f-a589-948182676a1b",
+        "object": "chat.completion",
+        "created": 1709893411,
+        "model": "step-3.5-flash",
+        "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 83, "completion_tokens": 21, "total_tokens": 104, "cached_tokens": 64},
+    }
+
+
+def call(name: str, call_id: str, **arguments: Any) -> dict[str, Any]:
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+PLAIN = completion({"content": "The capital of France is Paris. It lies on the Seine."})
+TOOLS = completion(
+    {
+        "content": "",
+        "tool_calls": [
+            call("get_weather", "call_9f2k", city="Paris", days=2),
+            call("get_time", "call_x81p", city="Paris"),
+        ],
+    },
+    "tool_calls",
+)
+JSON = completion({"content": '{"city": "Paris", "population": 2102650, "rivers": ["Seine"]}'})
+REASONING = completion({"content": "It is 4.", "reasoning": "The user asks for two plus two, which is four."})
+STREAM = [
+    {
+        "id": "b7b56af0-52a6-483f-a589-948182676a1b",
+        "object": "chat.completion.chunk",
+        "created": 1709899323,
+        "model": "step-3.7-flash",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": n, "total_tokens": 9 + n},
+    }
+    for n, (delta, finish) in enumerate(
+        [
+            ({"role": "assistant", "content": ""}, ""),
+            ({"role": "", "content": "Paris is the capital "}, ""),
+            ({"role": "", "content": "of France."}, ""),
+            ({"role": "", "content": ""}, "stop"),
+        ]
+    )
+]
+ERROR = {"error": {"message": "Requests are limited to 5 per minute.", "type": "rate_limited"}}
+
+Change = Callable[[Any], Any]
+
+
+def at(*path: str | int, to: Any) -> Change:
+    """Returns the change that puts a value at a place."""
+
+    def change(response: Any) -> Any:
+        place = response
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = to
+        return response
+
+    return change
+
+
+def without(*path: str | int) -> Change:
+    """Returns the change that takes out what stands at a place."""
+
+    def change(response: Any) -> Any:
+        place = response
+        for step in path[:-1]:
+            place = place[step]
+        del place[path[-1]]
+        return response
+
+    return change
+
+
+def swap_calls(response: Any) -> Any:
+    response["choices"][0]["message"]["tool_calls"].reverse()
+    return response
+
+
+def fresh_ids(response: Any) -> Any:
+    for made in response["choices"][0]["message"]["tool_calls"]:
+        made["id"] = made["id"].upper()
+    return response | {"id": "another", "created": 1800000000}
+
+
+def other_pieces(chunks: list[Any]) -> list[Any]:
+    chunks[1]["choices"][0]["delta"]["content"] = "Paris is the capital of "
+    chunks[2]["choices"][0]["delta"]["content"] = "France."
+    return chunks
+
+
+def cut_short(chunks: list[Any]) -> str:
+    """Returns the text of a stream whose connection broke in the middle of a frame."""
+    text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    return text[: text.rindex("data:") - 60]
+
+
+MESSAGE = ("choices", 0, "message")
+CONTENT = (*MESSAGE, "content")
+CALLS = (*MESSAGE, "tool_calls")
+EXTRA_CHOICE = {"index": 1, "message": {"role": "assistant", "content": "Lyon."}, "finish_reason": "stop"}
+SEARCH = call("search", "call_7", q="weather in Paris")
+
+TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
+    "A plain answer": (
+        PLAIN,
+        [
+            ("`id`, `created` and `cached_tokens` are new", lambda it: it | {"id": "x", "created": 1}),
+            ("a word differs", at(*CONTENT, to="The capital of France is Lyon. It lies on the Seine.")),
+            ("the text is all new", at(*CONTENT, to="I cannot say.")),
+            ("the text is JSON now", at(*CONTENT, to='{"capital": "Paris"}')),
+            ("it is cut off", at("choices", 0, "finish_reason", to="length")),
+            ("it is filtered", at("choices", 0, "finish_reason", to="content_filter")),
+            ("it is refused", at(*MESSAGE, "refusal", to="I cannot help with that.")),
+            ("there is a second choice", lambda it: it | {"choices": [*it["choices"], EXTRA_CHOICE]}),
+            ("another model answers", at("model", to="step-3.7-flash")),
+            ("more tokens are used", at("usage", "completion_tokens", to=27)),
+            ("a field that nobody documents", at("provider", to="stepfun")),
+            ("`usage` is gone", without("usage")),
+            ("`created` is a text", at("created", to="2026-01-01")),
+            ("`finish_reason` is one that nobody documents", at("choices", 0, "finish_reason", to="eos")),
+            ("`choices` is gone", without("choices")),
+        ],
+    ),
+    "Tool calls": (
+        TOOLS,
+        [
+            ("the ids are new", fresh_ids),
+            (
+                "arguments in another order",
+                at(*CALLS, 0, "function", "arguments", to='{"days": 2, "city": "Paris"}'),
+            ),
+            ("another function is called", at(*CALLS, 0, "function", "name", to="get_forecast")),
+            ("an argument differs", at(*CALLS, 0, to=call("get_weather", "call_1", city="Paris", days=3))),
+            (
+                "an argument is a text",
+                at(*CALLS, 0, to=call("get_weather", "call_1", city="Paris", days="2")),
+            ),
+            ("an argument is gone", at(*CALLS, 0, to=call("get_weather", "call_1", city="Paris"))),
+            ("arguments are broken JSON", at(*CALLS, 0, "function", "arguments", to='{"city": "Par')),
+            ("the first call is gone", without(*CALLS, 0)),
+            (
+                "there is one call more",
+                lambda it: at(*CALLS, to=[*it["choices"][0]["message"]["tool_calls"], SEARCH])(it),
+            ),
+            ("the calls change places", swap_calls),
+            ("no tool is called", without(*CALLS)),
+            ("two calls have one id", at(*CALLS, 1, "id", to="call_9f2k")),
+            ("a call has no `id`", without(*CALLS, 0, "id")),
+        ],
+    ),
+    "JSON in the text": (
+        JSON,
+        [
+            (
+                "other spaces and another order",
+                at(*CONTENT, to='{"rivers":["Seine"],"population":2102650,"city":"Paris"}'),
+            ),
+            (
+                "a value differs",
+                at(*CONTENT, to='{"city": "Paris", "population": 2103000, "rivers": ["Seine"]}'),
+            ),
+            (
+                "one more item",
+                at(*CONTENT, to='{"city": "Paris", "population": 2102650, "rivers": ["Seine", "Marne"]}'),
+            ),
+            ("a key is gone", at(*CONTENT, to='{"city": "Paris", "rivers": ["Seine"]}')),
+            (
+                "a value has another type",
+                at(*CONTENT, to='{"city": "Paris", "population": "2 million", "rivers": ["Seine"]}'),
+            ),
+            ("it is no JSON any more", at(*CONTENT, to="Paris has 2102650 inhabitants.")),
+        ],
+    ),
+    "Reasoning": (
+        REASONING,
+        [
+            (
+                "it is worded anew",
+                at(*MESSAGE, "reasoning", to="The user asks for two plus two, so the answer is four."),
+            ),
+            ("it is gone", without(*MESSAGE, "reasoning")),
+        ],
+    ),
+    "A stream": (
+        STREAM,
+        [
+            ("the text comes in other pieces", other_pieces),
+            ("a word differs", at(1, *("choices", 0, "delta", "content"), to="Lyon is the capital ")),
+            ("it breaks off in the middle", cut_short),
+            ("a chunk has no `model`", without(2, "model")),
+            (
+                "it ends with an error",
+                lambda it: [*it[:2], {"error": {"message": "overloaded", "type": "server_error"}}],
+            ),
+        ],
+    ),
+    "Instead of an answer": (
+        PLAIN,
+        [
+            ("an error object under status 200", lambda it: ERROR),
+            ("an empty body under status 200", lambda it: ""),
+            ("a page of HTML", lambda it: "<html><body>502 Bad Gateway</body></html>"),
+            ("JSON that is cut off", lambda it: json.dumps(it)[:120]),
+        ],
+    ),
+    "An error that was recorded": (
+        ERROR,
+        [
+            ("it is worded anew", at("error", "message", to="Requests are limited to 9 per minute.")),
+            ("it is of another type", at("error", "type", to="quota_exceeded")),
+        ],
+    ),
+}
+
+INTRODUCTION = """\
+# What changes, and how much it matters
+
+When a response differs from the stored one, each change has a level, and the drift has the level of its worst
+change. Here is what a person sees for single changes to real-shaped responses of StepFun's API. In a word-level
+diff `[-this-]` went and `{+this+}` came.
+
+| level | what changed |
+|---|---|
+| contract | the response breaks the documented object |
+| behavior | the model does something else: tools, arguments, why it stopped, the shape of its JSON |
+| content | the text says something else |
+| metadata | something around the answer differs: the model's name, usage, fields nobody documents |
+| none | only what differs on every call: ids, times, cached tokens |
+
+`pytest --stepreplay=verify` fails from `behavior` on, unless `--stepreplay-fail-on` says otherwise.
+
+This page is written by a test from what the code does: `python -m tests.unit.test_drift_table`
+"""
+
+
+def drift_of(stored: Any, change: Change) -> Drift:
+    return compare(stored, change(copy.deepcopy(stored)), POLICY)
+
+
+def render_page() -> str:
+    lines = [INTRODUCTION]
+    for title, (stored, changes) in TABLE.items():
+        lines += [f"## {title}", "", "| what changed | level | what you see |", "|---|---|---|"]
+        for told, change in changes:
+            drift = drift_of(stored, change)
+            lines.append(f"| {told} | {drift.level} | {seen(drift)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def seen(drift: Drift) -> str:
+    if not drift:
+        return "nothing"
+    text = drift.line()
+    assert not set("`|\n") & set(text), "this would need escaping in Markdown"
+    return f"`{text}`"
+
+
+def test_the_page_says_what_the_code_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render_page(), (
+        "docs/drift-levels.md is not what the code says; write it anew with: "
+        "python -m tests.unit.test_drift_table"
+    )
+
+
+def test_each_change_is_told_in_one_line() -> None:
+    levels = Counter(
+        drift_of(stored, change).level for stored, changes in TABLE.values() for _, change in changes
+    )
+    assert set(levels) == set(Level)
+    assert levels.total() >= 30
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(render_page(), encoding="utf-8")
+    print(f"wrote {PAGE}")

@@ -1,0 +1,446 @@
+from __future__ import annotations
+
+import copy
+import json
+import re
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_stepreplay.drift import Change, Drift, Level, Policy, compare
+from pytest_stepreplay.report.verification import (
+    failure_text,
+    render_verification,
+    render_verification_json,
+    render_verification_markdown,
+    section_text,
+)
+
+WEATHER = "cassettes/test_chat/test_weather.yaml"
+TEST = "tests/test_chat.py::test_weather"
+BEHAVIOR = Policy(fail_on="behavior")
+STORED: dict[str, Any] = {
+    "id": "1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "step-3.5-flash",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Let me look for the weather in Paris.",
+                "tool_calls": [
+                    {"id": "a", "type": "function", "function": {"name": "search", "arguments": "{}"}}
+                ],
+            },
+            "finish_reason": "tool_calls",
+        },
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    new = copy.deepcopy(STORED)
+    message = new["choices"][0]["message"]
+    if "name" in changes:
+        message["tool_calls"][0]["function"]["name"] = changes.pop("name")
+    if "content" in changes:
+        message["content"] = changes.pop("content")
+    if changes.pop("usage", 1) is None:
+        del new["usage"]
+    return new | changes
+
+
+def drift(**changes: Any) -> Drift:
+    return compare(STORED, changed(**changes), BEHAVIOR)
+
+
+TOOL = drift(name="fetch", content="Let me look for the weather in Rome.", usage=None)
+TEXT = drift(content="Let me look for the weather in Rome.")
+USAGE = drift(usage=None)
+BROKEN = drift(created="now")
+
+
+def result(told: Drift | str | None = None, n: int = 1, **rest: Any) -> dict[str, Any]:
+    status = "drifted" if isinstance(told, Drift) else "unverified" if told else "same"
+    return {
+        "test": TEST,
+        "path": WEATHER,
+        "interaction": n,
+        "status": status,
+        "drift": told.to_json() if isinstance(told, Drift) else None,
+        "reason": told if isinstance(told, str) else "",
+        "known": False,
+    } | rest
+
+
+LIMIT = "429 Too Many Requests after 3 tries"
+GREETING = {"path": "cassettes/test_hi.yaml", "test": "tests/test_hi.py::test_hi"}
+RUN = [
+    result(TEXT, 3),
+    result(USAGE, 1, **GREETING),
+    result(LIMIT, 2, **GREETING),
+    result(TOOL, 2),
+    result(None, 1),
+    result(BROKEN, 4),
+]
+
+
+def page(results: list[dict[str, Any]], fail_on: str | Level = "behavior", **rest: Any) -> str:
+    return "\n".join(render_verification(results, fail_on=fail_on, **rest))
+
+
+def test_the_end_of_a_run() -> None:
+    assert page(RUN) == (
+        "verified 5 of 6 interactions in 2 cassettes: 1 unchanged, 4 drifted\n"
+        "2 interactions fail: drift fails from behavior on\n"
+        "\n"
+        "contract (1): the response breaks the documented object\n"
+        "  cassettes/test_chat/test_weather.yaml#4\n"
+        "    created: expected an integer, got a string\n"
+        "\n"
+        "behavior (1): the model does something else\n"
+        "  cassettes/test_chat/test_weather.yaml#2\n"
+        "    choices[0].message.tool_calls[0].function.name: search -> fetch (+2 more)\n"
+        "\n"
+        "content (1): the text says something else\n"
+        "  cassettes/test_chat/test_weather.yaml#3\n"
+        "    choices[0].message.content: …[-Paris-]{+Rome+}. (similarity 0.87)\n"
+        "\n"
+        "metadata (1): something around the answer differs\n"
+        "  cassettes/test_hi.yaml#1\n"
+        '    usage: removed {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens":…\n'
+        "\n"
+        "could not verify: no answer to compare, so nothing is known of its drift (1)\n"
+        "  cassettes/test_hi.yaml#2  429 Too Many Requests after 3 tries\n"
+        "\n"
+        "stepreplay review          look at each change, accept or reject it\n"
+        "stepreplay accept --all    accept all of them"
+    )
+
+
+def test_the_order_of_results_does_not_matter() -> None:
+    assert page(RUN[::-1]) == page(RUN)
+    assert render_verification_json(RUN[::-1]) == render_verification_json(RUN)
+    assert render_verification_markdown(RUN[::-1]) == render_verification_markdown(RUN)
+
+
+def test_without_drift_it_is_one_line() -> None:
+    assert page([result(n=n) for n in (1, 2)]) == (
+        "verified 2 interactions in 1 cassette: 2 unchanged, 0 drifted"
+    )
+    assert page([result()]) == "verified 1 interaction in 1 cassette: 1 unchanged, 0 drifted"
+    assert page([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "line"),
+    [
+        ("never", "no drift fails: fail-on is never"),
+        ("content", "1 interaction fails: drift fails from content on"),
+        (Level.CONTENT, "1 interaction fails: drift fails from content on"),
+        ("behavior", "no interactions fail: drift fails from behavior on"),
+    ],
+)
+def test_it_says_what_fails(fail_on: str | Level, line: str) -> None:
+    one = compare(STORED, changed(content="No."), Policy(fail_on=fail_on))
+    assert page([result(one)], fail_on).splitlines()[1] == line
+
+
+def test_known_drift_is_counted_and_not_listed() -> None:
+    known = [result(TOOL, 2, known=True), result(TOOL, 3, known=True)]
+    assert page(known) == (
+        "verified 2 interactions in 1 cassette: 0 unchanged, 2 drifted\n"
+        "no interactions fail: drift fails from behavior on\n"
+        "2 interactions with known drift, not listed: it stands in the baseline"
+    )
+    text = page([*known[:1], result(TEXT, 5)])
+    assert "1 interaction with known drift" in text
+    assert "test_weather.yaml#5" in text
+    assert "test_weather.yaml#2" not in text
+
+
+def test_what_fits_stands_in_two_columns() -> None:
+    short = [
+        result(Drift((Change("model", Level.METADATA, "changed", "a", "b"),)), 9, path="a.yaml"),
+        result(Drift((Change("model", Level.METADATA, "changed", "c", "d"),)), 10, path="名字.yaml"),
+    ]
+    assert page(short).splitlines()[4:6] == [
+        "  a.yaml#9      model: a -> b",
+        "  名字.yaml#10  model: c -> d",
+    ]
+    wide = page([result(TOOL, 2)], width=140)
+    assert (
+        "  cassettes/test_chat/test_weather.yaml#2  "
+        "choices[0].message.tool_calls[0].function.name: search -> fetch (+2 more)" in wide.splitlines()
+    )
+
+
+def test_a_long_list_is_capped() -> None:
+    lines = page([result(TOOL, n) for n in range(1, 1301)]).splitlines()
+    assert len(lines) == 2 + 2 + 10 * 2 + 1 + 3
+    assert "  ... and 1,290 more; --stepreplay-report=FILE.json lists all" in lines
+    lines = page([result(LIMIT, n) for n in range(1, 31)]).splitlines()
+    assert lines[-1] == "  ... and 20 more; --stepreplay-report=FILE.json lists all"
+
+
+def test_without_pending_files_it_says_how_to_get_them() -> None:
+    last = page([result(TOOL)], pending=False).splitlines()[-1]
+    assert last == "nothing was left for review here; to get it, run: pytest --stepreplay=verify"
+
+
+def test_a_rewrite() -> None:
+    text = page([result(TOOL), result(None, 2), result("it was not recorded before", 3)], mode="rewrite")
+    assert text.splitlines() == [
+        "rewrote 2 of 3 interactions in 1 cassette: 1 unchanged, 1 drifted",
+        "",
+        "behavior (1): the model does something else",
+        "  cassettes/test_chat/test_weather.yaml#1",
+        "    choices[0].message.tool_calls[0].function.name: search -> fetch (+2 more)",
+        "",
+        "not compared with the old cassette (1)",
+        "  cassettes/test_chat/test_weather.yaml#3  it was not recorded before",
+        "",
+        "git diff shows what changed in the cassettes",
+    ]
+
+
+def columns(line: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+
+
+LONG = "The quick brown fox jumps over the lazy dog. " * 9
+CJK = "今天巴黎的天气很好，适合出去散步。" * 30  # noqa: RUF001 - a Chinese comma
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        TOOL,
+        TEXT,
+        compare(STORED, changed(content=LONG)),
+        compare(changed(content=CJK), changed(content=CJK.replace("巴黎", "罗马"))),
+        compare(changed(content=LONG), changed(content=LONG + "x"), Policy(text={"**.content": 1.0})),
+        compare(
+            changed(content='{"a": 1}'), changed(content="It is one, and not more than one, said the fox")
+        ),
+        compare(STORED, changed(model="很" * 300)),
+        compare(STORED, {**STORED, "k" * 500: 1}),
+        compare(STORED, {**STORED, "键" * 500: ["v" * 500]}),
+    ],
+)
+@pytest.mark.parametrize("width", [80, 100])
+def test_facts_fit_into_the_terminal(told: Drift, width: int) -> None:
+    for line in page([result(told), result("timeout " * 50, 2)], width=width).splitlines():
+        assert columns(line) <= width, line
+
+
+def test_a_long_place_leaves_room_for_the_fact() -> None:
+    arguments = ("filters", "published", "after", "the_first_of")
+    old, new = ({"day": "Monday"}, {"day": "Tuesday"})
+    for key in reversed(arguments):
+        old, new = {key: old}, {key: new}  # type: ignore[dict-item]  # any JSON value
+
+    def calling(value: Any) -> Any:
+        response = changed()
+        call = response["choices"][0]["message"]["tool_calls"][0]
+        call["function"]["arguments"] = json.dumps(value)
+        return response
+
+    line = page([result(compare(calling(old), calling(new)))]).splitlines()[5]
+    assert line == "    choices[0].message.tool_call…shed.after.the_first_of.day: Monday -> Tuesday"
+
+
+def test_what_a_rule_says_of_a_text_is_not_cut_off() -> None:
+    told = compare(changed(content='{"a": 1}'), changed(content="It is one, and not more than one, it said."))
+    assert page([result(told)]).splitlines()[5].endswith("; was JSON")
+
+
+ATTACK = (
+    "\x1b[2J\x1b]0;owned\x07 \r\n::error::gotcha\n##[error]no ##vso[task.complete]no\x9b31m\u202eevil\u200b\x7f"
+    "<script>alert(1)</script> `code` | cell | **bold** [link](http://evil) @everyone &amp; $x$"
+)
+HOSTILE = [
+    result(compare(STORED, changed(content=ATTACK))),
+    result(compare(STORED, changed(name="::error::" + ATTACK)), 2),
+    result(compare(STORED, {**STORED, "::error::" + ATTACK: ATTACK}), 3),
+    result(compare(STORED, {"error": {"message": ATTACK}}), 4),
+    result("::error::" + ATTACK, 5),
+    result("::error::x", 6, path="::error::" + ATTACK, test="::error::" + ATTACK),
+    result(Drift((Change("::error::x", Level.METADATA, "changed", 1, 2),)), 7, path="::set-output"),
+]
+
+
+def test_what_a_model_or_a_server_wrote_is_data() -> None:
+    drifts = [(1, compare(STORED, changed(content=ATTACK))), (2, compare(STORED, changed(name="::x\n::y")))]
+    drifts.append((3, Drift((Change("::error::x", Level.CONTRACT, "contract", note=ATTACK, source=ATTACK),))))
+    texts = [
+        page(HOSTILE),
+        page(HOSTILE, width=40),
+        failure_text(drifts, path="::error::\x1b", test="::error::\x1b"),
+        failure_text(drifts[:1], path=WEATHER, test=TEST, pending=False),
+        section_text(drifts, path="::error::\x1b"),
+    ]
+    for text in texts:
+        assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c != "\n"]
+        assert not [line for line in text.splitlines() if line.strip().startswith("::")]
+        assert "##[" not in text
+        assert "##vso[" not in text
+        text.encode()
+
+
+def test_markdown_has_no_markup_but_its_own() -> None:
+    text = render_verification_markdown(HOSTILE)
+    body = re.sub(r"</?code>", "", text)
+    assert not set("<>\x1b") & set(body)
+    assert "**bold" not in body
+    assert "http:" not in body
+    assert "@every" not in body
+    assert "](" not in body
+    for line in text.splitlines():
+        assert not line.strip().startswith("::")
+        assert line.count("|") in (0, 4)
+
+
+def test_markdown() -> None:
+    text = render_verification_markdown([*RUN, result(USAGE, 7, known=True)])
+    assert text.startswith(
+        "## stepreplay: verified against the API\n"
+        "\n"
+        "verified 6 of 7 interactions in 2 cassettes: 1 unchanged, 5 drifted.\n"
+        "\n"
+        "1 interaction with known drift, not listed: it stands in the baseline.\n"
+        "\n"
+        "### contract (1): the response breaks the documented object\n"
+        "\n"
+        "| interaction | what changed | test |\n"
+        "|---|---|---|\n"
+        "| <code>cassettes/test&#95;chat/test&#95;weather.yaml</code>#4 "
+        "| <code>created</code>: <code>expected an integer, got a string</code> "
+        "| <code>tests/test&#95;chat.py&#58;&#58;test&#95;weather</code> |\n"
+        "\n"
+        "### behavior (1): the model does something else\n"
+    )
+    assert " (and 2 more) |" in text
+    assert "| 429 Too Many Requests after 3 tries |" in text
+    assert text.endswith("`stepreplay accept --all`.\n")
+    titles = [line.split(" ")[1] for line in text.splitlines() if line.startswith("###")]
+    assert titles == ["contract", "behavior", "content", "metadata", "could"]
+    assert render_verification_markdown([]) == (
+        "## stepreplay: verified against the API\n\nNothing was verified.\n"
+    )
+    text = render_verification_markdown([result(TOOL)], mode="rewrite")
+    assert text.startswith("## stepreplay: rewritten\n\nrewrote 1 interaction in 1 cassette")
+    assert "accept" not in text
+
+
+def test_markdown_stays_far_below_what_github_takes() -> None:
+    hostile = compare(STORED, {**STORED, "`" * 9999: "|" * 9999})
+    text = render_verification_markdown([result(hostile, n, path="_" * 400) for n in range(1, 1001)])
+    assert "... and 950 more" in text
+    assert len(text.encode()) < 2**20 / 4
+
+
+def test_json() -> None:
+    report = render_verification_json([*RUN, result(TOOL, 9, known=True)])
+    assert report["stepreplay_report"] == 1
+    assert report["mode"] == "verify"
+    assert report["counts"] == {"same": 1, "drifted": 5, "unverified": 1, "known": 1, "failed": 2}
+    assert report["levels"] == {"contract": 1, "behavior": 2, "content": 1, "metadata": 1}
+    listed = report["interactions"]
+    assert [(it["path"], it["interaction"]) for it in listed] == [
+        *((WEATHER, n) for n in (1, 2, 3, 4, 9)),
+        ("cassettes/test_hi.yaml", 1),
+        ("cassettes/test_hi.yaml", 2),
+    ]
+    assert listed[1] == result(TOOL, 2) | {"failed": True}
+    assert listed[4]["failed"] is False
+    assert listed[6]["reason"] == LIMIT
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    rewritten = render_verification_json([result(TOOL)], mode="rewrite")
+    assert (rewritten["mode"], rewritten["counts"]["failed"]) == ("rewrite", 0)
+
+
+def test_the_failure_of_a_test() -> None:
+    assert failure_text([(2, TOOL)], path=WEATHER, test=TEST) == (
+        "choices[0].message.tool_calls[0].function.name: search -> fetch\n"
+        "\n"
+        "  drift     behavior: the model does something else\n"
+        "  cassette  cassettes/test_chat/test_weather.yaml, interaction 2\n"
+        "  test      tests/test_chat.py::test_weather\n"
+        "  also      choices[0].message.content: Let me look for the weather in [-Paris-]{+Rome+}."
+        " (similarity 0.87) (content)\n"
+        '            usage: removed {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3} (metadata)\n'
+        "\n"
+        "  Fix: if the new answer is as good as the stored one, accept it:\n"
+        "         stepreplay accept cassettes/test_chat/test_weather.yaml\n"
+        "       to look at each change first:\n"
+        "         stepreplay review"
+    )
+
+
+def test_the_failure_of_several_interactions_leads_with_the_worst() -> None:
+    lines = failure_text([(1, TEXT), (3, BROKEN), (5, TOOL)], path=WEATHER, test=TEST).splitlines()
+    assert lines[0] == "created: expected an integer, got a string"
+    assert lines[2] == (
+        "  drift     contract: the response breaks the documented object "
+        "(the OpenAI-compatible API reference, the chat completion object)"
+    )
+    assert lines[3].endswith(", interaction 3")
+    assert lines[5] == (
+        "  also      interaction 5: choices[0].message.tool_calls[0].function.name: search -> fetch (behavior)"
+    )
+    assert lines[6] == "            ... and 3 more: 2 content, 1 metadata"
+    assert len(lines) == 12
+
+
+def test_a_failure_where_nothing_is_pending_says_what_to_run() -> None:
+    test = "tests/test_chat.py::test_weather[a b]"
+    lines = failure_text([(1, TEXT)], path="cassettes/a b.yaml", test=test, pending=False).splitlines()
+    assert lines[-2:] == [
+        "         pytest 'tests/test_chat.py::test_weather[a b]' --stepreplay=verify",
+        "         stepreplay accept 'cassettes/a b.yaml'",
+    ]
+    assert lines[5] == ""  # nothing else changed
+
+
+def many(count: int) -> Drift:
+    return Drift(tuple(Change(f"x[{i}]", Level.BEHAVIOR, "changed", i, i + 1) for i in range(count)))
+
+
+def test_a_failure_has_at_most_twelve_lines() -> None:
+    for drifts in ([(1, many(10_000))], [(n, many(2)) for n in range(1, 50)]):
+        for pending in (True, False):
+            assert len(failure_text(drifts, path=WEATHER, test=TEST, pending=pending).splitlines()) <= 12
+
+
+def test_the_section_has_every_change_of_every_interaction() -> None:
+    text = section_text([(2, TOOL), (4, USAGE)], path=WEATHER)
+    assert text.splitlines()[:5] == [
+        f"{WEATHER}#2  drift: behavior (1 behavior, 1 content, 1 metadata)",
+        "",
+        "  behavior:",
+        "    choices[0].message.tool_calls[0].function.name: search -> fetch",
+        "",
+    ]
+    assert f"\n\n{WEATHER}#4  drift: metadata (1 metadata)\n" in text
+    lines = section_text([(1, many(10_000))], path=WEATHER).splitlines()
+    assert len(lines) == 200
+    assert lines[-1] == "... and 9,804 more lines; --stepreplay-report=FILE.json lists all"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(), st.text(), st.text(), st.integers(40, 200))
+def test_any_texts_can_be_told(old: str, new: str, reason: str, width: int) -> None:
+    told = compare(changed(content=old), changed(content=new))
+    results = [result(told) if told else result(), result(reason or "?", 2), result(told or reason or "?", 3)]
+    for line in render_verification(results, fail_on="content", width=width):
+        assert len(line.splitlines()) <= 1
+        line.encode()
+    render_verification_markdown(results).encode()
+    json.dumps(render_verification_json(results), ensure_ascii=False).encode()
