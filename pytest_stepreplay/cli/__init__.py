@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import StepReplayError
-from . import demo, diff, listing, show
+from . import demo, diff, listing, pending, review, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +57,17 @@ def stepreplay() -> None:
     """
 
 
-for _command in (demo.demo, listing.list_, show.show, diff.diff):
+_COMMANDS: Final = (
+    demo.demo,
+    listing.list_,
+    show.show,
+    diff.diff,
+    pending.pending,
+    review.review,
+    pending.accept,
+    pending.reject,
+)
+for _command in _COMMANDS:
     stepreplay.add_command(_command)
 
 

@@ -6,17 +6,41 @@ why. `bodies` turns what went over the wire into what is stored, and back.
 
 from .cassettes import ReadCassette, parse_cassette, read_cassette, render_cassette, write_cassette
 from .files import check_writable, exists
-from .paths import cassette_path, iter_cassettes, named_path
+from .paths import cassette_path, iter_cassettes, named_path, snapshots_path
+from .pending import (
+    Pending,
+    Unit,
+    accept_pending,
+    iter_pending,
+    pending_path,
+    read_pending,
+    reject_pending,
+    write_pending,
+)
+from .snapshots import parse_snapshots, read_snapshots, snapshots_tree, write_snapshots
 
 __all__ = [
+    "Pending",
     "ReadCassette",
+    "Unit",
+    "accept_pending",
     "cassette_path",
     "check_writable",
     "exists",
     "iter_cassettes",
+    "iter_pending",
     "named_path",
     "parse_cassette",
+    "parse_snapshots",
+    "pending_path",
     "read_cassette",
+    "read_pending",
+    "read_snapshots",
+    "reject_pending",
     "render_cassette",
+    "snapshots_path",
+    "snapshots_tree",
     "write_cassette",
+    "write_pending",
+    "write_snapshots",
 ]

@@ -67,6 +67,18 @@ def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
     Raises:
         CassetteReadError: the content is no cassette.
     """
+    tree, text = parse_tree(content, path)
+    if isinstance(tree, dict) and "stepreplay" in tree:
+        return ReadCassette(_validated(tree, text, path), "stepreplay")
+    return ReadCassette(_read_foreign(tree, text, path), "vcr")
+
+
+def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
+    """Return the tree that the content of a file stands for, of whatever schema, and its text.
+
+    Raises:
+        CassetteReadError: it is no text, or neither YAML nor JSON; the message names the line.
+    """
     if isinstance(content, bytes):
         try:
             content = content.decode()
@@ -75,12 +87,9 @@ def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
             raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
     text = content.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
-        tree = yaml_text.parse(text)
+        return yaml_text.parse(text), text
     except yaml_text.UnusualTextError:
-        tree = _parse_unusual(text, path)
-    if isinstance(tree, dict) and "stepreplay" in tree:
-        return ReadCassette(_validated(tree, text, path), "stepreplay")
-    return ReadCassette(_read_foreign(tree, text, path), "vcr")
+        return _parse_unusual(text, path), text
 
 
 def write_cassette(path: Path, cassette: Cassette) -> None:
@@ -93,20 +102,31 @@ def write_cassette(path: Path, cassette: Cassette) -> None:
     Raises:
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
+    write_bytes(path, encode_tree(_tree_of(cassette), path))
+
+
+def encode_tree(tree: dict[str, Tree], path: Path) -> bytes:
+    """Return the content of a file that holds the tree.
+
+    Args:
+        tree: of whatever schema.
+        path: the file. A name that ends with ``.json`` gets JSON.
+
+    Raises:
+        CassetteWriteError: it holds what such a file cannot.
+    """
     try:
-        tree = _tree_of(cassette)
         if path.suffix.lower() == ".json":
             text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
         else:
             text = yaml_text.render(tree)
-        content = text.encode()
+        return text.encode()
     except UnicodeEncodeError:
         raise CassetteWriteError(path, "was not written: it would hold half of a surrogate pair") from None
     except RecursionError:
         raise CassetteWriteError(path, "was not written: it would be nested too deeply") from None
     except ValueError as error:
         raise CassetteWriteError(path, f"was not written: {error}") from None
-    write_bytes(path, content)
 
 
 def render_cassette(cassette: Cassette) -> str:
@@ -231,7 +251,12 @@ def _read_foreign(tree: Tree, text: str, path: Path) -> Cassette:
 # ---------------------------------------------------------------- the schema
 
 
-def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
+def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
+    """Do nothing where this version of the package can read the file.
+
+    Raises:
+        CassetteReadError: its ``stepreplay`` is no version, or that of a newer format.
+    """
     version = tree["stepreplay"]
     if type(version) is not int or version < 1:
         problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
@@ -243,6 +268,10 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
             line=_line_of(text, ["stepreplay"]),
             fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
         )
+
+
+def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
+    check_version(tree, text, path)
     if "interactions" not in tree:
         raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_MEND)
     try:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")
 """What the names of cassette files end with."""
 
+SNAPSHOTS_SUFFIX = ".snapshots.yaml"
+"""What the names of files with snapshots end with."""
+
 _MOST_CHARACTERS, _MOST_BYTES = 100, 150
 _HASH = re.compile(r"-[0-9a-f]{8}\Z")
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\ufdd0-\ufdef\ufffe\uffff]')
@@ -69,24 +72,38 @@ def named_path(root: Path, name: str) -> Path:
         raise SettingsError(f"cassette={name!r} names no file; write a name such as 'shared/login'")
     if not parts[-1].lower().endswith(SUFFIXES):
         parts[-1] += ".yaml"
+    if _is_snapshots(parts[-1]):
+        raise SettingsError(
+            f"cassette={name!r} is the name of a file of snapshots; name the cassette otherwise"
+        )
     path = root.joinpath(*parts)
     if not path.resolve().is_relative_to(root.resolve()):
         raise SettingsError(f"cassette={name!r} leads out of {root} through a symbolic link")
     return path
 
 
+def snapshots_path(cassette: Path) -> Path:
+    """Return the path of a test's snapshots, from that of its cassette."""
+    return cassette.with_name(cassette.name.removesuffix(".yaml") + SNAPSHOTS_SUFFIX)
+
+
 def iter_cassettes(root: Path) -> Iterator[Path]:
     """Yield all cassette files under a folder, sorted; nothing where there is no such folder.
 
-    Hidden, temporary and pending (``.new``) files are not among them, and links to folders are not followed.
+    Snapshots and hidden, temporary and pending (``.new``) files are not among them, and links to folders are
+    not followed.
     """
     found = (
         Path(folder, file)
         for folder, folders, files in _walk(root)
         for file in files
-        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+        if file.lower().endswith(SUFFIXES) and not file.startswith(".") and not _is_snapshots(file)
     )
     yield from sorted(path for path in found if path.is_file())
+
+
+def _is_snapshots(file: str) -> bool:
+    return file.lower().endswith(SNAPSHOTS_SUFFIX)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -118,9 +135,10 @@ def _file_name(name: str) -> str:
 
 
 def _is_kept(readable: str, name: str) -> bool:
-    """Tell whether a name is unchanged, short enough, and does not end as one with a hash does."""
+    """Tell whether a name is unchanged, short enough, and does not end as those that are made up here do."""
     fits = len(name) <= _MOST_CHARACTERS and len(readable.encode()) <= _MOST_BYTES
-    return bool(readable) and readable == name and fits and not _HASH.search(name)
+    taken = _HASH.search(name) or _is_snapshots(f"{name}.yaml")
+    return bool(readable) and readable == name and fits and not taken
 
 
 def _fold(text: str) -> str:

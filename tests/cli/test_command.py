@@ -16,7 +16,7 @@ from .conftest import Project, chat, completion, user
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ["demo", "list", "show", "diff"]
+COMMANDS = ["demo", "list", "show", "diff", "pending", "review", "accept", "reject"]
 
 
 def stepreplay(*args: str | Path, **environment: str) -> subprocess.Popen[bytes]:

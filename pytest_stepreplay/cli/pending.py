@@ -1,0 +1,421 @@
+"""`stepreplay pending`, `accept` and `reject`: what waits for a person's decision, and the decision.
+
+What is pending is found and judged here for `review` too: `find_pending`, `read_all` and `Finding`.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import CassetteError, StepReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ..drift import Drift
+    from ..models import Request, Response
+    from ..store import Pending, Unit
+
+SNAPSHOTS: Final = ".snapshots.yaml"
+SHOWN_VALUE: Final = 160  # characters of a value that is new or removed, in one line
+EXAMPLE: Final = """\b
+Example:
+  stepreplay pending
+  stepreplay pending cassettes/test_chat --json
+"""
+EXAMPLE_ACCEPT: Final = """\b
+Example:
+  stepreplay accept cassettes/test_chat/test_greeting.yaml --interaction 2
+  stepreplay accept 'cassettes/test_chat/*'
+  stepreplay accept --all
+"""
+EXAMPLE_REJECT: Final = EXAMPLE_ACCEPT.replace("accept", "reject")
+
+
+@click.command(short_help="List the changes that wait for a decision.", epilog=EXAMPLE)
+@click.argument("paths", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+def pending(paths: tuple[str, ...], as_json: bool) -> int:
+    """List pending changes: how much each one matters, and what it leads with.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
+    exit status is 1 if anything is pending.
+    """
+    found = read_all(find_pending(paths))
+    if as_json:
+        click.echo(json.dumps({"pending": [_as_json(each) for each in found]}, indent=2))
+    else:
+        print_list(found)
+    return 1 if found else 0
+
+
+def _deciding_options(command: Any) -> Any:
+    for option in (
+        click.option(
+            "--snapshot",
+            "-s",
+            "snapshots",
+            multiple=True,
+            metavar="NAME",
+            help="Only this snapshot of the file.",
+        ),
+        click.option(
+            "--interaction",
+            "-n",
+            "interactions",
+            multiple=True,
+            type=click.IntRange(min=1),
+            help="Only this interaction of the cassette, counted from 1.",
+        ),
+        click.option(
+            "--all", "everything", is_flag=True, help="All that is pending in the project's folder."
+        ),
+        click.argument("paths", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Put pending changes into their cassettes.", epilog=EXAMPLE_ACCEPT)
+@_deciding_options
+def accept(**choice: Any) -> int:
+    """Accept pending changes: the new versions take the place of the old ones.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
+    changed since is refused, and makes the exit status 1; the others are accepted nevertheless.
+    """
+    from ..store import accept_pending  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+
+    return _decide("accepted", accept_pending, **choice)
+
+
+@click.command(short_help="Drop pending changes.", epilog=EXAMPLE_REJECT)
+@_deciding_options
+def reject(**choice: Any) -> int:
+    """Reject pending changes: the cassettes stay as they are, and the new versions are deleted.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. Where a cassette has changed since,
+    a part of its pending file is refused, which makes the exit status 1; all of it can be rejected.
+    """
+    from ..store import reject_pending  # noqa: PLC0415 - as above
+
+    return _decide("rejected", reject_pending, **choice)
+
+
+def _decide(
+    done: str,
+    decide: Callable[[Path, Sequence[str] | None], tuple[str, ...]],
+    *,
+    paths: tuple[str, ...],
+    everything: bool,
+    interactions: tuple[int, ...],
+    snapshots: tuple[str, ...],
+) -> int:
+    from .terminal import safe  # noqa: PLC0415 - as above
+
+    if everything == bool(paths):
+        raise click.UsageError("name PATHS or say --all, not both" if paths else "name PATHS, or say --all")
+    files = find_pending(paths, must_exist=True)
+    chosen = None
+    if interactions or snapshots:
+        files, chosen = _chosen_units(files, interactions, snapshots)
+    if not files:
+        click.echo("Nothing is pending.")
+    refused = False
+    for read in read_all(files):
+        path = read.path
+        units = chosen or ([] if isinstance(read, Unreadable) else [unit.name for unit in read.units])
+        try:
+            left = decide(path, chosen)
+        except CassetteError as error:
+            refused = True
+            click.echo(f"refused: {safe(str(error))}", err=True)
+        else:
+            click.echo(f"{done} {tell_units(path, units)}" + (f", {len(left)} still pending" if left else ""))
+    return 1 if refused else 0
+
+
+def _chosen_units(
+    files: Sequence[Path], interactions: Sequence[int], snapshots: Sequence[str]
+) -> tuple[list[Path], list[str]]:
+    """Returns the one file whose units the options name, and the names of the units."""
+    noun = "interaction" if interactions else "snapshot"
+    of_kind = [path for path in files if noun_for(path) == noun]
+    if interactions and snapshots:
+        raise click.UsageError("--interaction is for cassettes and --snapshot for snapshots; say one of them")
+    if len(of_kind) != 1:
+        raise click.UsageError(f"--{noun} needs one pending file with {noun}s; PATHS name {len(of_kind)}")
+    return of_kind, [*map(str, interactions), *snapshots]
+
+
+# ---------------------------------------------------------------- what is pending
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A pending file that cannot be read, and why."""
+
+    path: Path
+    problem: str
+
+
+def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path]:
+    """Returns the pending files that the names stand for, each once; without a name, the project's.
+
+    Args:
+        names: cassettes, pending files, folders or globs; ``.yaml`` may be left out.
+        must_exist: something must be pending for each name that is no folder.
+
+    Raises:
+        StepReplayError: for a name of nothing, or for which nothing is pending.
+    """
+    from .project import cassette_folder, display  # noqa: PLC0415 - as above
+
+    folder = cassette_folder()
+    names = list(names)
+    found = [] if names else [*_pending_of(folder)]
+    for name in names:
+        files = [*_pending_of(Path(name))] or [*_pending_of(folder / name)]
+        if not files and glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute ones
+            files = [file for each in matches for file in _pending_of(Path(each))]
+        if not files and not Path(name).is_dir() and (must_exist or not Path(name).exists()):
+            raise StepReplayError(
+                f"{name}: nothing is pending for it, neither here nor in {display(folder)}\n"
+                "List what is pending: stepreplay pending"
+            )
+        found += files
+    return list(dict.fromkeys(Path(display(path)) for path in found))  # as an error should name them
+
+
+def _pending_of(path: Path) -> Iterator[Path]:
+    from ..store import iter_pending, pending_path  # noqa: PLC0415 - as above
+
+    if path.is_dir():
+        yield from iter_pending(path)
+    elif path.name.endswith(".new") and path.is_file():
+        yield path
+    elif path.name:
+        names = (path.name, f"{path.name}.yaml", f"{path.name}{SNAPSHOTS}")
+        candidates = [pending_path(path.with_name(name)) for name in names]
+        yield from (each for each in candidates if each.is_file())
+
+
+def read_all(paths: Iterable[Path]) -> list[Pending | Unreadable]:
+    """Returns what waits in the pending files."""
+    from ..store import read_pending  # noqa: PLC0415 - as above
+
+    found: list[Pending | Unreadable] = []
+    for path in paths:
+        try:
+            found.append(read_pending(path))
+        except CassetteError as error:
+            found.append(Unreadable(path, str(error)))
+    return found
+
+
+class Finding:
+    """One pending unit as a person is shown it. All texts are safe to print."""
+
+    def __init__(self, pending: Pending, unit: Unit) -> None:
+        self.pending = pending
+        self.unit = unit
+
+    @property
+    def name(self) -> str:
+        """``interaction 2 of 5``, ``snapshot plan``, or what is new as a whole."""
+        from .terminal import plural, safe  # noqa: PLC0415 - as above
+
+        if isinstance(self.unit.new, tuple):
+            return f"a new cassette with {plural(len(self.unit.new), 'interaction')}"
+        if self.pending.kind == "cassette":
+            return f"interaction {self.unit.name} of {self.pending.total:,}"
+        return safe(f"snapshot {self.unit.name}".replace("\n", " "))
+
+    @property
+    def request(self) -> Request | None:
+        """The request of an interaction."""
+        from ..models import Interaction  # noqa: PLC0415 - as above
+
+        return self.unit.new.request if isinstance(self.unit.new, Interaction) else None
+
+    @property
+    def _responses(self) -> tuple[Response, ...]:
+        """The old one and the new one, of an interaction that is changed."""
+        from ..models import Interaction  # noqa: PLC0415 - as above
+
+        return tuple(
+            each.response for each in (self.unit.old, self.unit.new) if isinstance(each, Interaction)
+        )
+
+    @cached_property
+    def drift(self) -> Drift | None:
+        """How the new version differs; None where only one of them is there."""
+        from ..drift import Policy, compare, contract_of_url  # noqa: PLC0415 - as above
+        from .conversation import body_of  # noqa: PLC0415
+
+        if self.unit.change != "changed":
+            return None
+        if self.request is None:
+            return compare(self.unit.old, self.unit.new)
+        old, new = (body_of(response) for response in self._responses)
+        policy = Policy(contract=contract_of_url(self.request.url))
+        return compare("" if old is None else old, "" if new is None else new, policy)
+
+    @cached_property
+    def around(self) -> list[str]:
+        """What differs around the body of a response."""
+        from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+
+        if not self._responses:
+            return []
+        old, new = self._responses
+        found = [f"status: {old.status} -> {new.status}"] if old.status != new.status else []
+        for name in sorted({*old.headers, *new.headers}):
+            one, other = (each.headers.get(name, "nothing") for each in (old, new))
+            if one != other:
+                found.append(escape_for_terminal(f"header {name}: {one} -> {other}"))
+        return found
+
+    @property
+    def level(self) -> str:
+        """The level of the drift; ``added`` or ``removed`` where there is nothing to compare."""
+        from ..drift import Level  # noqa: PLC0415 - as above
+
+        if self.drift is None:
+            return self.unit.change
+        around = (Level.BEHAVIOR if each.startswith("status") else Level.METADATA for each in self.around)
+        return str(max(self.drift.level, *around, Level.NONE))
+
+    @property
+    def line(self) -> str:
+        """The leading change, with its level."""
+        from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+
+        if self.drift is None:
+            value = "" if isinstance(self.unit.new, tuple) else self._value(indent=None)
+            shown = value if len(value) <= SHOWN_VALUE else f"{value[:SHOWN_VALUE]}…"
+            return escape_for_terminal(f"{self.unit.change} {shown}".rstrip())
+        told = list(self.around)
+        if self.drift:
+            told.append(self.drift.line())
+        elif told:
+            told[-1] += f" ({self.level})"
+        return "; ".join(told) or "only volatile values differ"
+
+    def facts(self, *, full: bool) -> str:
+        """Returns the leading changes in a few lines, or all of them."""
+        from .terminal import safe  # noqa: PLC0415 - as above
+
+        if self.drift is None:
+            return safe(self._value(indent=2)) if full else self.line
+        return "\n".join([*self.around, self.drift.full() if full else self.drift.short()])
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the finding as a value that any JSON writer takes."""
+        return {
+            "unit": self.unit.name,
+            "change": self.unit.change,
+            "level": self.level,
+            "request": {"method": self.request.method, "url": self.request.url} if self.request else None,
+            "around": self.around,
+            "drift": None if self.drift is None else self.drift.to_json(),
+        }
+
+    def _value(self, indent: int | None) -> str:
+        from .conversation import body_of  # noqa: PLC0415 - as above
+
+        value = self.unit.old if self.unit.change == "removed" else self.unit.new
+        if isinstance(value, tuple):
+            value = [body_of(each.response) for each in value]
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def findings_of(pending: Pending) -> list[Finding]:
+    """Returns the units of a pending file."""
+    return [Finding(pending, unit) for unit in pending.units]
+
+
+def noun_for(path: Path) -> str:
+    """Returns what a pending file holds, as the option that names one: ``interaction`` or ``snapshot``."""
+    return "snapshot" if path.name.endswith(f"{SNAPSHOTS}.new") else "interaction"
+
+
+def tell_units(path: Path, units: Sequence[str]) -> str:
+    """Returns ``cassettes/a.yaml: interactions 1, 3``, safe to print; the file alone for all of a new one."""
+    from ..store.pending import WHOLE  # noqa: PLC0415 - as above
+    from .terminal import safe  # noqa: PLC0415
+
+    if noun_for(path) == "interaction" and units == [WHOLE]:
+        units = []
+    noun = noun_for(path) + ("" if len(units) == 1 else "s")
+    return safe(f"{path.with_suffix('')}" + (f": {noun} {', '.join(units)}" if units else ""))
+
+
+# ---------------------------------------------------------------- printing it
+
+
+def print_list(found: Sequence[Pending | Unreadable]) -> None:
+    """Prints what is pending, one file after another, with one line for each change."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from .terminal import open_console, plural, safe  # noqa: PLC0415
+
+    console = open_console()
+
+    def say(text: str, style: str = "") -> None:
+        console.print(Text(text, style), soft_wrap=True)
+
+    if not found:
+        say("Nothing is pending.")
+        return
+    count = 0
+    for each in found:
+        if isinstance(each, Unreadable):
+            say(safe(f"unreadable: {each.problem}"), "red")
+            continue
+        say(safe(f"{each.target}" + (f"  {each.test}" if each.test else "")), "bold")
+        if each.stale:
+            say("  stale: the file has changed since; verify it again, or reject this", "yellow")
+        for finding in findings_of(each):
+            say(f"  {finding.name}  {finding.line}")
+            count += 1
+    say(f"{plural(count, 'change')} in {plural(len(found), 'file')}. Decide: stepreplay review", "dim")
+
+
+def commands_for(found: Iterable[Pending | Unreadable]) -> list[str]:
+    """Returns the commands that decide what `review` would ask."""
+    commands = []
+    for each in found:
+        if isinstance(each, Unreadable):
+            continue
+        target = shlex.quote(str(each.path))
+        one = f" --{noun_for(each.path)} {shlex.quote(each.units[0].name)}" if len(each.units) > 1 else ""
+        for verb in ("reject",) if each.stale else ("accept", "reject"):
+            commands += [f"stepreplay {verb} {target}{part}" for part in dict.fromkeys(["", one])]
+    return commands
+
+
+def _as_json(each: Pending | Unreadable) -> dict[str, Any]:
+    if isinstance(each, Unreadable):
+        return {"path": str(each.path), "error": each.problem}
+    findings = findings_of(each)
+    levels = [finding.drift.level for finding in findings if finding.drift is not None]
+    return {
+        "path": str(each.path),
+        "target": str(each.target),
+        "kind": each.kind,
+        "test": each.test,
+        "stale": each.stale,
+        "level": str(max(levels)) if levels else None,
+        "total": each.total,
+        "changes": [finding.to_json() for finding in findings],
+    }

@@ -1,0 +1,90 @@
+"""The file of a test's snapshots, `NAME.snapshots.yaml`, read and written as cassettes are.
+
+A mapping of snapshots by name goes in and comes out; what cannot be used is a `CassetteError` that says why.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import CassetteReadError, CassetteWriteError
+from ..models import FORMAT_VERSION
+from .cassettes import check_version, encode_tree, parse_tree
+from .files import exists, read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .yaml_text import Tree
+
+_KEYS = ("stepreplay", "test", "snapshots")
+_MEND = "Mend it, or delete it and write it again with: pytest --stepreplay=record"
+
+
+def read_snapshots(path: Path) -> dict[str, Tree]:
+    """Return the snapshots in a file by their names, in its order; none where there is no file.
+
+    Raises:
+        CassetteReadError: it cannot be read. The file is left as it is.
+    """
+    if not exists(path):
+        return {}
+    try:
+        snapshots: dict[str, Tree] = parse_snapshots(read_bytes(path), path)["snapshots"]
+    except MemoryError:
+        raise CassetteReadError(path, "is too large for the memory of this machine") from None
+    return snapshots
+
+
+def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
+    """Return the checked tree of a file of snapshots, as `snapshots_tree` makes it.
+
+    Raises:
+        CassetteReadError: the content is none.
+    """
+    tree, text = parse_tree(content, path)
+    if not isinstance(tree, dict) or "stepreplay" not in tree:
+        raise CassetteReadError(path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=_MEND)
+    check_version(tree, text, path)
+    if not isinstance(tree.get("snapshots"), dict):
+        line = _line_of(text, "snapshots")
+        raise CassetteReadError(
+            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=_MEND
+        )
+    for key in tree:
+        if key not in _KEYS:
+            problem = f"{key:.60}: a file of snapshots has no such key"
+            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=_MEND)
+    return tree
+
+
+def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> None:
+    """Write snapshots, in one step; without any, the file is removed.
+
+    Args:
+        path: the file; its folders are made.
+        test: the id of the test.
+        snapshots: JSON values by their names.
+
+    Raises:
+        CassetteWriteError: it could not be written. What stood there before still stands.
+    """
+    if snapshots:
+        write_bytes(path, encode_tree(snapshots_tree(test, snapshots), path))
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
+
+
+def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:
+    """Return the tree of a file of snapshots, as it stands in the file and as `write_pending` takes it."""
+    return {"stepreplay": FORMAT_VERSION, "test": test, "snapshots": dict(snapshots)}
+
+
+def _line_of(text: str, key: str) -> int | None:
+    from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
+
+    return line_of(text, [key])

@@ -1,0 +1,644 @@
+"""`stepreplay pending`, `accept`, `reject` and `review`: what they print, and what is in the files afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_stepreplay import store
+from pytest_stepreplay.drift import compare
+from pytest_stepreplay.models import Cassette, Interaction, Response
+
+from .conftest import URL, Project, chat, completion, user
+
+TEST = "tests/test_chat.py::test_plan"
+PLAN = "cassettes/test_chat/test_plan.yaml"
+OTHER = "cassettes/test_other.yaml"
+SNAPSHOTS = "cassettes/test_chat/test_plan.snapshots.yaml"
+
+
+def call(name: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": '{"q": "x"}'}
+    return completion(
+        None, "tool_calls", tool_calls=[{"id": "call_1", "type": "function", "function": function}]
+    )
+
+
+def answered(recorded: Interaction, answer: Any, status: int = 200) -> Interaction:
+    return recorded.model_copy(update={"response": Response(status=status, json=answer)})
+
+
+def leave_pending(project: Project, name: str, *turns: tuple[Any, Any]) -> Path:
+    """Writes a cassette and its pending file, from pairs of the old answer and the new one."""
+    old = [chat(user(f"Turn {number}."), answer=each) for number, (each, _) in enumerate(turns, 1)]
+    path = project.write(name, *old, test=TEST)
+    new = tuple(answered(each, turn[1]) for each, turn in zip(old, turns, strict=True))
+    made = store.write_pending(path, Cassette(test=TEST, interactions=new))
+    assert made is not None
+    return path
+
+
+def line_of(old: str, new: str) -> str:
+    """Returns the drift of two texts in one line."""
+    return compare(completion(old), completion(new)).line()
+
+
+def texts(project: Project, name: str) -> list[str]:
+    """Returns what the answers of a cassette say, or which tool they call."""
+    messages = [
+        each.response.json_["choices"][0]["message"]
+        for each in store.read_cassette(project.path / name).cassette.interactions
+    ]
+    return [it["content"] or it["tool_calls"][0]["function"]["name"] for it in messages]
+
+
+def waiting(project: Project) -> dict[str, list[str]]:
+    """Returns the names of what is pending, by file."""
+    found = [store.read_pending(path) for path in store.iter_pending(project.path)]
+    return {it.target.relative_to(project.path).as_posix(): [unit.name for unit in it.units] for it in found}
+
+
+@pytest.fixture
+def plan(project: Project) -> Project:
+    """A project with two pending cassettes; the first has two pending interactions of three."""
+    leave_pending(
+        project,
+        PLAN,
+        (call("search"), call("fetch")),
+        (completion("Same."), completion("Same.")),
+        (completion("Hello."), completion("Good day.")),
+    )
+    leave_pending(project, OTHER, (completion("One."), completion("Two.")))
+    return project
+
+
+# ---------------------------------------------------------------- pending
+
+
+def test_the_list_leads_with_the_facts(plan: Project) -> None:
+    result = plan.run("pending")
+    assert result.status == 1
+    assert result.out == (
+        f"{PLAN}  {TEST}\n"
+        "  interaction 1 of 3  choices[0].message.tool_calls[0].function.name: search -> fetch (behavior)\n"
+        f"  interaction 3 of 3  {line_of('Hello.', 'Good day.')}\n"
+        f"{OTHER}  {TEST}\n"
+        f"  interaction 1 of 1  {line_of('One.', 'Two.')}\n"
+        "3 changes in 2 files. Decide: stepreplay review\n"
+    )
+
+
+def test_the_list_as_json(plan: Project) -> None:
+    result = plan.run("pending", "cassettes/test_chat", "--json")
+    assert result.status == 1
+    (found,) = result.json["pending"]
+    changes = found.pop("changes")
+    assert found == {
+        "path": f"{PLAN}.new",
+        "target": PLAN,
+        "kind": "cassette",
+        "test": TEST,
+        "stale": False,
+        "level": "behavior",
+        "total": 3,
+    }
+    assert [(it["unit"], it["change"], it["level"]) for it in changes] == [
+        ("1", "changed", "behavior"),
+        ("3", "changed", "content"),
+    ]
+    assert changes[0]["request"] == {"method": "POST", "url": URL}
+    assert changes[0]["drift"]["changes"][0]["new"] == "fetch"
+
+
+def test_nothing_pending_is_status_0(project: Project) -> None:
+    project.write(PLAN, chat())
+    for args in (["pending"], ["pending", "cassettes"], ["pending", PLAN], ["review"], ["accept", "--all"]):
+        result = project.run(*args)
+        assert (result.status, result.out) == (0, "Nothing is pending.\n"), args
+    assert project.run("pending", "--json").json == {"pending": []}
+
+
+def test_the_contract_is_that_of_the_host(project: Project) -> None:
+    without = {key: value for key, value in completion().items() if key != "usage"}
+    leave_pending(project, PLAN, (completion(), without))
+    assert "(contract: StepFun's API reference" in project.run("pending").out
+
+
+def test_streams_and_other_bodies_are_shown(project: Project) -> None:
+    def chunk(text: str) -> str:
+        choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        return json.dumps({**completion(), "object": "chat.completion.chunk", "choices": [choice]})
+
+    old = [
+        Response(status=200, events=(chunk("Hello."), "[DONE]")),
+        Response(status=200, text="a"),
+        Response(status=200),
+    ]
+    new = [
+        Response(status=200, events=(chunk("Bye."), "[DONE]")),
+        Response(status=201, headers={"retry-after": "1\x1b"}, text="a"),
+        Response(status=200, base64="//4="),
+    ]
+    asked = [chat(user(str(number))) for number in range(3)]
+    path = project.write(
+        PLAN, *(it.model_copy(update={"response": r}) for it, r in zip(asked, old, strict=True))
+    )
+    interactions = tuple(it.model_copy(update={"response": r}) for it, r in zip(asked, new, strict=True))
+    store.write_pending(path, Cassette(interactions=interactions))
+    lines = project.run("pending").out.splitlines()
+    assert lines[0] == PLAN
+    assert lines[1] == f"  interaction 1 of 3  {line_of('Hello.', 'Bye.')}"
+    assert lines[2] == (
+        "  interaction 2 of 3  status: 200 -> 201; header retry-after: nothing -> 1\\x1b (behavior)"
+    )
+    assert lines[3].startswith("  interaction 3 of 3  ")
+    levels = [it["level"] for it in project.run("pending", "--json").json["pending"][0]["changes"]]
+    assert levels[:2] == ["content", "behavior"]
+
+
+def test_what_is_volatile_is_no_more_than_that(project: Project) -> None:
+    leave_pending(project, PLAN, (completion(), completion() | {"id": "another"}))
+    assert "  interaction 1 of 1  only volatile values differ\n" in project.run("pending").out
+
+
+def test_what_is_new_is_shown(project: Project) -> None:
+    tree = store.snapshots_tree(TEST, {"plan": "x" * 500, "short": {"a": "\x1b"}})
+    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"gone": [1, 2]})
+    store.write_pending(project.path / SNAPSHOTS, tree)
+    store.write_pending(project.path / OTHER, Cassette(interactions=(chat(),)))
+    assert project.run("pending").out == (
+        f"{SNAPSHOTS}  {TEST}\n"
+        f'  snapshot plan  added "{"x" * 159}…\n'
+        '  snapshot short  added {"a": "\\u001b"}\n'
+        "  snapshot gone  removed [1, 2]\n"
+        f"{OTHER}\n"
+        "  a new cassette with 1 interaction  added\n"
+        "4 changes in 2 files. Decide: stepreplay review\n"
+    )
+    levels = [it["level"] for it in project.run("pending", "--json").json["pending"]]
+    assert levels == [None, None]
+
+
+def test_what_cannot_be_used_is_listed_with_the_reason(plan: Project) -> None:
+    plan.write(PLAN, chat())
+    (plan.path / f"{OTHER}.new").write_text("stepreplay: [", encoding="utf-8")
+    result = plan.run("pending")
+    assert result.status == 1
+    assert "  stale: the file has changed since; verify it again, or reject this\n" in result.out
+    assert f"unreadable: {OTHER}.new:" in result.out
+    found = plan.run("pending", "--json").json["pending"]
+    assert found[0]["stale"] is True
+    assert found[1]["path"] == f"{OTHER}.new"
+    assert "error" in found[1]
+
+
+def test_hostile_text_is_harmless(project: Project) -> None:
+    new = completion("\x1b[2J\n::error::x ##[group]")
+    leave_pending(project, PLAN, (completion("Hi."), new))
+    for args in (["pending"], ["review"]):
+        out = project.run(*args).out
+        assert "\x1b" not in out
+        assert not any(line.lstrip().startswith("::") for line in out.splitlines())
+        assert "##[" not in out
+
+
+# ---------------------------------------------------------------- accept and reject
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        PLAN,
+        f"{PLAN}.new",
+        "cassettes/test_chat",
+        "test_chat/test_plan",
+        "test_chat/test_plan.yaml",
+        "cassettes/*/*.yaml",
+        "cassettes/**/test_plan.yaml.new",
+        "cassettes/test_chat/../test_chat",
+    ],
+)
+def test_a_name_may_be_a_cassette_a_pending_file_a_folder_or_a_glob(plan: Project, name: str) -> None:
+    result = plan.run("accept", name, name)
+    assert (result.status, result.out) == (0, f"accepted {PLAN}: interactions 1, 3\n")
+    assert texts(plan, PLAN) == ["fetch", "Same.", "Good day."]
+    assert waiting(plan) == {OTHER: ["1"]}
+
+
+def test_a_bracket_in_a_name_is_no_pattern(project: Project) -> None:
+    leave_pending(project, "cassettes/test_x[a].yaml", (completion("One."), completion("Two.")))
+    result = project.run("accept", "cassettes/test_x[a].yaml")
+    assert (result.status, texts(project, "cassettes/test_x[a].yaml")) == (0, ["Two."])
+
+
+def test_all_is_all_of_the_project(plan: Project) -> None:
+    result = plan.run("reject", "--all")
+    assert result.out == f"rejected {PLAN}: interactions 1, 3\nrejected {OTHER}: interaction 1\n"
+    assert (result.status, waiting(plan)) == (0, {})
+    assert texts(plan, PLAN) == ["search", "Same.", "Hello."]
+
+
+def test_one_interaction_is_accepted_and_another_rejected(plan: Project) -> None:
+    result = plan.run("accept", PLAN, "--interaction", "3")
+    assert (result.status, result.out) == (0, f"accepted {PLAN}: interaction 3, 1 still pending\n")
+    assert texts(plan, PLAN) == ["search", "Same.", "Good day."]
+    assert plan.run("reject", PLAN, "-n", "1").out == f"rejected {PLAN}: interaction 1\n"
+    assert texts(plan, PLAN) == ["search", "Same.", "Good day."]
+    assert waiting(plan) == {OTHER: ["1"]}
+
+
+def test_one_snapshot_is_accepted(plan: Project) -> None:
+    store.write_snapshots(plan.path / SNAPSHOTS, TEST, {"a": 1, "b": 1})
+    store.write_pending(plan.path / SNAPSHOTS, store.snapshots_tree(TEST, {"a": 2, "b": 2}))
+    assert f"  snapshot b  {compare(1, 2).line()}\n" in plan.run("pending").out
+    result = plan.run("accept", "test_chat/test_plan", "--snapshot", "b")
+    assert (result.status, result.out) == (0, f"accepted {SNAPSHOTS}: snapshot b, 1 still pending\n")
+    assert store.read_snapshots(plan.path / SNAPSHOTS) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--all", PLAN],
+        ["nowhere"],
+        ["nowhere/*"],
+        ["cassettes/finished.yaml"],
+        ["no\x1bwhere"],
+        ["cassettes", "--interaction", "1"],
+        [PLAN, "--snapshot", "1"],
+        [PLAN, "--snapshot", "1", "--interaction", "1"],
+        [PLAN, "--interaction", "0"],
+    ],
+)
+@pytest.mark.parametrize("command", ["accept", "reject"])
+def test_what_is_asked_wrongly_changes_nothing(plan: Project, command: str, args: list[str]) -> None:
+    plan.write("cassettes/finished.yaml", chat())
+    before = waiting(plan)
+    result = plan.run(command, *args)
+    assert (result.status, result.out, waiting(plan)) == (2, "", before)
+    assert "Error: " in result.err or "nothing is pending for it" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_an_interaction_that_is_not_pending_is_refused(plan: Project) -> None:
+    result = plan.run("accept", PLAN, "-n", "2")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"refused: {PLAN}.new: has no pending interaction '2'; there are 1, 3\n"
+
+
+def test_a_changed_cassette_is_refused_and_the_others_accepted(plan: Project) -> None:
+    plan.write(PLAN, chat(answer=completion("Changed.")))
+    result = plan.run("accept", "--all")
+    assert (result.status, result.out) == (1, f"accepted {OTHER}: interaction 1\n")
+    assert result.err == (
+        f"refused: {PLAN}.new: was made from another version of {PLAN}, which has changed since\n"
+        "Make it anew: pytest --stepreplay=verify\n"
+        f"Or drop it: stepreplay reject {PLAN}.new\n"
+    )
+    assert texts(plan, PLAN) == ["Changed."]
+    assert plan.run("reject", f"{PLAN}.new").status == 0
+    assert waiting(plan) == {}
+
+
+def test_a_broken_pending_file_is_refused_and_can_be_rejected(plan: Project) -> None:
+    (plan.path / f"{PLAN}.new").write_text("", encoding="utf-8")
+    result = plan.run("accept", PLAN)
+    assert (result.status, result.err.partition("\n")[0]) == (1, f"refused: {PLAN}.new: is empty")
+    assert plan.run("reject", PLAN).out == f"rejected {PLAN}\n"
+
+
+# ---------------------------------------------------------------- review without a terminal
+
+
+def test_without_a_terminal_review_prints_the_commands(plan: Project) -> None:
+    leave_pending(plan, "cassettes/a b.yaml", (completion("One."), completion("Two.")))
+    result = plan.run("review")
+    assert result.status == 1
+    assert result.out.startswith(plan.run("pending").out)
+    commands = result.out.partition("Decide with:\n")[2].splitlines()
+    assert commands[:2] == [
+        "  stepreplay accept 'cassettes/a b.yaml.new'",
+        "  stepreplay reject 'cassettes/a b.yaml.new'",
+    ]
+    assert f"  stepreplay accept {PLAN}.new --interaction 1" in commands
+    assert commands[-1] == "  stepreplay reject --all"
+    assert len(waiting(plan)) == 3
+
+
+def test_a_stale_one_gets_no_command_that_would_be_refused(plan: Project) -> None:
+    plan.write(PLAN, chat())
+    (plan.path / f"{OTHER}.new").write_text("", encoding="utf-8")
+    commands = plan.run("review").out.partition("Decide with:\n")[2]
+    assert f"stepreplay reject {PLAN}.new\n" in commands
+    assert f"accept {PLAN}" not in commands
+    assert OTHER not in commands
+    assert plan.run("review", "nowhere").status == 2
+
+
+# ---------------------------------------------------------------- review in a terminal
+
+
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+
+class Screen:
+    """A terminal in which `stepreplay review` runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
+        self.process = process
+        self.master = master
+        self.output = ""
+
+    def press(self, keys: str, *expected: str) -> str:
+        """Types the keys, waits until all that is expected has been printed since, and returns what was."""
+        start = len(self.output)
+        os.write(self.master, keys.encode())
+        return self.wait(*expected, start=start)
+
+    def wait(self, *expected: str, start: int = 0) -> str:
+        """Waits until all that is expected stands in the output from `start` on, and returns that."""
+        deadline = time.monotonic() + 60
+        while not all(each in self.output[start:] for each in expected):
+            ready = select.select([self.master], [], [], max(deadline - time.monotonic(), 0))[0]
+            assert ready, f"{expected} did not come after {self.output[start:]!r}"
+            self.output += os.read(self.master, 65536).decode()
+        return self.output[start:]
+
+    def end(self) -> int:
+        """Waits for the command, and returns its exit status."""
+        return self.process.wait(60)
+
+    def attributes(self) -> list[Any]:
+        """Returns how the terminal is set."""
+        return termios.tcgetattr(self.master)
+
+
+KEYS = "q quit"
+
+
+@contextmanager
+def reviewing(project: Project, *args: str, lines: int = 24) -> Iterator[Screen]:
+    """Starts `stepreplay review` in a pseudo-terminal of 100 columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 100, 0, 0))
+    environment = {
+        key: value for key, value in os.environ.items() if key not in {"COLUMNS", "LINES", "NO_COLOR"}
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest_stepreplay.cli", "review", *args],
+        cwd=project.path,
+        env={**environment, "TERM": "xterm", "NO_COLOR": "1"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        # A session whose terminal this is, so that Ctrl-C reaches it as it does a shell's command.
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - there are no threads here
+    )
+    try:
+        yield Screen(process, master)
+    finally:
+        process.kill()
+        process.wait(60)
+        os.close(slave)
+        os.close(master)
+
+
+terminal = pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+
+
+@terminal
+def test_each_change_is_decided_with_one_key(plan: Project) -> None:
+    with reviewing(plan) as screen:
+        shown = screen.wait(KEYS)
+        assert f"1 of 3  {PLAN}" in shown
+        assert TEST in shown
+        assert "interaction 1 of 3: behavior" in shown
+        assert "search -> fetch (behavior)" in shown
+        shown = screen.press("a", KEYS)
+        assert f"2 of 3  {PLAN}" in shown
+        assert texts(plan, PLAN) == ["fetch", "Same.", "Hello."], "at once"
+        assert f"3 of 3  {OTHER}" in screen.press("s", KEYS)
+        shown = screen.press("r", "1 change still pending")
+        assert screen.end() == 0
+    lines = [line.rstrip() for line in shown.splitlines() if line.rstrip()]
+    assert lines[-4:] == [
+        f"accepted {PLAN}: interaction 1",
+        f"rejected {OTHER}: interaction 1",
+        f"skipped {PLAN}: interaction 3",
+        "\x1b[2m1 change still pending\x1b[0m",
+    ]
+    assert waiting(plan) == {PLAN: ["3"]}
+    assert texts(plan, OTHER) == ["One."]
+
+
+@terminal
+@pytest.mark.parametrize(
+    ("key", "plan_says", "other_says", "left"),
+    [
+        ("A", "Good day.", "Two.", {}),
+        ("R", "Hello.", "One.", {}),
+        ("S", "Hello.", "One.", {PLAN: ["3"], OTHER: ["1"]}),
+    ],
+)
+def test_a_capital_decides_all_the_rest(
+    plan: Project, key: str, plan_says: str, other_says: str, left: dict[str, list[str]]
+) -> None:
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        screen.press("r", KEYS)
+        screen.press(key, f"ed {OTHER}: interaction 1")
+        assert screen.end() == 0
+    assert texts(plan, PLAN) == ["search", "Same.", plan_says]
+    assert texts(plan, OTHER) == [other_says]
+    assert waiting(plan) == left
+
+
+@terminal
+def test_q_keeps_what_was_decided(plan: Project) -> None:
+    with reviewing(plan, "cassettes/test_chat") as screen:
+        screen.wait("1 of 2", KEYS)
+        screen.press("a", "2 of 2", KEYS)
+        screen.press("q", "1 change still pending")
+        assert screen.end() == 0
+        assert screen.attributes()[3] & termios.ICANON
+    assert waiting(plan) == {PLAN: ["3"], OTHER: ["1"]}
+
+
+@terminal
+def test_ctrl_c_restores_the_terminal_and_leaves_the_rest(plan: Project) -> None:
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        assert not screen.attributes()[3] & (termios.ICANON | termios.ECHO), "keys come without Enter"
+        screen.press("a", "2 of 3", KEYS)
+        shown = screen.press("\x03", "2 changes still pending")
+        assert screen.end() == 130
+        assert screen.attributes()[3] & (termios.ICANON | termios.ECHO) == termios.ICANON | termios.ECHO
+    assert "Traceback" not in shown
+    assert texts(plan, PLAN) == ["fetch", "Same.", "Hello."]
+    assert waiting(plan) == {PLAN: ["3"], OTHER: ["1"]}
+
+
+@terminal
+def test_after_a_pause_single_keys_count_again(plan: Project) -> None:
+    """When Ctrl-Z has stopped it, the shell sets the terminal as it likes it."""
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        shells = screen.attributes()
+        shells[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(screen.master, termios.TCSANOW, shells)
+        screen.process.send_signal(signal.SIGCONT)
+        screen.press("r", "2 of 3", KEYS)
+        screen.press("q", "2 changes still pending")
+        assert screen.end() == 0
+
+
+@terminal
+def test_other_keys_show_the_keys(plan: Project) -> None:
+    """What an arrow or function key sends holds letters that must decide nothing."""
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        for key in ("x", "1", "\r", "é", "\x1b", "\x1b[A", "\x1bOR", "\x1b[1;2R"):
+            assert "1 of 3" in screen.press(key, "That is none of the keys: a accept", KEYS), key
+            assert "That is" not in screen.press("d", KEYS)
+        screen.press("\x04", "3 changes still pending")
+        assert screen.end() == 0
+    assert waiting(plan) == {PLAN: ["1", "3"], OTHER: ["1"]}
+
+
+@terminal
+def test_keys_that_come_at_once_count_one_by_one(plan: Project) -> None:
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        screen.press("ras", "1 change still pending")
+        assert screen.end() == 0
+    assert texts(plan, PLAN) == ["search", "Same.", "Good day."]
+    assert waiting(plan) == {OTHER: ["1"]}
+
+
+@terminal
+def test_d_shows_the_full_diff_and_the_screen_again(project: Project) -> None:
+    old = completion("Hello.") | {f"key_{number:02}": number for number in range(60)}
+    new = completion("Bye.") | {f"key_{number:02}": -number for number in range(60)}
+    leave_pending(project, PLAN, (old, new))
+    with reviewing(project, lines=12) as screen:
+        short = screen.wait(KEYS)
+        full = screen.press("d", "key_59: 59 -> -59", KEYS)
+        again = screen.press("d", KEYS)
+        screen.press("q", "1 change still pending")
+        assert screen.end() == 0
+    assert "more lines (d shows them)" in short
+    assert "key_59" not in short
+    assert len(short.splitlines()) <= 12
+    assert full.count(" -> -") == 59
+    assert again == short
+
+
+@terminal
+def test_a_full_diff_has_an_end(project: Project) -> None:
+    old = {f"key_{number:04}": number for number in range(3000)}
+    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"big": 1})
+    store.write_pending(project.path / SNAPSHOTS, store.snapshots_tree(TEST, {"big": 1, "new": old}))
+    with reviewing(project) as screen:
+        assert '"key_0000": 0' in screen.wait(KEYS)
+        full = screen.press("d", "more lines", KEYS)
+        screen.press("q", "still pending")
+        assert screen.end() == 0
+    assert "… 1,003 more lines" in full
+
+
+@terminal
+def test_hostile_text_is_harmless_in_the_terminal(project: Project) -> None:
+    leave_pending(project, PLAN, (completion("Hi."), completion("\x1b]0;owned\x07 \x1b[31m \u202e")))
+    with reviewing(project) as screen:
+        shown = screen.wait(KEYS) + screen.press("d", KEYS)
+        screen.press("q", "still pending")
+        assert screen.end() == 0
+    assert "\x1b]0" not in shown
+    assert "\x1b[31m" not in shown
+    assert "\u202e" not in shown
+    assert "\\x1b]0;owned" in shown
+
+
+@terminal
+def test_a_cassette_that_changes_meanwhile_is_refused(plan: Project) -> None:
+    with reviewing(plan) as screen:
+        screen.wait(KEYS)
+        plan.write(PLAN, chat(answer=completion("Changed.")))
+        screen.press("A", "refused: ", "2 changes still pending")
+        assert screen.end() == 1
+    assert texts(plan, PLAN) == ["Changed."]
+    assert texts(plan, OTHER) == ["Two."]
+
+
+@terminal
+def test_what_cannot_be_used_is_told_at_the_end(plan: Project) -> None:
+    plan.write(PLAN, chat())
+    leave_pending(plan, "cassettes/broken.yaml", (completion("One."), completion("Two.")))
+    (plan.path / "cassettes/broken.yaml.new").write_text("", encoding="utf-8")
+    with reviewing(plan) as screen:
+        assert f"1 of 1  {OTHER}" in screen.wait(KEYS)
+        shown = screen.press("a", "is empty", "which has changed since")
+        assert screen.end() == 1
+    assert "refused: cassettes/broken.yaml.new: is empty" in shown
+
+
+@terminal
+def test_a_new_cassette_can_be_accepted(project: Project) -> None:
+    store.write_pending(project.path / PLAN, Cassette(interactions=(chat(), chat(user("Two.")))))
+    with reviewing(project) as screen:
+        assert "a new cassette with 2 interactions: added" in screen.wait(KEYS)
+        assert '"Hello!"' in screen.press("d", KEYS)
+        screen.press("a", f"accepted {PLAN}\r\n")
+        assert screen.end() == 0
+    assert texts(project, PLAN) == ["Hello!", "Hello!"]
+
+
+@terminal
+def test_a_terminal_that_goes_away_ends_the_review() -> None:
+    from pytest_stepreplay.cli.review import _read_keys
+
+    reader, writer = os.pipe()
+    os.close(writer)
+    assert _read_keys(reader) == [""]
+    os.close(reader)
+    assert _read_keys(reader) == [""]
+
+
+@terminal
+def test_a_special_key_that_comes_in_pieces_is_one_key() -> None:
+    from pytest_stepreplay.cli.review import _read_keys
+
+    reader, writer = os.pipe()
+    os.write(writer, b"x" * 1023 + b"\x1b[A")  # the first read ends behind the escape character
+    os.close(writer)
+    assert _read_keys(reader) == [*"x" * 1023, "\x1b"]
+    os.close(reader)
+
+
+@terminal
+def test_ctrl_c_waits_for_the_decision() -> None:
+    from pytest_stepreplay.cli.review import _uninterrupted
+
+    reached = False
+    with pytest.raises(KeyboardInterrupt), _uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        reached = True
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
