@@ -1,0 +1,196 @@
+"""The `chat_snapshot` fixture, what a failing assertion says, and when snapshots are written.
+
+A pytest plugin of its own, which the main one registers: a test may use snapshots without a cassette.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..errors import StepReplayError
+from .run import MARKER, RUN, cassette_of, check_config
+from .verdicts import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from ..drift import Policy
+    from ..settings import Settings
+    from ..snapshots import ChatSnapshot
+
+SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
+PASSED = pytest.StashKey[bool]()
+FAILED = pytest.StashKey[bool]()
+OUTCOME = pytest.StashKey[dict[str, object]]()
+IN_USE = pytest.StashKey[bool]()
+
+_MOST_CI_LINES = 60
+_MOST_FACTS = 20
+
+
+@pytest.fixture
+def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
+    """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
+    from ..redaction import Redactor  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
+    from ..store import snapshots_path  # noqa: PLC0415 - as above
+
+    item, config = request.node, request.config
+    run = config.stash[RUN]
+    try:
+        settings = run.settings(check_config(stepreplay_config), item.iter_markers(MARKER))
+        # Several tests may share a cassette by name. Their snapshots are each test's own.
+        path = snapshots_path(cassette_of(run, replace(settings, cassette=None), item))
+        snapshots = ChatSnapshot(
+            path,
+            test=item.nodeid,
+            mode=settings.mode,
+            redactor=Redactor(fields=settings.redact_fields),
+            policy=lambda: _policy(settings, item),
+            leave_pending=settings.leaves_pending(),
+            shown_path=_shown(config, path),
+        )
+    except StepReplayError as error:
+        raise failure(error) from None
+    item.stash[SNAPSHOTS] = snapshots
+    item.stash[PASSED] = item.stash[FAILED] = False
+    config.stash[IN_USE] = True
+    return snapshots
+
+
+def _policy(settings: Settings, item: pytest.Item) -> Policy:
+    """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
+    from ..session.verification import policy_for  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from . import SESSION  # noqa: PLC0415 - it imports this module
+
+    session = item.stash.get(SESSION, None)
+    asked = (session.recorded or session.played) if session else ()
+    return policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
+
+
+def _shown(config: pytest.Config, path: os.PathLike[str]) -> str:
+    return os.path.relpath(path, config.invocation_params.dir).replace(os.sep, "/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Says what differs, the leading fact first."""
+    if op not in {"==", "!="} or not config.stash.get(IN_USE, False):
+        return None
+    from ..snapshots import ChatSnapshot, Snapshot, explain  # noqa: PLC0415 - only a run that uses snapshots
+
+    for side, value in ((right, left), (left, right)):
+        if isinstance(side, ChatSnapshot | Snapshot):
+            owner = side if isinstance(side, ChatSnapshot) else side.owner
+            name = None if isinstance(side, ChatSnapshot) else side.name
+            comparison = owner.comparison_of(value, name, holds=op == "!=")
+            return explain(owner, comparison, most_lines=_most_lines(config)) if comparison else None
+    return None
+
+
+def _most_lines(config: pytest.Config) -> int | None:
+    """Returns how long an explanation may be; None for as long as it is."""
+    from ..snapshots import SHORT  # noqa: PLC0415 - only a run that uses snapshots pays for it
+
+    if config.get_verbosity(pytest.Config.VERBOSITY_ASSERTIONS) >= 2:
+        return None
+    # In CI pytest cuts nothing, since nobody can ask for more there.
+    return _MOST_CI_LINES if any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER")) else SHORT
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Writes the snapshots once all fixtures and the cassette are done, since only then the test has passed."""
+    snapshots = item.stash.get(SNAPSHOTS, None)
+    if snapshots is None:
+        return (yield)
+    try:
+        result = yield
+    except BaseException:
+        item.stash[OUTCOME] = asdict(snapshots.close(passed=False, failed=item.stash[FAILED]))
+        raise
+    try:
+        outcome = snapshots.close(passed=item.stash[PASSED], failed=item.stash[FAILED])
+        item.stash[OUTCOME] = asdict(outcome)
+    except StepReplayError as error:
+        raise failure(error) from None
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes how the test ended, and shows what differs where no assertion has shown it."""
+    report = yield
+    snapshots = item.stash.get(SNAPSHOTS, None)
+    if snapshots is None:
+        return report
+    if report.failed:
+        item.stash[FAILED] = True
+        report.sections += _untold(item.config, snapshots)
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    if call.when == "teardown":
+        del item.stash[SNAPSHOTS]
+        outcome = item.stash.get(OUTCOME, None)
+        if outcome is not None:
+            report.stepreplay_snapshots = outcome  # type: ignore[attr-defined]  # reports carry what they get
+            del item.stash[OUTCOME]
+    return report
+
+
+def _untold(config: pytest.Config, snapshots: ChatSnapshot) -> list[tuple[str, str]]:
+    from ..snapshots import explain  # noqa: PLC0415 - only a run that uses snapshots pays for it
+
+    most_lines = _most_lines(config)
+    return [
+        (
+            f"stepreplay: snapshot {each.name} differs",
+            "\n".join(explain(snapshots, each, most_lines=most_lines)),
+        )
+        for each in snapshots.untold()
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which snapshots were written, and which wait for a person."""
+    reports = [each for found in terminalreporter.stats.values() for each in found]
+    outcomes = [each.stepreplay_snapshots for each in reports if hasattr(each, "stepreplay_snapshots")]
+    lines = _summary(terminalreporter.config, outcomes)
+    if lines:
+        terminalreporter.write_sep("=", "stepreplay snapshots")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    written = [each for each in outcomes if each["added"] or each["changed"] or each["removed"]]
+    if written:
+        numbers = {sort: sum(len(each[sort]) for each in written) for sort in ("added", "changed", "removed")}
+        told = ", ".join(f"{number} {sort}" for sort, number in numbers.items() if number)
+        lines.append(f"{told} in {_files(len(written))}")
+    facts = [
+        f"  {_shown(config, each['path'])} {found['snapshot']}: {found['line']}"
+        for each in written
+        for found in each["drifts"]
+        if found["snapshot"] in each["changed"]
+    ]
+    lines += facts[:_MOST_FACTS]
+    if len(facts) > _MOST_FACTS:
+        lines.append(f"  … and {len(facts) - _MOST_FACTS} more")
+    pending = {each["pending"] for each in outcomes if each["pending"]}
+    if pending:
+        lines.append(f"pending in {_files(len(pending))}; decide with: stepreplay review")
+    return lines
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"

@@ -1,0 +1,359 @@
+"""A test's snapshots while it runs: what was compared, what it holds to, and what is written when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from ..drift import ABSENT, Policy, compare
+from ..drift.answers import read_answer
+from ..errors import StepReplayError
+from ..store import (
+    pending_path,
+    read_snapshots,
+    reject_pending,
+    snapshots_tree,
+    write_pending,
+    write_snapshots,
+)
+from ..store.cassettes import encode_tree
+from ..store.files import exists
+from .explaining import explain
+from .options import Options, check_options, checked_name, with_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ..drift import Drift
+    from ..redaction import Redactor
+
+Result = Literal["same", "accepted", "written", "differs", "contradicts", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One evaluation of ``value == chat_snapshot``.
+
+    Attributes:
+        name: the snapshot's name or number.
+        value: what the test holds, as it is.
+        result: ``same`` up to what the policy lets pass; ``written``, which is to come, for a new one;
+            ``accepted`` where `rewrite` takes what differs; ``differs``; ``contradicts`` where this very test
+            has set the snapshot to another value; ``missing`` where there is none to compare with.
+        drift: how the value differs; None where there was nothing to compare with.
+    """
+
+    name: str
+    value: object
+    result: Result
+    drift: Drift | None = None
+
+    @property
+    def holds(self) -> bool:
+        """What ``==`` returns."""
+        return self.result in {"same", "accepted", "written"}
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOutcome:
+    """What became of a test's snapshots. Plain values, so that xdist can carry them.
+
+    Attributes:
+        path: the file.
+        test: the id of the test.
+        mode: the run's.
+        passed: the test did.
+        used: the names of the snapshots that were compared.
+        added: the names of those written for the first time.
+        changed: the names of those written anew, which only `rewrite` does.
+        removed: the names of those that are no longer there, which only `rewrite` does.
+        failed: the names of those that differed or were missing.
+        pending: the pending file that was left; empty for none.
+        drifts: for each comparison that found drift, the name of the ``snapshot``, a ``line`` to print, and the
+            ``drift`` as `Drift.to_json` gives it.
+        selectors: those of the policies in use, and `matched` those of them that named a place.
+    """
+
+    path: str
+    test: str
+    mode: str
+    passed: bool
+    used: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    pending: str = ""
+    drifts: tuple[dict[str, Any], ...] = ()
+    selectors: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
+
+
+class ChatSnapshot:
+    """The snapshots of one test, as the `chat_snapshot` fixture gives them to it.
+
+    Each evaluation of ``value == chat_snapshot`` is a snapshot of its own, numbered in the order of use. A call,
+    as in ``chat_snapshot("plan")`` or ``chat_snapshot(ignore=["usage.*"])``, returns one snapshot, which stays
+    the same however often it is compared.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # it is equal to what it is compared with
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        test: str,
+        mode: str,
+        redactor: Redactor,
+        policy: Callable[[], Policy] = Policy,
+        leave_pending: bool = True,
+        shown_path: str = "",
+    ) -> None:
+        """Opens nothing yet; the file is read when a snapshot is first compared.
+
+        Args:
+            path: the file of the snapshots; it need not exist.
+            test: the id of the test.
+            mode: what the run does with snapshots. `rewrite` takes each value as the new one, `record` writes
+                those that are not stored yet, and in all others a missing one is an error.
+            redactor: replaces what must not be stored, in values before they are compared too.
+            policy: returns what counts as a difference, each time one is looked for.
+            leave_pending: leave a pending file where a snapshot fails.
+            shown_path: the path as a person would type it.
+        """
+        self.path = path
+        self.test = test
+        self.mode = mode
+        self.shown_path = shown_path or str(path)
+        self.leaves_pending = leave_pending and mode in {"replay", "verify", "record"}
+        self._redactor = redactor
+        self._policy = policy
+        self._numbered = 0
+        self._stored: dict[str, Any] | None = None
+        self._held: dict[str, Any] = {}  # the values that this test holds to, by name
+        self._proposed: dict[str, Any] = {}  # the values that failed
+        self._selectors: set[str] = set()
+        self._matched: set[str] = set()
+        self.comparisons: list[Comparison] = []
+        self._told: set[int] = set()
+
+    def __call__(self, name: str | None = None, **options: Unpack[Options]) -> Snapshot:
+        """Returns one snapshot of the test.
+
+        Args:
+            name: names it; without a name it takes the next number.
+            **options: `fail_on`, `ignore`, `tolerances`, `text` and `contract`, as for `Policy`, for this
+                snapshot alone. They add to what is set for the test.
+
+        Raises:
+            SettingsError: for a bad name or option; the message lists the valid ones.
+        """
+        __tracebackhide__ = True
+        check_options(options)
+        if name is None:
+            self._numbered += 1
+            return Snapshot(self, str(self._numbered), options)
+        return Snapshot(self, checked_name(name), options)
+
+    def __eq__(self, value: object) -> bool:
+        __tracebackhide__ = True
+        return self().__eq__(value)
+
+    def __repr__(self) -> str:
+        return f"<chat_snapshot of {self.shown_path}>"
+
+    def compare(self, name: str, value: object, options: Options) -> Comparison:
+        """Returns how a value compares with the snapshot of that name, and remembers it.
+
+        Raises:
+            AssertionError: there is no such snapshot, in a mode that writes none.
+            StepReplayError: no snapshot can be made of the value, or the file cannot be read.
+        """
+        new = self._readable(value)
+        if self._stored is None:
+            self._stored = read_snapshots(self.path)
+        is_held = name in self._held
+        old = self._held[name] if is_held else self._stored.get(name, ABSENT)
+        drift = None
+        result: Result
+        if old is ABSENT:
+            result = "written" if self.mode in {"record", "rewrite"} else "missing"
+        else:
+            policy = with_options(self._policy(), options)
+            drift = compare(old, new, policy)
+            self._selectors |= policy.selectors
+            self._matched |= drift.matched
+            result = "same" if drift.passes() else "differs"
+            if is_held and result == "differs" and (self.mode == "rewrite" or name not in self._stored):
+                result = "contradicts"
+            elif not is_held and self.mode == "rewrite" and drift.changes:
+                result = "accepted"
+        comparison = Comparison(name, value, result, drift)
+        self.comparisons.append(comparison)
+        if result in {"written", "accepted"}:
+            self._check_storable(name, new)
+            self._held[name] = new
+        elif result == "missing":
+            self._check_storable(name, new)
+            self._proposed[name] = new
+            raise AssertionError("\n".join(explain(self, comparison)))
+        else:
+            self._held[name] = old
+            if result == "differs":
+                with suppress(StepReplayError):  # the difference matters more
+                    self._check_storable(name, new)
+                    self._proposed[name] = new
+        return comparison
+
+    def comparison_of(self, value: object, name: str | None, *, holds: bool) -> Comparison | None:
+        """Returns the comparison that an assertion is about, and counts it as told.
+
+        Args:
+            value: what was compared.
+            name: the snapshot's; None for one that took its number in that comparison.
+            holds: what ``==`` returned.
+        """
+        found = [
+            at
+            for at, each in enumerate(self.comparisons)
+            if each.value is value and each.holds is holds and name in {None, each.name}
+        ]
+        if not found:
+            return None
+        at = next((at for at in found if at not in self._told), found[-1])
+        self._told.add(at)
+        return self.comparisons[at]
+
+    def untold(self) -> list[Comparison]:
+        """Returns the comparisons that found a difference, and that no assertion was about."""
+        return [
+            each
+            for at, each in enumerate(self.comparisons)
+            if at not in self._told and each.result in {"differs", "contradicts"}
+        ]
+
+    def close(self, *, passed: bool, failed: bool = False) -> SnapshotOutcome:
+        """Writes what is to be written, and returns what happened.
+
+        Args:
+            passed: the test did; else no snapshot is written.
+            failed: the test did, and what did not hold is left as a pending file.
+
+        Raises:
+            StepReplayError: a file could not be written; what stood on disk still stands.
+        """
+        stored = self._stored if self._stored is not None else {}
+        wanted, pending = stored, ""
+        if passed and self.mode == "record":
+            wanted = stored | self._held
+        elif passed and self.mode == "rewrite":
+            if self._stored is None:
+                stored = read_snapshots(self.path)
+            wanted = self._held
+        changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
+        written = list(wanted) != list(stored) or bool(changed)
+        if written:
+            write_snapshots(self.path, self.test, wanted)
+        if failed and self._proposed and self.leaves_pending:
+            whole = snapshots_tree(self.test, stored | self._held | self._proposed)
+            pending = str(write_pending(self.path, whole) or "")
+        elif passed and (written or self.comparisons) and not self._proposed:
+            self._drop_pending()
+        return SnapshotOutcome(
+            path=str(self.path),
+            test=self.test,
+            mode=self.mode,
+            passed=passed,
+            used=tuple(dict.fromkeys(each.name for each in self.comparisons)),
+            added=tuple(name for name in wanted if name not in stored),
+            changed=tuple(changed),
+            removed=tuple(name for name in stored if name not in wanted),
+            failed=tuple(dict.fromkeys(each.name for each in self.comparisons if not each.holds)),
+            pending=pending,
+            drifts=tuple(
+                {"snapshot": each.name, "line": each.drift.line(), "drift": each.drift.to_json()}
+                for each in self.comparisons
+                if each.drift
+            ),
+            selectors=tuple(sorted(self._selectors)),
+            matched=tuple(sorted(self._matched)),
+        )
+
+    def _drop_pending(self) -> None:
+        """Removes the pending file of an earlier run: what it proposes is no longer what the test does."""
+        pending = pending_path(self.path)
+        if (self.leaves_pending or self.mode == "rewrite") and exists(pending):
+            reject_pending(pending)
+
+    def _check_storable(self, name: str, new: object) -> None:
+        """Raises what writing the value would raise, while the test still stands where it came from."""
+        encode_tree(snapshots_tree(self.test, {name: new}), self.path)
+
+    def _readable(self, value: object) -> Any:
+        """Returns the value as a redacted JSON tree; a text, unless it is a chat completion, stays one."""
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        try:
+            with suppress(RecursionError):  # `read_answer` says what is too deep, or refers to itself
+                value = _dumped(value)
+            answer = read_answer(value)
+        except TypeError as error:
+            # It names the place; its first words are those of whoever calls `compare`.
+            raise StepReplayError(str(error).replace("compare() takes", "chat_snapshot takes", 1)) from None
+        except ValueError as error:  # pydantic's, for a field that JSON cannot hold
+            reason = str(error).partition("\n")[0]
+            raise StepReplayError(f"no snapshot can be made of this value: {reason}") from None
+        if isinstance(value, str) and answer.sort not in {"completion", "error"}:
+            return self._redactor.redact_text(value)
+        return self._redactor.redact_json(answer.tree)
+
+
+class Snapshot:
+    """One snapshot of a test; it is equal to a value that differs from the stored one in nothing that counts."""
+
+    __hash__ = None  # type: ignore[assignment]  # it is equal to what it is compared with
+
+    def __init__(self, owner: ChatSnapshot, name: str, options: Options) -> None:
+        self.owner = owner
+        self.name = name
+        self._options = options
+
+    def __eq__(self, value: object) -> bool:
+        __tracebackhide__ = True
+        return _without_frames(self.owner, self.name, value, self._options).holds
+
+    def __repr__(self) -> str:
+        return f"<chat_snapshot {self.name} of {self.owner.shown_path}>"
+
+
+def _without_frames(owner: ChatSnapshot, name: str, value: object, options: Options) -> Comparison:
+    """Compares; an error of the user's comes without the frames of this package."""
+    __tracebackhide__ = True
+    problem: Exception
+    try:
+        return owner.compare(name, value, options)
+    except (AssertionError, StepReplayError) as error:
+        problem = error
+    raise problem.with_traceback(None) from None
+
+
+def _dumped(value: Any) -> Any:
+    """Returns the value with dataclasses, and models that mirror a server's answer, as plain dicts.
+
+    A model that keeps fields it does not know mirrors what a server sent, as those of the SDKs do: fields that
+    were not set never came. In an application's own model the defaults count.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _dumped(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _dumped(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_dumped(child) for child in value]
+    config = getattr(type(value), "model_config", None)
+    if isinstance(config, Mapping) and config.get("extra") == "allow":
+        return value.model_dump(mode="json", exclude_unset=True, warnings=False)
+    return value
