@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, get_args
 
 from .errors import SettingsError
 
-Mode = Literal["replay", "record", "rewrite", "live"]
+Mode = Literal["replay", "record", "rewrite", "verify", "live"]
 Unused = Literal["ignore", "warn", "error"]
 
 MODES: Final[tuple[str, ...]] = get_args(Mode)
@@ -32,9 +32,10 @@ class Field:
 
     read: Callable[[object], object]
     help: str
-    ini_type: Literal["string", "bool", "args"] = "string"
+    ini_type: Literal["string", "bool", "args", "linelist"] = "string"
     marker: bool = True
     option: str | None = None
+    metavar: str = ""
 
 
 def _one_of(*choices: str) -> Callable[[object], object]:
@@ -102,26 +103,93 @@ def _selectors(value: object) -> object:
     return texts
 
 
+def _report_file(value: object) -> object:
+    name = str(_text(value))
+    if not name.endswith((".json", ".md")):
+        raise ValueError(f"{value!r} ends neither in .json nor in .md")
+    return name
+
+
+def _table(kind: str) -> Callable[[object], object]:
+    """Reads pairs of a selector and its rule, from a mapping or from lines of ``SELECTOR: RULE``."""
+
+    def read(value: object) -> object:
+        from .drift.policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
+
+        if isinstance(value, str):
+            value = value.splitlines()
+        if isinstance(value, Mapping):
+            pairs: dict[Any, Any] = dict(value)
+        elif isinstance(value, Iterable) and all(isinstance(line, str) and ": " in line for line in value):
+            pairs = {name.strip(): rule.strip() for name, _, rule in (line.partition(": ") for line in value)}
+        else:
+            raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: RULE")
+        Policy.from_mapping({kind: pairs})
+        return tuple(pairs.items())
+
+    return read
+
+
 FIELDS: Final[Mapping[str, Field]] = {
     "mode": Field(
         _one_of(*MODES),
         f"what a run does with requests: {', '.join(MODES)} (default: replay)",
         option="--stepreplay",
+        metavar="MODE",
     ),
     "dir": Field(
         _text,
         "the folder of the cassettes, relative to the rootdir (default: cassettes)",
         marker=False,
         option="--stepreplay-dir",
+        metavar="DIR",
     ),
     "unused": Field(
         _one_of("ignore", "warn", "error"),
         "what to do about interactions and cassettes that a run did not use: ignore, warn, error (default: warn)",
         marker=False,
         option="--stepreplay-unused",
+        metavar="ignore|warn|error",
+    ),
+    "fail_on": Field(
+        _one_of("contract", "behavior", "content", "metadata", "never"),
+        "the least level of drift that fails: contract, behavior (default in verify), content (default for "
+        "snapshots), metadata, never",
+        option="--stepreplay-fail-on",
+        metavar="LEVEL",
+    ),
+    "report": Field(
+        _report_file,
+        "write what verify found to this file, .json or .md",
+        marker=False,
+        option="--stepreplay-report",
+        metavar="FILE.json|.md",
+    ),
+    "baseline": Field(
+        _text,
+        "a file of known drift, which fails no test",
+        marker=False,
+        option="--stepreplay-baseline",
+        metavar="FILE",
+    ),
+    "pending": Field(
+        _flag,
+        "leave pending files for what drifted; by default not where CI is set",
+        ini_type="bool",
+        marker=False,
     ),
     "match_on": Field(_some_of(*MATCHERS), "which parts of a request must be equal", ini_type="args"),
     "ignore_request": Field(_selectors, "selectors of request body fields that may differ", ini_type="args"),
+    "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
+    "tolerances": Field(
+        _table("tolerances"), "how far numbers may differ, as lines of SELECTOR: 20%", ini_type="linelist"
+    ),
+    "text": Field(
+        _table("text"), "when texts count as the same, as lines of SELECTOR: RULE", ini_type="linelist"
+    ),
+    "contract": Field(
+        _one_of("stepfun", "openai", "none"), "the documented object to check against; by default the host's"
+    ),
     "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
     "ignore_hosts": Field(
@@ -154,6 +222,14 @@ class Settings:
     mode: Mode = "replay"
     dir: str = "cassettes"
     unused: Unused = "warn"
+    fail_on: str | None = None
+    report: str | None = None
+    baseline: str | None = None
+    pending: bool | None = None
+    ignore: tuple[str, ...] = ()
+    tolerances: tuple[tuple[str, Any], ...] = ()
+    text: tuple[tuple[str, Any], ...] = ()
+    contract: str | None = None
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
     allow_repeats: bool = False
@@ -164,6 +240,12 @@ class Settings:
     redact_fields: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
     cassette: str | None = field(default=None)
+
+    def leaves_pending(self) -> bool:
+        """Whether what drifted is left as a pending file: by default not where the variable CI is set."""
+        if self.pending is not None:
+            return self.pending
+        return os.environ.get("CI", "").lower() in {"", "0", "false", "no"}
 
     @classmethod
     def merge(cls, *layers: Mapping[str, object]) -> Settings:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..models import Request, Response
+    from .sending import Outgoing
 
 
 class Exchange(Protocol):
@@ -26,6 +27,13 @@ class Exchange(Protocol):
 
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
+
+    @property
+    def verifies(self) -> bool:
+        """Whether a request that the stored response answers is to be sent once more."""
+
+    def verify(self, outgoing: Outgoing) -> None:
+        """Takes the request as the client made it, to be sent once more."""
 
 
 class Player(Protocol):

@@ -18,6 +18,7 @@ from ..redaction import kept_headers
 from ..settings import PLACEHOLDER_KEY
 from ..store.bodies import EncodingError, body_bytes, request_from_wire, response_from_wire, undo_encoding
 from . import Exchange, Player, Route, aiohttp_client, httpx_client, urllib3_client
+from .sending import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,8 +62,13 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy is not typed
         wire = request_from_wire(
             request.method, request.uri, body or b"", request.headers.get("content-type")
         )
-        request.stepreplay = (player, player.begin(wire))
-        return request.stepreplay[1].response is not None
+        exchange = player.begin(wire)
+        request.stepreplay = (player, exchange)
+        if exchange.response is None:
+            return False
+        if exchange.verifies:
+            exchange.verify(_outgoing(request, body or b""))
+        return True
 
     def play_response(self, request: VcrRequest) -> dict[str, Any]:
         """Returns the stored response in vcrpy's shape."""
@@ -106,6 +112,13 @@ def sent_authorization(url: str, value: str) -> str:
         f"Set {name or 'the environment variable that your client reads its key from'}"
         ", or run in replay, which needs no key."
     )
+
+
+def _outgoing(request: VcrRequest, body: bytes) -> Outgoing:
+    headers = dict(request.headers)
+    for name in [name for name in headers if name.lower() == "authorization"]:
+        headers[name] = sent_authorization(request.uri, headers[name])
+    return Outgoing(request.method, request.uri, headers, body)
 
 
 def _to_vcr(response: Response) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 
 from ..errors import SettingsError, StepReplayError
 from ..settings import FIELDS, read_values
+from . import snapshots
 from .run import (
     ENVIRONMENT,
     MARKER,
@@ -29,7 +30,8 @@ from .run import (
     wide_fixtures_of,
 )
 from .summary import Summary
-from .verdicts import SHOWN, failure, judge
+from .verdicts import SHOWN, failure, judge, why_unverified
+from .verification import read_known
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -48,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(
                 setting.option,
                 dest=f"stepreplay_{name}",
-                metavar=name.upper(),
+                metavar=setting.metavar,
                 default=None,
                 help=setting.help,
             )
@@ -71,11 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
         ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
+        run = Run(config.rootpath, ini, command_line)
+        run.baseline = read_known(run.settings({}), config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     hold_placeholders(config)
-    config.stash[RUN] = Run(config.rootpath, ini, command_line)
+    config.stash[RUN] = run
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
+    config.pluginmanager.register(snapshots, "stepreplay-snapshots")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -175,11 +180,13 @@ def pytest_fixture_setup(
         run.pending.append(session.close(passed=True))
     except StepReplayError as error:
         raise failure(error) from None
-    if session.misses:
+    why = why_unverified(run, session, session.test) if session.mode == "verify" else None
+    if session.misses or why:
         # The fixture went on; for its tests it has failed, as pytest remembers it.
+        verdict = session.misses[0] if session.misses else failure(StepReplayError(why or ""))
         remembered = fixturedef.cached_result
-        fixturedef.cached_result = (None, remembered and remembered[1], (session.misses[0], None))
-        raise session.misses[0]
+        fixturedef.cached_result = (None, remembered and remembered[1], (verdict, None))
+        raise verdict
     fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef))
     return result
 
@@ -226,7 +233,10 @@ def pytest_runtest_makereport(
         del item.stash[SESSION]
     run = item.config.stash[RUN]
     if run.pending:
-        report.stepreplay = [asdict(outcome) for outcome in run.pending]  # type: ignore[attr-defined]
+        outcomes = [asdict(outcome) for outcome in run.pending]
+        for outcome in outcomes:
+            outcome["verified"] = [each | {"known": run.knows(each)} for each in outcome["verified"]]
+        report.stepreplay = outcomes  # type: ignore[attr-defined]
         run.pending.clear()
     return report
 

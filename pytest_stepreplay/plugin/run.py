@@ -16,6 +16,7 @@ from ..errors import SettingsError
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
+    from ..drift.baseline import Baseline
     from ..session import Outcome, Session
 
 MARKER = "stepreplay"
@@ -29,6 +30,7 @@ class Run:
     rootpath: Path
     ini: dict[str, object]
     command_line: dict[str, object]
+    baseline: Baseline | None = None
     hosting: bool = False
     open: Session | None = None
     pending: list[Outcome] = field(default_factory=list)
@@ -44,6 +46,12 @@ class Run:
             from_markers = read_marker(marker.args, marker.kwargs) | from_markers
         mode = {name: value for name, value in self.command_line.items() if name == "mode"}
         return Settings.merge(self.ini, given, self.command_line, from_markers, mode)
+
+    def knows(self, result: Mapping[str, Any]) -> bool:
+        """Whether the baseline holds this drift."""
+        from ..drift.baseline import is_known  # noqa: PLC0415 - only verify pays for it
+
+        return self.baseline is not None and is_known(result, self.baseline)
 
     def cassettes(self, settings: Settings) -> Path:
         """Returns the folder of the cassettes."""

@@ -8,6 +8,18 @@ from typing import Any
 import pytest
 
 from .run import RUN
+from .verification import publish
+
+NARROWING = (
+    "collectonly",
+    "lf",
+    "keyword",
+    "markexpr",
+    "ignore",
+    "ignore_glob",
+    "continue_on_collection_errors",
+)
+"""Options of pytest with which a run does not see every test."""
 
 
 class Summary:
@@ -60,6 +72,9 @@ class Summary:
         totals = add_up(self._outcomes, on_disk=on_disk, owned=owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
         self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
+        verified = [each for outcome in self._outcomes for each in outcome["verified"]]
+        if verified:
+            self._lines += ["", *publish(verified, settings, self._config)]
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -76,8 +91,6 @@ def _runs_everything(session: pytest.Session) -> bool:
     config = session.config
     named = {(config.invocation_params.dir / arg).resolve() for arg in config.args}
     whole = config.rootpath in named or config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    narrowed = any(
-        config.getoption(name, None) for name in ("collectonly", "lf", "keyword", "markexpr", "ignore")
-    )
+    narrowed = any(config.getoption(name, None) for name in NARROWING)
     stopped = session.shouldstop or session.shouldfail
     return whole and not narrowed and not stopped and session.testscollected > 0

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import StepReplayError, TestOutcomeError
+from ..errors import StepReplayError, TestOutcomeError, display_path
+from .run import RUN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..drift import Drift
     from ..session import Session
 
 PACKAGE = Path(__file__).parents[1]
@@ -45,7 +47,61 @@ def judge(
             return []
     if call.excinfo is not None and isinstance(call.excinfo.value, TestOutcomeError):
         return _show_misses(item, call, [call.excinfo.value])
+    if session is not None and call.when == "call" and session.mode == "verify":
+        return _judge_drift(item, call, session)
     return None
+
+
+def _judge_drift(
+    item: pytest.Item, call: pytest.CallInfo[None], session: Session
+) -> list[tuple[str, str]] | None:
+    """Fails a test whose stored answers have drifted too far, or could not be verified."""
+    from ..report.verification import section_text  # noqa: PLC0415 - only verify pays for it
+
+    levels = [drift.level for drift in session.drift]
+    item.user_properties.append(("stepreplay_drift", str(max(levels, default="none"))))
+    failing = _failing(item.config.stash[RUN], session)
+    sections = []
+    if failing:
+        full = section_text(failing, path=display_path(session.path))
+        sections.append(("stepreplay: how the answers differ", full))
+    if call.excinfo is not None:  # the test has failed by itself, as it may be expected to
+        for title, text in sections:
+            item.add_report_section("call", title, text)
+        return None
+    why = why_unverified(item.config.stash[RUN], session, item.nodeid)
+    if why is None:
+        return None
+    _replace(call, failure(StepReplayError(why)))
+    return sections
+
+
+def why_unverified(run: Run, session: Session, test: str) -> str | None:
+    """Returns why `verify` fails the owner of a cassette: drift, or no answer to compare; None if it does not."""
+    from ..report.verification import failure_text  # noqa: PLC0415 - only verify pays for it
+
+    path, failing = display_path(session.path), _failing(run, session)
+    unverified = [each for each in session.verdicts if each.status == "unverified"]
+    if session.settings.fail_on == "never":
+        return None
+    if failing:
+        return failure_text(failing, path=path, test=test, pending=session.settings.leaves_pending())
+    if unverified:
+        reasons = [f"  interaction {each.position + 1}: {each.reason}" for each in unverified]
+        return "\n".join([f"could not verify {path}", *reasons])
+    return None
+
+
+def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:
+    drifted = [
+        (each.position + 1, each.drift) for each in session.verdicts if each.drift and each.drift.changes
+    ]
+    results = session.drifted()
+    return [
+        (number, drift)
+        for (number, drift), result in zip(drifted, results, strict=True)
+        if not drift.passes() and not run.knows(result)
+    ]
 
 
 def _show_misses(

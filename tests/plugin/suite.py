@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import pytest
 
-from pytest_stepreplay.upstream import Reply, Upstream
+from pytest_stepreplay.upstream import Received, Reply, Upstream
 from tests.conftest import KEY
 
 GREETING = """
@@ -53,9 +54,16 @@ class Suite:
     monkeypatch: pytest.MonkeyPatch
     replies: list[Reply] = field(default_factory=list)
     """What the upstream says next; after that it answers by its own rules."""
+    say: Callable[[Received], Reply] | None = None
+    """What the upstream says to a request, where the order of requests is not certain."""
 
     def __post_init__(self) -> None:
-        self.upstream = Upstream(lambda received: self.replies.pop(0) if self.replies else None)
+        self.upstream = Upstream(self._reply_to)
+
+    def _reply_to(self, received: Received) -> Reply:
+        if self.say is not None:
+            return self.say(received)
+        return self.replies.pop(0) if self.replies else None
 
     def start(self) -> Self:
         """Starts the upstream."""

@@ -111,3 +111,18 @@ def test_a_place_that_cannot_be_written_is_found_before_anything_is_sent(suite: 
         ["*cassettes/test_chat/test_greeting.yaml: *cassettes is a file, not a folder*"]
     )
     assert suite.upstream.count == 0
+
+
+def test_a_recorded_request_is_seen_through_the_redaction_of_today(suite: Suite) -> None:
+    suite.write(PLAIN.replace("Say hello.", "Sort by created_at please."))
+    suite.record().assert_outcomes(passed=1)
+    suite.monkeypatch.setenv("SORT_KEY", "created_at")
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_a_cassette_that_cannot_be_searched_does_not_hide_a_miss(suite: Suite) -> None:
+    suite.write(PLAIN)
+    suite.record()
+    suite.cassette("test_chat/aaa.yaml").symlink_to("/proc/self/mem")
+    suite.change("Say hello.", "Say goodbye.")
+    suite.run().stdout.fnmatch_lines(["*Failed: not recorded: messages?0?.content differs"])

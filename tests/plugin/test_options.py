@@ -16,8 +16,13 @@ def ini(suite: Suite, *lines: str) -> None:
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--stepreplay=reply", "'reply' is not one of replay, record, rewrite, live (did you mean replay?)"),
+        (
+            "--stepreplay=reply",
+            "'reply' is not one of replay, record, rewrite, verify, live (did you mean replay?)",
+        ),
         ("--stepreplay-unused=maybe", "'maybe' is not one of ignore, warn, error"),
+        ("--stepreplay-fail-on=worse", "'worse' is not one of contract, behavior, content, metadata, never"),
+        ("--stepreplay-report=x.pdf", "'x.pdf' ends neither in .json nor in .md"),
         ("--stepreplay-dir=", "'' is not a text with something in it"),
     ],
 )
@@ -35,6 +40,12 @@ def test_a_bad_option_is_a_usage_error(suite: Suite, option: str, said: str) -> 
         ("stepreplay_match_on = method body cookies", "*'cookies' is not one of method, scheme, *"),
         ("stepreplay_allow_repeats = perhaps", "*stepreplay_allow_repeats: *'perhaps'*"),
         ("stepreplay_ignore_request = seed messages[", "*ignore_request*messages?*"),
+        (
+            "stepreplay_tolerances = usage.total_tokens 20%",
+            "*is neither a mapping nor lines of SELECTOR: RULE",
+        ),
+        ("stepreplay_tolerances = usage[: 20%", "*usage?*"),
+        ("stepreplay_contract = claude", "*'claude' is not one of stepfun, openai, none"),
     ],
 )
 def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) -> None:
@@ -50,7 +61,7 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
     [
         (
             "cassete='x'",
-            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, match_on, *",
+            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, match_on, *",
         ),
         (
             "mode='recrod'",
@@ -63,6 +74,8 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
         ("'one', 'two'", "*takes one positional argument, the cassette; got 2"),
         ("'one', cassette='two'", "*names the cassette twice"),
         ("allow_repeats='perhaps'", "*'perhaps' is not one of true, false"),
+        ("tolerances={{'usage.*': 'twenty'}}", "*tolerance*"),
+        ("text={{'choices[*].message.content': 'fuzzy'}}", "*fuzzy*"),
         ("unused='error'", "*has no argument 'unused'*"),
     ],
 )
@@ -187,7 +200,7 @@ def test_stored_headers_can_be_extended(suite: Suite) -> None:
 def test_help_lists_the_options_and_ini_keys(suite: Suite) -> None:
     result = suite.run("--help")
     result.stdout.fnmatch_lines(
-        ["*--stepreplay=MODE*", "*--stepreplay-dir=DIR*", "*--stepreplay-unused=UNUSED*"]
+        ["*--stepreplay=MODE*", "*--stepreplay-dir=DIR*", "*--stepreplay-unused=ignore|warn|error*"]
     )
     result.stdout.fnmatch_lines(["*stepreplay_match_on (args)*", "*stepreplay_redact_fields (args)*"])
 

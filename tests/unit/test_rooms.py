@@ -53,7 +53,9 @@ BELOW = {
         "network",
         "interception",
         "report",
+        "drift",
     },
+    "snapshots": {"errors", "drift", "redaction", "report", "store"},
     "upstream": {"sse"},
 }
 """Which other rooms each one may import; `plugin` and `cli` may import all."""

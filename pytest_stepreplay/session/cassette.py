@@ -9,30 +9,32 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from . import interception, matching, network, store
-from .errors import (
+from .. import matching, network, store
+from ..drift.keeping import keep_volatile
+from ..errors import (
     CassetteWriteError,
     RequestStoppedError,
     StepReplayError,
     UnrecordedRequestError,
     display_path,
 )
-from .models import Cassette, Interaction, Request, Response
-from .redaction import Redactor
-from .report.misses import Miss, explain_miss
-from .settings import MARKER_SETTINGS, Settings, read_values
+from ..models import Cassette, Interaction, Request, Response
+from ..redaction import Redactor
+from ..report.misses import Miss, explain_miss
+from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ..drift import Drift
+    from ..interception.sending import Outgoing
+    from ..settings import Settings
 
 ERROR_STATUS: Final = 400
 SEARCHED_FILES: Final = 20
@@ -58,6 +60,9 @@ class Outcome:
     tokens_saved: int = 0
     seconds_saved: float = 0.0
     blocked: tuple[str, ...] = ()
+    verified: tuple[dict[str, Any], ...] = ()
+    selectors: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +82,16 @@ class _Exchange:
     def response(self) -> Response | None:
         """The stored response; None where the request must be sent."""
         return self.answer.response if self.answer else None
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the stored response is compared with a new one."""
+        return self.session.mode == "verify"
+
+    def verify(self, outgoing: Outgoing) -> None:
+        """Sends the request once more, in the background."""
+        if self.position is not None and self.answer is not None:
+            self.session.verifier.start(self.position, self.answer, outgoing)
 
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
@@ -131,10 +146,12 @@ class Session:
         self._missed_keys: dict[object, UnrecordedRequestError] = {}
         self._missed_requests: list[Request] = []
         self._blocked: network.Log | None = None
+        self.verifier = Verifier(settings, self.redactor)
+        self._verdicts: tuple[Verdict, ...] | None = None
 
     @property
     def mode(self) -> str:
-        """What this run does with requests: replay, record, rewrite or live."""
+        """What this run does with requests: replay, record, rewrite, verify or live."""
         return self.settings.mode
 
     @property
@@ -152,6 +169,18 @@ class Session:
     def recorded(self) -> tuple[Interaction, ...]:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
         return tuple(exchange.recorded for exchange in self._exchanges if exchange.recorded)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """How today's answers differ from the stored ones, once the test has ended; waits for the answers."""
+        if self._verdicts is None:
+            self._verdicts = self.verifier.verdicts()
+        return self._verdicts
+
+    @property
+    def drift(self) -> tuple[Drift, ...]:
+        """The drift of each interaction that was verified, in the order of the cassette."""
+        return tuple(verdict.drift for verdict in self.verdicts if verdict.drift is not None)
 
     @property
     def misses(self) -> tuple[UnrecordedRequestError, ...]:
@@ -188,8 +217,8 @@ class Session:
                 )
             self._loaded = loaded
             self._recorded = loaded.cassette.interactions
-            if self.mode in {"replay", "record"}:
-                self._index = matching.Index(self._matcher, [each.request for each in self._recorded])
+            if self.mode in {"replay", "record", "verify"}:
+                self._index = matching.Index(self._matcher, self._requests())
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are neither recorded nor replayed."""
@@ -203,7 +232,7 @@ class Session:
         """Returns the exchange for a request: with the stored response, or without one where it must be sent.
 
         Raises:
-            UnrecordedRequestError: in replay, if nothing recorded answers it.
+            UnrecordedRequestError: in replay and verify, if nothing recorded answers it.
             RequestStoppedError: if the cassette cannot be used.
         """
         request = self.redactor.redact_request(request)
@@ -213,14 +242,14 @@ class Session:
             except StepReplayError as error:
                 raise RequestStoppedError(str(error)) from None
             exchange = _Exchange(self, request)
-            if self.mode in {"replay", "record"}:
+            if self.mode in {"replay", "record", "verify"}:
                 key = self._matcher.key(request)
                 position = None if self._continues_a_miss(request) else self._next_position(key)
                 if position is not None:
                     exchange.position = position
                     exchange.answer = self._recorded[position]
                     self._played[position] = self._played.get(position, 0) + 1
-                elif self.mode == "replay":
+                elif self.mode in {"replay", "verify"}:
                     raise self._miss(request, key)
                 else:
                     self._missed_requests.append(request)
@@ -238,15 +267,20 @@ class Session:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
         recorded, not_written, written = self.recorded, "", False
+        if self.mode == "verify" and not interrupted:
+            self._leave_pending()
         if recorded and self.mode in {"record", "rewrite"}:
             if interrupted:
                 not_written = "the run was interrupted"
             elif not passed and self._loaded is not None:
                 not_written = "the test failed"
             else:
-                store.write_cassette(self.path, Cassette(test=self.test or None, interactions=self._merged()))
+                cassette = Cassette(test=self.test or None, interactions=self._merged())
+                store.write_cassette(self.path, cassette)
                 written = True
-        played = self.played
+                if store.exists(store.pending_path(self.path)):
+                    store.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
+        played, saves = self.played, self.mode != "verify"
         return Outcome(
             path=str(self.path),
             mode=self.mode,
@@ -266,10 +300,74 @@ class Session:
             ),
             written=written,
             not_written=not_written,
-            tokens_saved=sum(_tokens_of(each.response) for each in played),
-            seconds_saved=sum(each.elapsed or 0.0 for each in played),
+            tokens_saved=sum(_tokens_of(each.response) for each in played) if saves else 0,
+            seconds_saved=sum(each.elapsed or 0.0 for each in played) if saves else 0.0,
             blocked=tuple(str(attempt) for attempt in self._blocked.attempts) if self._blocked else (),
+            verified=() if interrupted else self._results(),
+            selectors=tuple(selectors_of(self.settings)) if self.mode == "verify" else (),
+            matched=tuple(selector for drift in self.drift for selector in drift.matched),
         )
+
+    def _results(self) -> tuple[dict[str, Any], ...]:
+        verdicts = self.verdicts
+        if self.mode == "rewrite":
+            verdicts = tuple(
+                compare_interactions(self.settings, self._recorded[old], new, old)
+                for new, old in zip(self.recorded, self._pairs(), strict=True)
+                if old is not None
+            )
+        return tuple(result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts)
+
+    def drifted(self) -> list[dict[str, Any]]:
+        """Returns those results of `verify` that have drift."""
+        return [each for each in self._results() if each["status"] == "drifted"]
+
+    def _pairs(self) -> list[int | None]:
+        """Returns, for each interaction recorded anew, the position of the one that it replaces."""
+        index = matching.Index(self._matcher, [each.request for each in self._recorded])
+        left: dict[object, list[int]] = {}
+        pairs: list[int | None] = []
+        for each in self.recorded:
+            key = self._matcher.key(each.request)
+            positions = left.setdefault(key, list(index.positions(key)))
+            pairs.append(positions.pop(0) if positions else None)
+        return pairs
+
+    def _rewritten_in_place(
+        self, rewritten: tuple[Interaction, ...], pairs: list[int | None]
+    ) -> tuple[Interaction, ...]:
+        """Returns a shared cassette, in which what this test did not ask for belongs to others."""
+        replaced = {old: new for old, new in zip(pairs, rewritten, strict=True) if old is not None}
+        kept = tuple(replaced.get(i, each) for i, each in enumerate(self._recorded))
+        return kept + tuple(new for old, new in zip(pairs, rewritten, strict=True) if old is None)
+
+    def _leave_pending(self) -> None:
+        """Leaves what drifted beside the cassette, for a person to decide about.
+
+        What waits there of interactions that this test did not verify goes on waiting.
+        """
+        verified = {each.position for each in self.verdicts if each.status != "unverified"}
+        if not verified or not self.settings.leaves_pending():
+            return
+        new = {i: response for i, response in self._waiting().items() if i not in verified}
+        new |= {each.position: each.response for each in self.verdicts if each.status == "drifted"}
+        interactions = tuple(
+            each.model_copy(update={"response": new[i]}) if i in new else each
+            for i, each in enumerate(self._recorded)
+        )
+        store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
+
+    def _waiting(self) -> dict[int, Response | None]:
+        """Returns the responses of the pending file by position, if there is one for this very cassette."""
+        pending = store.pending_path(self.path)
+        if not store.exists(pending):
+            return {}
+        read = store.read_pending(pending)
+        if read.stale:
+            return {}
+        return {
+            int(unit.name) - 1: unit.new.response for unit in read.units if isinstance(unit.new, Interaction)
+        }
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -279,6 +377,10 @@ class Session:
             return
         with network.blocked((*self.settings.allowed_hosts, *self.settings.ignore_hosts)) as self._blocked:
             yield
+
+    def _requests(self) -> list[Request]:
+        """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
+        return [self.redactor.redact_request(each.request) for each in self._recorded]
 
     def _continues_a_miss(self, request: Request) -> bool:
         return any(matching.continues(earlier, request, self._matcher) for earlier in self._missed_requests)
@@ -293,7 +395,7 @@ class Session:
     def _miss(self, request: Request, key: Any) -> UnrecordedRequestError:
         if key not in self._missed_keys:
             same = self._index.positions(key)
-            candidates = [each.request for each in self._recorded]
+            candidates = self._requests()
             miss = Miss(
                 request=request,
                 test=self.test,
@@ -317,14 +419,21 @@ class Session:
         if self._root is None:
             return None
         word = matching.telling_word(request).encode()
-        others = (path for path in store.iter_cassettes(self._root) if path != self.path)
-        for path in islice((path for path in others if word in path.read_bytes()), SEARCHED_FILES):
+        opened = 0
+        for path in store.iter_cassettes(self._root):
             try:
+                if path == self.path or word not in path.read_bytes():
+                    continue
+                opened += 1
                 interactions = store.read_cassette(path).cassette.interactions
-            except StepReplayError:
+            except (OSError, StepReplayError):
                 continue
-            if any(self._matcher.key(each.request) == key for each in interactions):
+            if any(
+                self._matcher.key(self.redactor.redact_request(each.request)) == key for each in interactions
+            ):
                 return display_path(path)
+            if opened == SEARCHED_FILES:
+                break
         return None
 
     def _merged(self) -> tuple[Interaction, ...]:
@@ -334,7 +443,9 @@ class Session:
         it is the tail of a conversation that is recorded anew.
         """
         if self.mode == "rewrite":
-            return self.recorded
+            pairs = self._pairs()
+            rewritten = keep_volatile(self._recorded, self.recorded, pairs)
+            return self._rewritten_in_place(rewritten, pairs) if self._shared else rewritten
         stale = bool(self._missed_requests) and not self._shared
         merged = [each for i, each in enumerate(self._recorded) if i in self._played or not stale]
         before: Interaction | None = None
@@ -351,7 +462,8 @@ def _tokens_of(response: Response) -> int:
     completions = [response.json_]
     for event in reversed(response.events or ()):
         if isinstance(event, str) and '"usage"' in event:
-            completions = [json.loads(event)]
+            with suppress(ValueError):  # a person may have edited it
+                completions = [json.loads(event)]
             break
     usage = completions[0].get("usage") if isinstance(completions[0], dict) else None
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
@@ -363,109 +475,3 @@ def _place_after(interactions: list[Interaction], one: Interaction | None) -> in
         if interactions[index] is one:
             return index + 1
     return 0
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """The run around the sessions: what it was set to, and who wants to hear of outcomes."""
-
-    values: Mapping[str, object]
-    report: Callable[[Outcome], None]
-
-
-_host: Host | None = None
-_task: ContextVar[Session | None] = ContextVar("stepreplay", default=None)
-_running: list[Session] = []
-_blocks: list[Session] = []
-
-
-def set_host(host: Host | None) -> Host | None:
-    """Names the run that sessions opened from here on belong to, and returns the one before it."""
-    global _host
-    before, _host = _host, host
-    return before
-
-
-def current() -> Session | None:
-    """Returns the session that a request made here and now belongs to.
-
-    The innermost `use_cassette` of this task, else the running test's (or that of the fixture being set up),
-    whichever thread asks. A thread with neither belongs to the `use_cassette` that is open, if just one is.
-    """
-    session = _task.get()
-    if session is not None and session in _blocks:
-        return session
-    if _running:
-        return _running[-1]
-    return _blocks[0] if len(_blocks) == 1 else None
-
-
-@contextmanager
-def running(session: Session) -> Iterator[Session]:
-    """Makes a session the running test's, for all threads."""
-    with interception.installed(current), session.guard():
-        _running.append(session)
-        try:
-            yield session
-        finally:
-            _running.remove(session)
-
-
-class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
-    """Opens a cassette for the requests inside: ``with use_cassette("x.yaml", mode="record"): ...``.
-
-    Works with ``with`` and ``async with``, nests, and keeps concurrent tasks apart. Gives the `Session`.
-
-    Args:
-        path: the cassette file, relative to the working directory.
-        mode: what to do with requests; by default what the pytest run does, outside of pytest ``replay``.
-        settings: any setting of the marker, such as ``match_on`` or ``ignore_request``.
-
-    Raises:
-        SettingsError: for an unknown setting or a bad value.
-        UnrecordedRequestError: at the end, if a client swallowed it.
-        CassetteError: if the cassette cannot be read or written.
-    """
-
-    def __init__(self, path: str | Path, *, mode: str | None = None, **settings: object) -> None:
-        self._path = Path(path)
-        given = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
-        self._settings = Settings.merge(_host.values if _host else {}, given)
-        self._opened: tuple[Session, ExitStack] | None = None
-
-    def __enter__(self) -> Session:
-        if self._opened:
-            raise StepReplayError("this use_cassette is open already; make one for each block")
-        session = Session(self._settings, self._path, shared=True, root=self._path.parent)
-        session.load()
-        with ExitStack() as stack:
-            stack.enter_context(interception.installed(current))
-            if _running and session.mode != "replay":  # the test around it may keep the network away
-                stack.enter_context(network.blocked([network.ANY_HOST]))
-            stack.callback(_task.set, _task.get())
-            _task.set(session)
-            stack.callback(_blocks.remove, session)
-            _blocks.append(session)
-            self._opened = session, stack.pop_all()
-        return session
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if not self._opened:
-            raise StepReplayError("this use_cassette is not open")
-        (session, stack), self._opened = self._opened, None
-        stack.close()
-        outcome = session.close(passed=error is None, interrupted=isinstance(error, KeyboardInterrupt))
-        if _host:
-            _host.report(outcome)
-        if error is None and session.misses:
-            raise session.misses[0]
-
-    async def __aenter__(self) -> Session:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)

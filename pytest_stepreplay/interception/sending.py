@@ -1,0 +1,144 @@
+"""Sends a request once more, beside the client that made it: what `verify` compares the stored answer with.
+
+The client has its answer from the cassette already, so nothing here can reach it: not the new answer, not an error,
+not a wait. A request and its headers go in as the client made them; the response, or why there is none, comes out.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRIES: Final = 3
+"""How often a request is sent at most, while the server answers 429 or 5xx or not at all."""
+LONGEST_WAIT: Final = 20.0
+"""Seconds. A server that asks for more is not waited for."""
+TIMEOUT: Final = 60.0
+"""Seconds without a byte before a try is given up."""
+
+_RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_OF_THE_CONNECTION: Final = frozenset(
+    {
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "accept-encoding",
+        "expect",
+        "te",
+        "upgrade",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as a client made it, its key included. Never stored, never shown."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Outgoing {self.method}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the server said; the content encoding is not undone."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Why there is nothing to compare with."""
+
+    reason: str
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Each hop of a redirect is a request of its own in the cassette."""
+
+    def redirect_request(self, *_args: object, **_named: object) -> None:
+        return None
+
+
+def send(outgoing: Outgoing) -> Answered | Unanswered:
+    """Returns the server's answer, trying again while it is too busy."""
+    reason = ""
+    for number in range(1, TRIES + 1):
+        wait = float(number)
+        try:
+            answered = _send_once(outgoing, number)
+        except (OSError, HTTPException, ValueError) as error:
+            reason = _why(error)
+        else:
+            if answered.status not in _RETRIED:
+                return answered
+            if number == TRIES:
+                return answered
+            asked = _retry_after(answered)
+            wait = wait if asked is None else asked
+            if wait > LONGEST_WAIT:
+                return answered
+        if number < TRIES:
+            time.sleep(wait)
+    return Unanswered(f"{reason}, after {TRIES} tries")
+
+
+def _send_once(outgoing: Outgoing, number: int) -> Answered:
+    headers = {
+        name: value for name, value in outgoing.headers.items() if name.lower() not in _OF_THE_CONNECTION
+    }
+    headers["Accept-Encoding"] = "gzip, deflate"
+    request = urllib.request.Request(  # noqa: S310 - the URL is the one that the client asked
+        outgoing.url, data=outgoing.body or None, headers=headers, method=outgoing.method
+    )
+    try:
+        with _opener().open(request, timeout=TIMEOUT) as response:
+            return Answered(response.status, tuple(response.headers.items()), response.read(), number)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answered(error.code, tuple(error.headers.items()), error.read(), number)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    context = ssl.create_default_context()
+    if find_spec("certifi"):
+        import certifi  # noqa: PLC0415 - optional; HTTP clients bring it
+
+        context.load_verify_locations(certifi.where())
+    return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
+
+
+def _retry_after(answered: Answered) -> float | None:
+    """Returns the seconds that the server asks to wait (RFC 9110, section 10.2.3), if it says them as a number."""
+    for name, value in answered.headers:
+        if name.lower() == "retry-after":
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                return None
+    return None
+
+
+def _why(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {TIMEOUT:.0f} s"
+    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return f"no answer ({text})"

@@ -1,0 +1,77 @@
+"""Where the results of `verify` go at the end of a run: the terminal, a file, CI's summary page, the baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import SettingsError, display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from ..drift.baseline import Baseline
+    from ..settings import Settings
+
+
+def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
+    """Returns the drift that the baseline file says is known; None where there is no file to read.
+
+    Raises:
+        SettingsError: the file is broken; or it is missing, and this run does not write it.
+    """
+    if settings.baseline is None:
+        return None
+    from ..drift.baseline import read_baseline  # noqa: PLC0415 - only a run with a baseline pays for it
+
+    path = rootpath / settings.baseline
+    try:
+        return read_baseline(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError:
+        if settings.fail_on == "never":
+            return None
+        raise SettingsError(
+            f"the baseline {display_path(path)} does not exist. To write it with the drift of today: "
+            f"pytest --stepreplay=verify --stepreplay-fail-on=never --stepreplay-baseline={settings.baseline}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the baseline {display_path(path)} cannot be read: {error}") from None
+
+
+def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytest.Config) -> list[str]:
+    """Writes the files that were asked for, and returns the lines for the terminal."""
+    from ..report import verification as report  # noqa: PLC0415 - only verify and rewrite pay for it
+
+    mode: Literal["verify", "rewrite"] = "rewrite" if settings.mode == "rewrite" else "verify"
+    fail_on = settings.fail_on or "behavior"
+    lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())
+    if mode == "rewrite":
+        return lines
+    page = report.render_verification_markdown(results)
+    if settings.report:
+        text = page
+        if settings.report.endswith(".json"):
+            text = json.dumps(report.render_verification_json(results), indent=2, ensure_ascii=False) + "\n"
+        lines += _write(config.rootpath / settings.report, text, "report")
+    if settings.baseline and settings.fail_on == "never":
+        from ..drift.baseline import render_baseline  # noqa: PLC0415 - as above
+
+        lines += _write(config.rootpath / settings.baseline, render_baseline(results), "baseline")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and os.environ.get("GITHUB_ACTIONS"):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(page)
+    return lines
+
+
+def _write(path: Path, text: str, what: str) -> list[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        return [f"ERROR: the {what} {display_path(path)} could not be written: {error.strerror}"]
+    return [f"{what} written to {display_path(path)}"]

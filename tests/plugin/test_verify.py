@@ -1,0 +1,374 @@
+"""`verify`: the stored answers answer the test, today's are compared with them when it has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_stepreplay.upstream import Received, Reply, answer, error
+from tests.conftest import KEY
+
+from .suite import GREETING, Suite
+
+WEATHER = {"city": "Paris"}
+TOOLS = """
+    import json, pytest
+    from openai import OpenAI
+
+    client = OpenAI(base_url="{url}")
+
+    @pytest.mark.stepreplay
+    def test_weather():
+        messages = [{{"role": "user", "content": "How is Paris?"}}]
+        for _ in range(2):
+            reply = client.chat.completions.create(model="step-3.5-flash", messages=messages)
+            message = reply.choices[0].message
+            messages.append(message.model_dump(exclude_none=True))
+            for call in message.tool_calls or ():
+                messages.append({{"role": "tool", "tool_call_id": call.id, "content": "sunny"}})
+        assert "sunny" in message.content
+"""
+
+
+def turns(tool: str = "weather", text: str = "It is sunny.") -> Callable[[Received], Reply]:
+    """Returns an upstream that calls a tool, and answers when it has the result."""
+
+    def say(received: Received) -> Reply:
+        if received.json["messages"][-1]["role"] == "tool":
+            return answer(text)
+        return answer(tool_calls=[(tool, WEATHER)]) if tool else answer(text)
+
+    return say
+
+
+def verify(suite: Suite, *options: str) -> pytest.RunResult:
+    return suite.run("--stepreplay=verify", *options, key=KEY)
+
+
+def test_the_same_answer_passes_and_is_sent(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record()
+    before = suite.cassette().read_bytes()
+    result = verify(suite)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["stepreplay: verify, cassettes/, network open"])
+    assert suite.upstream.count == 2
+    assert suite.cassettes == ["test_chat/test_greeting.yaml"]
+    assert suite.cassette().read_bytes() == before
+
+
+def test_another_tool_fails_the_test_and_says_which(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record().assert_outcomes(passed=1)
+    suite.say = turns("fetch")
+    result = verify(suite)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*choices?0?.message.tool_calls?0?.function.name: weather -> fetch",
+            "*drift     behavior: *",
+            "*cassette  cassettes/test_chat/test_weather.yaml, interaction 1",
+            "*stepreplay accept cassettes/test_chat/test_weather.yaml",
+            "*stepreplay: how the answers differ*",
+        ]
+    )
+    assert suite.cassettes == ["test_chat/test_weather.yaml", "test_chat/test_weather.yaml.new"]
+
+
+def test_each_turn_is_verified_against_what_was_recorded(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    sent = len(suite.upstream.requests)
+    verify(suite).assert_outcomes(passed=1)
+    again = sorted(suite.upstream.requests[sent:], key=lambda each: len(each.json["messages"]))
+    assert [each.json for each in again] == [each.json for each in suite.upstream.requests[:sent]]
+
+
+def test_another_text_is_told_and_fails_only_when_asked(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.replies = [answer("Hello there."), answer("Hi there."), answer("Hi there.")]
+    suite.record()
+    result = verify(suite)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*content (1): *", "*?-Hello-??+Hi+? there.*"])
+    verify(suite, "--stepreplay-fail-on=content").assert_outcomes(failed=1)
+
+
+def test_a_census_fails_nothing_and_its_baseline_lets_only_new_drift_fail(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    suite.say = turns("fetch")
+    result = verify(suite, "--stepreplay-fail-on=never", "--stepreplay-baseline=known.json")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*behavior (1): *", "baseline written to known.json"])
+    verify(suite, "--stepreplay-baseline=known.json").assert_outcomes(passed=1)
+    suite.say = turns("")
+    verify(suite, "--stepreplay-baseline=known.json").assert_outcomes(failed=1)
+
+
+def test_a_missing_baseline_is_a_usage_error(suite: Suite) -> None:
+    suite.write(GREETING)
+    result = verify(suite, "--stepreplay-baseline=nothing.json")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: stepreplay: the baseline nothing.json does not exist. To write it*"])
+
+
+def test_a_busy_server_is_asked_again(suite: Suite) -> None:
+    busy = error(429, "rate_limit", "slow down", headers={"retry-after": "0"})
+    suite.write(GREETING)
+    suite.replies = [None, busy, busy, None]
+    suite.record()
+    verify(suite).assert_outcomes(passed=1)
+    assert suite.upstream.count == 4
+
+
+def test_what_could_not_be_verified_is_no_drift(suite: Suite) -> None:
+    busy = error(429, "rate_limit", "slow down", headers={"retry-after": "0"})
+    suite.write(GREETING)
+    suite.replies = [None, busy, busy, busy]
+    suite.record()
+    result = verify(suite)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*could not verify cassettes/test_chat/test_greeting.yaml",
+            "*interaction 1: the server answered 429 Too Many Requests, after 3 tries",
+        ]
+    )
+    assert suite.cassettes == ["test_chat/test_greeting.yaml"]
+
+
+def test_a_refused_request_is_not_asked_again(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.replies = [None, error(401, "invalid_api_key", "no")]
+    suite.record()
+    verify(suite).stdout.fnmatch_lines(["*the server answered 401 Unauthorized"])
+    assert suite.upstream.count == 2
+
+
+def test_an_unrecorded_request_is_a_miss(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record()
+    suite.change("Say hello.", "Say goodbye.")
+    verify(suite).stdout.fnmatch_lines(["*not recorded: messages?0?.content differs"])
+    assert suite.upstream.count == 1
+
+
+def test_a_stream_is_compared_as_the_answer_it_makes(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.change(
+        'assert ask("Say hello.")',
+        'assert list(client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], stream=True))',
+    )
+    suite.replies = [answer("Hello there."), answer("Hello there."), answer("Hi there.")]
+    suite.record().assert_outcomes(passed=1)
+    verify(suite, "--stepreplay-fail-on=content").assert_outcomes(passed=1)
+    verify(suite, "--stepreplay-fail-on=content").stdout.fnmatch_lines(
+        ["*choices?0?.message.content: ?-Hello-??+Hi+? there.*"]
+    )
+
+
+def reported(suite: Suite) -> Any:
+    return json.loads((suite.pytester.path / "out/report.json").read_text(encoding="utf-8"))
+
+
+def test_reports_for_people_and_programs(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    suite.say = turns("fetch", "It is <b>sunny</b>.\n::error::no")
+    summary = suite.pytester.path / "summary.md"
+    suite.monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    suite.monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    suite.monkeypatch.setenv("CI", "true")
+    result = verify(suite, "--stepreplay-report=out/report.json", "--junitxml=junit.xml")
+    result.assert_outcomes(failed=1)
+    assert "fetch" in json.dumps(reported(suite))
+    page = summary.read_text(encoding="utf-8")
+    assert "fetch" in page
+    assert "<b>" not in page
+    assert not [line for line in [*page.splitlines(), *result.outlines] if line.startswith("::")]
+    assert 'name="stepreplay_drift" value="behavior"' in (suite.pytester.path / "junit.xml").read_text(
+        encoding="utf-8"
+    )
+    assert suite.cassettes == ["test_chat/test_weather.yaml"], "in CI nothing is left pending"
+
+
+@pytest.mark.parametrize("options", [(), ("-q",), ("-n", "2")])
+def test_the_table_is_the_same_in_every_sort_of_run(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    suite.say = turns("")
+    verify(suite, *options).stdout.fnmatch_lines(["*behavior (1): the model does something else*"])
+
+
+def test_a_rewrite_says_how_it_drifted_and_keeps_what_did_not(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    before = suite.cassette("test_chat/test_weather.yaml").read_text(encoding="utf-8")
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=1)
+    assert suite.cassette("test_chat/test_weather.yaml").read_text(encoding="utf-8") == before
+    suite.say = turns(text="Today it is sunny.")
+    result = suite.run("--stepreplay=rewrite", key=KEY)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*content (1): *", "*Today*"])
+    after = suite.cassette("test_chat/test_weather.yaml").read_text(encoding="utf-8")
+    first = before.index("- recorded_at", before.index("- recorded_at") + 1)
+    assert after[:first] == before[:first], "the first turn is as it was"
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_a_failing_test_still_tells_its_drift(suite: Suite) -> None:
+    suite.write(TOOLS)
+    suite.say = turns()
+    suite.record()
+    suite.say = turns("fetch")
+    suite.change('assert "sunny" in', 'assert "rainy" in')
+    result = verify(suite)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*assert 'rainy' in*", "*stepreplay: how the answers differ*", "*weather -> fetch*"]
+    )
+
+
+def test_what_is_ignored_and_a_selector_that_matches_nothing(suite: Suite) -> None:
+    suite.write(GREETING)
+    ignored = 'ignore=["choices[*].message.content", "usage.*", "choises[*].index"]'
+    suite.change("mark.stepreplay", f"mark.stepreplay({ignored}, fail_on='metadata')")
+    suite.replies = [answer("Hello there."), answer("Hi.")]
+    suite.record()
+    result = verify(suite)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["matched nothing, is it a typo? choises?*?.index"])
+    assert "typo? usage" not in result.stdout.str()
+
+
+def test_tolerances_and_text_rules(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.pytester.makepyprojecttoml(
+        "[tool.pytest.ini_options]\n"
+        'stepreplay_tolerances = ["usage.completion_tokens: 50%", "usage.total_tokens: 50%"]\n'
+        'stepreplay_text = ["choices[*].message.content: similarity>=0.6"]\n'
+        'stepreplay_fail_on = "metadata"\n'
+    )
+    suite.replies = [answer("It is a sunny day in Paris today."), answer("It is a sunny day in Paris now.")]
+    suite.record()
+    verify(suite).assert_outcomes(passed=1)
+
+
+def test_a_server_that_cannot_be_reached(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record()
+    suite.monkeypatch.setattr("pytest_stepreplay.interception.sending.time.sleep", lambda seconds: None)
+    suite.go_offline()
+    verify(suite).stdout.fnmatch_lines(
+        ["*could not verify *", "*interaction 1: no answer (*), after 3 tries"]
+    )
+
+
+SHARED = """
+    import os, httpx, pytest
+
+    def ask(text):
+        body = {{"model": "m", "messages": [{{"role": "user", "content": text}}]}}
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        reply = httpx.post("{url}/chat/completions", json=body, headers=headers)
+        return reply.raise_for_status().json()["choices"][0]["message"]["content"]
+
+    @pytest.fixture(scope="module")
+    def topic():
+        yield ask("a topic")
+        ask("goodbye")
+
+    @pytest.mark.stepreplay("shared")
+    def test_one(topic):
+        assert ask("one")
+
+    @pytest.mark.stepreplay("shared")
+    def test_two(topic):
+        assert ask("two")
+"""
+
+
+def echo(extra: dict[str, str]) -> Callable[[Received], Reply]:
+    """Returns an upstream that says what it was told, but for some prompts."""
+
+    def say(received: Received) -> Reply:
+        prompt = received.json["messages"][-1]["content"]
+        return answer(extra.get(prompt, f"You said {prompt}."))
+
+    return say
+
+
+def test_a_rewrite_of_a_shared_cassette_keeps_what_other_tests_recorded(suite: Suite) -> None:
+    suite.write(SHARED)
+    suite.say = echo({})
+    suite.record().assert_outcomes(passed=2)
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=2)
+    suite.go_offline()
+    suite.run("--stepreplay-unused=error").assert_outcomes(passed=2)
+
+
+def test_what_waits_for_one_test_is_not_lost_to_the_next(suite: Suite) -> None:
+    suite.write(SHARED)
+    suite.say = echo({})
+    suite.record()
+    suite.say = echo({"one": "Something else."})
+    verify(suite, "--stepreplay-fail-on=content").assert_outcomes(passed=1, failed=1)
+    assert "shared.yaml.new" in suite.cassettes
+    before = suite.cassette("shared.yaml.new").read_bytes()
+    suite.say = lambda received: error(401, "invalid_api_key", "no")
+    verify(suite, "--stepreplay-fail-on=never").assert_outcomes(passed=2)
+    assert suite.cassette("shared.yaml.new").read_bytes() == before, (
+        "what could not be verified changes nothing"
+    )
+    suite.say = echo({"one": "Something else."})
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=2)
+    assert "shared.yaml.new" not in suite.cassettes
+
+
+def test_drift_in_a_shared_fixture_is_an_error_of_its_tests(suite: Suite) -> None:
+    suite.write(SHARED)
+    suite.say = echo({})
+    suite.record()
+    suite.say = echo({"a topic": "Something else."})
+    result = verify(suite, "--stepreplay-fail-on=content")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        ["*choices?0?.message.content: *", "*cassettes/test_chat/topic.fixture.yaml, interaction 1"]
+    )
+
+
+def test_an_expected_failure_stays_one(suite: Suite) -> None:
+    suite.write(TOOLS.replace("@pytest.mark.stepreplay", "@pytest.mark.xfail\n    @pytest.mark.stepreplay"))
+    suite.change('assert "sunny" in', 'assert "rainy" in')
+    suite.say = turns()
+    suite.start_pytest("--stepreplay=record")
+    suite.record()
+    suite.say = turns("fetch")
+    verify(suite).assert_outcomes(xfailed=1)
+
+
+def test_verify_without_a_key_says_which_one(suite: Suite) -> None:
+    suite.write(GREETING.replace("{url}", "http://api.stepfun.com/v1"))
+    path = suite.cassette()
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "stepreplay: 1\ninteractions:\n- request:\n    method: POST\n    url: http://api.stepfun.com/v1/chat/completions\n"
+        "    json:\n      model: step-3.5-flash\n      messages:\n      - role: user\n        content: Say hello.\n"
+        "  response:\n    status: 200\n    json: {}\n",
+        encoding="utf-8",
+    )
+    result = suite.run("--stepreplay=verify")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*Set STEP_API_KEY, or run in replay*"])
+    assert "site-packages" not in result.stdout.str()
