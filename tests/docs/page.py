@@ -3,12 +3,14 @@
 What to do with a fenced block stands in an HTML comment before it, which readers do not see:
 
     <!-- file: test_x.py -->              the block is this file
-    <!-- run -->                          the block holds commands; <!-- run, status 1 --> if the last one fails
+    <!-- run -->                          the block holds commands; <!-- run, status 1 --> if the last one fails,
+                                          <!-- run, typing asq --> if it is a review, in a terminal
     <!-- output -->                       the last commands print this; `...` stands for anything
     <!-- excerpt: cassettes/x.yaml -->    the repository's own file holds these lines
     <!-- not run: why -->                 the block is run nowhere, or elsewhere
 
-and between blocks, `<!-- edit test_x.py: old => new -->` and `<!-- quietly: pytest test_x.py; status 1 -->`.
+and between blocks, `<!-- edit test_x.py: old => new -->`, `<!-- quietly: pytest test_x.py; status 1 -->`,
+`<!-- the API says: old => new -->` from there on in its answers, and `<!-- the API answers: 429 -->` (200: as ever).
 Test files that the page's own commands do not run are recorded and replayed at the end.
 
 A command that starts with `STEP_API_KEY=...` finds the built-in upstream where `https://api.stepfun.com` is in the
@@ -25,14 +27,16 @@ import socket
 import sys
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_stepreplay.cli import main as stepreplay
-from pytest_stepreplay.upstream import Upstream
+from pytest_stepreplay.upstream import Received, Reply, Upstream, error
+from pytest_stepreplay.upstream.replies import unscripted_answer
 from tests.conftest import KEY
 
 if TYPE_CHECKING:
@@ -50,6 +54,9 @@ _STEP = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _STATUS = re.compile(r"[,;] status (\d+)$")
+_TYPING = re.compile(r", typing (\w+)$")
+_BASE = re.compile(rb"\b[0-9a-f]{64}\b")
+_ESCAPE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,11 @@ class Reader:
         self._folder = pytester.path
         self._output = ""
         self._not_yet_run: set[str] = set()
+        self._said: list[tuple[str, str]] = []
+        self._answers = 200
         monkeypatch.setenv("COLUMNS", "80")
-        monkeypatch.setattr(
-            "pytest_stepreplay.session._host", None
-        )  # what runs here belongs to no run outside
+        # What runs here belongs to no run outside.
+        monkeypatch.setattr("pytest_stepreplay.session.routing._host", None)
 
     def follow(self, page: Path) -> None:
         """Does all that the page says.
@@ -107,8 +115,11 @@ class Reader:
             self._run(f"pytest {names}")
 
     def _do(self, step: Step) -> None:
-        kind, _, argument = step.mark.partition(": ")
-        status = _STATUS.search(step.mark)
+        mark, keys = step.mark, None
+        if typing := _TYPING.search(mark):
+            mark, keys = mark[: typing.start()], typing[1]
+        kind, _, argument = mark.partition(": ")
+        status = _STATUS.search(mark)
         expected = int(status[1]) if status else 0
         match _STATUS.sub("", kind).split():
             case ["file"]:
@@ -116,7 +127,14 @@ class Reader:
             case ["run"]:
                 *before, last = [line for line in step.text.splitlines() if _command_in(line)]
                 outputs = [self._run(line) for line in before]
-                self._output = "\n".join([*outputs, self._run(last, expected)])
+                with _typing(keys):
+                    outputs.append(self._run(last, expected))
+                self._output = "\n".join(output.rstrip("\n") for output in outputs)
+            case ["the", "API", "says"]:
+                old, new = argument.split(" => ")
+                self._said.append((old, new))
+            case ["the", "API", "answers"]:
+                self._said, self._answers = [], int(argument)
             case ["quietly"]:
                 self._output = self._run(_STATUS.sub("", argument), expected)
             case ["edit", name]:
@@ -167,10 +185,25 @@ class Reader:
             scope = "asyncio_default_fixture_loop_scope=function"
             result = self._pytester.runpytest_inprocess(*options, "-o", scope, *arguments)
             return int(result.ret), result.stdout.str() + result.stderr.str()
-        printed = io.StringIO()
+        printed = _Printed()
         with redirect_stdout(printed), redirect_stderr(printed):
             status = stepreplay(arguments) if program == "stepreplay" else _run_python(program, arguments)
-        return status, printed.getvalue()
+        return status, _ESCAPE.sub("", printed.getvalue())
+
+    def _reply_to(self, received: Received) -> Reply:
+        """Returns what the upstream says by its own rules, in the words of the page."""
+        if self._answers != 200:
+            return error(self._answers, "rate_limited", "Slow down.", headers={"retry-after": "0"})
+        if not self._said:
+            return None
+        answer = unscripted_answer(received.json)
+        calls = tuple((self._in_words(name), self._in_words(given)) for name, given in answer.tool_calls)
+        return replace(answer, content=self._in_words(answer.content), tool_calls=calls)
+
+    def _in_words(self, text: str) -> str:
+        for old, new in self._said:
+            text = text.replace(old, new)
+        return text
 
     @contextmanager
     def _api(self) -> Iterator[str]:
@@ -180,7 +213,7 @@ class Reader:
         def look_up(host: Any, *rest: Any, **named: Any) -> Any:
             return real("127.0.0.1" if host in (HOST, HOST.encode()) else host, *rest, **named)
 
-        with Upstream() as upstream, pytest.MonkeyPatch.context() as patch:
+        with Upstream(self._reply_to) as upstream, pytest.MonkeyPatch.context() as patch:
             url = upstream.url.replace("127.0.0.1", HOST).removesuffix("/v1")
             patch.setattr(socket, "getaddrinfo", look_up)
             self._replace(f"https://{HOST}", url)
@@ -192,10 +225,44 @@ class Reader:
                 assert request.headers["authorization"] == f"Bearer {KEY}"
 
     def _replace(self, old: str, new: str) -> None:
-        for path in [*self._folder.rglob("*.py"), *self._folder.rglob("*.yaml")]:
-            text = path.read_text(encoding="utf-8")
-            if old in text:
-                path.write_text(text.replace(old, new), encoding="utf-8")
+        """Replaces an address, and in pending files also the digest of the file that they were made from."""
+        digests: dict[bytes, bytes] = {}
+        for pattern in ("*.py", "*.yaml", "*.yaml.new"):
+            for path in self._folder.rglob(pattern):
+                before = path.read_bytes()
+                after = before.replace(old.encode(), new.encode())
+                if pattern == "*.yaml.new":
+                    after = _BASE.sub(lambda base: digests.get(base[0], base[0]), after)
+                digests[sha256(before).hexdigest().encode()] = sha256(after).hexdigest().encode()
+                if after != before:
+                    path.write_bytes(after)
+
+
+class _Printed(io.StringIO):
+    """What a command prints; a terminal where keys are typed."""
+
+    is_terminal = False
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+@contextmanager
+def _typing(keys: str | None) -> Iterator[None]:
+    """Lets `stepreplay review` read these keys, as from a terminal of eighty columns."""
+    if keys is None:
+        yield
+        return
+
+    @contextmanager
+    def reading_keys() -> Iterator[Any]:
+        yield iter(keys).__next__
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pytest_stepreplay.cli.review.reading_keys", reading_keys)
+        patch.setattr(_Printed, "is_terminal", True)
+        patch.setattr(sys, "stdin", _Printed())
+        yield
 
 
 def _command_in(line: str) -> str:
