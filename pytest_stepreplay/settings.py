@@ -130,6 +130,13 @@ def _table(kind: str) -> Callable[[object], object]:
     return read
 
 
+def _contract(value: object) -> object:
+    """Returns a dialect, or a project's own pydantic model, which only Python can name."""
+    if isinstance(value, type) and hasattr(value, "model_validate"):
+        return value
+    return _one_of("stepfun", "openai", "none")(value)
+
+
 FIELDS: Final[Mapping[str, Field]] = {
     "mode": Field(
         _one_of(*MODES),
@@ -188,7 +195,7 @@ FIELDS: Final[Mapping[str, Field]] = {
         _table("text"), "when texts count as the same, as lines of SELECTOR: RULE", ini_type="linelist"
     ),
     "contract": Field(
-        _one_of("stepfun", "openai", "none"), "the documented object to check against; by default the host's"
+        _contract, "the documented object to check against: stepfun, openai, none (default: the host's)"
     ),
     "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
@@ -229,7 +236,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     tolerances: tuple[tuple[str, Any], ...] = ()
     text: tuple[tuple[str, Any], ...] = ()
-    contract: str | None = None
+    contract: Any = None
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
     allow_repeats: bool = False

@@ -372,3 +372,17 @@ def test_verify_without_a_key_says_which_one(suite: Suite) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*Set STEP_API_KEY, or run in replay*"])
     assert "site-packages" not in result.stdout.str()
+
+
+def test_a_project_can_name_a_contract_of_its_own(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.change(
+        "import pytest",
+        "import pydantic, pytest\n\nclass Short(pydantic.BaseModel):\n    id: str = pydantic.Field(max_length=40)\n    seed: int | None = None",
+    )
+    suite.change("mark.stepreplay", "mark.stepreplay(contract=Short)")
+    suite.replies = [answer("Hello."), answer("Hello.", seed="not a number")]
+    suite.record().assert_outcomes(passed=1)
+    result = verify(suite)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*seed: *", "*drift     contract: *"])
