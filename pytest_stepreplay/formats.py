@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from .models import Cassette, Interaction, Request, Response
 from .redaction import KEPT_RESPONSE_HEADERS
-from .store.bodies import EncodingError, request_from_wire, response_from_wire, undo_encoding
+from .store.bodies import request_from_wire, response_from_wire
+from .store.encodings import EncodingError, undo_encoding
 from .store.yaml_events import TAG_PREFIX
 
 if TYPE_CHECKING:

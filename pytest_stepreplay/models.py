@@ -63,11 +63,38 @@ class Request(_Message):
     url: str
 
 
+StreamError = Literal["incomplete", "reset", "timeout", "protocol", "cancelled"]
+"""What broke a response off: the server ended it too early, the connection was lost, nothing came in time, what came
+was not HTTP, or the client's task was cancelled."""
+
+
+class Stream(_Stored):
+    """How a body arrived, where that is more than all at once and whole.
+
+    Attributes:
+        chunks: one word for each chunk: milliseconds since the request was sent, then nothing where the chunk
+            is one frame, ``xN`` where it is N whole frames, ``/N`` where it is N bytes.
+        end: ``closed`` by the client or ``broken`` off before all had come; None for a whole body.
+        error: what broke it off.
+    """
+
+    chunks: str | None = Field(default=None, pattern=r"^\d{1,9}([x/]\d{1,9})?( \d{1,9}([x/]\d{1,9})?)*$")
+    end: Literal["closed", "broken"] | None = None
+    error: StreamError | None = None
+
+    @model_validator(mode="after")
+    def _error_of_an_end(self) -> Self:
+        if (self.end == "broken") != (self.error is not None):
+            raise ValueError("a stream that is broken has an error, and no other has one")
+        return self
+
+
 class Response(_Message):
     """One HTTP response with the headers that are kept (lower-case names) and its decoded body."""
 
     status: int = Field(ge=100, le=999)
     headers: dict[str, str] = {}
+    stream: Stream | None = None
 
 
 class Interaction(_Stored):

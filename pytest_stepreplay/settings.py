@@ -130,6 +130,20 @@ def _table(kind: str) -> Callable[[object], object]:
     return read
 
 
+def _pace(value: object) -> object:
+    """Returns the factor of the recorded times: 0 for no pauses, 1 for those that were recorded."""
+    named = {"none": 0.0, "recorded": 1.0}
+    if isinstance(value, str) and value in named:
+        return named[value]
+    try:
+        factor = float(value) if isinstance(value, str | int | float) else -1.0
+    except ValueError:
+        factor = -1.0
+    if isinstance(value, bool) or not 0 <= factor <= 1000:
+        raise ValueError(f"{value!r} is not one of none, recorded, or a factor such as 0.1")
+    return factor
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -198,6 +212,11 @@ FIELDS: Final[Mapping[str, Field]] = {
         _contract, "the documented object to check against: stepfun, openai, none (default: the host's)"
     ),
     "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
+    "pace": Field(
+        _pace,
+        "how fast recorded streams come in replay: none (at once, the default), recorded, or a factor of the "
+        "recorded times, such as 0.1",
+    ),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
     "ignore_hosts": Field(
         _texts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"
@@ -240,6 +259,7 @@ class Settings:
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
     allow_repeats: bool = False
+    pace: float = 0.0
     record_errors: bool = False
     ignore_hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()

@@ -42,6 +42,11 @@ def body_of(response: Response) -> Any:
     return response.text or response.base64 or ""
 
 
+def _end(response: Response) -> tuple[str | None, str | None]:
+    """Returns how a stream ended; where its chunks ended, and when they came, is volatile."""
+    return (response.stream.end, response.stream.error) if response.stream else (None, None)
+
+
 def _frame(event: Any) -> str:
     return sse.frame_of(event) if isinstance(event, str) else str(event.frame)
 
@@ -99,7 +104,7 @@ class _Turn:
         if one is None or one.body_kind != other.body_kind:
             return
         policy = Policy(contract=contract_of_url(self.new.request.url))
-        alike = (one.status, _media_type(one)) == (other.status, _media_type(other))
+        alike = (one.status, _media_type(one), _end(one)) == (other.status, _media_type(other), _end(other))
         self.same = alike and not compare(body_of(one), body_of(other), policy)
         self._keep_old_ids(_calls_of(one), calls)
         if self.same:

@@ -1,21 +1,29 @@
 """HTTP requests of this process become exchanges with the cassette that is open for them.
 
-The only importer of vcrpy. Its patch engine is installed once and asks `route` for each request; without an
-open cassette a request passes through untouched. vcrpy's stubs serve httpx and httpx2; ours stand where its
-own would un-patch other threads (urllib3) or bypass the client's redirects, cookies and errors (aiohttp).
+The clients are patched once, each when it is imported, and every request asks `Route` for its open cassette; without
+one it passes through untouched. What is sent flows to the caller as it arrives, and a `Tape` beside it takes it down;
+what is stored flows from a `Playback`. Connections, redirects, cookies, decoding and errors stay the client's own.
 """
 
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+
+from .patching import Patches
 
 if TYPE_CHECKING:
     from ..models import Request, Response
     from .sending import Outgoing
+
+
+class Recording(Protocol):
+    """A response that is on its way, as the open cassette sees it."""
+
+    def stop(self) -> None:
+        """Takes down no more: what has come so far is what the client wanted."""
 
 
 class Exchange(Protocol):
@@ -25,15 +33,28 @@ class Exchange(Protocol):
     def response(self) -> Response | None:
         """The stored response; None where the request must be sent."""
 
-    def finish(self, response: Response) -> None:
-        """Takes the response of a request that was sent."""
-
     @property
     def verifies(self) -> bool:
         """Whether a request that the stored response answers is to be sent once more."""
 
+    @property
+    def pace(self) -> float:
+        """What the recorded times of a stream are multiplied with; 0 for no pauses."""
+
     def verify(self, outgoing: Outgoing) -> None:
         """Takes the request as the client made it, to be sent once more."""
+
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+
+    def records(self, status: int, recording: Recording) -> bool:
+        """Whether the response that has begun to come is to be taken down; if so, `finish` will be called once."""
+
+    def finish(self, response: Response) -> None:
+        """Takes the response of a request that was sent."""
+
+    def read_past_the_end(self, length: int) -> BaseException:
+        """Returns the error for a client that reads on where the recorded one had stopped, after `length` bytes."""
 
 
 class Player(Protocol):
@@ -53,7 +74,7 @@ Route = Callable[[], Player | None]
 
 _lock = threading.Lock()
 _users = 0
-_patches = ExitStack()
+_patches: Patches | None = None
 
 
 @contextmanager
@@ -63,10 +84,11 @@ def installed(route: Route) -> Iterator[None]:
     Args:
         route: returns the open cassette that a request made here and now belongs to.
     """
-    global _users  # noqa: PLW0603 - patching is process-wide, and so is its count
+    global _users, _patches  # noqa: PLW0603 - patching is process-wide, and so is its count
     with _lock:
-        if _users == 0:
-            _install(route)
+        if _patches is None:
+            _patches = Patches(route)
+            _patches.install()
         _users += 1
     try:
         yield
@@ -74,16 +96,5 @@ def installed(route: Route) -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _patches.close()
-
-
-def _install(route: Route) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # vcrpy imports every HTTP client there is; their warnings are not ours
-        from vcr.patch import CassettePatcherBuilder  # noqa: PLC0415 - costs a second, and only now is it needed
-
-        from .routing import RoutingCassette  # noqa: PLC0415
-    for patch in CassettePatcherBuilder(RoutingCassette(route)).build():
-        _patches.enter_context(patch)
+                _patches.remove()
+                _patches = None

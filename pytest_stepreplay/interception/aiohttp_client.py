@@ -1,7 +1,7 @@
 """aiohttp: its own protocol and parser, fed from the cassette instead of a socket.
 
-The connector gives a connection whose other end is the cassette, so redirects, cookies, decompression,
-middlewares and errors stay aiohttp's own.
+The connector gives a connection whose other end is the cassette, so redirects, cookies, decompression, middlewares
+and errors stay aiohttp's own. What comes from a server is taken down where the parser feeds the reader of the body.
 """
 
 from __future__ import annotations
@@ -9,67 +9,56 @@ from __future__ import annotations
 import asyncio
 import functools
 from http.client import responses as reasons
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from vcr.request import Request as VcrRequest
+from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
-    from .routing import RoutingCassette
+    from ..models import StreamError
+    from . import Exchange, Player, Route
 
-Patch = tuple[object, str, object]
-
-
-def patches(cassette: RoutingCassette) -> Iterator[Patch]:
-    """Yields what to patch, if aiohttp is installed."""
-    if not find_spec("aiohttp"):
-        return
-    from aiohttp import ClientResponse  # noqa: PLC0415 - optional
-    from aiohttp.connector import BaseConnector  # noqa: PLC0415
-
-    yield BaseConnector, "connect", _connect(cassette, BaseConnector.connect)
-    yield ClientResponse, "start", _start(cassette, ClientResponse.start)
+    Patch = tuple[type, str, Callable[[Any], Any]]
 
 
-def _connect(cassette: RoutingCassette, real: Any) -> object:
-    from .routing import sent_authorization  # noqa: PLC0415 - routing imports this module
+def patches(aiohttp: ModuleType, route: Route) -> Iterator[Patch]:
+    """Yields what to patch."""
+    yield aiohttp.connector.BaseConnector, "connect", functools.partial(_connect, route)
+    yield aiohttp.ClientResponse, "start", _start
 
+
+def _connect(route: Route, real: Any) -> object:
     @functools.wraps(real)
     async def connect(connector: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
         url = str(req.url)
-        if cassette.player_for(url) is None:
+        player = player_for(route, url)
+        if player is None:
             return await real(connector, req, *args, **kwargs)
-        request = VcrRequest(req.method, url, await _body(req), dict(req.headers))
-        if cassette.can_play_response_for(request):
-            return _connection_from(connector, req, cassette.play_response(request))
-        if "Authorization" in req.headers:
-            req.headers["Authorization"] = sent_authorization(url, req.headers["Authorization"])
+        exchange = begin(player, req.method, url, req.headers, await _body(req))
+        if exchange.response is not None:
+            return _connection_from(connector, req, Playback(exchange, exchange.response))
+        for name, value in (authorized(url, req.headers) or {}).items():
+            if value != req.headers[name]:
+                req.headers[name] = value
         connection = await real(connector, req, *args, **kwargs)
-        connection.stepreplay_request = request
+        connection.stepreplay = player, exchange, url
         return connection
 
     return connect
 
 
-def _start(cassette: RoutingCassette, real: Any) -> object:
+def _start(real: Any) -> object:
     @functools.wraps(real)
     async def start(response: Any, connection: Any) -> Any:
         await real(response, connection)
-        request = connection.__dict__.pop("stepreplay_request", None)
-        if request is not None and response.status != 101:
-            from vcr.stubs.aiohttp_stubs import MockStream  # noqa: PLC0415 - with the library it stubs
-
-            body = await response.read()
-            response.content = MockStream(body)
-            headers: dict[str, list[str]] = {}
-            for name, value in response.headers.items():
-                if name.lower() != "content-encoding":  # aiohttp has undone it
-                    headers.setdefault(name, []).append(value)
-            cassette.append(
-                request, {"status": {"code": response.status}, "headers": headers, "body": {"string": body}}
-            )
+        protocol = connection.protocol
+        if isinstance(getattr(protocol, "stepreplay", None), _Feed):
+            if not response.content.is_eof():
+                response.content.__class__ = _reader_classes()[0]
+        elif "stepreplay" in connection.__dict__:
+            _record(response, *connection.__dict__.pop("stepreplay"))
         return response
 
     return start
@@ -86,6 +75,138 @@ async def _body(req: Any) -> bytes:
     if body.consumed:
         req.update_body_from_data(content)
     return content
+
+
+# ---------------------------------------------------------------- recording
+
+
+def _record(response: Any, player: Player, exchange: Exchange, url: str) -> None:
+    session = response._session
+    decoded = session is None or session.auto_decompress
+    tape = Tape(player, exchange, url, response.status, response.headers.items(), decoded=decoded)
+    if response.status == 101 or not exchange.records(response.status, tape):
+        return
+    reader = response.content
+    for data in getattr(reader, "_buffer", ()):  # what has come together with the head
+        tape.add(data)
+    if reader.is_eof():
+        tape.end()
+    elif reader.exception() is not None:
+        tape.break_off(_kind_of(reader.exception()))
+    else:
+        reader.__class__ = _reader_classes()[1](tape)
+
+
+def _kind_of(error: BaseException) -> StreamError:
+    if is_cancelled(error):
+        return "cancelled"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    text = str(error)
+    if isinstance(error, OSError) or "ConnectionResetError" in text or "BrokenPipeError" in text:
+        return "reset"
+    return "incomplete" if "Not enough data" in text else "protocol"
+
+
+@functools.cache
+def _reader_classes() -> tuple[type, Callable[[Tape], type]]:
+    """Returns the classes that a body's reader turns into: one that plays, and a maker of one that is taped.
+
+    A reader belongs to its parser, which cannot be given another one, and has no room for an attribute.
+    """
+    from aiohttp import StreamReader  # noqa: PLC0415 - who comes here has imported it
+    from aiohttp.client_exceptions import ClientConnectionError  # noqa: PLC0415
+
+    class PlayedReader(StreamReader):
+        """Asks for the next chunk when it has none: each is read for itself, and nothing runs beside it."""
+
+        __slots__ = ()
+
+        async def _wait(self, func_name: str) -> None:
+            feed: _Feed = vars(self._protocol)["stepreplay"]
+            with self._timer:
+                fed = await feed.feed_next()
+            if self._exception is not None:
+                raise self._exception
+            if not fed:
+                await super()._wait(func_name)
+
+    def taped_by(tape: Tape) -> type:
+        class TapedReader(StreamReader):
+            __slots__ = ()
+
+            def feed_data(self, data: bytes, *args: Any) -> Any:
+                tape.add(bytes(data))
+                return super().feed_data(data, *args)
+
+            def feed_eof(self) -> None:
+                tape.end()
+                super().feed_eof()
+
+            def set_exception(self, exc: Any, *args: Any) -> None:
+                if isinstance(exc, ClientConnectionError) and str(exc) == "Connection closed":
+                    tape.stop()  # by the client: this is what its readers are told
+                else:
+                    tape.break_off(_kind_of(exc))
+                super().set_exception(exc, *args)
+
+        return TapedReader
+
+    return PlayedReader, taped_by
+
+
+# ---------------------------------------------------------------- replaying
+
+
+class _Feed:
+    """Feeds a protocol with the stored response, chunk by chunk."""
+
+    def __init__(self, protocol: Any, playback: Playback) -> None:
+        self._protocol = protocol
+        self._playback = playback
+        self._next = iter(playback.chunks)
+        self._ended = False
+
+    def feed_head(self) -> None:
+        """Feeds the status and the headers; the whole body too, if it comes at once."""
+        playback = self._playback
+        lines = [f"HTTP/1.1 {playback.status} {reasons.get(playback.status, '')}"]
+        lines += [f"{name}: {value}" for name, value in playback.headers.items()]
+        if playback.whole is not None:
+            lines.append(f"content-length: {len(playback.whole)}")
+        else:
+            lines.append("transfer-encoding: chunked")
+        self._protocol.data_received("\r\n".join([*lines, "", ""]).encode() + (playback.whole or b""))
+
+    async def feed_next(self) -> bool:
+        """Feeds the next chunk, or the end; returns whether there was something to feed."""
+        chunk = next(self._next, None)
+        if chunk is not None:
+            pause = self._playback.pause_before(chunk)
+            if pause:
+                await asyncio.sleep(pause)
+            self._protocol.data_received(b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data))
+            return True
+        fed, self._ended = not self._ended, True
+        if fed:
+            self._feed_end()
+        return fed
+
+    def _feed_end(self) -> None:
+        past, protocol = self._playback.past_the_end(), self._protocol
+        if past is not None:
+            raise past
+        match self._playback.error:
+            case None:
+                protocol.data_received(b"0\r\n\r\n")
+            case "reset":
+                protocol.connection_lost(ConnectionResetError(104, "the connection was reset (recorded)"))
+            case "timeout":
+                protocol._on_read_timeout()
+            case "protocol":
+                protocol.data_received(b"no length\r\n")
+            case _:
+                protocol.connection_lost(None)
 
 
 class _CassetteEnd(asyncio.Transport):
@@ -110,14 +231,14 @@ class _CassetteEnd(asyncio.Transport):
         """Drops the request; it is known already."""
 
     def pause_reading(self) -> None:
-        """Nothing arrives that could be held back."""
+        """Nothing comes unasked."""
 
     def resume_reading(self) -> None:
-        """Nothing arrives that could be held back."""
+        """Nothing comes unasked."""
 
 
-def _connection_from(connector: Any, req: Any, stored: dict[str, Any]) -> Any:
-    from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415 - optional
+def _connection_from(connector: Any, req: Any, playback: Playback) -> Any:
+    from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415 - who comes here has imported it
     from aiohttp.connector import Connection  # noqa: PLC0415
 
     class CassetteConnection(Connection):
@@ -132,11 +253,8 @@ def _connection_from(connector: Any, req: Any, stored: dict[str, Any]) -> Any:
         release = close
 
     loop = asyncio.get_running_loop()
-    protocol = ResponseHandler(loop)
+    protocol: Any = ResponseHandler(loop)
     protocol.connection_made(_CassetteEnd())
-    status, body = stored["status"]["code"], stored["body"]["string"]
-    lines = [f"HTTP/1.1 {status} {reasons.get(status, '')}"]
-    lines += [f"{name}: {value}" for name, values in stored["headers"].items() for value in values]
-    lines += [f"content-length: {len(body)}", "", ""]
-    protocol.data_received("\r\n".join(lines).encode() + body)
+    protocol.stepreplay = _Feed(protocol, playback)
+    protocol.stepreplay.feed_head()
     return CassetteConnection(connector, req.connection_key, protocol, loop)

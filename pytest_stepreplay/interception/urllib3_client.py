@@ -1,68 +1,82 @@
 """urllib3, and requests on top of it: one exchange for each request a connection pool makes.
 
-vcrpy swaps the connection classes and puts the real ones back, for all threads, while a request is in flight.
-Here only the pool's step that makes one request is replaced; retries, redirects and proxies stay urllib3's.
+Only the pool's step that makes one request is replaced; retries, redirects, proxies, decoding and errors stay
+urllib3's. What comes is taken down where it leaves the socket; what is stored is read as if it came from one.
 """
 
 from __future__ import annotations
 
 import functools
-from importlib.metadata import version
-from importlib.util import find_spec
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
-
-from vcr.request import Request as VcrRequest
+import io
+import time
+from http.client import HTTPResponse
+from http.client import responses as reasons
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+from .exchanges import Playback, Tape, authorized, begin, player_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
-    from .routing import RoutingCassette
+    from . import Exchange, Player, Route
 
-Patch = tuple[object, str, object]
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+    Patch = tuple[type, str, Callable[[Any], Any]]
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def patches(cassette: RoutingCassette) -> Iterator[Patch]:
-    """Yields what to patch, if urllib3 is installed."""
-    if not find_spec("urllib3"):
-        return
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool  # noqa: PLC0415 - optional
+def patches(urllib3: ModuleType, route: Route) -> Iterator[Patch]:
+    """Yields what to patch.
 
-    installed = version("urllib3")
-    if int(installed.partition(".")[0]) < 2:
+    Raises:
+        StepReplayError: it is a version that cannot be intercepted.
+    """
+    version: str = urllib3.__version__
+    if int(version.partition(".")[0]) < 2:
         raise StepReplayError(
-            f"urllib3 {installed} cannot be intercepted, 2.0 and newer can: pip install -U urllib3"
+            f"urllib3 {version} cannot be intercepted, 2.0 and newer can: pip install -U urllib3"
         )
-    yield HTTPConnectionPool, "_make_request", _make_request(cassette, HTTPConnectionPool._make_request)
-    yield HTTPSConnectionPool, "_prepare_proxy", _prepare_proxy(cassette, HTTPSConnectionPool._prepare_proxy)
+    pools = urllib3.connectionpool
+    yield pools.HTTPConnectionPool, "_make_request", functools.partial(_make_request, route)
+    yield pools.HTTPSConnectionPool, "_prepare_proxy", functools.partial(_prepare_proxy, route)
 
 
-def _make_request(cassette: RoutingCassette, real: Any) -> object:
+def _make_request(route: Route, real: Any) -> object:
     @functools.wraps(real)
     def make_request(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
         full_url = _full_url(pool, url)
-        if cassette.player_for(full_url) is None:
+        player = player_for(route, full_url)
+        if player is None:
             return real(pool, conn, method, url, **options)
-        body = options.get("body")
-        request = VcrRequest(method, full_url, body, options.get("headers") or {})
-        if cassette.can_play_response_for(request):
-            return _replay(pool, conn, cassette.play_response(request), request, options)
-        if not isinstance(body, str | bytes | None) and not hasattr(body, "read"):
-            options["body"] = request.body_bytes  # reading an iterator for the cassette used it up
-        return _send_and_record(cassette, real, pool, conn, request, url, options)
+        headers = dict(options.get("headers") or {})
+        body, options["body"] = _read(options.get("body"))
+        exchange = begin(player, method, full_url, headers, body)
+        if exchange.response is not None:
+            if options.get("response_conn") is not None:
+                pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
+            return _replay(pool, Playback(exchange, exchange.response), method, full_url, options)
+        options["headers"] = authorized(full_url, headers) or options.get("headers")
+        tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
+        if tunnel is not None:
+            tunnel()
+        preload = options.get("preload_content", True)
+        response = real(pool, conn, method, url, **options | {"preload_content": False})
+        _record(player, exchange, full_url, response)
+        if preload:
+            response.read(decode_content=options.get("decode_content", True), cache_content=True)
+        return response
 
     return make_request
 
 
-def _prepare_proxy(cassette: RoutingCassette, real: Any) -> object:
+def _prepare_proxy(route: Route, real: Any) -> object:
     """The tunnel through a proxy is opened only once it is known that the request is sent."""
 
     @functools.wraps(real)
     def prepare_proxy(pool: Any, conn: Any) -> None:
-        if cassette.player_for(f"https://{pool.host}") is None:
+        if player_for(route, f"https://{pool.host}") is None:
             real(pool, conn)
         else:
             conn.stepreplay_tunnel = functools.partial(real, pool, conn)
@@ -70,80 +84,229 @@ def _prepare_proxy(cassette: RoutingCassette, real: Any) -> object:
     return prepare_proxy
 
 
-def _replay(
-    pool: Any, conn: Any, stored: dict[str, Any], request: VcrRequest, options: dict[str, Any]
-) -> Any:
-    if options.get("response_conn") is not None:
-        pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
-    return _response(stored["status"]["code"], stored["headers"], stored["body"]["string"], request, options)
+def _read(body: Any) -> tuple[bytes, Any]:
+    """Returns the whole request body, and what to send for it: reading an upload has used it up."""
+    if body is None:
+        return b"", None
+    if isinstance(body, str):  # http.client sends text so; urllib3 has encoded it as UTF-8 before
+        return body.encode(), body
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body), body
+    pieces = [body.read()] if hasattr(body, "read") else list(body)
+    content = b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in pieces)
+    return content, content
 
 
-def _send_and_record(  # noqa: PLR0917 - what urllib3 passes on
-    cassette: RoutingCassette,
-    real: Any,
-    pool: Any,
-    conn: Any,
-    request: VcrRequest,
-    url: str,
-    options: dict[str, Any],
-) -> Any:
-    from .routing import sent_authorization  # noqa: PLC0415 - routing imports this module
+# ---------------------------------------------------------------- recording
 
-    headers = dict(options.get("headers") or {})
-    for name in [name for name in headers if name.lower() == "authorization"]:
-        headers[name] = sent_authorization(request.uri, headers[name])
-    tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
-    if tunnel is not None:
-        tunnel()
-    sent = options | {"headers": headers, "preload_content": False, "decode_content": False}
-    live = real(pool, conn, request.method, url, **sent)
-    body = live.read(decode_content=False)
-    live.release_conn()
-    grouped: dict[str, list[str]] = {}
-    for name, value in live.headers.iteritems():
-        grouped.setdefault(name, []).append(value)
-    cassette.append(
-        request,
-        {
-            "status": {"code": live.status, "message": live.reason},
-            "headers": grouped,
-            "body": {"string": body},
-        },
+
+def _record(player: Player, exchange: Exchange, url: str, response: Any) -> None:
+    tape = Tape(player, exchange, url, response.status, response.headers.items())
+    if not exchange.records(response.status, tape):
+        return
+    http: Any = response._original_response
+    if http.fp is None:  # it has no body
+        tape.end()
+    elif http.chunked:
+        http.fp = _TapedFile(http.fp, tape, _ChunkedBody(tape))
+    else:
+        http.fp = _TapedFile(http.fp, tape, _PlainBody(tape, http.length))
+
+
+class _PlainBody:
+    """A body of a known length, or one that ends with the connection."""
+
+    def __init__(self, tape: Tape, length: int | None) -> None:
+        self._tape = tape
+        self._left = length
+
+    def feed(self, data: bytes) -> None:
+        self._tape.add(data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left <= 0:
+                self._tape.end()
+
+    def end(self) -> None:
+        if self._left is None:
+            self._tape.end()
+        else:
+            self._tape.break_off("incomplete")
+
+
+class _ChunkedBody:
+    """The chunked transfer coding (RFC 9112, section 7.1), as http.client reads it: line by line, chunk by chunk."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._line = b""
+        self._left = 0
+        self._chunk: list[bytes] = []
+        self._is_last = False
+
+    def feed(self, data: bytes) -> None:
+        while data:
+            if self._left:
+                piece, data = data[: self._left], data[self._left :]
+                self._left -= len(piece)
+                self._chunk.append(piece)
+                if not self._left:
+                    self._end_chunk()
+                continue
+            line, found, data = data.partition(b"\n")
+            self._line += line + found
+            if found:
+                self._read_line()
+
+    def _read_line(self) -> None:
+        line, self._line = self._line.strip(), b""
+        if self._is_last:  # the last chunk's end, or a trailer
+            if not line:
+                self._tape.end()
+        elif line:  # an empty one ends the chunk before
+            try:
+                self._left = int(line.partition(b";")[0], 16)
+            except ValueError:
+                self._tape.break_off("protocol")
+            self._is_last = self._left == 0
+
+    def _end_chunk(self) -> None:
+        self._tape.add(b"".join(self._chunk))
+        self._chunk.clear()
+
+    def end(self) -> None:
+        self._end_chunk()
+        if self._is_last:  # some servers leave out the last empty line
+            self._tape.end()
+        self._tape.break_off("incomplete")
+
+
+class _TapedFile:
+    """The file http.client reads a response from, with a tape that hears what is read."""
+
+    def __init__(self, file: Any, tape: Tape, body: _PlainBody | _ChunkedBody) -> None:
+        self._file = file
+        self._tape = tape
+        self._body = body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._heard(self._file.read, size)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._heard(self._file.read1, size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._heard(self._file.readline, size)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._heard(self._file.read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _heard(self, read: Callable[[Any], bytes], size: int | None) -> bytes:
+        try:
+            data = read(size)
+        except TimeoutError:
+            self._tape.break_off("timeout")
+            raise
+        except BaseException as error:
+            self._tape.break_off("reset" if isinstance(error, OSError) else "cancelled")
+            raise
+        self._body.feed(data)
+        if not data and size != 0:
+            self._body.end()
+        return data
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        finally:
+            self._tape.stop()
+
+
+# ---------------------------------------------------------------- replaying
+
+
+def _replay(pool: Any, playback: Playback, method: str, url: str, options: dict[str, Any]) -> Any:
+    import urllib3  # noqa: PLC0415 - who comes here has imported it
+
+    http = HTTPResponse(_Socket(playback), method=method)  # type: ignore[arg-type]  # it asks only for a file
+    http.begin()
+    response = urllib3.HTTPResponse(
+        body=http,
+        headers=urllib3.HTTPHeaderDict(http.msg.items()),
+        status=http.status,
+        version=http.version,
+        reason=http.reason,
+        preload_content=False,
+        decode_content=options.get("decode_content", True),
+        original_response=http,
+        enforce_content_length=options.get("enforce_content_length", True),
+        retries=options.get("retries"),
+        request_method=method,
+        request_url=url,
+        pool=pool,
     )
-    response = _response(live.status, grouped, body, request, options, reason=live.reason)
-    response._original_response = live._original_response  # where requests looks for cookies
+    if options.get("preload_content", True):
+        response.read(decode_content=options.get("decode_content", True), cache_content=True)
     return response
 
 
-def _response(
-    status: int,
-    headers: dict[str, list[str]],
-    body: bytes,
-    request: VcrRequest,
-    options: dict[str, Any],
-    *,
-    reason: str | None = None,
-) -> Any:
-    from http.client import responses as reasons  # noqa: PLC0415
+class _Socket:
+    """What http.client needs of a socket."""
 
-    from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 - optional
+    def __init__(self, playback: Playback) -> None:
+        self._playback = playback
 
-    pairs = HTTPHeaderDict()
-    for name, values in headers.items():
-        for value in values:
-            pairs.add(name, value)
-    return HTTPResponse(
-        body=BytesIO(body),
-        headers=pairs,
-        status=status,
-        version=11,
-        reason=reason or reasons.get(status),
-        preload_content=options.get("preload_content", True),
-        decode_content=options.get("decode_content", True),
-        retries=options.get("retries"),
-        request_method=request.method,
-        request_url=request.uri,
-    )
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Wire(self._playback))
+
+
+class _Wire(io.RawIOBase):
+    """The stored response as it would come over the wire; each chunk is read for itself."""
+
+    def __init__(self, playback: Playback) -> None:
+        self._pieces = _wire(playback)
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = next(self._pieces, b"")
+        data, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _wire(playback: Playback) -> Iterator[bytes]:
+    lines = [f"HTTP/1.1 {playback.status} {reasons.get(playback.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in playback.headers.items()]
+    if playback.whole is not None:
+        lines += [f"content-length: {len(playback.whole)}", "", ""]
+        yield "\r\n".join(lines).encode() + playback.whole
+        return
+    yield "\r\n".join([*lines, "transfer-encoding: chunked", "", ""]).encode()
+    for chunk in playback.chunks:
+        pause = playback.pause_before(chunk)
+        if pause:
+            time.sleep(pause)
+        yield b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data)
+    past = playback.past_the_end()
+    if past is not None:
+        raise past
+    if playback.error == "reset":
+        raise ConnectionResetError("the connection was reset (recorded)")
+    if playback.error == "timeout":
+        raise TimeoutError("timed out (recorded)")
+    if playback.error == "protocol":
+        yield b"no length\r\n"
+    elif playback.error is None:
+        yield b"0\r\n\r\n"
 
 
 def _full_url(pool: Any, url: str) -> str:

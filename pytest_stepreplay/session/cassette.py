@@ -20,6 +20,7 @@ from ..errors import (
     CassetteWriteError,
     RequestStoppedError,
     StepReplayError,
+    TestOutcomeError,
     UnrecordedRequestError,
     display_path,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..drift import Drift
+    from ..interception import Recording
     from ..interception.sending import Outgoing
     from ..settings import Settings
 
@@ -77,6 +79,7 @@ class _Exchange:
     error_status: int | None = None
     recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     started: float = field(default_factory=time.perf_counter)
+    coming: Recording | None = None
 
     @property
     def response(self) -> Response | None:
@@ -93,20 +96,38 @@ class _Exchange:
         if self.position is not None and self.answer is not None:
             self.session.verifier.start(self.position, self.answer, outgoing)
 
+    @property
+    def pace(self) -> float:
+        """What the recorded times of a stream are multiplied with; 0 for no pauses."""
+        return self.session.settings.pace
+
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return time.perf_counter() - self.started
+
+    def records(self, status: int, recording: Recording) -> bool:
+        """Whether the response that has begun to come is to be taken down."""
+        if self.session.mode == "live":
+            return False
+        if status >= ERROR_STATUS and not self.session.settings.record_errors:
+            self.error_status = status
+            return False
+        self.coming = recording
+        return True
+
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
-        elapsed = round(time.perf_counter() - self.started, 3)
-        if self.session.mode == "live":
-            return
-        if response.status >= ERROR_STATUS and not self.session.settings.record_errors:
-            self.error_status = response.status
-            return
+        self.coming = None
         self.recorded = Interaction(
             recorded_at=self.recorded_at,
-            elapsed=elapsed,
+            elapsed=round(self.elapsed(), 3),
             request=self.request,
             response=self.session.redactor.redact_response(response),
         )
+
+    def read_past_the_end(self, length: int) -> BaseException:
+        """Returns the error for a client that reads on where the recorded one had stopped."""
+        return self.session.read_past_the_end(self, length)
 
 
 class Session:
@@ -144,6 +165,7 @@ class Session:
         self._played: dict[int, int] = {}
         self._exchanges: list[_Exchange] = []
         self._missed_keys: dict[object, UnrecordedRequestError] = {}
+        self._overread: dict[int | None, RequestStoppedError] = {}
         self._missed_requests: list[Request] = []
         self._blocked: network.Log | None = None
         self.verifier = Verifier(settings, self.redactor)
@@ -183,9 +205,9 @@ class Session:
         return tuple(verdict.drift for verdict in self.verdicts if verdict.drift is not None)
 
     @property
-    def misses(self) -> tuple[UnrecordedRequestError, ...]:
-        """One error for each different request that was not recorded."""
-        return tuple(self._missed_keys.values())
+    def misses(self) -> tuple[TestOutcomeError, ...]:
+        """One error for each different request that was not recorded, and each stream that was not to its end."""
+        return (*self._missed_keys.values(), *self._overread.values())
 
     @property
     def intercepted(self) -> int:
@@ -256,6 +278,16 @@ class Session:
             self._exchanges.append(exchange)
         return exchange
 
+    def read_past_the_end(self, exchange: _Exchange, length: int) -> RequestStoppedError:
+        """Returns the error for a client that reads on where the recorded one had stopped, and keeps it."""
+        position = exchange.position
+        error = RequestStoppedError(
+            f"{display_path(self.path)}, interaction {(position or 0) + 1}: the client that recorded this stream "
+            f"left it after {length:,} bytes, and now more is read.\n"
+            "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
+        )
+        return self._overread.setdefault(position, error)
+
     def close(self, *, passed: bool, interrupted: bool = False) -> Outcome:
         """Writes what was recorded, and returns what happened.
 
@@ -266,6 +298,9 @@ class Session:
         Raises:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
+        for exchange in tuple(self._exchanges):
+            if exchange.coming is not None:  # it was never read to its end, nor closed
+                exchange.coming.stop()
         recorded, not_written, written = self.recorded, "", False
         if self.mode == "verify" and not interrupted:
             self._leave_pending()
@@ -291,7 +326,7 @@ class Session:
                 exchange.position for exchange in self._exchanges if exchange.position is not None
             ),
             recorded=len(recorded) if written else 0,
-            missed=len(self._missed_keys),
+            missed=len(self.misses),
             sent=sum(exchange.answer is None for exchange in self._exchanges),
             errors_not_recorded=tuple(
                 f"{exchange.error_status} in {self.test or display_path(self.path)}"

@@ -16,7 +16,8 @@ from .. import drift
 from ..drift.keeping import body_of
 from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..redaction import kept_headers
-from ..store.bodies import EncodingError, response_from_wire, undo_encoding
+from ..store.bodies import response_from_wire
+from ..store.encodings import EncodingError, undo_encoding
 
 if TYPE_CHECKING:
     from ..models import Interaction, Response

@@ -1,19 +1,15 @@
 """Bodies as bytes on the wire <-> bodies as they are stored: a JSON tree, events, text or base64.
 
 The most readable form that gives the body back is chosen: JSON comes back equal as JSON, the others byte for
-byte. Bytes go in with their content encoding already undone (`undo_encoding` does that).
+byte. Bytes go in with their content encoding already undone (`encodings` does that).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import zlib
 from base64 import b64decode, b64encode
-from contextlib import suppress
 from decimal import Decimal
-from importlib import import_module
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from .. import sse
@@ -21,18 +17,13 @@ from ..models import RawFrame, Request, Response
 from .yaml_text import Tree, is_deeper_than
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import ModuleType
+    from collections.abc import Mapping
 
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
 
-MAX_DECODED = 256 * 1024 * 1024
-"""The most bytes that a compressed body may become."""
-
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _EVENT_STREAM = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def request_from_wire(method: str, url: str, body: bytes, content_type: str | None) -> Request:
@@ -140,135 +131,3 @@ def _is_same_number(digits: str, value: float) -> bool:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
-
-
-# ---------------------------------------------------------------- content encodings
-
-
-class EncodingError(ValueError):
-    """A body says it is compressed, and it cannot be decompressed."""
-
-
-def undo_encoding(body: bytes, content_encoding: str) -> bytes:
-    """Return the body with its content encodings undone (RFC 9110, section 8.4).
-
-    A header that claims an encoding the body does not have is common, and such a body is returned as it is.
-
-    Args:
-        body: as it came over the wire.
-        content_encoding: the header's value, empty where there is none.
-
-    Raises:
-        EncodingError: the body is compressed but broken, larger than `MAX_DECODED`, or in an encoding that no
-            installed package can undo.
-    """
-    for encoding in reversed([part.strip().lower() for part in content_encoding.split(",")]):
-        undo = _DECODERS.get(encoding)
-        if body and undo:
-            body = undo(body)
-    return body
-
-
-def _undo_gzip(body: bytes) -> bytes:
-    if not body.startswith(_GZIP):
-        return body
-    decoded = b""
-    while body.startswith(_GZIP):  # one member after another is allowed
-        piece, body = _inflate(body, zlib.MAX_WBITS | 16, MAX_DECODED - len(decoded))
-        decoded += piece
-    return decoded
-
-
-def _undo_deflate(body: bytes) -> bytes:
-    # The standard says zlib; some servers send the bare stream.
-    for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
-        try:
-            return _inflate(body, window, MAX_DECODED)[0]
-        except _TooLargeError:
-            raise
-        except EncodingError:
-            continue
-    return body
-
-
-class _TooLargeError(EncodingError):
-    def __init__(self) -> None:
-        super().__init__(f"a compressed body becomes larger than {MAX_DECODED >> 20} MiB")
-
-
-def _inflate(body: bytes, window: int, at_most: int) -> tuple[bytes, bytes]:
-    """Return the decompressed stream, and what stands behind it."""
-    decompressor = zlib.decompressobj(window)
-    try:
-        decoded = decompressor.decompress(body, at_most + 1)
-    except zlib.error:
-        raise EncodingError("a body is compressed, but broken") from None
-    if len(decoded) > at_most:
-        raise _TooLargeError
-    if not decompressor.eof:
-        raise EncodingError("a body is compressed, but cut off")
-    return decoded, decompressor.unused_data
-
-
-def _undo_brotli(body: bytes) -> bytes:
-    # Brotli has no mark to know it by: what is text is not compressed.
-    if _is_text(body):
-        return body
-    module = _first_installed("brotli", "brotlicffi")
-    if module is None:
-        raise EncodingError("a body is compressed with brotli; to read it: pip install brotli")
-    decompressor = module.Decompressor()
-    decoded = bytearray()
-    try:
-        for start in range(0, len(body), 1024):  # in small pieces, so that it cannot become huge at once
-            decoded += decompressor.process(body[start : start + 1024])
-            if len(decoded) > MAX_DECODED:
-                raise _TooLargeError
-    except module.error:
-        raise EncodingError("a body is compressed, but broken") from None
-    if not decompressor.is_finished():
-        raise EncodingError("a body is compressed, but cut off")
-    return bytes(decoded)
-
-
-def _undo_zstd(body: bytes) -> bytes:
-    if not body.startswith(_ZSTD):
-        return body
-    module = _first_installed("compression.zstd", "backports.zstd", "zstandard")
-    if module is None:
-        raise EncodingError("a body is compressed with zstd; to read it: pip install zstandard")
-    try:
-        if module.__name__ == "zstandard":
-            stream = module.ZstdDecompressor().stream_reader(body, read_across_frames=True)
-        else:
-            stream = module.open(BytesIO(body))
-        decoded: bytes = stream.read(MAX_DECODED + 1)
-    except (module.ZstdError, EOFError):
-        raise EncodingError("a body is compressed, but broken") from None
-    if len(decoded) > MAX_DECODED:
-        raise _TooLargeError
-    return decoded
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _first_installed(*names: str) -> ModuleType | None:
-    for name in names:
-        with suppress(ImportError):
-            return import_module(name)
-    return None
-
-
-_DECODERS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": _undo_gzip,
-    "x-gzip": _undo_gzip,
-    "deflate": _undo_deflate,
-    "br": _undo_brotli,
-    "zstd": _undo_zstd,
-}

@@ -14,7 +14,7 @@ import openai.resources.chat  # noqa: F401
 import pytest
 import requests  # noqa: F401
 
-import pytest_stepreplay.interception.routing
+import pytest_stepreplay.interception.exchanges
 import pytest_stepreplay.session  # noqa: F401
 
 from .suite import Suite

@@ -1,0 +1,210 @@
+"""A client's request -> the exchange with the cassette that is open for it; a stored response -> what a client sees.
+
+What all patched clients share: which cassette a request belongs to, the key a request is sent with, taking down a
+response that comes (`Tape`), and the chunks of one that is stored (`Playback`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from ..errors import RequestStoppedError
+from ..redaction import kept_headers
+from ..settings import PLACEHOLDER_KEY
+from ..store.bodies import request_from_wire
+from ..store.encodings import EncodingError, undo_encodings
+from ..store.streams import Chunk, chunks_of, response_from_chunks
+from .sending import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    from ..models import Response, StreamError
+    from . import Exchange, Player, Route
+
+KEY_OF_HOST: Final = {"api.stepfun.com": "STEP_API_KEY", "api.stepfun.ai": "STEP_API_KEY"}
+"""Which environment variable holds the key of a host; a client built for another key is given this one."""
+
+_LOOPBACK: Final = ("127.", "localhost", "::1")
+_LAST_FRAME: Final = b"data: [DONE]"
+
+
+def player_for(route: Route, url: str) -> Player | None:
+    """Returns the open cassette that a request to this URL belongs to; None to leave it alone."""
+    player = route()
+    if player is None or player.passes_by(urlsplit(url).hostname or ""):
+        return None
+    return player
+
+
+def begin(player: Player, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+    """Returns the exchange for a client's request; raises where nothing recorded may answer it.
+
+    Args:
+        player: the open cassette.
+        method: as the client sends it.
+        url: with its query.
+        headers: as the client sends them.
+        body: the whole of it.
+    """
+    content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), None)
+    exchange = player.begin(request_from_wire(method, url, body, content_type))
+    if exchange.response is not None and exchange.verifies:
+        exchange.verify(Outgoing(method, url, authorized(url, headers) or dict(headers), body))
+    return exchange
+
+
+def authorized(url: str, headers: Mapping[str, str]) -> dict[str, str] | None:
+    """Returns the headers to send where a client was built without its key; None to send them as they are.
+
+    A client that holds the placeholder is given the key of the host it talks to; a local server needs none.
+
+    Raises:
+        RequestStoppedError: the host's key is not set.
+    """
+    held = [name for name, value in headers.items() if PLACEHOLDER_KEY in value]
+    held = [name for name in held if name.lower() == "authorization"]
+    host = urlsplit(url).hostname or ""
+    if not held or host.startswith(_LOOPBACK):
+        return None
+    name = KEY_OF_HOST.get(host)
+    key = os.environ.get(name, "") if name else ""
+    if key and key != PLACEHOLDER_KEY:
+        return dict(headers) | {each: headers[each].replace(PLACEHOLDER_KEY, key) for each in held}
+    raise RequestStoppedError(
+        f"a request to {host} must be sent, but its API key is not set.\n"
+        f"Set {name or 'the environment variable that your client reads its key from'}"
+        ", or run in replay, which needs no key."
+    )
+
+
+class Tape:
+    """Takes down one response while the client reads it, and gives it to the exchange when it ends.
+
+    The bytes that the client reads are kept as they are, not copied. Only the first end counts.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        exchange: Exchange,
+        url: str,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        *,
+        decoded: bool = False,
+    ) -> None:
+        """Begins with the response's head.
+
+        Args:
+            player: the open cassette.
+            exchange: whose response this is.
+            url: of the request, for messages.
+            status: the HTTP status.
+            headers: all of them.
+            decoded: the client has undone the content encoding before the bytes come here.
+        """
+        self._exchange = exchange
+        self._url = url
+        self._status = status
+        pairs = list(headers)
+        self._headers = kept_headers(pairs, player.keep_headers())
+        encodings = (value for name, value in pairs if name.lower() == "content-encoding")
+        self._encoding = "" if decoded else ", ".join(encodings)
+        self._chunks: list[Chunk] = []
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def add(self, data: bytes) -> None:
+        """Takes down a chunk that has come."""
+        if data and not self._ended:
+            self._chunks.append(Chunk(round(self._exchange.elapsed() * 1000), data))
+
+    def end(self) -> None:
+        """The body is whole.
+
+        Raises:
+            RequestStoppedError: it says that it is compressed, and cannot be decompressed.
+        """
+        self._finish(None, None)
+
+    def stop(self) -> None:
+        """The client closes the response, or the test has ended; what has come is what it wanted."""
+        if _is_being_cancelled():
+            self._finish("broken", "cancelled")
+        else:
+            self._finish("closed", None)
+
+    def break_off(self, error: StreamError) -> None:
+        """The body ends before it is whole."""
+        self._finish("broken", error)
+
+    def _finish(self, end: Literal["closed", "broken"] | None, error: StreamError | None) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        chunks, self._chunks = self._chunks, []
+        if self._encoding:
+            pieces = [chunk.data for chunk in chunks]
+            try:
+                pieces = list(undo_encodings(pieces, self._encoding, whole=end is None))
+            except EncodingError as problem:
+                raise RequestStoppedError(
+                    f"the response of {self._url} cannot be recorded: {problem}"
+                ) from None
+            chunks = [Chunk(chunk.at, piece) for chunk, piece in zip(chunks, pieces, strict=True)]
+        if end == "closed" and b"".join(chunk.data for chunk in chunks[-2:]).rstrip().endswith(_LAST_FRAME):
+            end = None  # clients that know the last frame do not wait for what is behind it
+        self._exchange.finish(response_from_chunks(self._status, self._headers, chunks, end, error))
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Tells whether an error cancels a task; trio's is known by its name, since trio need not be there."""
+    return isinstance(error, asyncio.CancelledError) or type(error).__name__ == "Cancelled"
+
+
+def _is_being_cancelled() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return False
+    return task is not None and task.cancelling() > 0
+
+
+class Playback:
+    """A stored response, as chunks that a client reads one after the other.
+
+    Attributes:
+        status: the HTTP status.
+        headers: those that were kept.
+        whole: the body in one piece, where it comes at once and whole; else None.
+        error: what breaks it off after the last chunk, in the terms of `Stream`; None for nothing.
+    """
+
+    def __init__(self, exchange: Exchange, response: Response) -> None:
+        self._exchange = exchange
+        self.status = response.status
+        self.headers = response.headers
+        stream = response.stream
+        self.chunks = chunks_of(response)
+        self.error: StreamError | None = stream.error if stream else None
+        self._closed = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
+        once = response.events is None and len(self.chunks) < 2 and (stream is None or stream.end is None)
+        self.whole = b"".join(chunk.data for chunk in self.chunks) if once else None
+
+    def pause_before(self, chunk: Chunk) -> float:
+        """Returns the seconds to wait before a chunk comes."""
+        pace = self._exchange.pace
+        return max(0.0, chunk.at / 1000 * pace - self._exchange.elapsed()) if pace else 0.0
+
+    def past_the_end(self) -> BaseException | None:
+        """Returns the error for a client that reads on where the recorded one had stopped; None where it had not."""
+        if not self._closed:
+            return None
+        return self._exchange.read_past_the_end(sum(len(chunk.data) for chunk in self.chunks))

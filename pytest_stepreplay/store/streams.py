@@ -1,0 +1,108 @@
+"""A body that came in chunks <-> a response with its `Stream`: where the chunks ended, when they came, how it ended.
+
+Chunks go in as they arrived, decoded; a `Response` comes out. In the other direction a response gives the chunks that
+a client shall see. A cassette without a `Stream` gives one chunk for each frame, and one that a person has edited
+gives what there is.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import sse
+from ..models import Stream
+from .bodies import body_bytes, response_from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from ..models import RawFrame, Response, StreamError
+
+
+class Chunk(NamedTuple):
+    """One chunk of a body, and the milliseconds from the request until it came."""
+
+    at: int
+    data: bytes
+
+
+def response_from_chunks(
+    status: int,
+    headers: Mapping[str, str],
+    chunks: Sequence[Chunk],
+    end: Literal["closed", "broken"] | None = None,
+    error: StreamError | None = None,
+) -> Response:
+    """Return the response in the form it is stored in.
+
+    Args:
+        status: the HTTP status.
+        headers: those to keep, with lower-case names.
+        chunks: of the body, with its content encoding undone.
+        end: None for a whole body.
+        error: what broke it off, if something did.
+    """
+    chunks = [chunk for chunk in chunks if chunk.data]
+    response = response_from_wire(status, headers, b"".join(chunk.data for chunk in chunks))
+    said = None
+    if response.events is not None:
+        said = _said(chunks, [_length(event) for event in response.events])
+    elif response.body_kind != "json" and len(chunks) > 1:
+        said = _said(chunks, [])
+    if not (said or end):
+        return response
+    return response.model_copy(update={"stream": Stream(chunks=said, end=end, error=error)})
+
+
+def chunks_of(response: Response) -> list[Chunk]:
+    """Return the chunks of a stored body, in the order they came; none for an empty body."""
+    body = body_bytes(response)
+    said = response.stream.chunks if response.stream else None
+    if not body or (said is None and response.events is None):
+        return [Chunk(0, body)] if body else []
+    ends = list(accumulate(_length(event) for event in response.events or ()))
+    words = said.split(" ") if said else ["0"] * len(ends)
+    chunks: list[Chunk] = []
+    position = frame = 0
+    for word in words:
+        at, kind, count = _read(word)
+        while frame < len(ends) and ends[frame] <= position:
+            frame += 1
+        in_bytes = kind == "/" or not ends
+        end = position + count if in_bytes else ends[min(frame + count, len(ends)) - 1]
+        if body[position:end]:
+            chunks.append(Chunk(at, body[position:end]))
+            position = end
+    if position < len(body):
+        at, data = chunks.pop() if chunks else Chunk(0, b"")
+        chunks.append(Chunk(at, data + body[position:]))
+    return chunks
+
+
+def _said(chunks: Sequence[Chunk], lengths: list[int]) -> str:
+    """Return the chunks in words: in frames where they hold whole ones, else in bytes."""
+    number_at = {end: number for number, end in enumerate(accumulate(lengths, initial=0))} if lengths else {}
+    words, position = [], 0
+    for at, data in chunks:
+        start, position = number_at.get(position), position + len(data)
+        end = number_at.get(position)
+        if start is None or end is None:
+            words.append(f"{at}/{len(data)}")
+        else:
+            words.append(f"{at}" if end - start == 1 else f"{at}x{end - start}")
+    return " ".join(words)
+
+
+def _read(word: str) -> tuple[int, str, int]:
+    for kind in "x/":
+        at, found, count = word.partition(kind)
+        if found:
+            return int(at), kind, int(count)
+    return int(word), "x", 1
+
+
+def _length(event: str | RawFrame) -> int:
+    text = sse.frame_of(event) if isinstance(event, str) else event.frame
+    return len(text) if text.isascii() else len(text.encode())
