@@ -203,9 +203,9 @@ class _Feed:
                 protocol.connection_lost(ConnectionResetError(104, "the connection was reset (recorded)"))
             case "timeout":
                 protocol._on_read_timeout()
-            case "protocol":
-                protocol.data_received(b"no length\r\n")
-            case _:
+            case error:
+                if error == "protocol":
+                    protocol.data_received(b"no length\r\n")
                 protocol.connection_lost(None)
 
 

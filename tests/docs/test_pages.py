@@ -17,6 +17,7 @@ from .page import REPOSITORY, Reader, read_steps
 
 ROOM = re.compile(r"^\| `(\w+)` \| .+? \| (all|-|[^|]*`) \|$", re.MULTILINE)
 DERIVED = {
+    "pace": "`none`",
     "fail_on": "`behavior`, in snapshots `content`",
     "pending": "`true`, in CI `false`",
     "contract": "the host's",
