@@ -87,8 +87,9 @@ def installed(route: Route) -> Iterator[None]:
     global _users, _patches  # noqa: PLW0603 - patching is process-wide, and so is its count
     with _lock:
         if _patches is None:
-            _patches = Patches(route)
-            _patches.install()
+            patches = Patches(route)
+            patches.install()
+            _patches = patches
         _users += 1
     try:
         yield

@@ -151,17 +151,17 @@ class Tape:
             self._ended = True
         chunks, self._chunks = self._chunks, []
         if self._encoding:
-            pieces = [chunk.data for chunk in chunks]
-            try:
-                pieces = list(undo_encodings(pieces, self._encoding, whole=end is None))
-            except EncodingError as problem:
-                raise RequestStoppedError(
-                    f"the response of {self._url} cannot be recorded: {problem}"
-                ) from None
-            chunks = [Chunk(chunk.at, piece) for chunk, piece in zip(chunks, pieces, strict=True)]
+            chunks = self._decoded(chunks, whole=end is None)
         if end == "closed" and b"".join(chunk.data for chunk in chunks[-2:]).rstrip().endswith(_LAST_FRAME):
             end = None  # clients that know the last frame do not wait for what is behind it
         self._exchange.finish(response_from_chunks(self._status, self._headers, chunks, end, error))
+
+    def _decoded(self, chunks: list[Chunk], *, whole: bool) -> list[Chunk]:
+        try:
+            pieces = undo_encodings([chunk.data for chunk in chunks], self._encoding, whole=whole)
+        except EncodingError as problem:
+            raise RequestStoppedError(f"the response of {self._url} cannot be recorded: {problem}") from None
+        return [Chunk(chunk.at, piece) for chunk, piece in zip(chunks, pieces, strict=True)]
 
 
 def is_cancelled(error: BaseException) -> bool:

@@ -38,12 +38,20 @@ class Patches(MetaPathFinder):
         self._installed = False
 
     def install(self) -> None:
-        """Patches the clients that are imported, and each other one when it will be."""
+        """Patches the clients that are imported, and each other one when it will be.
+
+        Raises:
+            StepReplayError: one of them cannot be patched; then none is.
+        """
         self._installed = True
         sys.meta_path.insert(0, self)
-        for name in CLIENTS:
-            if name in sys.modules:
-                self.patch(import_module(name))  # waits if another thread is just importing it
+        try:
+            for name in CLIENTS:
+                if name in sys.modules:
+                    self.patch(import_module(name))  # waits if another thread is just importing it
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Puts back what stood there before."""

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
 
+EVENT_STREAM = "text/event-stream"
+"""The media type of server-sent events."""
+
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_EVENT_STREAM = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
+_LIKE_EVENTS = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
 
 
 def request_from_wire(method: str, url: str, body: bytes, content_type: str | None) -> Request:
@@ -73,10 +76,9 @@ def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
         text = body.decode()
     except UnicodeDecodeError:
         return {"base64": b64encode(body).decode()}
-    kind = content_type.partition(";")[0].strip().lower()
-    if events and (kind == "text/event-stream" or (kind != "application/json" and _EVENT_STREAM.match(text))):
-        frames = sse.split_frames(text)
-        return {"events": tuple(_stored_frame(frame) for frame in frames)}
+    kind = media_type(content_type)
+    if events and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
+        return {"events": tuple(stored_frame(frame) for frame in sse.split_frames(text))}
     try:
         tree = _exact_json(text)
     except (ValueError, RecursionError):
@@ -85,7 +87,13 @@ def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
     return {"json": tree} if is_json else {"text": text}
 
 
-def _stored_frame(frame: str) -> str | RawFrame:
+def media_type(content_type: str) -> str:
+    """Return the type alone, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def stored_frame(frame: str) -> str | RawFrame:
+    """Return a frame of a stream in the form it is stored in."""
     data = sse.frame_data(frame)
     return RawFrame(frame=frame) if data is None else data
 

@@ -7,18 +7,21 @@ gives what there is.
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import sse
-from ..models import Stream
-from .bodies import body_bytes, response_from_wire
+from ..models import Response, Stream
+from .bodies import EVENT_STREAM, body_bytes, media_type, response_from_wire, stored_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Literal
 
-    from ..models import RawFrame, Response, StreamError
+    from ..models import RawFrame, StreamError
+
+_Utf8 = getincrementaldecoder("utf-8")
 
 
 class Chunk(NamedTuple):
@@ -31,7 +34,7 @@ class Chunk(NamedTuple):
 def response_from_chunks(
     status: int,
     headers: Mapping[str, str],
-    chunks: Sequence[Chunk],
+    chunks: list[Chunk],
     end: Literal["closed", "broken"] | None = None,
     error: StreamError | None = None,
 ) -> Response:
@@ -40,17 +43,23 @@ def response_from_chunks(
     Args:
         status: the HTTP status.
         headers: those to keep, with lower-case names.
-        chunks: of the body, with its content encoding undone.
+        chunks: of the body, with its content encoding undone. The list is emptied on the way, so that a long stream
+            is not held twice.
         end: None for a whole body.
         error: what broke it off, if something did.
     """
-    chunks = [chunk for chunk in chunks if chunk.data]
-    response = response_from_wire(status, headers, b"".join(chunk.data for chunk in chunks))
+    sizes = [(chunk.at, len(chunk.data)) for chunk in chunks if chunk.data]
+    if len(sizes) > 1 and media_type(headers.get("content-type", "")) == EVENT_STREAM and _is_text(chunks):
+        response = Response(status=status, headers=dict(headers), events=tuple(_take_events(chunks)))
+    else:
+        body = b"".join(chunk.data for chunk in chunks)
+        chunks.clear()
+        response = response_from_wire(status, headers, body)
     said = None
     if response.events is not None:
-        said = _said(chunks, [_length(event) for event in response.events])
-    elif response.body_kind != "json" and len(chunks) > 1:
-        said = _said(chunks, [])
+        said = _said(sizes, [_length(event) for event in response.events])
+    elif response.body_kind != "json" and len(sizes) > 1:
+        said = _said(sizes, [])
     if not (said or end):
         return response
     return response.model_copy(update={"stream": Stream(chunks=said, end=end, error=error)})
@@ -81,15 +90,41 @@ def chunks_of(response: Response) -> list[Chunk]:
     return chunks
 
 
-def _said(chunks: Sequence[Chunk], lengths: list[int]) -> str:
+def _is_text(chunks: Iterable[Chunk]) -> bool:
+    decoder = _Utf8()
+    try:
+        for chunk in chunks:
+            decoder.decode(chunk.data)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
+    """Yield the events, and take away the chunks that they were in."""
+    decoder, unfinished = _Utf8(), list[str]()
+    chunks.reverse()
+    while chunks:
+        text = decoder.decode(chunks.pop().data)
+        unfinished.append(text)
+        if "\n" in text or "\r" in text:
+            # What comes next may still belong to the last one: half of a line end, for example.
+            *frames, last = sse.split_frames("".join(unfinished))
+            unfinished = [last]
+            yield from map(stored_frame, frames)
+    yield from map(stored_frame, sse.split_frames("".join(unfinished)))
+
+
+def _said(chunks: Sequence[tuple[int, int]], lengths: list[int]) -> str:
     """Return the chunks in words: in frames where they hold whole ones, else in bytes."""
     number_at = {end: number for number, end in enumerate(accumulate(lengths, initial=0))} if lengths else {}
     words, position = [], 0
-    for at, data in chunks:
-        start, position = number_at.get(position), position + len(data)
+    for at, size in chunks:
+        start, position = number_at.get(position), position + size
         end = number_at.get(position)
         if start is None or end is None:
-            words.append(f"{at}/{len(data)}")
+            words.append(f"{at}/{size}")
         else:
             words.append(f"{at}" if end - start == 1 else f"{at}x{end - start}")
     return " ".join(words)
