@@ -17,6 +17,8 @@ import requests  # noqa: F401
 import pytest_stepreplay.interception.exchanges
 import pytest_stepreplay.session  # noqa: F401
 
+from tests.odd_server import OddServer
+
 from .suite import Suite
 
 
@@ -26,3 +28,11 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterato
     suite = Suite(pytester, monkeypatch).start()
     yield suite
     suite.go_offline()
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
+    """A server that sends what its scripts say, for tests that open their own cassettes, of no run."""
+    monkeypatch.setattr("pytest_stepreplay.session.routing._host", None)
+    with OddServer() as server:
+        yield server
