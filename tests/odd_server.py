@@ -12,7 +12,7 @@ import socketserver
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -159,6 +159,8 @@ class OddServer:
                 while asked := _read_request(reader, connection):
                     self.requests.append(asked)
                     wire = Wire(self, connection, asked)
+                    while self.heard.acquire(blocking=False):
+                        pass  # what was heard of a response before
                     self._scripts[asked.path.partition("?")[0]](wire)
                     if not wire.is_open:
                         break
@@ -221,7 +223,7 @@ def _read_chunks(reader: Any) -> Iterator[bytes]:
 
 
 def stream(
-    chunks: Iterable[bytes],
+    chunks: Sequence[bytes],
     *,
     ending: Ending = "complete",
     headers: Sequence[tuple[str, str]] = (EVENT_STREAM,),
@@ -242,10 +244,12 @@ def stream(
         named = () if encoding == "identity" else (("Content-Encoding", encoding),)
         wire.send_head(200, *headers, *named, ("Transfer-Encoding", "chunked"))
         compressor = _COMPRESSORS[encoding]()
-        for chunk in chunks:
-            wire.send_chunk(compressor.add(chunk))
-            if stepwise:
+        for number, chunk in enumerate(chunks):
+            if stepwise and number:
                 wire.wait_for_reader()
+            wire.send_chunk(compressor.add(chunk))
+        if stepwise and chunks and ending != "complete":
+            wire.wait_for_reader()
         if ending == "complete":
             wire.send_chunk(compressor.end())
             wire.send_last_chunk()

@@ -14,6 +14,8 @@ import openai
 import requests
 import urllib3
 
+from tests.odd_server import PATIENCE
+
 BODY: Final = {
     "model": "step-3.5-flash",
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -65,7 +67,7 @@ def _nothing(chunk: bytes) -> None:
 
 
 def _seeing(read: Callable[[str, _Take, float], object]) -> Read:
-    def see(url: str, on_chunk: Callable[[bytes], object] = _nothing, timeout: float = 60.0, /) -> Seen:
+    def see(url: str, on_chunk: Callable[[bytes], object] = _nothing, timeout: float = PATIENCE, /) -> Seen:
         seen = Seen()
 
         def take(chunk: bytes) -> None:
@@ -85,7 +87,11 @@ def _seeing(read: Callable[[str, _Take, float], object]) -> Read:
 
 
 def _running(read: Callable[[str, _Take, float], Coroutine[Any, Any, None]]) -> Read:
-    return _seeing(lambda url, take, timeout: asyncio.run(read(url, take, timeout)))
+    async def bounded(url: str, take: _Take, timeout: float) -> None:
+        async with asyncio.timeout(2 * PATIENCE):  # a client that hangs is a failure, not a wait
+            await read(url, take, timeout)
+
+    return _seeing(lambda url, take, timeout: asyncio.run(bounded(url, take, timeout)))
 
 
 def _httpx(module: Any) -> Read:

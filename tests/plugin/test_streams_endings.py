@@ -79,11 +79,12 @@ def test_a_broken_stream_breaks_again_in_the_same_place(
 def test_what_broke_for_one_client_breaks_for_the_others(
     odd: OddServer, tmp_path: Path, client: str, ending: Ending
 ) -> None:
+    if (client, ending) == ("aiohttp", "protocol"):
+        pytest.skip("aiohttp itself waits for ever after a chunk that is none")
     path = tmp_path / "x.yaml"
     odd.serve(stream(READ, ending=ending))
-    expected = "aiohttp.client_exceptions.ClientPayloadError"
-    if (client, ending) != ("aiohttp", "protocol"):
-        expected = CLIENTS[client](odd.chat, odd.acknowledge, WAIT.get(ending, 20.0)).error or "none"
+    expected = CLIENTS[client](odd.chat, odd.acknowledge, WAIT.get(ending, 20.0)).error
+    assert expected is not None
     with use_cassette(path, mode="record"):
         CLIENTS["httpx"](odd.chat, odd.acknowledge, WAIT.get(ending, 20.0))
     with use_cassette(path):
