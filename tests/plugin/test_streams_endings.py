@@ -25,8 +25,8 @@ from .test_streams import read_stream, write_cassette
 SAID = {"incomplete": "incomplete", "reset": "reset", "silence": "timeout", "protocol": "protocol"}
 """What stands in the cassette for each way to break."""
 
-WAIT = {"silence": 0.2}
-"""Seconds until a client gives up. It only has to be enough for what is sent at once."""
+WAIT = {"silence": 1.0}
+"""Seconds until a client gives up: enough, on a busy machine, for what is sent at once."""
 
 READ = GREETING[:3]
 
@@ -174,9 +174,8 @@ def test_reading_on_where_a_stream_was_closed_says_so(odd: OddServer, tmp_path: 
     with pytest.raises(RequestStoppedError) as caught, use_cassette(path):
         ALL[client](odd.chat, chunks.append)
     said = str(caught.value)
-    assert f"{size} bytes" in said
-    assert "closed by the client" in said
-    assert "record" in said.splitlines()[-1]
+    assert f"the client that recorded this stream left it after {size} bytes" in said
+    assert "record it again" in said.splitlines()[-1]
     assert len(chunks) == 2, "what was recorded is handed out first"
 
 
@@ -291,7 +290,7 @@ def test_an_unread_async_response(odd: OddServer, tmp_path: Path, client: str) -
     async def ask() -> None:
         if client == "aiohttp":
             async with aiohttp.ClientSession() as session:
-                await session.post(odd.chat, json=BODY)
+                (await session.post(odd.chat, json=BODY)).close()
         else:
             async with httpx.AsyncClient() as user:
                 response = await user.send(user.build_request("POST", odd.chat, json=BODY), stream=True)
