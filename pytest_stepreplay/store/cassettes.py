@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import CassetteReadError, CassetteWriteError
 from ..models import BODY_KINDS, FORMAT_VERSION, Cassette
-from . import yaml_text
+from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
             raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
     text = content.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
-        return yaml_text.parse(text), text
-    except yaml_text.UnusualTextError:
+        return yaml_parser.parse(text), text
+    except yaml_parser.UnusualTextError:
         return _parse_unusual(text, path), text
 
 

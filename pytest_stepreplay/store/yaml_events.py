@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from .yaml_text import MAX_DEPTH, Tree, resolve_plain
+from .yaml_parser import resolve_plain
+from .yaml_text import MAX_DEPTH, Tree
 
 Construct = Callable[[str, Any], Any]
 """From a tag and the text, list or dict behind it to what they mean; a ValueError if they mean nothing."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import yaml_events, yaml_text
+from pytest_stepreplay.store import yaml_events, yaml_parser, yaml_text
 
 HERE = Path("cassettes/test_x/test_y.yaml")
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -182,7 +182,7 @@ def test_text_whose_ends_or_pairs_mean_something_is_quoted(text: str) -> None:
 def test_what_no_reviewer_would_see_is_escaped(text: str) -> None:
     rendered = yaml_text.render({"text": text})
     assert rendered.removesuffix("\n").isprintable()
-    assert yaml_text.parse(rendered) == yaml.safe_load(rendered) == {"text": text}
+    assert yaml_parser.parse(rendered) == yaml.safe_load(rendered) == {"text": text}
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_what_no_reviewer_would_see_is_escaped(text: str) -> None:
 )
 def test_text_of_several_lines_keeps_its_lines(text: str, rendered: str) -> None:
     assert yaml_text.render({"text": text}) == f"text: {rendered}"
-    assert yaml_text.parse(f"text: {rendered}") == yaml.safe_load(f"text: {rendered}") == {"text": text}
+    assert yaml_parser.parse(f"text: {rendered}") == yaml.safe_load(f"text: {rendered}") == {"text": text}
 
 
 def test_a_file_ends_with_one_newline_even_if_its_last_text_ends_with_two() -> None:
     rendered = yaml_text.render({"a": "x\n\n", "b": [{"c": "x\n\n"}]})
     assert rendered == 'a: |+\n  x\n\nb:\n- c: "x\\n\\\n    \\n"\n'
-    assert yaml_text.parse(rendered) == yaml.safe_load(rendered) == {"a": "x\n\n", "b": [{"c": "x\n\n"}]}
+    assert yaml_parser.parse(rendered) == yaml.safe_load(rendered) == {"a": "x\n\n", "b": [{"c": "x\n\n"}]}
 
 
 def test_long_lines_are_not_folded() -> None:
@@ -246,7 +246,7 @@ def test_any_tree_comes_back_the_same_from_every_reader(tree: dict[str, Any]) ->
     assert same(yaml_events.parse_any(rendered), tree)
     assert same(yaml.safe_load(rendered), tree)  # all of YAML 1.1
     if all(len(line) < 900 for line in rendered.split("\n")):
-        assert same(yaml_text.parse(rendered), tree)
+        assert same(yaml_parser.parse(rendered), tree)
     assert yaml_text.render(yaml_events.parse_any(rendered)) == rendered
 
 
@@ -273,8 +273,8 @@ def test_an_edited_text_is_read_quickly_only_where_yaml_reads_it_the_same(
         )
         text = text[:start] + new + text[end:]
     try:
-        quick = yaml_text.parse(text)
-    except yaml_text.UnusualTextError:
+        quick = yaml_parser.parse(text)
+    except yaml_parser.UnusualTextError:
         return
     assert same(quick, yaml_events.parse_any(text))
 
@@ -289,14 +289,14 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
 
     deep = nested(yaml_text.MAX_DEPTH - 1)
     rendered = yaml_text.render(deep)
-    assert yaml_text.parse(rendered) == yaml_events.parse_any(rendered) == deep
+    assert yaml_parser.parse(rendered) == yaml_events.parse_any(rendered) == deep
     with pytest.raises(ValueError, match="nested more than 500 levels"):
         yaml_text.render(nested(yaml_text.MAX_DEPTH))
     deeper = "[" * 100_000 if kind is list else "{a: " * 100_000
     with pytest.raises(yaml_events.BrokenYamlError, match="nested more than 500 levels"):
         yaml_events.parse_any(deeper)
-    with pytest.raises(yaml_text.UnusualTextError):
-        yaml_text.parse("a:\n" + "- " * 501 + "x\n")
+    with pytest.raises(yaml_parser.UnusualTextError):
+        yaml_parser.parse("a:\n" + "- " * 501 + "x\n")
 
 
 @pytest.mark.parametrize(
@@ -326,8 +326,8 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
     ],
 )
 def test_yaml_of_another_shape_is_read_too(text: str, tree: object) -> None:
-    with pytest.raises(yaml_text.UnusualTextError):
-        yaml_text.parse(text)
+    with pytest.raises(yaml_parser.UnusualTextError):
+        yaml_parser.parse(text)
     assert yaml_events.parse_any(text) == tree
 
 
@@ -643,7 +643,7 @@ def test_a_file_too_large_for_memory_is_an_error(tmp_path: Path, monkeypatch: py
         patch.setattr(Path, "read_bytes", give_up)
         with pytest.raises(CassetteReadError, match="too large for the memory"):
             store.read_cassette(path)
-    monkeypatch.setattr(yaml_text, "parse", give_up)
+    monkeypatch.setattr(yaml_parser, "parse", give_up)
     with pytest.raises(CassetteReadError, match="too large for the memory"):
         store.read_cassette(path)
 
