@@ -15,6 +15,7 @@ from .models import Cassette, Interaction, Request, Response
 from .redaction import KEPT_RESPONSE_HEADERS
 from .store.bodies import request_from_wire, response_from_wire
 from .store.encodings import EncodingError, undo_encoding
+from .store.json_text import shown
 from .store.yaml_events import TAG_PREFIX
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ def construct_tag(tag: str, value: Any) -> Any:
         match value:
             case [str() as text] | {"args": [str() as text]}:
                 return text
-    shown = tag.replace(TAG_PREFIX, "!!")
-    raise ValueError(f"has the YAML tag {shown}, which is not read: a file must not build objects")
+    raise ValueError(
+        f"has the YAML tag {shown(tag.replace(TAG_PREFIX, '!!'))}, which is not read: a file must not build objects"
+    )
 
 
 def read_vcr(tree: dict[str, Any]) -> Cassette:

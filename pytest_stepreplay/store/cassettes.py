@@ -18,6 +18,7 @@ from ..errors import CassetteReadError, CassetteWriteError
 from ..models import BODY_KINDS, FORMAT_VERSION, Cassette
 from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
+from .json_text import parse_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _RECORD_AGAIN = "Delete it and record it again with: pytest --stepreplay=record"
 _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
 
@@ -172,7 +172,7 @@ def _parse_unusual(text: str, path: Path) -> Tree:
     # JSON is not always YAML: it has escapes of surrogate pairs, which vcrpy writes.
     if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
         try:
-            return _parse_json(text)
+            return parse_json(text)
         except json.JSONDecodeError as error:
             if path.suffix.lower() == ".json":
                 problem = f"is not valid JSON ({error.msg})"
@@ -180,35 +180,6 @@ def _parse_unusual(text: str, path: Path) -> Tree:
         except ValueError as error:
             raise CassetteReadError(path, str(error), fix=_MEND) from None
     return _parse_yaml(text, path)
-
-
-def _parse_json(text: str) -> Tree:
-    try:
-        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-        too_deep = yaml_text.is_deeper_than(tree, yaml_text.MAX_DEPTH)
-    except RecursionError:
-        too_deep = True
-    if too_deep:
-        raise ValueError(f"is nested more than {yaml_text.MAX_DEPTH} levels deep")
-    if _SURROGATE_ESCAPE.search(text):
-        try:
-            json.dumps(tree, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ValueError("has half of a surrogate pair in a text") from None
-    return tree
-
-
-def _object(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"has the key {twice[:60]!r} twice in one object")
-    return found
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"has {constant}, which JSON does not have")
 
 
 def _parse_yaml(text: str, path: Path) -> Tree:
@@ -316,8 +287,8 @@ def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int],
 
 
 def _written(location: Sequence[str | int]) -> str:
-    """Return ``interactions[2].response.status``."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    """Return ``interactions[2].response.status``; a key of other characters is quoted."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in location)
     return "".join(steps).removeprefix(".")
 
 

@@ -11,6 +11,7 @@ from ..errors import CassetteReadError, CassetteWriteError
 from ..models import FORMAT_VERSION
 from .cassettes import check_version, encode_tree, parse_tree
 from .files import exists, read_bytes, write_bytes
+from .json_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
         )
     for key in tree:
         if key not in _KEYS:
-            problem = f"{key:.60}: a file of snapshots has no such key"
+            problem = f"{shown(key)}: a file of snapshots has no such key"
             raise CassetteReadError(path, problem, line=_line_of(text, key), fix=_MEND)
     return tree
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from .json_text import shown
 from .yaml_parser import resolve_plain
 from .yaml_text import MAX_DEPTH, Tree
 
@@ -102,7 +103,7 @@ def _line(event: Any) -> int:
 
 
 def _refuse_tag(tag: str, _: Any) -> Any:
-    raise ValueError(f"has the YAML tag {tag.replace(TAG_PREFIX, '!!')}, which a cassette never has")
+    raise ValueError(f"has the YAML tag {shown(tag.replace(TAG_PREFIX, '!!'))}, which a cassette never has")
 
 
 class _Open:
@@ -209,6 +210,6 @@ class _Builder:
         elif not isinstance(value, str):
             raise BrokenYamlError("has a key that is not text", line)
         elif value in around.value:
-            raise BrokenYamlError(f"has the key {value[:60]!r} for the second time", line)
+            raise BrokenYamlError(f"has the key {shown(value)} for the second time", line)
         else:
             around.key = value

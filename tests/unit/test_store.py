@@ -406,7 +406,7 @@ def test_comments_other_indentation_windows_line_ends_and_a_byte_order_mark_are_
         (
             "  elapsed: 0.412\n",
             "  elapsed: 0.412\n  elapsed: 0.4\n",
-            ":6: has the key 'elapsed' for the second time",
+            ":6: has the key elapsed for the second time",
         ),
         ("Say hello.", "'Say hello.", ": is not valid YAML (while scanning a quoted scalar"),
         (
@@ -582,7 +582,7 @@ def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ('{"stepreplay": 1,\n "interactions": [', ":2: is not valid JSON (Expecting value)"),
-        ('{"stepreplay": 1, "stepreplay": 1}', ": has the key 'stepreplay' twice in one object"),
+        ('{"stepreplay": 1, "stepreplay": 1}', ": has the key stepreplay twice in one object"),
         ('{"stepreplay": 1, "test": "\\ud800"}', ": has half of a surrogate pair in a text"),
         ('{"stepreplay": 1, "x":' + "[" * 600 + "]" * 600 + "}", ": is nested more than 500 levels deep"),
         ('{"stepreplay": 1, "x":' + "[" * 200_000, ": is nested more than 500 levels deep"),
