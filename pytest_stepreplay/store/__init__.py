@@ -6,6 +6,7 @@ why. `bodies` turns what went over the wire into what is stored, and back.
 
 from .cassettes import ReadCassette, parse_cassette, read_cassette, render_cassette, write_cassette
 from .files import check_writable, exists
+from .locks import locked
 from .paths import cassette_path, iter_cassettes, named_path, snapshots_path
 from .pending import (
     Pending,
@@ -29,6 +30,7 @@ __all__ = [
     "exists",
     "iter_cassettes",
     "iter_pending",
+    "locked",
     "named_path",
     "parse_cassette",
     "parse_snapshots",

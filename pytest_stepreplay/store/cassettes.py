@@ -19,6 +19,7 @@ from ..models import BODY_KINDS, FORMAT_VERSION, Cassette
 from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
 from .json_text import parse_json, shown
+from .locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,9 @@ def write_cassette(path: Path, cassette: Cassette) -> None:
     Raises:
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
-    write_bytes(path, encode_tree(_tree_of(cassette), path))
+    content = encode_tree(_tree_of(cassette), path)
+    with locked(path):
+        write_bytes(path, content)
 
 
 def encode_tree(tree: dict[str, Tree], path: Path) -> bytes:

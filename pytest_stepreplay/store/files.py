@@ -1,21 +1,33 @@
 """Bytes of a file, read and written whole: a crash at any moment leaves the old file or the new one.
 
-What the operating system refuses comes back as a `CassetteError` that says in one line what it was.
+Who writes a file that others may be writing too holds its lock (`locks`). What the operating system refuses
+comes back as a `CassetteError` that says in one line what it was.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 
+MAX_SIZE = 64 * 1024 * 1024
+"""The most bytes that a file may have. Reading one takes many times its size in memory, and whoever reviews a
+pull request cannot look through it; most hosts of git refuse files of 100 MB."""
+
+PENDING_SUFFIX = ".new"
+"""What is added to the name of a file for that of its pending one."""
+
+HIDDEN = re.compile(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTALL)
+"""The names of the files that are there only during a save: the stem tells whose."""
+
 _NEW_FILE_MODE = 0o644
-_LONGEST_NAME = 56  # characters of the file's own name in the temporary one; four bytes each stay below 255
 _WHAT_TO_DO = {
     errno.ENOSPC: "Make some room on the disk, then run it again.",
     errno.EDQUOT: "Make some room on the disk, then run it again.",
@@ -27,7 +39,10 @@ _WHAT_TO_DO = {
 
 def exists(path: Path) -> bool:
     """Tell whether something stands at the path, be it readable or not."""
-    return os.path.lexists(path)
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # no path at all
+        return False
 
 
 def read_bytes(path: Path) -> bytes:
@@ -38,9 +53,12 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         # Anything else would block (a pipe) or never end (a device).
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise CassetteReadError(path, f"is {kind}, where a cassette file should be")
+        if status.st_size > MAX_SIZE:
+            raise CassetteReadError(path, f"is larger than {MAX_SIZE >> 20} MiB, which no cassette may be")
         return path.read_bytes()
     except FileNotFoundError:
         fix = "Record it with: pytest --stepreplay=record"
@@ -57,15 +75,32 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         CassetteWriteError: it could not be written; what stood there before still stands.
     """
+    if len(content) > MAX_SIZE:
+        size = f"{len(content) / (1 << 20):,.1f} MiB"
+        raise CassetteWriteError(
+            path,
+            f"was not written: it would have {size}, and a file of more than {MAX_SIZE >> 20} MiB is not read",
+            fix="Record less in one test, or in several cassettes",
+        )
     try:
         target = Path(os.path.realpath(path))  # a link stays a link
         if not _holds(target, content):
             target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, content)
     except (OSError, ValueError) as error:
-        before = "the file on disk is still the old one" if exists(path) else "nothing was written"
-        fix = _WHAT_TO_DO.get(getattr(error, "errno", None) or 0, "")
-        raise CassetteWriteError(path, f"could not be written: {_reason(error)}; {before}", fix=fix) from None
+        raise write_error(path, error) from None
+
+
+def remove(path: Path) -> None:
+    """Remove the file, if it is there.
+
+    Raises:
+        CassetteWriteError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CassetteWriteError(path, f"could not be removed: {_reason(error)}") from None
 
 
 def check_writable(path: Path) -> None:
@@ -95,7 +130,7 @@ def _holds(target: Path, content: bytes) -> bool:
 
 def _replace(target: Path, content: bytes) -> None:
     """Write the content beside the target, then put it in its place in one step."""
-    temporary = target.with_name(f".{target.name[:_LONGEST_NAME]}.{token_hex(4)}.tmp")
+    temporary = target.with_name(f".{stem_of(target)}.{token_hex(4)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, _NEW_FILE_MODE)
     try:
@@ -121,6 +156,20 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_error(path: Path, error: OSError | ValueError) -> CassetteWriteError:
+    """Return what to say of a file that the operating system does not let be written."""
+    before = "the file on disk is still the old one" if exists(path) else "nothing was written"
+    fix = _WHAT_TO_DO.get(getattr(error, "errno", None) or 0, "")
+    return CassetteWriteError(path, f"could not be written: {_reason(error)}; {before}", fix=fix)
+
+
+def stem_of(target: Path) -> str:
+    """Return what the hidden files of a file and of its pending one have in their names."""
+    name = target.name.removesuffix(PENDING_SUFFIX)
+    digest = sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{name[:48]}-{digest}"  # four bytes for each character stay below what a name may have
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
 from ..models import Cassette, Interaction
 from .cassettes import _tree_of, encode_tree, parse_cassette
-from .files import exists, read_bytes, write_bytes
+from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
+from .locks import locked
 from .paths import SNAPSHOTS_SUFFIX, SUFFIXES
 from .snapshots import parse_snapshots
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from ..models import RawFrame, Request, Response
     from .yaml_text import Tree
-
-PENDING_SUFFIX = ".new"
-"""What is added to the name of a file for that of its pending one."""
 
 WHOLE = "all"
 """The name of the only unit of a cassette that is new as a whole."""
@@ -103,20 +101,21 @@ def write_pending(path: Path, new: Cassette | Mapping[str, Tree]) -> Path | None
         CassetteReadError: the file beside it cannot be read.
         CassetteWriteError: it could not be written, or the file beside it is another one by now.
     """
-    target, pending = path, _checked(pending_path(path))
-    before = _Version.read(target)
-    after = _Version(new) if isinstance(new, Cassette) else _Version(dict(new))
-    try:
-        units = _differing(before, after)
-    except ValueError as error:
-        raise CassetteWriteError(
-            pending, f"was not written: {error}", fix="Run the test again: it changed while the test ran"
-        ) from None
-    if units:
-        _write_version(pending, after, base=before)
-        return pending
-    _remove(pending)
-    return None
+    pending = _checked(pending_path(path))
+    with locked(path):
+        before = _Version.read(path)
+        after = _Version(new) if isinstance(new, Cassette) else _Version(dict(new))
+        try:
+            units = _differing(before, after)
+        except ValueError as error:
+            raise CassetteWriteError(
+                pending, f"was not written: {error}", fix="Run the test again: it changed while the test ran"
+            ) from None
+        if units:
+            _write_version(pending, after, base=before)
+            return pending
+        remove(pending)
+        return None
 
 
 def read_pending(path: Path) -> Pending:
@@ -159,23 +158,26 @@ def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
             there is no such unit pending; nothing has changed.
         CassetteWriteError: a file could not be written.
     """
-    opened = _Opened(path)
-    opened.refuse_stale()
-    if opened.is_foreign:
-        raise CassetteError(
-            opened.value.target,
-            "is a vcrpy cassette; it can be replayed and verified, but is never written",
-            fix="Delete it and its pending file, and record the test anew: pytest --stepreplay=record",
-        )
-    chosen = opened.chosen(units)
-    before, after = opened.before, opened.after
-    if len(chosen) == len(opened.value.units):
-        accepted = after
-    else:
-        accepted = before.with_units(_replaced(before.units, after.units, chosen), after)
-    if chosen:
-        _write_version(opened.value.target, accepted)
-    return opened.keep_others(_Version.read(opened.value.target), after.units, chosen)
+    if not exists(_checked(path)):
+        read_bytes(path)  # raises what there is to say
+    with locked(path):
+        opened = _Opened(path)
+        opened.refuse_stale()
+        if opened.is_foreign:
+            raise CassetteError(
+                opened.value.target,
+                "is a vcrpy cassette; it can be replayed and verified, but is never written",
+                fix="Delete it and its pending file, and record the test anew: pytest --stepreplay=record",
+            )
+        chosen = opened.chosen(units)
+        before, after = opened.before, opened.after
+        if len(chosen) == len(opened.value.units):
+            accepted = after
+        else:
+            accepted = before.with_units(_replaced(before.units, after.units, chosen), after)
+        if chosen:
+            _write_version(opened.value.target, accepted)
+        return opened.keep_others(_Version.read(opened.value.target), after.units, chosen)
 
 
 def reject_pending(path: Path, units: Collection[str] | None = None) -> tuple[str, ...]:
@@ -192,14 +194,19 @@ def reject_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
         CassetteError: for one of several units: as for `accept_pending`.
         CassetteWriteError: a file could not be written.
     """
-    if units is None:
-        _remove(_checked(path))
-        return ()
-    opened = _Opened(path)
-    opened.refuse_stale()
-    chosen = opened.chosen(units)
-    kept = _replaced(opened.after.units, opened.before.units, chosen)
-    return opened.keep_others(opened.before, kept, chosen)
+    if not exists(_checked(path)):
+        if units is None:
+            return ()
+        read_bytes(path)  # raises what there is to say
+    with locked(path):
+        if units is None:
+            remove(path)
+            return ()
+        opened = _Opened(path)
+        opened.refuse_stale()
+        chosen = opened.chosen(units)
+        kept = _replaced(opened.after.units, opened.before.units, chosen)
+        return opened.keep_others(opened.before, kept, chosen)
 
 
 # ---------------------------------------------------------------- a file as units
@@ -304,7 +311,7 @@ class _Opened:
         if left:
             _write_version(self.value.path, self.after.with_units(units, self.after), base=base)
         else:
-            _remove(self.value.path)
+            remove(self.value.path)
         return left
 
 
@@ -368,18 +375,11 @@ def _replaced(units: _Units, others: _Units, names: Collection[str]) -> _Units:
 def _write_version(path: Path, version: _Version, *, base: _Version | None = None) -> None:
     """Write a version to its own file, which goes without units, or to the pending one with its base."""
     if not base and not version.units:
-        _remove(path)
+        remove(path)
         return
     # The base stands last, so that a file that was cut off has none.
     mark = {"pending": {"base": base.digest}} if base else {}
     write_bytes(path, encode_tree(version.tree() | mark, path))
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
 
 
 def _checked(path: Path) -> Path:

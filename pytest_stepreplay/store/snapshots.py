@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import CassetteReadError, CassetteWriteError
+from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
 from .cassettes import check_version, encode_tree, parse_tree
-from .files import exists, read_bytes, write_bytes
+from .files import exists, read_bytes, remove, write_bytes
 from .json_text import shown
+from .locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,12 +73,12 @@ def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> Non
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
     if snapshots:
-        write_bytes(path, encode_tree(snapshots_tree(test, snapshots), path))
-        return
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
+        content = encode_tree(snapshots_tree(test, snapshots), path)
+        with locked(path):
+            write_bytes(path, content)
+    elif exists(path):
+        with locked(path):
+            remove(path)
 
 
 def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:
