@@ -27,6 +27,7 @@ from ..errors import (
 from ..models import Cassette, Interaction, Request, Response
 from ..redaction import Redactor
 from ..report.misses import Miss, explain_miss
+from .merging import merge_recorded, merge_rewritten
 from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Session:
     def interactions(self) -> tuple[Interaction, ...]:
         """The interactions that the cassette would hold if it were written now."""
         with self._lock:
-            return self._merged()
+            return self._merged(self._recorded)
 
     @property
     def played(self) -> tuple[Interaction, ...]:
@@ -229,18 +230,21 @@ class Session:
         if self.mode in {"record", "rewrite"}:
             store.check_writable(self.path)
         if self._loaded is None and self.mode != "live" and store.exists(self.path):
-            loaded = store.read_cassette(self.path)
-            if loaded.format != "stepreplay" and self.mode in {"record", "rewrite"}:
-                raise CassetteWriteError(
-                    self.path,
-                    "is a vcrpy cassette; it can be replayed, but not recorded into",
-                    fix="Delete it to record the test anew, or name another cassette: "
-                    '@pytest.mark.stepreplay(cassette="...")',
-                )
-            self._loaded = loaded
-            self._recorded = loaded.cassette.interactions
+            self._loaded = self._read()
+            self._recorded = self._loaded.cassette.interactions
             if self.mode in {"replay", "record", "verify"}:
                 self._index = matching.Index(self._matcher, self._requests())
+
+    def _read(self) -> store.ReadCassette:
+        loaded = store.read_cassette(self.path)
+        if loaded.format != "stepreplay" and self.mode in {"record", "rewrite"}:
+            raise CassetteWriteError(
+                self.path,
+                "is a vcrpy cassette; it can be replayed, but not recorded into",
+                fix="Delete it to record the test anew, or name another cassette: "
+                '@pytest.mark.stepreplay(cassette="...")',
+            )
+        return loaded
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are neither recorded nor replayed."""
@@ -310,11 +314,8 @@ class Session:
             elif not passed and self._loaded is not None:
                 not_written = "the test failed"
             else:
-                cassette = Cassette(test=self.test or None, interactions=self._merged())
-                store.write_cassette(self.path, cassette)
+                self._save()
                 written = True
-                if store.exists(store.pending_path(self.path)):
-                    store.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
         played, saves = self.played, self.mode != "verify"
         return Outcome(
             path=str(self.path),
@@ -363,18 +364,10 @@ class Session:
         left: dict[object, list[int]] = {}
         pairs: list[int | None] = []
         for each in self.recorded:
-            key = self._matcher.key(each.request)
+            key = self._key(each)
             positions = left.setdefault(key, list(index.positions(key)))
             pairs.append(positions.pop(0) if positions else None)
         return pairs
-
-    def _rewritten_in_place(
-        self, rewritten: tuple[Interaction, ...], pairs: list[int | None]
-    ) -> tuple[Interaction, ...]:
-        """Returns a shared cassette, in which what this test did not ask for belongs to others."""
-        replaced = {old: new for old, new in zip(pairs, rewritten, strict=True) if old is not None}
-        kept = tuple(replaced.get(i, each) for i, each in enumerate(self._recorded))
-        return kept + tuple(new for old, new in zip(pairs, rewritten, strict=True) if old is None)
 
     def _leave_pending(self) -> None:
         """Leaves what drifted beside the cassette, for a person to decide about.
@@ -384,13 +377,16 @@ class Session:
         verified = {each.position for each in self.verdicts if each.status != "unverified"}
         if not verified or not self.settings.leaves_pending():
             return
-        new = {i: response for i, response in self._waiting().items() if i not in verified}
-        new |= {each.position: each.response for each in self.verdicts if each.status == "drifted"}
-        interactions = tuple(
-            each.model_copy(update={"response": new[i]}) if i in new else each
-            for i, each in enumerate(self._recorded)
-        )
-        store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
+        with store.locked(
+            self.path
+        ):  # another test that shares the cassette may leave its own at this moment
+            new = {i: response for i, response in self._waiting().items() if i not in verified}
+            new |= {each.position: each.response for each in self.verdicts if each.status == "drifted"}
+            interactions = tuple(
+                each.model_copy(update={"response": new[i]}) if i in new else each
+                for i, each in enumerate(self._recorded)
+            )
+            store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
 
     def _waiting(self) -> dict[int, Response | None]:
         """Returns the responses of the pending file by position, if there is one for this very cassette."""
@@ -471,25 +467,42 @@ class Session:
                 break
         return None
 
-    def _merged(self) -> tuple[Interaction, ...]:
-        """Returns the recorded interactions that stay, in their order, each new one behind the one before it.
+    def _save(self) -> None:
+        """Writes the cassette: what it holds now, whoever has written it meanwhile, and what is new."""
+        with store.locked(self.path):
+            loaded = self._read() if store.exists(self.path) else None
+            now = loaded.cassette if loaded else Cassette(interactions=self._recorded)
+            test = now.test if self._shared and loaded else self.test
+            cassette = Cassette(test=test or None, interactions=self._merged(now.interactions))
+            store.write_cassette(self.path, cassette)
+            if store.exists(store.pending_path(self.path)):
+                store.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
+
+    def _merged(self, now: tuple[Interaction, ...]) -> tuple[Interaction, ...]:
+        """Returns the interactions to write.
 
         What a test's own cassette holds and the test no longer asks for goes once something was missed:
         it is the tail of a conversation that is recorded anew.
+
+        Args:
+            now: what the file holds, others having written it perhaps.
         """
         if self.mode == "rewrite":
             pairs = self._pairs()
             rewritten = keep_volatile(self._recorded, self.recorded, pairs)
-            return self._rewritten_in_place(rewritten, pairs) if self._shared else rewritten
-        stale = bool(self._missed_requests) and not self._shared
-        merged = [each for i, each in enumerate(self._recorded) if i in self._played or not stale]
-        before: Interaction | None = None
-        for exchange in self._exchanges:
-            if exchange.recorded:
-                place = _place_after(merged, before) if before or not self._shared else len(merged)
-                merged.insert(place, exchange.recorded)
-            before = exchange.answer or exchange.recorded or before
-        return tuple(merged)
+            return merge_rewritten(self._recorded, now, rewritten, pairs, shared=self._shared, key=self._key)
+        misses = bool(self._missed_requests) and not self._shared
+        return merge_recorded(
+            self._recorded,
+            now,
+            [(each.position, each.recorded) for each in self._exchanges],
+            stale=set(range(len(self._recorded))) - self._played.keys() if misses else (),
+            shared=self._shared,
+            key=self._key,
+        )
+
+    def _key(self, interaction: Interaction) -> str:
+        return self._matcher.key(interaction.request)
 
 
 def _tokens_of(response: Response) -> int:
@@ -503,10 +516,3 @@ def _tokens_of(response: Response) -> int:
     usage = completions[0].get("usage") if isinstance(completions[0], dict) else None
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     return tokens if isinstance(tokens, int) else 0
-
-
-def _place_after(interactions: list[Interaction], one: Interaction | None) -> int:
-    for index in range(len(interactions) - 1, -1, -1):
-        if interactions[index] is one:
-            return index + 1
-    return 0

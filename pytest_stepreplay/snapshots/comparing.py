@@ -11,6 +11,7 @@ from ..drift import ABSENT, Policy, compare
 from ..drift.answers import read_answer
 from ..errors import StepReplayError
 from ..store import (
+    locked,
     pending_path,
     read_snapshots,
     reject_pending,
@@ -257,7 +258,8 @@ class ChatSnapshot:
         changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
         written = list(wanted) != list(stored) or bool(changed)
         if written:
-            write_snapshots(self.path, self.test, wanted)
+            with locked(self.path):
+                write_snapshots(self.path, self.test, self._merged(stored, wanted))
         if failed and self._proposed and self.leaves_pending:
             whole = snapshots_tree(self.test, stored | self._held | self._proposed)
             pending = str(write_pending(self.path, whole) or "")
@@ -282,6 +284,14 @@ class ChatSnapshot:
             selectors=tuple(sorted(self._selectors)),
             matched=tuple(sorted(self._matched)),
         )
+
+    def _merged(self, stored: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+        """Returns the snapshots to write: what another process has added since they were read stays."""
+        return wanted | {
+            name: value
+            for name, value in read_snapshots(self.path).items()
+            if name not in stored and name not in wanted
+        }
 
     def _drop_pending(self) -> None:
         """Removes the pending file of an earlier run: what it proposes is no longer what the test does."""
