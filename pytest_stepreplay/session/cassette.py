@@ -7,7 +7,6 @@ returns a frozen `Outcome`. `current()` finds the session that a request belongs
 from __future__ import annotations
 
 import json
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from ..errors import (
 from ..models import Cassette, Interaction, Request, Response
 from ..redaction import Redactor
 from ..report.misses import Miss, explain_miss
+from .forks import Forks
 from .merging import merge_recorded, merge_rewritten
 from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 ERROR_STATUS: Final = 400
 SEARCHED_FILES: Final = 20
 """How many other cassettes a miss opens at most to say where else the request was recorded."""
+
+
+_UNKNOWN: Final = Request(method="", url="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,11 @@ class _Exchange:
     def records(self, status: int, recording: Recording) -> bool:
         """Whether the response that has begun to come is to be taken down."""
         if self.session.mode == "live":
+            self.session.tell("sent", None)
             return False
         if status >= ERROR_STATUS and not self.session.settings.record_errors:
             self.error_status = status
+            self.session.tell("error", status)
             return False
         self.coming = recording
         return True
@@ -125,6 +130,7 @@ class _Exchange:
             request=self.request,
             response=self.session.redactor.redact_response(response),
         )
+        self.session.tell("recorded", self.recorded)
 
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped."""
@@ -157,7 +163,7 @@ class Session:
         self.test = test
         self._shared = shared
         self._root = root
-        self._lock = threading.Lock()
+        self._forks = Forks()
         self._loaded: store.ReadCassette | None = None
         self._recorded: tuple[Interaction, ...] = ()
         self._matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
@@ -180,17 +186,19 @@ class Session:
     @property
     def interactions(self) -> tuple[Interaction, ...]:
         """The interactions that the cassette would hold if it were written now."""
-        with self._lock:
+        with self._forks.lock:
             return self._merged(self._recorded)
 
     @property
     def played(self) -> tuple[Interaction, ...]:
         """The recorded interactions that answered a request, in the order of the requests."""
+        self._hear_of_forks()
         return tuple(exchange.answer for exchange in self._exchanges if exchange.answer)
 
     @property
     def recorded(self) -> tuple[Interaction, ...]:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
+        self._hear_of_forks()
         return tuple(exchange.recorded for exchange in self._exchanges if exchange.recorded)
 
     @property
@@ -208,11 +216,13 @@ class Session:
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:
         """One error for each different request that was not recorded, and each stream that was not to its end."""
+        self._hear_of_forks()
         return (*self._missed_keys.values(), *self._overread.values())
 
     @property
     def intercepted(self) -> int:
         """How many requests came by, whatever became of them."""
+        self._hear_of_forks()
         return len(self._exchanges) + len(self._missed_keys)
 
     def __repr__(self) -> str:
@@ -262,7 +272,7 @@ class Session:
             RequestStoppedError: if the cassette cannot be used.
         """
         request = self.redactor.redact_request(request)
-        with self._lock:
+        with self._forks.lock:
             try:
                 self.load()
             except StepReplayError as error:
@@ -275,6 +285,7 @@ class Session:
                     exchange.position = position
                     exchange.answer = self._recorded[position]
                     self._played[position] = self._played.get(position, 0) + 1
+                    self.tell("played", position)
                 elif self.mode in {"replay", "verify"}:
                     raise self._miss(request, key)
                 else:
@@ -292,6 +303,43 @@ class Session:
         )
         return self._overread.setdefault(position, error)
 
+    def tell(self, what: str, fact: Interaction | str | int | None) -> None:
+        """In a forked child, hands what happened to the process that opened the cassette.
+
+        Raises:
+            RequestStoppedError: that is not possible, and what is recorded here would be lost.
+        """
+        if not self._forks.is_copy:
+            return
+        if isinstance(fact, Interaction):
+            fact = fact.model_dump_json(by_alias=True, exclude_unset=True)
+        try:
+            self._forks.tell({what: fact})
+        except OSError as error:
+            raise RequestStoppedError(
+                f"what this forked process did cannot be handed to its parent: {error}\n"
+                "Make some room in the folder for temporary files, then run it again."
+            ) from None
+
+    def _hear_of_forks(self) -> None:
+        """Takes what forked children did as if it had been done here."""
+        for note in self._forks.notes():
+            match note:
+                case {"played": int(position)}:
+                    answer = self._recorded[position]
+                    self._exchanges.append(_Exchange(self, answer.request, position, answer))
+                    self._played[position] = self._played.get(position, 0) + 1
+                case {"recorded": str(text)}:
+                    recorded = Interaction.model_validate_json(text)
+                    self._missed_requests.append(recorded.request)
+                    self._exchanges.append(_Exchange(self, recorded.request, recorded=recorded))
+                case {"missed": str(text)}:
+                    self._missed_keys[text] = UnrecordedRequestError(text)
+                case {"error": status}:
+                    self._exchanges.append(_Exchange(self, _UNKNOWN, error_status=status))
+                case {"sent": _}:
+                    self._exchanges.append(_Exchange(self, _UNKNOWN))
+
     def close(self, *, passed: bool, interrupted: bool = False) -> Outcome:
         """Writes what was recorded, and returns what happened.
 
@@ -306,7 +354,10 @@ class Session:
             if exchange.coming is not None:  # it was never read to its end, nor closed
                 exchange.coming.stop()
         recorded, not_written, written = self.recorded, "", False
-        if self.mode == "verify" and not interrupted:
+        self._forks.close()
+        if self._forks.is_copy:
+            recorded = ()  # they are the other process's to write
+        if self.mode == "verify" and not interrupted and not self._forks.is_copy:
             self._leave_pending()
         if recorded and self.mode in {"record", "rewrite"}:
             if interrupted:
@@ -440,6 +491,7 @@ class Session:
                 elsewhere=None if same else self._recorded_elsewhere(request, key),
             )
             self._missed_keys[key] = UnrecordedRequestError(explain_miss(miss))
+            self.tell("missed", str(self._missed_keys[key]))
         return self._missed_keys[key]
 
     def _recorded_elsewhere(self, request: Request, key: Any) -> str | None:
