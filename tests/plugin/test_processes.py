@@ -62,11 +62,11 @@ import sys
 import httpx
 from pytest_stepreplay import use_cassette
 path, url, name = sys.argv[1:]
+client = httpx.Client(headers={"Authorization": "Bearer sk-test"})
 for number in range(50):
     with use_cassette(path, mode="record"):
         body = {"model": "m", "messages": [{"role": "user", "content": f"{name} {number}"}]}
-        headers = {"Authorization": "Bearer sk-test"}
-        httpx.post(f"{url}/chat/completions", json=body, headers=headers).raise_for_status()
+        client.post(f"{url}/chat/completions", json=body).raise_for_status()
 """
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -1,0 +1,155 @@
+"""Saves that are killed at one line after another; run as a process of its own, it prints how many.
+
+Each save runs in a forked child, which kills itself at the n-th line of Python that the save runs, in the store
+or in a library. Then every file must be the old or the new one, and the next save must leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import filelock  # noqa: F401 - what a save imports is not part of it
+
+from pytest_stepreplay import store
+from pytest_stepreplay.models import Cassette, Interaction, Request, Response
+from pytest_stepreplay.store.pending import PENDING_SUFFIX
+
+KILLS = 80
+"""How often each kind of save is killed, at least."""
+
+
+def cassette(answer: str) -> Cassette:
+    request = Request(method="GET", url="https://x/")
+    return Cassette(interactions=(Interaction(request=request, response=Response(status=200, text=answer)),))
+
+
+def snapshots(answer: str) -> dict[str, Any]:
+    return {"one": answer, "other": [answer, answer]}
+
+
+def run_to_line(save: Callable[[], object], line: int) -> bool:
+    """Run a save in a child that dies at that line; return whether it got that far."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal count
+            if event == "line":
+                count += 1
+                if count == line:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        save()
+        sys.settrace(None)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in {0, -signal.SIGKILL}, status
+    return status != 0
+
+
+def lines_of(save: Callable[[], object]) -> int:
+    """Return how many lines a save runs."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        save()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def kill(
+    folder: Path,
+    reset: Callable[[], object],
+    save: Callable[[], object],
+    good: list[set[bytes | None]],
+    *files: Path,
+) -> int:
+    """Kill a save at line after line, check what is left, and return how often that was."""
+    killed = 0
+    reset()
+    lines = lines_of(save)
+    for line in range(1, lines + 1, max(1, lines // KILLS)):
+        reset()
+        killed += run_to_line(save, line)
+        for path, contents in zip(files, good, strict=True):
+            found = path.read_bytes() if path.exists() else None
+            assert found in contents, f"{path.name} holds something else, after line {line} of {lines}"
+        reset()
+        left = sorted(path.name for path in folder.iterdir())
+        assert left == sorted(path.name for path in files if path.exists()), f"{left}, after line {line}"
+    return killed
+
+
+def main(folder: Path) -> None:
+    path, values = folder / "x.yaml", folder / "x.snapshots.yaml"
+    pending = folder / f"x.yaml{PENDING_SUFFIX}"
+
+    def contents(*saves: Callable[[], object], of: Path) -> set[bytes | None]:
+        found: set[bytes | None] = set()
+        for save in saves:
+            save()
+            found.add(of.read_bytes() if of.exists() else None)
+        return found
+
+    def write(answer: str) -> Callable[[], object]:
+        return lambda: store.write_cassette(path, cassette(answer))
+
+    old, new = write("old" * 5000), write("new" * 5000)
+    print("cassette", kill(folder, old, new, [contents(old, new, of=path)], path))
+    path.unlink()
+
+    def write_old() -> None:
+        store.write_snapshots(values, "test", snapshots("old"))
+
+    def write_new() -> None:
+        store.write_snapshots(values, "test", snapshots("new"))
+
+    def write_none() -> None:
+        store.write_snapshots(values, "test", {})
+
+    print(
+        "snapshots", kill(folder, write_old, write_new, [contents(write_old, write_new, of=values)], values)
+    )
+    print(
+        "removal", kill(folder, write_old, write_none, [contents(write_old, write_none, of=values)], values)
+    )
+    values.unlink(missing_ok=True)
+
+    def start() -> None:
+        store.reject_pending(pending)
+        store.write_cassette(path, cassette("old"))
+
+    def wait() -> None:
+        start()
+        propose()
+
+    def propose() -> None:
+        store.write_pending(path, cassette("new"))
+
+    def accept() -> None:
+        store.accept_pending(pending)
+
+    both = [contents(start, of=path), contents(start, propose, of=pending)]
+    print("pending", kill(folder, start, propose, both, path, pending))
+    both = [contents(wait, accept, of=path), contents(wait, accept, of=pending)]
+    print("accept", kill(folder, wait, accept, both, path, pending))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
