@@ -428,11 +428,12 @@ class Session:
         verified = {each.position for each in self.verdicts if each.status != "unverified"}
         if not verified or not self.settings.leaves_pending():
             return
-        with store.locked(
-            self.path
-        ):  # another test that shares the cassette may leave its own at this moment
-            new = {i: response for i, response in self._waiting().items() if i not in verified}
-            new |= {each.position: each.response for each in self.verdicts if each.status == "drifted"}
+        drifted = {each.position: each.response for each in self.verdicts if each.status == "drifted"}
+        if not drifted and not store.exists(store.pending_path(self.path)):
+            return
+        # Another test that shares the cassette may leave its own at this moment.
+        with store.locked(self.path):
+            new = {i: response for i, response in self._waiting().items() if i not in verified} | drifted
             interactions = tuple(
                 each.model_copy(update={"response": new[i]}) if i in new else each
                 for i, each in enumerate(self._recorded)
