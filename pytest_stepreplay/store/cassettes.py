@@ -10,12 +10,12 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import CassetteReadError, CassetteWriteError
-from ..models import BODY_KINDS, FORMAT_VERSION, Cassette
+from ..models import BODY_KINDS, FORMAT_VERSION, Cassette, Interaction
 from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
 from .json_text import parse_json, shown
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
+_MOST_KEYS = 1000
+_Model = TypeVar("_Model", bound=BaseModel)
 _RECORD_AGAIN = "Delete it and record it again with: pytest --stepreplay=record"
 _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
 
@@ -248,15 +250,15 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
     check_version(tree, text, path)
     if "interactions" not in tree:
         raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_MEND)
-    try:
-        cassette = Cassette.model_validate(tree)
-    except ValidationError as error:
-        location, problem = _first_problem(error, tree)
-        others = error.error_count() - 1
-        more = f" (and {others} more)" if others else ""
-        raise CassetteReadError(
-            path, f"{_written(location)}: {problem}{more}", line=_line_of(text, location), fix=_MEND
-        ) from None
+    interactions = tree["interactions"]
+    if isinstance(interactions, list):
+        # One by one: the first problem is enough, and a hostile file has millions.
+        found = (
+            _model(Interaction, each, ("interactions", number), text, path)
+            for number, each in enumerate(interactions)
+        )
+        tree = {**tree, "interactions": tuple(found)}
+    cassette = _model(Cassette, tree, (), text, path)
     for number, interaction in enumerate(cassette.interactions):
         for part in ("request", "response"):
             encoded = getattr(interaction, part).base64
@@ -265,6 +267,43 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
                 problem = f"{_written(location)}: Input should be valid base64"
                 raise CassetteReadError(path, problem, line=_line_of(text, location))
     return cassette
+
+
+def _model(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: str, path: Path) -> _Model:
+    """Return the tree as a model of this kind."""
+    location, problem = _oversize(tree)
+    more = ""
+    if not problem:
+        try:
+            return kind.model_validate(tree)
+        except ValidationError as error:
+            location, problem = _first_problem(error, tree)
+            others = error.error_count() - 1
+            more = f" (and {others} more)" if others else ""
+    place: list[str | int] = [*here, *location]
+    where = f"{_written(place)}: " if place else ""
+    raise CassetteReadError(path, f"{where}{problem}{more}", line=_line_of(text, place), fix=_MEND)
+
+
+def _oversize(tree: Tree) -> tuple[list[str | int], str]:
+    """Return where a part has more that is wrong than memory can tell of, and what it is; else no problem."""
+    places: list[list[str | int]] = [[], ["request"], ["response"], ["response", "headers"]]
+    for location in places:
+        part = tree
+        for step in location:
+            part = part.get(step) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            if len(part) > _MOST_KEYS:
+                return location, f"has {len(part):,} keys, and may have {_MOST_KEYS}"
+            events = part.get("events")
+            for number, event in enumerate(events if isinstance(events, list) else ()):
+                if not isinstance(event, str | dict) or (isinstance(event, dict) and len(event) != 1):
+                    return [
+                        *location,
+                        "events",
+                        number,
+                    ], "Input should be text, or a mapping with one 'frame'"
+    return [], ""
 
 
 def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int], str]:

@@ -17,9 +17,9 @@ from secrets import token_hex
 
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 
-MAX_SIZE = 64 * 1024 * 1024
-"""The most bytes that a file may have. Reading one takes many times its size in memory, and whoever reviews a
-pull request cannot look through it; most hosts of git refuse files of 100 MB."""
+MAX_SIZE = 32 * 1024 * 1024
+"""The most bytes that a file may have. A hostile one can take thirty times its size in memory, and whoever
+reviews a pull request cannot look through it anyway."""
 
 PENDING_SUFFIX = ".new"
 """What is added to the name of a file for that of its pending one."""

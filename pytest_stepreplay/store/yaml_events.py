@@ -7,7 +7,7 @@ put together here, tags mean only what the caller says they mean, and what alias
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -23,10 +23,11 @@ TAG_PREFIX = "tag:yaml.org,2002:"
 """What ``!!`` stands for in a tag."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_EXPANDED = 10_000_000  # characters that aliases may stand for, besides ten times the text
+_MOST_EXPANDED = 10_000_000  # characters that aliases may stand for, besides the length of the text
 _ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
+_BEFORE_ROOT = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
 _TEXT_TAGS = frozenset({"!", f"{TAG_PREFIX}str"})
 _BLOCK_TAGS = frozenset({f"{TAG_PREFIX}map", f"{TAG_PREFIX}seq"})
 
@@ -78,23 +79,46 @@ def line_of(text: str, path: Sequence[object]) -> int | None:
         text: YAML that `parse_any` reads.
         path: keys and indexes from the top.
     """
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        return None
     line = None
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == step), None)
-            if pair is None:
+    try:
+        events = yaml.parse(text, Loader=_Loader)
+        event = next(each for each in events if not isinstance(each, _BEFORE_ROOT))
+        for step in path:
+            found = _member(events, event, step)
+            if found is None:
                 break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
+            line, event = found
+    except yaml.YAMLError:
+        pass  # what was found before it is right
     return line
+
+
+def _member(events: Iterator[Any], start: Any, step: object) -> tuple[int, Any] | None:
+    """Return the line of one member of the block that starts here, and the event that its value starts with."""
+    if isinstance(start, yaml.MappingStartEvent):
+        while not isinstance(key := next(events), yaml.MappingEndEvent):
+            _pass_over(events, key)
+            value = next(events)
+            if isinstance(key, yaml.ScalarEvent) and key.value == step:
+                return _line(key), value
+            _pass_over(events, value)
+    elif isinstance(start, yaml.SequenceStartEvent):
+        number = 0
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            if number == step:
+                return _line(item), item
+            _pass_over(events, item)
+            number += 1
+    return None
+
+
+def _pass_over(events: Iterator[Any], start: Any) -> None:
+    depth = 0
+    while True:
+        depth += isinstance(start, yaml.CollectionStartEvent) - isinstance(start, yaml.CollectionEndEvent)
+        if depth == 0:
+            return
+        start = next(events)
 
 
 def _line(event: Any) -> int:
@@ -135,7 +159,7 @@ class _Builder:
         self._anchored: dict[str, tuple[Any, int]] = {}
         self._documents = 0
         self._expanded = 0
-        self._may_expand = _MOST_EXPANDED + 10 * len(text)
+        self._may_expand = _MOST_EXPANDED + len(text)
         self._may_have_surrogates = bool(_SURROGATE_ESCAPE.search(text))
 
     def take(self, event: Any) -> None:

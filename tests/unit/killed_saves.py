@@ -18,7 +18,7 @@ import filelock  # noqa: F401 - what a save imports is not part of it
 
 from pytest_stepreplay import store
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store.pending import PENDING_SUFFIX
+from pytest_stepreplay.store.files import PENDING_SUFFIX
 
 ELSEWHERE = 200
 """How many lines lie between two kills in code that neither locks nor writes a file."""

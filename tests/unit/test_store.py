@@ -346,7 +346,9 @@ def test_a_line_is_found_for_any_path() -> None:
     assert yaml_events.line_of(GREETING, ["interactions", 7]) == 3
     assert yaml_events.line_of(GREETING, ["test", "x"]) == 2
     assert yaml_events.line_of(GREETING, []) is None
-    assert yaml_events.line_of("a: [", ["a"]) is None
+    assert yaml_events.line_of("a: [", ["a"]) == 1
+    assert yaml_events.line_of("[", ["a"]) is yaml_events.line_of("", ["a"]) is None
+    assert yaml_events.line_of("? {a: [b]}\n: c\na: [[], {b: c}, d]", ["a", 2]) == 3
 
 
 # ---------------------------------------------------------------- what a person may edit
