@@ -111,7 +111,9 @@ def _show_misses(
     if call.excinfo is not None and not _is_miss(call.excinfo.value):
         ended_with = call.excinfo.exconly().partition("\n")[0]
         sections.append(("stepreplay: the client went on, and the test then ended with", ended_with))
-    sections += [("stepreplay: one more request without an answer", str(miss)) for miss in misses[1:]]
+    sections += [
+        ("stepreplay: one more request without an answer", str(failure(miss))) for miss in misses[1:]
+    ]
     _replace(call, failure(first, _own_frames(item, first.__traceback__)))
     return sections
 
@@ -124,8 +126,14 @@ def _is_miss(error: BaseException) -> bool:
 
 
 def failure(error: BaseException, traceback: TracebackType | None = None) -> BaseException:
-    """Returns the error as pytest shows a failure: its message, and the frames where there are any."""
-    return pytest.fail.Exception(str(error), pytrace=traceback is not None).with_traceback(traceback)
+    """Returns the error as pytest shows a failure: its message, and the frames where there are any.
+
+    What a file, or its name, could have brought into the message moves no cursor and commands no CI system.
+    """
+    from ..report import escape_for_terminal  # noqa: PLC0415 - only a failure pays for it
+
+    message = escape_for_terminal(str(error), lines=True)
+    return pytest.fail.Exception(message, pytrace=traceback is not None).with_traceback(traceback)
 
 
 def _replace(call: pytest.CallInfo[None], error: BaseException) -> None:

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .escaping import escape_for_terminal
+
 if TYPE_CHECKING:
     from ..matching import Nearest
     from ..models import Request
@@ -69,7 +71,7 @@ def explain_miss(miss: Miss) -> str:
         "",
         *_fixes(miss),
     ]
-    return "\n".join(lines)
+    return escape_for_terminal("\n".join(lines), lines=True)
 
 
 def _headline(miss: Miss) -> str:

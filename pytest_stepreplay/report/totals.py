@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .escaping import escape_for_terminal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -128,7 +130,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
             f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"
         )
         lines.append("  delete what is stale, or record again: pytest --stepreplay=rewrite")
-    return lines
+    return [escape_for_terminal(line) for line in lines]
 
 
 def _listed(lines: Iterable[str], noun: str) -> list[str]:
