@@ -37,7 +37,7 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
     """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
     from ..redaction import Redactor  # noqa: PLC0415 - only a run that uses snapshots pays for it
     from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
-    from ..store import snapshots_path  # noqa: PLC0415 - as above
+    from ..store import check_inside, snapshots_path  # noqa: PLC0415 - as above
 
     item, config = request.node, request.config
     run = config.stash[RUN]
@@ -45,6 +45,7 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
         settings = run.settings(check_config(stepreplay_config), item.iter_markers(MARKER))
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         path = snapshots_path(cassette_of(run, replace(settings, cassette=None), item))
+        check_inside(path, run.cassettes(settings))
         snapshots = ChatSnapshot(
             path,
             test=item.nodeid,

@@ -236,7 +236,10 @@ class Session:
         Raises:
             CassetteReadError: it exists but cannot be read; it stays as it is.
             CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
+            CassetteError: a symbolic link leads out of the folder of the cassettes.
         """
+        if self._root is not None:
+            store.check_inside(self.path, self._root)
         if self.mode in {"record", "rewrite"}:
             store.check_writable(self.path)
         if self._loaded is None and self.mode != "live" and store.exists(self.path):

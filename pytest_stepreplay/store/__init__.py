@@ -7,7 +7,7 @@ why. `bodies` turns what went over the wire into what is stored, and back.
 from .cassettes import ReadCassette, parse_cassette, read_cassette, render_cassette, write_cassette
 from .files import check_writable, exists
 from .locks import locked
-from .paths import cassette_path, iter_cassettes, named_path, snapshots_path
+from .paths import cassette_path, check_inside, iter_cassettes, named_path, snapshots_path
 from .pending import (
     Pending,
     Unit,
@@ -26,6 +26,7 @@ __all__ = [
     "Unit",
     "accept_pending",
     "cassette_path",
+    "check_inside",
     "check_writable",
     "exists",
     "iter_cassettes",

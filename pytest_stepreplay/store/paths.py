@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
-from ..errors import SettingsError
+from ..errors import CassetteError, SettingsError, display_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +77,33 @@ def named_path(root: Path, name: str) -> Path:
             f"cassette={name!r} is the name of a file of snapshots; name the cassette otherwise"
         )
     path = root.joinpath(*parts)
-    if not path.resolve().is_relative_to(root.resolve()):
+    if leads_out(path, root):
         raise SettingsError(f"cassette={name!r} leads out of {root} through a symbolic link")
     return path
+
+
+def check_inside(path: Path, root: Path) -> None:
+    """Does nothing where a file is inside a folder; no symbolic link on the way to it leads out.
+
+    Raises:
+        CassetteError: one does.
+    """
+    if leads_out(path, root):
+        raise CassetteError(
+            path,
+            f"leads out of {display_path(root)} through a symbolic link, so it is neither read nor written",
+            fix="Put the file itself there, or set the folder that it is in with --stepreplay-dir",
+        )
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Tell whether a symbolic link between a folder and a path under it leads out of the folder."""
+    between = [path, *path.parents]
+    if root in between:
+        between = between[: between.index(root)]
+    if not any(each.is_symlink() for each in between):
+        return False
+    return not path.resolve().is_relative_to(root.resolve())
 
 
 def snapshots_path(cassette: Path) -> Path:
@@ -90,8 +114,8 @@ def snapshots_path(cassette: Path) -> Path:
 def iter_cassettes(root: Path) -> Iterator[Path]:
     """Yield all cassette files under a folder, sorted; nothing where there is no such folder.
 
-    Snapshots and hidden, temporary and pending (``.new``) files are not among them, and links to folders are
-    not followed.
+    Snapshots and hidden, temporary and pending (``.new``) files are not among them, links to folders are not
+    followed, and neither are those to files outside.
     """
     found = (
         Path(folder, file)
@@ -99,7 +123,7 @@ def iter_cassettes(root: Path) -> Iterator[Path]:
         for file in files
         if file.lower().endswith(SUFFIXES) and not file.startswith(".") and not _is_snapshots(file)
     )
-    yield from sorted(path for path in found if path.is_file())
+    yield from sorted(path for path in found if path.is_file() and not leads_out(path, root))
 
 
 def _is_snapshots(file: str) -> bool:

@@ -21,7 +21,7 @@ from ..models import Cassette, Interaction
 from .cassettes import _tree_of, encode_tree, parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
 from .locks import locked
-from .paths import SNAPSHOTS_SUFFIX, SUFFIXES
+from .paths import SNAPSHOTS_SUFFIX, SUFFIXES, check_inside
 from .snapshots import parse_snapshots
 
 if TYPE_CHECKING:
@@ -388,6 +388,8 @@ def _checked(path: Path) -> Path:
         raise CassetteReadError(path, f"is no pending file; its name would end with .yaml{PENDING_SUFFIX}")
     if path.is_symlink():
         raise CassetteReadError(path, "is a symbolic link, which no pending file is", fix="Delete it")
+    target = path.with_name(path.name.removesuffix(PENDING_SUFFIX))
+    check_inside(target, target.parent)
     return path
 
 
