@@ -17,6 +17,7 @@ from .errors import SettingsError
 
 Mode = Literal["replay", "record", "rewrite", "verify", "live"]
 Unused = Literal["ignore", "warn", "error"]
+BlockNetwork = Literal["marked", "always", "never"]
 
 MODES: Final[tuple[str, ...]] = get_args(Mode)
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
@@ -100,6 +101,14 @@ def _selectors(value: object) -> object:
     texts = _texts(value)
     for text in texts:
         Selector.parse(text)
+    return texts
+
+
+def _hosts(value: object) -> object:
+    from .network import Hosts  # noqa: PLC0415 - only a run that sets one needs it
+
+    texts = _texts(value)
+    Hosts.read(texts)
     return texts
 
 
@@ -219,9 +228,17 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
     "ignore_hosts": Field(
-        _texts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"
+        _hosts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"
     ),
-    "allowed_hosts": Field(_texts, "hosts that a test may reach in replay", ini_type="args"),
+    "allowed_hosts": Field(_hosts, "hosts that a test may reach in replay", ini_type="args"),
+    "block_network": Field(
+        _one_of("marked", "always", "never"),
+        "which tests reach no other machine in replay: marked (default), those with a cassette; always, every "
+        "test; never, none",
+        marker=False,
+        option="--stepreplay-block-network",
+        metavar="marked|always|never",
+    ),
     "keep_headers": Field(
         _texts, "response headers to store besides content-type and its like", ini_type="args"
     ),
@@ -263,6 +280,7 @@ class Settings:
     record_errors: bool = False
     ignore_hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    block_network: BlockNetwork = "marked"
     keep_headers: tuple[str, ...] = ()
     redact_fields: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")

@@ -175,6 +175,7 @@ class Session:
         self._overread: dict[int | None, RequestStoppedError] = {}
         self._missed_requests: list[Request] = []
         self._blocked: network.Log | None = None
+        self._ignored_hosts = network.Hosts.read(settings.ignore_hosts)
         self.verifier = Verifier(settings, self.redactor)
         self._verdicts: tuple[Verdict, ...] | None = None
 
@@ -261,7 +262,7 @@ class Session:
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are neither recorded nor replayed."""
-        return host in self.settings.ignore_hosts
+        return self._ignored_hosts.include(host)
 
     def keep_headers(self) -> tuple[str, ...]:
         """The response headers to store besides the usual ones."""
@@ -457,9 +458,10 @@ class Session:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Keeps the network away while this session is open in replay."""
-        if self.mode != "replay":
-            yield
+        """Keeps the network away while this session is open in replay, and in no other mode."""
+        if self.mode != "replay" or self.settings.block_network == "never":
+            with network.opened():  # another guard may be around it
+                yield
             return
         with network.blocked((*self.settings.allowed_hosts, *self.settings.ignore_hosts)) as self._blocked:
             yield

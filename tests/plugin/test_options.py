@@ -24,6 +24,7 @@ def ini(suite: Suite, *lines: str) -> None:
         ("--stepreplay-fail-on=worse", "'worse' is not one of contract, behavior, content, metadata, never"),
         ("--stepreplay-report=x.pdf", "'x.pdf' ends neither in .json nor in .md"),
         ("--stepreplay-dir=", "'' is not a text with something in it"),
+        ("--stepreplay-block-network=yes", "'yes' is not one of marked, always, never"),
     ],
 )
 def test_a_bad_option_is_a_usage_error(suite: Suite, option: str, said: str) -> None:
@@ -46,6 +47,14 @@ def test_a_bad_option_is_a_usage_error(suite: Suite, option: str, said: str) -> 
         ),
         ("stepreplay_tolerances = usage[: 20%", "*usage?*"),
         ("stepreplay_contract = claude", "*'claude' is not one of stepfun, openai, none"),
+        (
+            "stepreplay_allowed_hosts = https://a.example.com",
+            "allowed_hosts: 'https://a.example.com' is not the name or address of a host; *",
+        ),
+        (
+            "stepreplay_ignore_hosts = localhost:8080",
+            "ignore_hosts: 'localhost:8080' is not the name or address of a host; *",
+        ),
     ],
 )
 def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) -> None:

@@ -6,6 +6,7 @@ where the attempt is refused before a packet is sent.
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import http.client
 import socket
@@ -13,14 +14,16 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 import requests
 
 from pytest_stepreplay import network
 from pytest_stepreplay.errors import NetworkBlockedError, SettingsError, StepReplayError
-from pytest_stepreplay.network import ANY_HOST, Attempt
+from pytest_stepreplay.network import ANY_HOST, Attempt, compiled, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +36,7 @@ NAME = "api.example.invalid"
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python measures no audit hook, unless the hook says that it may."""
-    monkeypatch.setattr(network._audit, "__cantrace__", True, raising=False)
+    monkeypatch.setattr(guard._audit, "__cantrace__", True, raising=False)
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, addresses: dict[str, str]) -> list[
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (addresses[host.lower()], port or 0))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(_socket, "getaddrinfo", getaddrinfo)
     return asked
 
 
@@ -96,6 +99,7 @@ def fetch(host: str) -> None:
 
 
 LOOKUP, CONNECT = "socket.getaddrinfo", "socket.connect"
+IN_LOOP = "BaseEventLoop.getaddrinfo"
 ATTEMPTS: dict[str, tuple[Callable[[], object], str, str, str]] = {
     "connect to an address": (lambda: connect((OUTSIDE, 80)), OUTSIDE, ":80", CONNECT),
     "connect to a name": (lambda: connect((NAME, 80)), NAME, ":80", CONNECT),
@@ -119,7 +123,7 @@ ATTEMPTS: dict[str, tuple[Callable[[], object], str, str, str]] = {
     "gethostbyaddr": (lambda: socket.gethostbyaddr(OUTSIDE), OUTSIDE, "", "socket.gethostbyaddr"),
     "getnameinfo": (lambda: socket.getnameinfo((OUTSIDE, 80), 0), OUTSIDE, ":80", "socket.getnameinfo"),
     "create_connection": (lambda: socket.create_connection((NAME, 80), 5), NAME, ":80", LOOKUP),
-    "asyncio by name": (lambda: open_with_asyncio(NAME), NAME, ":80", LOOKUP),
+    "asyncio by name": (lambda: open_with_asyncio(NAME), NAME, ":80", IN_LOOP),
     "asyncio by address": (lambda: open_with_asyncio(OUTSIDE), OUTSIDE, ":80", CONNECT),
     "http.client": (lambda: fetch(NAME), NAME, ":443", LOOKUP),
     "urllib": (lambda: urllib.request.urlopen(f"http://{NAME}/", timeout=5), NAME, ":80", LOOKUP),
@@ -164,15 +168,142 @@ def test_clients_that_swallow_the_error_are_found_in_the_log() -> None:
             except RuntimeError:
                 continue
     [attempt] = log.attempts
-    assert attempt == Attempt(NAME, 443, "socket.getaddrinfo", attempt.caller)
+    assert attempt == Attempt(NAME, 443, "socket.getaddrinfo", attempt.caller, attempt.line)
     assert attempt.caller.endswith("test_clients_that_swallow_the_error_are_found_in_the_log")
     assert str(attempt).startswith(f"{NAME}:443 (socket.getaddrinfo, called by tests.")
 
 
-def test_the_caller_is_the_library_not_the_standard_one() -> None:
-    with network.blocked() as log, pytest.raises(NetworkBlockedError):
+def test_the_caller_is_the_library_and_the_line_is_the_projects(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    monkeypatch.chdir(pytestconfig.rootpath)
+    with network.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
         requests.get(f"http://{NAME}/", timeout=5)
-    assert log.attempts[0].caller == "urllib3.util.connection.create_connection"
+    [attempt] = log.attempts
+    assert attempt.caller == "urllib3.util.connection.create_connection"
+    file, _, number = attempt.line.partition(":")
+    assert file == "tests/unit/test_network.py"
+    assert "requests.get" in Path(__file__).read_text(encoding="utf-8").splitlines()[int(number) - 1]
+    assert f"called by {attempt.caller}, from {attempt.line})" in str(caught.value)
+
+
+def test_a_coroutine_is_told_its_own_line() -> None:
+    """asyncio looks names up in a thread, where nobody knows who asked."""
+
+    async def ask() -> None:
+        connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            await session.get(f"http://{NAME}/")
+
+    with network.blocked() as log, pytest.raises(NetworkBlockedError):
+        asyncio.run(ask())
+    [attempt] = log.attempts
+    assert attempt.call == IN_LOOP
+    assert attempt.caller.startswith("aiohttp.resolver.")
+
+
+def test_uvloop_has_no_back_door(server: tuple[str, int]) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def attempts() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, uvloop.Loop)
+        for attempt in (
+            lambda: loop.getaddrinfo(NAME, 80),
+            lambda: loop.getaddrinfo(host=NAME, port=80),
+            lambda: loop.getnameinfo((OUTSIDE, 80), 0),
+            lambda: loop.create_connection(asyncio.Protocol, NAME, 80),
+            lambda: loop.create_connection(asyncio.Protocol, host=OUTSIDE, port=80),
+            lambda: loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(OUTSIDE, 9)),
+            lambda: asyncio.open_connection(NAME, 80),
+        ):
+            with pytest.raises(NetworkBlockedError):
+                await attempt()
+        await open_and_close(server)
+        connected = socket.create_connection(server, 5)
+        connected.setblocking(False)
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=connected)
+        transport.close()
+        wrong: Any = ("one",)
+        with pytest.raises((TypeError, ValueError)):
+            await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=wrong)
+
+    with network.blocked() as log:
+        uvloop.run(attempts())
+    assert {one.call for one in log.attempts} == {
+        "Loop.getaddrinfo",
+        "Loop.getnameinfo",
+        "Loop.create_connection",
+        "Loop.create_datagram_endpoint",
+    }
+    assert "getaddrinfo" not in vars(uvloop.Loop)
+
+
+def test_a_resolver_in_c_has_no_back_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    aiodns = pytest.importorskip("aiodns")
+    asked = resolve(monkeypatch, {"db.example.invalid": "127.0.0.1"})
+
+    async def attempts() -> None:
+        resolver = aiodns.DNSResolver(nameservers=["127.0.0.1"], timeout=0.01, tries=1)
+        tries: list[Callable[[], Any]] = [
+            lambda: resolver.query_dns(NAME, "A"),
+            lambda: resolver.getaddrinfo(NAME),
+            lambda: resolver.gethostbyaddr(OUTSIDE),
+            lambda: resolver.getnameinfo((OUTSIDE, 80)),
+        ]
+        for attempt in tries:
+            with pytest.raises(NetworkBlockedError):
+                await attempt()
+        with pytest.raises(aiodns.error.DNSError):
+            await resolver.query_dns("db.example.invalid", "A")
+        await resolver.close()
+
+    with network.blocked(["db.example.invalid"]) as log:
+        asyncio.run(attempts())
+    assert [(one.host, one.call) for one in log.attempts] == [
+        (NAME, "Channel.query"),
+        (NAME, "Channel.getaddrinfo"),
+        (OUTSIDE, "Channel.gethostbyaddr"),
+        (OUTSIDE, "Channel.getnameinfo"),
+    ]
+    assert set(asked) == {"db.example.invalid"}
+
+
+def test_a_library_that_is_missing_or_broken_has_no_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name != "uvloop")
+    monkeypatch.setitem(sys.modules, "pycares", None)
+    assert {door.call for door in compiled.find_doors.__wrapped__()} == {
+        "BaseEventLoop.getaddrinfo",
+        "BaseEventLoop.getnameinfo",
+    }
+
+
+def test_a_guard_for_some_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(monkeypatch, {NAME: OUTSIDE, "db.example.invalid": OUTSIDE})
+    caught: list[str] = []
+
+    def attempt() -> None:
+        for host in (NAME, "db.example.invalid"):
+            try:
+                socket.getaddrinfo(host, 80)
+            except NetworkBlockedError as error:
+                caught.append(str(error))
+
+    thread = threading.Thread(target=attempt)
+    guarded = network.blocked(
+        ["db.example.invalid"], why="it is late", applies=lambda: threading.current_thread() is thread
+    )
+    with guarded as late:
+        assert socket.getaddrinfo(NAME, 80)
+        with network.opened():
+            thread.start()
+            thread.join()
+    assert [one.host for one in late.attempts] == [NAME]
+    [message] = caught
+    assert message.startswith(f"it is late and may not reach {NAME}:80 (socket.getaddrinfo, called by ")
+    assert message.endswith(f"\n  Fix: allow the host: stepreplay_allowed_hosts = {NAME}")
+    with network.opened():
+        assert socket.getaddrinfo(NAME, 80), "without a guard it does nothing"
 
 
 def test_the_log_does_not_grow_for_ever(udp: socket.socket) -> None:
@@ -257,8 +388,7 @@ def test_allowed_by_name_the_addresses_of_that_name_may_be_reached(monkeypatch: 
     asked = resolve(monkeypatch, {"db.example.invalid": OUTSIDE, "a.b.example.invalid": "192.0.2.2"})
     monkeypatch.setattr(socket.socket, "connect", audited_connect)
     with network.blocked(["DB.example.invalid", "*.b.example.invalid", "192.0.2.77", "[2001:db8::7]"]) as log:
-        with pytest.raises(NetworkBlockedError):
-            connect((OUTSIDE, 80))
+        connect((OUTSIDE, 80))  # its name may have been looked up before
         socket.getaddrinfo("db.example.invalid", 80)
         connect((OUTSIDE, 80))
         socket.getaddrinfo("A.b.example.invalid", 80)
@@ -276,8 +406,22 @@ def test_allowed_by_name_the_addresses_of_that_name_may_be_reached(monkeypatch: 
                 socket.getaddrinfo(name, 80)
         with pytest.raises(NetworkBlockedError):
             connect(("192.0.2.3", 80))
-    assert len(log.attempts) == 6
-    assert asked == ["db.example.invalid"] * 2 + ["a.b.example.invalid", "A.b.example.invalid"]
+    assert len(log.attempts) == 5
+    assert asked == ["db.example.invalid", "db.example.invalid", "A.b.example.invalid"]
+
+
+def test_the_addresses_that_a_caller_is_given_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that has other addresses each time it is asked for would be refused at random otherwise."""
+    addresses = {NAME: OUTSIDE}
+    resolve(monkeypatch, addresses)
+    monkeypatch.setattr(socket.socket, "connect", audited_connect)
+    with network.blocked([NAME]):
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            addresses[NAME] = address
+            socket.create_connection((NAME, 80), 5).close()
+        connect(("192.0.2.1", 80))
+        with pytest.raises(NetworkBlockedError):
+            connect(("192.0.2.4", 80))
 
 
 def test_an_allowed_name_that_nobody_knows_is_the_callers_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +499,7 @@ def test_an_attempt_while_the_last_guard_closes_passes() -> None:
     # The hook looks at the guards twice: before the check, and under the lock.
     with network.blocked():
         pass
-    network._check("socket.connect", OUTSIDE, 80)
+    guard._check("socket.connect", OUTSIDE, 80, is_lookup=False)
 
 
 def test_the_error_is_one_of_ours_and_a_runtime_error() -> None:

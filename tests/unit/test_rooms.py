@@ -34,7 +34,7 @@ OWNERS = {
 BELOW = {
     "errors": set[str](),
     "models": set[str](),
-    "settings": {"errors", "drift"},
+    "settings": {"errors", "drift", "network"},
     "sse": set[str](),
     "redaction": {"errors", "models"},
     "network": {"errors"},

@@ -1,0 +1,11 @@
+"""The guard that keeps a replaying test on this machine, whatever library it uses.
+
+While `blocked` is open, every connection, datagram and name lookup that Python sees here is checked. One that
+would leave this machine raises `NetworkBlockedError` before a packet is sent, and is logged. Out of sight are
+connections made before, other processes, and extensions that call the system themselves, but for those in `compiled`.
+"""
+
+from .guard import Attempt, Log, blocked, opened
+from .hosts import ANY_HOST, Hosts
+
+__all__ = ["ANY_HOST", "Attempt", "Hosts", "Log", "blocked", "opened"]
