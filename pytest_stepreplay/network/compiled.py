@@ -7,13 +7,10 @@ library is asked through. `find_doors` names them, and each finds the host in it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Target = tuple[Any, Any]
 """A host and a port, as a caller gave them."""
@@ -86,18 +83,18 @@ _DOORS: Final = {
 """By module and class: the methods, and where the host and the port stand."""
 
 
-@cache
-def find_doors() -> tuple[Door, ...]:
-    """Returns the doors of those libraries that are installed, and imports them, before a test can use them."""
-    found = []
+LIBRARIES: Final = frozenset(module for module, _ in _DOORS)
+"""The modules that have doors."""
+
+
+def find_doors(modules: Mapping[str, Any]) -> Iterator[Door]:
+    """Yields the doors of those libraries that are imported.
+
+    Args:
+        modules: as `sys.modules`.
+    """
     for (module, name), methods in _DOORS.items():
-        try:
-            owner = getattr(import_module(module), name, None) if find_spec(module) else None
-        except ImportError:  # a library that is broken here leads nowhere
-            continue
-        found += [
-            Door(owner, method, host, port, asks_python=module == "asyncio")
-            for method, (host, port) in methods.items()
-            if hasattr(owner, method)
-        ]
-    return tuple(found)
+        owner = getattr(modules.get(module), name, None)
+        for method, (host, port) in methods.items():
+            if hasattr(owner, method):
+                yield Door(owner, method, host, port, asks_python=module == "asyncio")

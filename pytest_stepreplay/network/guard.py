@@ -14,11 +14,12 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkBlockedError, display_path
-from .compiled import Door, Target, find_doors
+from .compiled import LIBRARIES, Door, Target, find_doors
 from .hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
 
 if TYPE_CHECKING:
@@ -178,6 +179,9 @@ def _hook() -> None:
 def _audit(event: str, args: tuple[Any, ...]) -> None:
     if not _guards:
         return
+    if event == "import" and args[0].partition(".")[0] in LIBRARIES:
+        _import_and_watch(args[0].partition(".")[0])
+        return
     find_target = _TARGETS.get(event)
     if find_target is not None:
         target = find_target(args)
@@ -295,8 +299,28 @@ def _watch() -> None:
         if method not in vars(_SOCKET) and hasattr(_SOCKET, method):
             _stand(_SOCKET, method, _checking_address(method, at, fewest))
     _stand(_socket, "getaddrinfo", _learning(_socket.getaddrinfo))
-    for door in find_doors():
-        _stand(door.owner, door.method, _checking_door(door))
+    _watch_doors()
+
+
+def _watch_doors() -> None:
+    standing = {(id(owner), name) for owner, name, _, _ in _standing}
+    for door in find_doors(sys.modules):
+        if (id(door.owner), door.method) not in standing:
+            _stand(door.owner, door.method, _checking_door(door))
+
+
+def _import_and_watch(library: str) -> None:
+    """A library that is imported while a guard is open is watched from its first use."""
+    if getattr(_thread, "imports", False):
+        return
+    _thread.imports = True
+    try:
+        import_module(library)  # what goes wrong in there is the caller's error, as it would be without us
+    finally:
+        _thread.imports = False
+    with _lock:
+        if _guards:
+            _watch_doors()
 
 
 def _unwatch() -> None:

@@ -23,7 +23,7 @@ import requests
 
 from pytest_stepreplay import network
 from pytest_stepreplay.errors import NetworkBlockedError, SettingsError, StepReplayError
-from pytest_stepreplay.network import ANY_HOST, Attempt, compiled, guard
+from pytest_stepreplay.network import ANY_HOST, Attempt, guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -269,13 +269,29 @@ def test_a_resolver_in_c_has_no_back_door(monkeypatch: pytest.MonkeyPatch) -> No
     assert set(asked) == {"db.example.invalid"}
 
 
-def test_a_library_that_is_missing_or_broken_has_no_doors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "find_spec", lambda name: name != "uvloop")
-    monkeypatch.setitem(sys.modules, "pycares", None)
-    assert {door.call for door in compiled.find_doors.__wrapped__()} == {
-        "BaseEventLoop.getaddrinfo",
-        "BaseEventLoop.getnameinfo",
-    }
+def test_a_library_that_is_first_imported_under_the_guard_has_no_back_door() -> None:
+    code = """
+import sys
+from pytest_stepreplay import network
+with network.blocked() as log:
+    assert not {"asyncio", "pycares", "uvloop"} & sys.modules.keys(), "nobody pays for what he does not use"
+    import asyncio.queues
+    async def ask():
+        await asyncio.get_running_loop().getaddrinfo("api.example.invalid", 80)
+    for runner in ("asyncio", "uvloop"):
+        try:
+            __import__(runner).run(ask())
+        except network.guard.NetworkBlockedError:
+            continue
+    try:
+        import uvloop.nothing
+    except ModuleNotFoundError:
+        pass
+print(*(attempt.call for attempt in log.attempts))
+"""
+    pytest.importorskip("uvloop")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["BaseEventLoop.getaddrinfo", "Loop.getaddrinfo"]
 
 
 def test_a_guard_for_some_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
