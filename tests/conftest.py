@@ -27,9 +27,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on the keys, proxies or pytest options of the person who runs it."""
     for name in [*os.environ]:
         if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
+            "PYTEST_ADDOPTS",
             "CI",
             "GITHUB_ACTIONS",
         }:
             monkeypatch.delenv(name)
-    # The suites that tests run are in the order in which they are written, but where the order is what is tested.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")

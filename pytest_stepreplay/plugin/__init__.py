@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +18,7 @@ from ..settings import FIELDS, read_values
 from . import snapshots
 from .run import (
     ENVIRONMENT,
-    MARKER,
+    INTERRUPTIONS,
     RUN,
     Run,
     be_host,
@@ -26,20 +26,24 @@ from .run import (
     check_config,
     fixture_session,
     hold_placeholders,
+    markers_of,
     read_ini,
     wide_fixtures_of,
 )
 from .summary import Summary
-from .verdicts import SHOWN, failure, judge, why_unverified
+from .verdicts import SHOWN, close_fixture, failure, judge, verdict_of_fixture
 from .verification import read_known
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from ..session import Session
+    from ..session import Outcome, Session
 
 SESSION = pytest.StashKey["Session"]()
-FAILED = pytest.StashKey[bool]()
+FAILED = pytest.StashKey[str]()
+"""Why the test did not pass; empty while it may."""
+FIRST_TRY = pytest.StashKey[Path]()
+"""The cassette that a failed try of this test was the first to write."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -79,6 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     hold_placeholders(config)
     config.stash[RUN] = run
+    be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshots, "stepreplay-snapshots")
 
@@ -93,7 +98,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     settings = config.stash[RUN].settings({})
-    network = "blocked" if settings.mode == "replay" else "open"
+    blocked = {"marked": "blocked", "always": "blocked for every test", "never": "open"}
+    network = blocked[settings.block_network] if settings.mode == "replay" else "open"
     return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}"
 
 
@@ -101,9 +107,20 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Checks the markers, and makes `stepreplay` the first fixture of each test that uses a cassette."""
     run = config.stash[RUN]
+    try:
+        _use_cassettes(run, items)
+    except pytest.UsageError as error:
+        if not hasattr(config, "workerinput"):
+            raise
+        run.usage_error = str(error)  # pytest-xdist would show a traceback; the run itself will say it
+        items.clear()
+
+
+def _use_cassettes(run: Run, items: list[pytest.Item]) -> None:
     owners: dict[str, str] = {}
     for item in items:
-        markers = list(item.iter_markers(MARKER))
+        run.collected.add(item.path)
+        markers = markers_of(item)
         names = getattr(item, "fixturenames", None)
         if names is None or not (markers or "stepreplay" in names):
             continue
@@ -141,9 +158,11 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
 
     item, run = request.node, request.config.stash[RUN]
     try:
-        settings = run.settings(check_config(stepreplay_config), item.iter_markers(MARKER))
+        settings = run.settings(check_config(stepreplay_config), markers_of(item))
         path = cassette_of(run, settings, item)
         shared = settings.cassette is not None
+        if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
+            path.unlink(missing_ok=True)
         session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
         session.load()
     except StepReplayError as error:
@@ -151,12 +170,10 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
     run.owned.add(path)
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()
-    item.stash[FAILED] = False
-    be_host(request.config)
+    item.stash[FAILED] = ""
     run.open = session
     with running(session):
         yield session
-    run.open = None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -165,25 +182,25 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     """Gives a fixture that outlives a test a cassette of its own, whichever test happens to come first."""
     run = request.config.stash[RUN]
-    if fixturedef not in run.wide_fixtures or fixturedef.argname == "stepreplay_config":
+    asked_for = fixturedef in run.wide_fixtures or (run.open is not None and fixturedef.scope != "function")
+    if not asked_for or fixturedef.argname == "stepreplay_config":
         return (yield)
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
     session = fixture_session(request, fixturedef)
     try:
-        with running(session):
+        with running(session, of_fixture=True):
             result = yield
-    except BaseException:
-        run.pending.append(session.close(passed=False))
+    except BaseException as error:
+        run.pending.append(session.close(passed=False, interrupted=isinstance(error, INTERRUPTIONS)))
         raise
     try:
         run.pending.append(session.close(passed=True))
     except StepReplayError as error:
         raise failure(error) from None
-    why = why_unverified(run, session, session.test) if session.mode == "verify" else None
-    if session.misses or why:
+    verdict = verdict_of_fixture(run, session)
+    if verdict is not None:
         # The fixture went on; for its tests it has failed, as pytest remembers it.
-        verdict = session.misses[0] if session.misses else failure(StepReplayError(why or ""))
         remembered = fixturedef.cached_result
         fixturedef.cached_result = (None, remembered and remembered[1], (verdict, None))
         raise verdict
@@ -192,9 +209,35 @@ def pytest_fixture_setup(
 
 
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    teardown = request.config.stash[RUN].teardowns.pop(fixturedef, None)
+    run = request.config.stash[RUN]
+    teardown = run.teardowns.pop(fixturedef, None)
     if teardown is not None:
-        teardown.close()
+        session, stack = teardown
+        stack.close()
+        run.torn_down.append(session)  # closed when it is known how this phase of the test ended
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keeps the network from every test, if that is set."""
+    run = item.config.stash[RUN]
+    run.item = item
+    settings = run.settings({})
+    try:
+        if settings.block_network != "always" or settings.mode != "replay":
+            return (yield)
+        from ..network import blocked  # noqa: PLC0415 - only a run that asks for it pays for it
+
+        hosts = (*settings.allowed_hosts, *settings.ignore_hosts)
+        with blocked(hosts, why="stepreplay_block_network = always: this test has no cassette") as log:
+            result = yield
+        if log.attempts:
+            from ..session import Outcome  # noqa: PLC0415 - as above
+
+            run.pending.append(Outcome(path="", mode="", blocked=tuple(map(str, log.attempts))))
+        return result
+    finally:
+        run.item = None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -204,15 +247,25 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     if session is None:
         return (yield)
     run = item.config.stash[RUN]
+    why = item.stash[FAILED]
     try:
         yield
-    except BaseException:
-        run.pending.append(session.close(passed=False))
+    except BaseException as error:
+        run.open = None
+        interrupted = isinstance(error, INTERRUPTIONS)
+        _keep(item, session.close(passed=False, interrupted=interrupted, why=why or "its teardown failed"))
         raise
+    run.open = None
     try:
-        run.pending.append(session.close(passed=not item.stash[FAILED]))
+        _keep(item, session.close(passed=not why, why=why))
     except StepReplayError as error:
         raise failure(error) from None
+
+
+def _keep(item: pytest.Item, outcome: Outcome) -> None:
+    item.config.stash[RUN].pending.append(outcome)
+    if outcome.written and not outcome.passed and not outcome.shared:
+        item.stash[FIRST_TRY] = Path(outcome.path)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -221,32 +274,37 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Makes a miss fail the test whatever became of it in the client, and shows it once."""
     session = item.stash.get(SESSION, None)
+    run = item.config.stash[RUN]
     sections = judge(item, call, session)
+    while run.torn_down:
+        failed = close_fixture(item, call, run.torn_down.pop(0))
+        sections = sections if failed is None else [*(sections or ()), *failed]
     report = yield
     if sections is not None:
         report.outcome = "failed"
         report.sections += sections
         report.__dict__.pop("wasxfail", None)
     if session and not report.passed:
-        item.stash[FAILED] = True
+        item.stash[FAILED] = _why_not_passed(report)
     if session and call.when == "teardown":
         del item.stash[SESSION]
-    run = item.config.stash[RUN]
-    if run.pending:
-        outcomes = [asdict(outcome) for outcome in run.pending]
-        for outcome in outcomes:
-            outcome["verified"] = [each | {"known": run.knows(each)} for each in outcome["verified"]]
+    outcomes = run.outcomes()
+    if outcomes:
         report.stepreplay = outcomes  # type: ignore[attr-defined]
-        run.pending.clear()
     return report
+
+
+def _why_not_passed(report: pytest.TestReport) -> str:
+    if report.failed:
+        return "the test failed"
+    return "the test failed, as expected" if hasattr(report, "wasxfail") else "the test was skipped"
 
 
 def _open_for_teardown(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> None:
     """Opens a fixture's cassette again; `pytest_fixture_post_finalizer` closes it."""
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
-    run = request.config.stash[RUN]
     session = fixture_session(request, fixturedef)
-    stack = run.teardowns[fixturedef] = ExitStack()
-    stack.callback(lambda: run.pending.append(session.close(passed=True)))
-    stack.enter_context(running(session))
+    stack = ExitStack()
+    stack.enter_context(running(session, of_fixture=True))
+    request.config.stash[RUN].teardowns[fixturedef] = session, stack

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..session import Outcome, Session
 
 MARKER = "stepreplay"
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
+"""What ends the run and not just the test."""
 PYTEST = Path(pytest.__file__).parent
 
 
@@ -31,12 +34,16 @@ class Run:
     ini: dict[str, object]
     command_line: dict[str, object]
     baseline: Baseline | None = None
-    hosting: bool = False
+    item: pytest.Item | None = None
     open: Session | None = None
-    pending: list[Outcome] = field(default_factory=list)
+    pending: deque[Outcome] = field(default_factory=deque)
     owned: set[Path] = field(default_factory=set)
     wide_fixtures: set[object] = field(default_factory=set)
-    teardowns: dict[object, ExitStack] = field(default_factory=dict)
+    teardowns: dict[object, tuple[Session, ExitStack]] = field(default_factory=dict)
+    torn_down: list[Session] = field(default_factory=list)
+    collected: set[Path] = field(default_factory=set)
+    unseen: bool = False
+    usage_error: str = ""
     complete: bool = True
 
     def settings(self, given: Mapping[str, object], markers: Iterable[pytest.Mark] = ()) -> Settings:
@@ -46,6 +53,23 @@ class Run:
             from_markers = read_marker(marker.args, marker.kwargs) | from_markers
         mode = {name: value for name, value in self.command_line.items() if name == "mode"}
         return Settings.merge(self.ini, given, self.command_line, from_markers, mode)
+
+    def settings_now(self) -> Settings:
+        """Returns the settings of the test that is running, which need not have a cassette of its own."""
+        given: dict[str, object] = {}
+        request = getattr(self.item, "_request", None)
+        if request is not None:
+            given = _config_for(request)
+        return self.settings(given, markers_of(self.item) if self.item else ())
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """Takes the outcomes that no report carries yet, as plain values; threads may be adding to them."""
+        taken = []
+        while self.pending:
+            outcome = asdict(self.pending.popleft())
+            outcome["verified"] = [each | {"known": self.knows(each)} for each in outcome["verified"]]
+            taken.append(outcome)
+        return taken
 
     def knows(self, result: Mapping[str, Any]) -> bool:
         """Whether the baseline holds this drift."""
@@ -84,14 +108,20 @@ def hold_placeholders(config: pytest.Config) -> None:
 
 def be_host(config: pytest.Config) -> None:
     """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
-    from ..session import Host, set_host  # noqa: PLC0415 - only a run that uses a cassette pays for it
+    from ..session import Host, set_host  # noqa: PLC0415 - it imports nothing heavy
 
     run = config.stash[RUN]
-    if not run.hosting:
-        run.hosting = True
-        stack = ExitStack()
-        stack.callback(set_host, set_host(Host({**run.ini, **run.command_line}, run.pending.append)))
-        config.add_cleanup(stack.close)
+    host = Host(run.settings_now, run.pending.append)
+    stack = ExitStack()
+    stack.callback(set_host, set_host(host))
+    config.add_cleanup(stack.close)
+
+
+def markers_of(item: pytest.Item) -> list[pytest.Mark]:
+    """Returns the markers of a test, the closest one first: a parameter's, the function's, the class's, ..."""
+    markers = list(item.iter_markers(MARKER))
+    of_parameter = getattr(getattr(item, "callspec", None), "marks", ())
+    return sorted(markers, key=lambda marker: not any(marker is each for each in of_parameter))
 
 
 def check_config(given: Mapping[str, object]) -> dict[str, object]:
@@ -150,5 +180,4 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     module = _module_of(run, file)
     path = cassette_path(root, module, f"{name}.fixture")
     run.owned.add(path)
-    be_host(request.config)
     return Session(settings, path, test=f"{module.as_posix()}::{name} (fixture)", shared=True, root=root)

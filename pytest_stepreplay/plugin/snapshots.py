@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import StepReplayError
-from .run import MARKER, RUN, cassette_of, check_config
+from .run import RUN, cassette_of, check_config, markers_of
 from .verdicts import failure
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
     item, config = request.node, request.config
     run = config.stash[RUN]
     try:
-        settings = run.settings(check_config(stepreplay_config), item.iter_markers(MARKER))
+        settings = run.settings(check_config(stepreplay_config), markers_of(item))
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         path = snapshots_path(cassette_of(run, replace(settings, cassette=None), item))
         check_inside(path, run.cassettes(settings))

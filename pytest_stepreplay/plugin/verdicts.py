@@ -52,6 +52,38 @@ def judge(
     return None
 
 
+def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
+    """Returns what fails the tests of a fixture that has a cassette of its own: a miss, or drift; None if nothing."""
+    if session.misses:
+        return session.misses[0]
+    why = why_unverified(run, session, session.test) if session.mode == "verify" else None
+    return failure(StepReplayError(why)) if why else None
+
+
+def close_fixture(
+    item: pytest.Item, call: pytest.CallInfo[None], session: Session
+) -> list[tuple[str, str]] | None:
+    """Closes the cassette of a fixture that was torn down in this phase, and fails the phase by what it did not have.
+
+    Returns:
+        None where that changes nothing, else sections to add to the failed report.
+    """
+    run, ended = item.config.stash[RUN], call.excinfo.value if call.excinfo else None
+    passed = ended is None or isinstance(ended, pytest.skip.Exception)
+    try:
+        run.pending.append(session.close(passed=passed, why="its teardown failed"))
+    except StepReplayError as error:
+        _replace(call, failure(error))
+        return []
+    verdict = verdict_of_fixture(run, session)
+    if verdict is None or (ended is not None and _is_miss(ended)):
+        return None
+    if session.misses:
+        return _show_misses(item, call, session.misses)
+    _replace(call, verdict)
+    return []
+
+
 def _judge_drift(
     item: pytest.Item, call: pytest.CallInfo[None], session: Session
 ) -> list[tuple[str, str]] | None:

@@ -32,6 +32,7 @@ class Totals:
     orphans: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
     @property
     def unused(self) -> int:
@@ -75,6 +76,7 @@ def add_up(
         },
         orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
         unmatched=_unmatched(outcomes),
+        late=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["late"])),
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
 
@@ -112,6 +114,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         (f"not written, {why}: {_relative(path, root)}" for path, why in (totals.not_written or {}).items()),
         "cassettes",
     )
+    lines += _listed(totals.late, "requests that came late")
     if unused != "ignore":
         lines += _listed(
             (

@@ -26,12 +26,14 @@ from ..errors import (
 from ..models import Cassette, Interaction, Request, Response
 from ..redaction import Redactor
 from ..report.misses import Miss, explain_miss
+from . import threads
 from .forks import Forks
+from .host import host
 from .merging import merge_recorded, merge_rewritten
 from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ..drift import Drift
@@ -69,6 +71,7 @@ class Outcome:
     verified: tuple[dict[str, Any], ...] = ()
     selectors: tuple[str, ...] = ()
     matched: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +87,8 @@ class _Exchange:
     recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     started: float = field(default_factory=time.perf_counter)
     coming: Recording | None = None
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+    told: bool = False
 
     @property
     def response(self) -> Response | None:
@@ -118,19 +123,18 @@ class _Exchange:
             self.error_status = status
             self.session.tell("error", status)
             return False
-        self.coming = recording
-        return True
+        return self.session.comes(self, recording)
 
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
         self.coming = None
-        self.recorded = Interaction(
+        recorded = Interaction(
             recorded_at=self.recorded_at,
             elapsed=round(self.elapsed(), 3),
             request=self.request,
             response=self.session.redactor.redact_response(response),
         )
-        self.session.tell("recorded", self.recorded)
+        self.session.take(self, recorded)
 
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped."""
@@ -148,6 +152,7 @@ class Session:
         test: str = "",
         shared: bool = False,
         root: Path | None = None,
+        around: Session | None = None,
     ) -> None:
         """Opens nothing yet; the cassette is read when it is first needed.
 
@@ -157,12 +162,15 @@ class Session:
             test: the id of the test, stored in the cassette and named in messages.
             shared: other tests use this cassette too, so what this one did not play is kept.
             root: the folder of the suite's cassettes, searched when a request is not recorded here.
+            around: the session of the test that this one was opened in.
         """
         self.settings = settings
         self.path = path
         self.test = test
+        self.around = around
         self._shared = shared
         self._root = root
+        self._closed = False
         self._forks = Forks()
         self._loaded: store.ReadCassette | None = None
         self._recorded: tuple[Interaction, ...] = ()
@@ -175,6 +183,7 @@ class Session:
         self._overread: dict[int | None, RequestStoppedError] = {}
         self._missed_requests: list[Request] = []
         self._blocked: network.Log | None = None
+        self._blocked_late: network.Log | None = None
         self._ignored_hosts = network.Hosts.read(settings.ignore_hosts)
         self.verifier = Verifier(settings, self.redactor)
         self._verdicts: tuple[Verdict, ...] | None = None
@@ -185,22 +194,27 @@ class Session:
         return self.settings.mode
 
     @property
+    def closed(self) -> bool:
+        """Whether the test has ended: nothing is answered or recorded any more."""
+        return self._closed
+
+    @property
     def interactions(self) -> tuple[Interaction, ...]:
         """The interactions that the cassette would hold if it were written now."""
-        with self._forks.lock:
+        with self._lock:
             return self._merged(self._recorded)
 
     @property
     def played(self) -> tuple[Interaction, ...]:
         """The recorded interactions that answered a request, in the order of the requests."""
         self._hear_of_forks()
-        return tuple(exchange.answer for exchange in self._exchanges if exchange.answer)
+        return tuple(exchange.answer for exchange in tuple(self._exchanges) if exchange.answer)
 
     @property
     def recorded(self) -> tuple[Interaction, ...]:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
         self._hear_of_forks()
-        return tuple(exchange.recorded for exchange in self._exchanges if exchange.recorded)
+        return tuple(exchange.recorded for exchange in tuple(self._exchanges) if exchange.recorded)
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -218,7 +232,8 @@ class Session:
     def misses(self) -> tuple[TestOutcomeError, ...]:
         """One error for each different request that was not recorded, and each stream that was not to its end."""
         self._hear_of_forks()
-        return (*self._missed_keys.values(), *self._overread.values())
+        with self._lock:  # a thread may be adding one
+            return (*self._missed_keys.values(), *self._overread.values())
 
     @property
     def intercepted(self) -> int:
@@ -273,10 +288,12 @@ class Session:
 
         Raises:
             UnrecordedRequestError: in replay and verify, if nothing recorded answers it.
-            RequestStoppedError: if the cassette cannot be used.
+            RequestStoppedError: if the cassette cannot be used, or the test has ended.
         """
         request = self.redactor.redact_request(request)
-        with self._forks.lock:
+        with self._lock:
+            if self._closed:
+                raise self._too_late(request)
             try:
                 self.load()
             except StepReplayError as error:
@@ -305,7 +322,8 @@ class Session:
             f"left it after {length:,} bytes, and now more is read.\n"
             "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
         )
-        return self._overread.setdefault(position, error)
+        with self._lock:
+            return self._overread.setdefault(position, error)
 
     def tell(self, what: str, fact: Interaction | str | int | None) -> None:
         """In a forked child, hands what happened to the process that opened the cassette.
@@ -344,19 +362,75 @@ class Session:
                 case {"sent": _}:
                     self._exchanges.append(_Exchange(self, _UNKNOWN))
 
-    def close(self, *, passed: bool, interrupted: bool = False) -> Outcome:
+    def comes(self, exchange: _Exchange, recording: Recording) -> bool:
+        """Whether a response that has begun to come is taken down: it is not once the test has ended."""
+        with self._lock:
+            if not self._closed:
+                exchange.coming = recording
+                return True
+        self._miss_answer(exchange)
+        return False
+
+    def take(self, exchange: _Exchange, interaction: Interaction) -> None:
+        """Keeps what was recorded, unless the test has ended: then it is said that it is not."""
+        with self._lock:
+            if not self._closed:
+                exchange.recorded = interaction
+                self.tell("recorded", interaction)
+                return
+        self._miss_answer(exchange)
+
+    def _miss_answer(self, exchange: _Exchange) -> None:
+        with self._lock:
+            told, exchange.told = exchange.told, True
+        if not told:
+            self._report(late=(self._not_come(exchange),))
+
+    def _not_come(self, exchange: _Exchange) -> str:
+        request = exchange.request
+        return (
+            f"not recorded: the answer to {request.method} {request.url} had not come when {self._name} ended"
+        )
+
+    def _too_late(self, request: Request) -> RequestStoppedError:
+        asked = f"{request.method} {request.url}"
+        self._report(late=(f"refused: {asked}, asked by a thread of {self._name} after that had ended",))
+        return RequestStoppedError(
+            f"{self._name} has ended, but a thread that it started asks {asked}.\n"
+            "It is neither answered nor sent: it could get into the cassette of another test.\n"
+            "Wait for the thread before the test ends. Or start it in a fixture of a wider scope; then it works for "
+            "whichever test is running."
+        )
+
+    @property
+    def _lock(self) -> threading.Lock:
+        return self._forks.lock  # a forked copy has one of its own
+
+    @property
+    def _name(self) -> str:
+        return self.test or f"the use_cassette of {display_path(self.path)}"
+
+    def _report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
+        """Tells the run what happened after the outcome of this session was known."""
+        run = host()
+        if run is not None:
+            total = len(self._recorded)
+            run.report(
+                Outcome(str(self.path), self.mode, self._shared, total=total, late=late, blocked=blocked)
+            )
+
+    def close(self, *, passed: bool, interrupted: bool = False, why: str = "the test failed") -> Outcome:
         """Writes what was recorded, and returns what happened.
 
         Args:
             passed: the test did; else nothing is written over an existing cassette.
             interrupted: the run was stopped; nothing is written at all.
+            why: in the outcome of a test that has not passed, what became of it.
 
         Raises:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
-        for exchange in tuple(self._exchanges):
-            if exchange.coming is not None:  # it was never read to its end, nor closed
-                exchange.coming.stop()
+        under_way = self._stop_taking()
         recorded, not_written, written = self.recorded, "", False
         self._forks.close()
         if self._forks.is_copy:
@@ -367,7 +441,7 @@ class Session:
             if interrupted:
                 not_written = "the run was interrupted"
             elif not passed and self._loaded is not None:
-                not_written = "the test failed"
+                not_written = why
             else:
                 self._save()
                 written = True
@@ -397,7 +471,27 @@ class Session:
             verified=() if interrupted else self._results(),
             selectors=tuple(selectors_of(self.settings)) if self.mode == "verify" else (),
             matched=tuple(selector for drift in self.drift for selector in drift.matched),
+            late=tuple(map(self._not_come, under_way)),
         )
+
+    def _stop_taking(self) -> list[_Exchange]:
+        """Ends the session for all threads, and returns the requests that one of them still waits for."""
+        for exchange in tuple(self._exchanges):
+            # What nobody reads to its end any more has come as far as was wanted.
+            if exchange.coming is not None and not threads.is_at_work(exchange.thread, self):
+                exchange.coming.stop()
+        with self._lock:
+            self._closed = True
+            waiting = [
+                each
+                for each in self._exchanges
+                if (each.answer, each.recorded, each.error_status) == (None, None, None)
+                and self.mode in {"record", "rewrite"}
+                and threads.is_at_work(each.thread, self)
+            ]
+            for each in waiting:
+                each.told = True
+        return waiting
 
     def _results(self) -> tuple[dict[str, Any], ...]:
         verdicts = self.verdicts
@@ -465,6 +559,26 @@ class Session:
             return
         with network.blocked((*self.settings.allowed_hosts, *self.settings.ignore_hosts)) as self._blocked:
             yield
+
+    @contextmanager
+    def guard_late(self, applies: Callable[[], bool]) -> Iterator[None]:
+        """Keeps the network away from those of its threads that go on after the test, if it did so before.
+
+        Args:
+            applies: whether the running thread is one of them.
+        """
+        if self._blocked is None:
+            yield
+            return
+        hosts = (*self.settings.allowed_hosts, *self.settings.ignore_hosts)
+        why = f"this thread was started by {self._name}, which replayed a cassette and has ended,"
+        with network.blocked(hosts, why=why, applies=applies) as self._blocked_late:
+            yield
+
+    def report_late(self) -> None:
+        """Tells the run what those threads tried, once they have ended."""
+        if self._blocked_late is not None and self._blocked_late.attempts:
+            self._report(blocked=tuple(map(str, self._blocked_late.attempts)))
 
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""

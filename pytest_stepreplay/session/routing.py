@@ -1,75 +1,132 @@
-"""Which open cassette a request belongs to: the innermost `use_cassette` of its task, or the running test's."""
+"""Which open cassette a request belongs to: the innermost `use_cassette` of its task, or its test's.
+
+A thread belongs to the test that started it, also after the test has ended: what it then asks is refused, reported
+and never recorded into another test's cassette.
+"""
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .. import interception, network
+from _pytest.outcomes import Exit  # pytest.exit.Exception, without importing the rest of pytest
+
+from .. import interception
 from ..errors import StepReplayError
 from ..settings import MARKER_SETTINGS, Settings, read_values
+from . import threads
 from .cassette import Session
+from .host import host
+from .threads import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
     from types import TracebackType
 
-    from .cassette import Outcome
+INTERRUPTIONS = (KeyboardInterrupt, SystemExit, Exit)
+"""What ends the run and not just the test."""
 
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """The run around the sessions: what it was set to, and who wants to hear of outcomes."""
-
-    values: Mapping[str, object]
-    report: Callable[[Outcome], None]
-
-
-_host: Host | None = None
 _task: ContextVar[Session | None] = ContextVar("stepreplay", default=None)
 _running: list[Session] = []
+_fixtures: set[Session] = set()
+"""Those of the running ones that are a fixture's: the threads that it starts work for every test that uses it."""
 _blocks: list[Session] = []
-
-
-def set_host(host: Host | None) -> Host | None:
-    """Names the run that sessions opened from here on belong to, and returns the one before it."""
-    global _host
-    before, _host = _host, host
-    return before
+_staying: dict[Session, ExitStack] = {}
+"""What stays installed after a test for those of its threads that have not ended."""
+_home = threading.main_thread()
+"""The thread that tests run in. Other threads know whom they work for, or work for whichever test is running."""
 
 
 def current() -> Session | None:
     """Returns the session that a request made here and now belongs to.
 
-    The innermost `use_cassette` of this task, else the running test's (or that of the fixture being set up),
-    whichever thread asks. A thread with neither belongs to the `use_cassette` that is open, if just one is.
+    The innermost `use_cassette` of this task or thread, else the session of the test that started this thread,
+    else the running test's (or that of the fixture being set up). A thread with none of these belongs to the
+    `use_cassette` that is open, if just one is. A session that is closed refuses the request.
     """
-    session = _task.get()
-    if session is not None and session in _blocks:
-        return session
+    found = _find_owner()
+    session = found.block or found.test if found else None
+    if session is not None:
+        return None if session.closed and session.mode == "live" else session
     if _running:
         return _running[-1]
-    return _blocks[0] if len(_blocks) == 1 else None
+    blocks = tuple(_blocks)
+    return blocks[0] if len(blocks) == 1 else None
+
+
+def _find_owner() -> Owner | None:
+    """Returns whom this task or thread works for; None where it works for whichever test is running."""
+    handed = threads.owner()
+    block = _task.get() or (handed.block if handed else None)
+    test = handed.test if handed else None
+    if block is not None and block.closed:
+        test = test or block.around
+        # After its block, a request is the test's around it again; without one it is nobody's, but it must not
+        # get into another block's cassette.
+        block = block if test is None and not _running and _blocks else None
+    if threading.current_thread() is _home and _running and _running[-1] not in _fixtures:
+        test = _running[-1]
+    return Owner(test, block) if test or block else None
 
 
 @contextmanager
-def running(session: Session) -> Iterator[Session]:
-    """Makes a session the running test's, for all threads."""
-    with interception.installed(current), session.guard():
+def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
+    """Makes a session the running test's, for all threads.
+
+    Args:
+        session: the test's, or a fixture's.
+        of_fixture: the threads that are started inside work for whichever test is running, as the fixture does.
+    """
+    global _home  # noqa: PLW0603 - a process runs one test at a time
+    _home = threading.current_thread()
+    with interception.installed(current), threads.inheriting(_find_owner), session.guard():
+        if of_fixture:
+            _fixtures.add(session)
         _running.append(session)
         try:
             yield session
         finally:
             _running.remove(session)
+            _fixtures.discard(session)
+            _stay_for_threads_of(session)
+
+
+def _stay_for_threads_of(session: Session) -> None:
+    """Goes on intercepting and guarding the threads of a test that has ended, until they end or the run does."""
+    for each in [each for each in _staying if not threads.work_for(each)]:
+        _leave(each)
+    if threads.work_for(session):
+        stack = _staying[session] = ExitStack()
+        stack.enter_context(interception.installed(current))
+        stack.enter_context(threads.inheriting(_find_owner))
+        stack.enter_context(session.guard_late(lambda: _works_for(session)))
+
+
+def _works_for(session: Session) -> bool:
+    handed = threads.owner()
+    return handed is not None and handed.test is session
+
+
+def leave() -> None:
+    """Lets go of the threads that have outlived their tests: the run has ended."""
+    for session in [*_staying]:
+        _leave(session)
+
+
+def _leave(session: Session) -> None:
+    _staying.pop(session).close()
+    session.report_late()
 
 
 class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     """Opens a cassette for the requests inside: ``with use_cassette("x.yaml", mode="record"): ...``.
 
-    Works with ``with`` and ``async with``, nests, and keeps concurrent tasks apart. Gives the `Session`.
+    Works with ``with`` and ``async with``, nests, and keeps concurrent tasks apart. Gives the `Session`. What is not
+    given is as it is set for the test around it; outside of pytest it is the default.
 
     Args:
         path: the cassette file, relative to the working directory.
@@ -84,19 +141,23 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
 
     def __init__(self, path: str | Path, *, mode: str | None = None, **settings: object) -> None:
         self._path = Path(path)
-        given = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
-        self._settings = Settings.merge(_host.values if _host else {}, given)
+        self._given: dict[str, Any] = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
         self._opened: tuple[Session, ExitStack] | None = None
 
     def __enter__(self) -> Session:
         if self._opened:
             raise StepReplayError("this use_cassette is open already; make one for each block")
-        session = Session(self._settings, self._path, shared=True, root=self._path.parent)
+        run = host()
+        around = _running[-1] if _running else None
+        base = around.settings if around else run.settings() if run else Settings()
+        settings = replace(base, cassette=None, **self._given)
+        session = Session(settings, self._path, shared=True, root=self._path.parent, around=around)
         session.load()
         with ExitStack() as stack:
             stack.enter_context(interception.installed(current))
-            if session.mode != "replay":  # the test around it may keep the network away
-                stack.enter_context(network.opened())
+            stack.enter_context(threads.inheriting(_find_owner))
+            if run or session.mode != "replay":  # a guard around it may keep the network away
+                stack.enter_context(session.guard())
             stack.callback(_task.set, _task.get())
             _task.set(session)
             stack.callback(_blocks.remove, session)
@@ -111,9 +172,10 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
             raise StepReplayError("this use_cassette is not open")
         (session, stack), self._opened = self._opened, None
         stack.close()
-        outcome = session.close(passed=error is None, interrupted=isinstance(error, KeyboardInterrupt))
-        if _host:
-            _host.report(outcome)
+        outcome = session.close(passed=error is None, interrupted=isinstance(error, INTERRUPTIONS))
+        run = host()
+        if run:
+            run.report(outcome)
         if error is None and session.misses:
             raise session.misses[0]
 

@@ -96,7 +96,7 @@ class Reader:
         self._answers = 200
         monkeypatch.setenv("COLUMNS", "80")
         # What runs here belongs to no run outside.
-        monkeypatch.setattr("pytest_stepreplay.session.routing._host", None)
+        monkeypatch.setattr("pytest_stepreplay.session.host._host", None)
 
     def follow(self, page: Path) -> None:
         """Does all that the page says.
@@ -181,7 +181,7 @@ class Reader:
         if program == "pytest":
             named = {argument.partition("::")[0] for argument in arguments if argument.startswith("test_")}
             self._not_yet_run -= named or set(self._not_yet_run)
-            options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+            options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:randomly")
             scope = "asyncio_default_fixture_loop_scope=function"
             result = self._pytester.runpytest_inprocess(*options, "-o", scope, *arguments)
             return int(result.ret), result.stdout.str() + result.stderr.str()

@@ -46,6 +46,10 @@ PLAIN = """
 """As `GREETING`, with a client that a process of its own imports quickly."""
 
 
+QUICK = PLAIN.replace("headers=headers)", "headers=headers, verify=False)")
+"""As `PLAIN`, for many requests: no certificates are loaded for each."""
+
+
 @dataclass
 class Suite:
     """One test module, its folder and the upstream it asks."""
@@ -97,9 +101,9 @@ class Suite:
         return self.start_pytest(*args)
 
     def start_pytest(self, *args: str) -> pytest.RunResult:
-        """Runs the suite with the environment as it is."""
+        """Runs the suite with the environment as it is, its tests in the order in which they are written."""
         scope = "asyncio_default_fixture_loop_scope=function"
-        options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", scope)
+        options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:randomly", "-o", scope)
         return self.pytester.runpytest_inprocess(*options, *args)
 
     def record(self, *args: str) -> pytest.RunResult:

@@ -222,7 +222,7 @@ def test_unmarked_tests_are_left_alone(suite: Suite) -> None:
     assert suite.cassettes == ["test_chat/test_marked.yaml"]
 
 
-def test_reruns_start_from_the_first_interaction(suite: Suite) -> None:
+def test_each_try_of_a_rerun_asks_anew_while_recording_and_replays_from_the_start(suite: Suite) -> None:
     suite.write(GREETING)
     suite.change("import pytest", "import pytest\ntries = []")
     suite.change(
@@ -231,7 +231,7 @@ def test_reruns_start_from_the_first_interaction(suite: Suite) -> None:
     suite.record("-p", "rerunfailures", "--reruns", "2")
     result = suite.run("--reruns", "2")
     assert result.ret == 0
-    assert suite.upstream.count == 1
+    assert suite.upstream.count == 2, "what the failed try recorded would fail the next one too"
 
 
 def test_a_marked_test_in_which_nothing_was_intercepted_fails(suite: Suite) -> None:

@@ -19,7 +19,7 @@ HEADERS = {"authorization": "Bearer sk-any"}
 @pytest.fixture(autouse=True)
 def outside_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     """No run is the host of what is opened here."""
-    monkeypatch.setattr("pytest_stepreplay.session.routing._host", None)
+    monkeypatch.setattr("pytest_stepreplay.session.host._host", None)
 
 
 def body(text: str) -> dict[str, object]:
