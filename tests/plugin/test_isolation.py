@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_stepreplay.upstream import answer
+
 from .suite import PLAIN, Suite
 
 TEARDOWN = (
@@ -126,3 +128,135 @@ def test_a_cassette_that_cannot_be_searched_does_not_hide_a_miss(suite: Suite) -
     suite.cassette("test_chat/aaa.yaml").symlink_to("/proc/self/mem")
     suite.change("Say hello.", "Say goodbye.")
     suite.run().stdout.fnmatch_lines(["*Failed: not recorded: messages?0?.content differs"])
+
+
+WIDE_TEARDOWN = (
+    PLAIN
+    + """
+    @pytest.fixture(scope="module")
+    def cleaned():
+        yield
+        try:
+            ask("clean up")
+        except BaseException:
+            pass
+
+    @pytest.mark.stepreplay
+    def test_cleaned(cleaned):
+        assert ask("first")
+"""
+)
+
+
+def test_a_swallowed_miss_in_the_teardown_of_a_wide_fixture_fails_the_last_test(suite: Suite) -> None:
+    suite.write(WIDE_TEARDOWN)
+    suite.record().assert_outcomes(passed=2)
+    suite.run().assert_outcomes(passed=2)
+    suite.change("clean up", "clean up well")
+    result = suite.run()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_cleaned*",
+            "ERROR test_chat.py::test_cleaned - Failed: not recorded: messages*",
+        ]
+    )
+
+
+def test_a_wide_fixture_whose_teardown_fails_keeps_its_old_cassette(suite: Suite) -> None:
+    suite.write(
+        WIDE_TEARDOWN.replace("except BaseException:\n            pass", "finally:\n            assert True")
+    )
+    suite.record().assert_outcomes(passed=2)
+    before = suite.cassette("test_chat/cleaned.fixture.yaml").read_bytes()
+    suite.change("assert True", "assert False")
+    result = suite.run("--stepreplay=rewrite", key="sk-any-key-will-do")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        ["not written, its teardown failed: cassettes/test_chat/cleaned.fixture.yaml"]
+    )
+    assert suite.cassette("test_chat/cleaned.fixture.yaml").read_bytes() == before
+
+
+def test_a_drifted_answer_in_the_teardown_of_a_wide_fixture_fails_the_last_test(suite: Suite) -> None:
+    suite.write(WIDE_TEARDOWN)
+    suite.record().assert_outcomes(passed=2)
+    suite.say = lambda received: (
+        answer("", finish_reason="length") if "clean up" in str(received.json) else None
+    )
+    result = suite.run("--stepreplay=verify", key="sk-any-key-will-do")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_cleaned*"])
+
+
+def test_a_wide_fixture_that_is_asked_for_by_name_has_its_own_cassette(suite: Suite) -> None:
+    suite.write(
+        PLAIN
+        + """
+    @pytest.fixture(scope="session")
+    def topic():
+        return ask("a topic")
+
+    @pytest.mark.stepreplay
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_number(request, number):
+        assert ask(request.getfixturevalue("topic") + str(number))
+    """
+    )
+    suite.record().assert_outcomes(passed=3)
+    assert "test_chat/topic.fixture.yaml" in suite.cassettes
+    suite.go_offline()
+    suite.run("-k", "2").assert_outcomes(passed=1, deselected=2)
+    suite.run().assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        ("pytest.skip('later')", "the test was skipped"),
+        ("pytest.xfail('later')", "the test failed, as expected"),
+        ("assert False", "the test failed"),
+    ],
+)
+def test_what_is_not_written_says_why(suite: Suite, ending: str, said: str) -> None:
+    suite.write(PLAIN)
+    suite.record()
+    suite.change('assert ask("Say hello.")', f'ask("Say hello."), ask("Say more.")\n    {ending}')
+    suite.record().stdout.fnmatch_lines([f"not written, {said}: cassettes/test_chat/test_greeting.yaml"])
+
+
+def test_a_block_inside_a_test_follows_the_tests_settings(suite: Suite) -> None:
+    (suite.pytester.path / "conftest.py").write_text(
+        "import pytest\n\n@pytest.fixture(scope='session')\ndef stepreplay_config():\n"
+        "    return {'redact_fields': ['customer'], 'keep_headers': ['x-trace-id']}\n",
+        encoding="utf-8",
+    )
+    suite.write(
+        PLAIN
+        + """
+    from pytest_stepreplay import use_cassette
+
+    def ask_for(customer, **settings):
+        body = {{"model": "step-3.5-flash", "messages": [{{"role": "user", "content": "hi"}}], "customer": customer}}
+        with use_cassette("cassettes/block.yaml", **settings) as cassette:
+            headers = {{"Authorization": "Bearer sk-any"}}
+            httpx.post("{url}/chat/completions", json=body, headers=headers).raise_for_status()
+        return cassette
+
+    def test_unmarked():
+        assert "x-trace-id" in ask_for("Ms. Example").settings.keep_headers
+
+    @pytest.mark.stepreplay(ignore_request=["customer"], keep_headers=["x-other"])
+    def test_marked():
+        assert ask("Say hello.")
+        settings = ask_for("Mr. Other").settings
+        assert settings.ignore_request == ("customer",) and settings.keep_headers == ("x-other",)
+        assert ask_for("Mr. Other", match_on=["path"]).settings.match_on == ("path",)
+    """
+    )
+    suite.record().assert_outcomes(passed=3)
+    text = suite.cassette("block.yaml").read_text(encoding="utf-8")
+    assert "Example" not in text and "Other" not in text
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=3)
+    suite.run("-k", "unmarked").assert_outcomes(passed=1, deselected=2)

@@ -216,3 +216,31 @@ def test_help_lists_the_options_and_ini_keys(suite: Suite) -> None:
 
 def test_the_marker_is_registered(suite: Suite) -> None:
     suite.run("--markers").stdout.fnmatch_lines(["@pytest.mark.stepreplay(cassette=None, mode=None, *"])
+
+
+def test_a_parameters_marker_is_closer_than_the_functions(suite: Suite) -> None:
+    suite.write(
+        """
+        import pytest
+
+        @pytest.mark.stepreplay("of_the_function", match_on=["path"], allow_repeats=True)
+        @pytest.mark.parametrize("name", ["one", pytest.param("two", marks=pytest.mark.stepreplay("two", match_on=["host"]))])
+        def test_it(name, stepreplay):
+            two = name == "two"
+            assert stepreplay.settings.match_on == (("host",) if two else ("path",))
+            assert stepreplay.path.name == ("two.yaml" if two else "of_the_function.yaml")
+            assert stepreplay.settings.allow_repeats
+            pytest.skip("that is all")
+        """
+    )
+    suite.run().assert_outcomes(skipped=2)
+
+
+def test_a_bad_marker_is_one_line_under_xdist_too(suite: Suite) -> None:
+    suite.write("import pytest\n\n@pytest.mark.stepreplay(modes='x')\ndef test_it(): ...\n")
+    result = suite.run("-n2")
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: test_chat.py::test_it: @pytest.mark.stepreplay has no argument 'modes'*"]
+    )
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()

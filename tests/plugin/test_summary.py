@@ -102,6 +102,41 @@ def test_a_crashed_worker_makes_the_run_incomplete(suite: Suite) -> None:
     assert "no test uses" not in suite.run("-n", "1").stdout.str()
 
 
+def test_what_a_module_that_skips_itself_would_use_is_not_reported(suite: Suite) -> None:
+    suite.write(TWO)
+    suite.write(
+        TWO.replace("@pytest.mark.stepreplay", "@pytest.mark.stepreplay('named')", 1), "test_optional.py"
+    )
+    suite.record().assert_outcomes(passed=4)
+    suite.change("import httpx", "pytest.importorskip('nothing_like_it')\nimport httpx", "test_optional.py")
+    suite.change("import os", "import os, pytest", "test_optional.py")
+    for options in [(), ("-n", "2")]:
+        assert "no test uses" not in suite.run("--stepreplay-unused=error", *options).stdout.str()
+    (suite.pytester.path / "test_optional.py").unlink()
+    suite.run().stdout.fnmatch_lines(
+        ["no test uses cassettes/named.yaml", "no test uses cassettes/test_optional/test_other.yaml"]
+    )
+
+
+def test_a_module_that_is_left_out_by_a_conftest_is_not_judged(suite: Suite) -> None:
+    suite.write(TWO)
+    suite.write(TWO, "tests/test_left_out.py")
+    suite.record().assert_outcomes(passed=4)
+    (suite.pytester.path / "conftest.py").write_text(
+        "collect_ignore = ['tests/test_left_out.py']", encoding="utf-8"
+    )
+    assert "no test uses" not in suite.run().stdout.str()
+
+
+def test_other_data_beside_the_cassettes_is_no_cassette(suite: Suite) -> None:
+    suite.write(TWO)
+    suite.record()
+    suite.cassette("test_chat/people.json").write_text('[{"name": "Ms. Example"}]', encoding="utf-8")
+    suite.cassette("settings.yaml").write_text("colour: blue", encoding="utf-8")
+    suite.run("--stepreplay-unused=error").assert_outcomes(passed=2)
+    assert suite.run("--stepreplay-unused=error").ret == 0
+
+
 def test_many_orphans_are_not_all_listed(suite: Suite) -> None:
     suite.write(PLAIN)
     suite.record()
