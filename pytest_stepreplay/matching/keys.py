@@ -76,6 +76,17 @@ class Matcher:
         messages = body[1].get("messages") if body and isinstance(body[1], dict) else None
         return messages if isinstance(messages, list) else None
 
+    def conversation(self, request: Request) -> list[str]:
+        """Returns a digest of the conversation up to each of its messages; none for any other request.
+
+        A request carries another one on if the last digest of that one stands among its own, before the last.
+        """
+        digest, digests = blake2b(digest_size=16), []
+        for message in self.messages(request) or ():
+            digest.update(canonical_text(message).encode("ascii") + b"\n")
+            digests.append(digest.hexdigest())
+        return digests
+
     def _body(self, request: Request) -> list[Any] | None:
         kind = request.body_kind
         if kind is None:
@@ -134,28 +145,7 @@ class Index:
 def continues(earlier: Request, later: Request, matcher: Matcher | None = None) -> bool:
     """Whether `later` carries on the conversation of `earlier`: all its messages, and then more."""
     matcher = matcher or DEFAULT_MATCHER
-    if not matcher.ignore_request and _differ_at_a_glance(_raw_messages(earlier), _raw_messages(later)):
-        return False
-    first, second = matcher.messages(earlier), matcher.messages(later)
-    if not first or not second or len(first) >= len(second):
-        return False
-    return canonical_text(first) == canonical_text(second[: len(first)])
-
-
-def _differ_at_a_glance(first: Any, second: Any) -> bool:
-    """Whether the messages surely differ. Cheap: recording asks for every request and each miss before it."""
-    if not isinstance(first, list) or not isinstance(second, list) or not len(first) < len(second):
-        return True
-    try:
-        return any(
-            a != b and not (_call_ids(a) and _call_ids(b)) for a, b in zip(first, second, strict=False)
-        )
-    except RecursionError:
-        return False
-
-
-def _raw_messages(request: Request) -> Any:
-    return request.json_.get("messages") if isinstance(request.json_, dict) else None
+    return matcher.conversation(earlier)[-1:] in [[each] for each in matcher.conversation(later)[:-1]]
 
 
 class _Url(NamedTuple):

@@ -181,7 +181,8 @@ class Session:
         self._exchanges: list[_Exchange] = []
         self._missed_keys: dict[object, UnrecordedRequestError] = {}
         self._overread: dict[int | None, RequestStoppedError] = {}
-        self._missed_requests: list[Request] = []
+        self._missed_conversations: set[str] = set()
+        self._missed_some = False
         self._blocked: network.Log | None = None
         self._blocked_late: network.Log | None = None
         self._ignored_hosts = network.Hosts.read(settings.ignore_hosts)
@@ -301,7 +302,9 @@ class Session:
             exchange = _Exchange(self, request)
             if self.mode in {"replay", "record", "verify"}:
                 key = self._matcher.key(request)
-                position = None if self._continues_a_miss(request) else self._next_position(key)
+                conversation = self._matcher.conversation(request) if self.mode == "record" else []
+                anew = not self._missed_conversations.isdisjoint(conversation[:-1])
+                position = None if anew else self._next_position(key)
                 if position is not None:
                     exchange.position = position
                     exchange.answer = self._recorded[position]
@@ -310,9 +313,13 @@ class Session:
                 elif self.mode in {"replay", "verify"}:
                     raise self._miss(request, key)
                 else:
-                    self._missed_requests.append(request)
+                    self._note_missed(conversation)
             self._exchanges.append(exchange)
         return exchange
+
+    def _note_missed(self, conversation: Sequence[str]) -> None:
+        self._missed_some = True
+        self._missed_conversations.update(conversation[-1:])
 
     def read_past_the_end(self, exchange: _Exchange, length: int) -> RequestStoppedError:
         """Returns the error for a client that reads on where the recorded one had stopped, and keeps it."""
@@ -353,7 +360,7 @@ class Session:
                     self._played[position] = self._played.get(position, 0) + 1
                 case {"recorded": str(text)}:
                     recorded = Interaction.model_validate_json(text)
-                    self._missed_requests.append(recorded.request)
+                    self._note_missed(self._matcher.conversation(recorded.request))
                     self._exchanges.append(_Exchange(self, recorded.request, recorded=recorded))
                 case {"missed": str(text)}:
                     self._missed_keys[text] = UnrecordedRequestError(text)
@@ -584,9 +591,6 @@ class Session:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
         return [self.redactor.redact_request(each.request) for each in self._recorded]
 
-    def _continues_a_miss(self, request: Request) -> bool:
-        return any(matching.continues(earlier, request, self._matcher) for earlier in self._missed_requests)
-
     def _next_position(self, key: Any) -> int | None:
         positions = self._index.positions(key)
         for position in positions:
@@ -663,7 +667,7 @@ class Session:
             pairs = self._pairs()
             rewritten = keep_volatile(self._recorded, self.recorded, pairs)
             return merge_rewritten(self._recorded, now, rewritten, pairs, shared=self._shared, key=self._key)
-        misses = bool(self._missed_requests) and not self._shared
+        misses = self._missed_some and not self._shared
         return merge_recorded(
             self._recorded,
             now,
