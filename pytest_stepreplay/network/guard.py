@@ -177,6 +177,7 @@ def _hook() -> None:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
+    __tracebackhide__ = True
     if not _guards:
         return
     if event == "import" and args[0].partition(".")[0] in LIBRARIES:
@@ -225,6 +226,7 @@ def _check(call: str, host: Any, port: Any, *, is_lookup: bool, learns: bool = F
         is_lookup: whether the host is only looked up.
         learns: whether the addresses of an allowed name must be looked up here, since nobody sees the answer.
     """
+    __tracebackhide__ = True  # where it was called is the news
     if getattr(_thread, "looks_up", False):
         return
     name = read_name(host)
@@ -345,6 +347,7 @@ def _checking_address(method: str, at: int, fewest: int) -> Callable[..., Any]:
 
     @wraps(original)
     def checked(self: socket.socket, *args: Any) -> Any:
+        __tracebackhide__ = True
         target = _find_address((self, args[at])) if len(args) >= fewest else None
         if target is not None:
             _check(call, *target, is_lookup=False)
@@ -359,6 +362,7 @@ def _checking_door(door: Door) -> Callable[..., Any]:
 
     @wraps(original)
     def checked(self: object, *args: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
         _check(door.call, *door.target(args, named), is_lookup=door.is_lookup, learns=learns)
         return original(self, *args, **named)
 
@@ -370,6 +374,7 @@ def _learning(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     def getaddrinfo(*args: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
         if getattr(_thread, "looks_up", False):
             return original(*args, **named)
         _thread.answers, _thread.allowed_by = True, None
