@@ -7,6 +7,7 @@ returns a frozen `Outcome`. `current()` finds the session that a request belongs
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from .merging import merge_recorded, merge_rewritten
 from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from ..drift import Drift

@@ -263,7 +263,7 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
         for part in ("request", "response"):
             encoded = getattr(interaction, part).base64
             if encoded is not None and not _is_base64(encoded):
-                location = ["interactions", number, part, "base64"]
+                location: list[str | int] = ["interactions", number, part, "base64"]
                 problem = f"{_written(location)}: Input should be valid base64"
                 raise CassetteReadError(path, problem, line=_line_of(text, location))
     return cassette
