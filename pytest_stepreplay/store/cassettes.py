@@ -10,21 +10,22 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import CassetteReadError, CassetteWriteError
+from ..errors import CassetteReadError, CassetteWriteError, display_path
 from ..models import BODY_KINDS, FORMAT_VERSION, Cassette, Interaction
 from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
-from .json_text import parse_json, shown
+from .json_text import parse_json
 from .locks import locked
+from .sources import line_at, parse_other, read_foreign, read_text, written_location
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
+    from ..formats import Foreign, Hints
     from .yaml_text import Tree
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
@@ -41,15 +42,16 @@ class ReadCassette:
 
     Attributes:
         cassette: what it holds.
-        format: whose file it is. Only ``stepreplay`` files are ever written.
+        format: whose file it is: ``stepreplay``, or that of another tool, such as ``vcr``. Only ``stepreplay``
+            files are ever recorded into.
     """
 
     cassette: Cassette
-    format: Literal["stepreplay", "vcr"]
+    format: str
 
 
 def read_cassette(path: Path) -> ReadCassette:
-    """Return the cassette in a file, ours or one that plain vcrpy wrote.
+    """Return the cassette in a file, ours or another tool's.
 
     Raises:
         CassetteReadError: there is none, or it cannot be read. The file is left as it is.
@@ -70,10 +72,33 @@ def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
     Raises:
         CassetteReadError: the content is no cassette.
     """
+    found = parse_source(content, path)
+    if isinstance(found, Cassette):
+        return ReadCassette(found, "stepreplay")
+    for skipped in found.skipped:
+        if skipped.broken:
+            where = f"{written_location(skipped.location)}: " if skipped.location else ""
+            fix = "Convert what can be read of it with: stepreplay convert --to DIR " + display_path(path)
+            raise CassetteReadError(path, f"{where}{skipped.reason}", line=skipped.line, fix=fix)
+    interactions = tuple(each.interaction() for each in found.exchanges)
+    return ReadCassette(Cassette(interactions=interactions), found.format)
+
+
+def parse_source(content: bytes | str, path: Path, hints: Hints | None = None) -> Cassette | Foreign:
+    """Return what the content of a file stands for: a cassette of ours, or what another tool's file holds.
+
+    Args:
+        content: what the file holds.
+        path: the file, for messages.
+        hints: what another tool's file does not say itself.
+
+    Raises:
+        CassetteReadError: the content is no cassette of any known tool.
+    """
     tree, text = parse_tree(content, path)
     if isinstance(tree, dict) and "stepreplay" in tree:
-        return ReadCassette(_validated(tree, text, path), "stepreplay")
-    return ReadCassette(_read_foreign(tree, text, path), "vcr")
+        return _validated(tree, text, path)
+    return read_foreign(tree, text, path, hints)
 
 
 def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
@@ -82,13 +107,7 @@ def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
     Raises:
         CassetteReadError: it is no text, or neither YAML nor JSON; the message names the line.
     """
-    if isinstance(content, bytes):
-        try:
-            content = content.decode()
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
-    text = content.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = read_text(content, path)
     try:
         return yaml_parser.parse(text), text
     except yaml_parser.UnusualTextError:
@@ -174,6 +193,9 @@ def _parse_unusual(text: str, path: Path) -> Tree:
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_MEND)
+    other = None if _OURS.search(text) else parse_other(text, path)
+    if other is not None:
+        return other
     # JSON is not always YAML: it has escapes of surrogate pairs, which vcrpy writes.
     if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
         try:
@@ -208,22 +230,6 @@ def _parse_yaml(text: str, path: Path) -> Tree:
     return tree
 
 
-def _read_foreign(tree: Tree, text: str, path: Path) -> Cassette:
-    from .. import formats  # noqa: PLC0415 -- it is built on this package
-
-    if not formats.is_vcr(tree):
-        kinds = {dict: "other keys", list: "a list", str: "text", type(None): "nothing"}
-        kind = kinds.get(type(tree), "a single value")
-        raise CassetteReadError(
-            path, f"is not a cassette: it holds {kind}, and no 'stepreplay: 1' at the top"
-        )
-    try:
-        return formats.read_vcr(tree)
-    except formats.MisfitError as error:
-        problem = f"{_written(error.location)}: {error.problem}"
-        raise CassetteReadError(path, problem, line=_line_of(text, error.location)) from None
-
-
 # ---------------------------------------------------------------- the schema
 
 
@@ -236,12 +242,12 @@ def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
     version = tree["stepreplay"]
     if type(version) is not int or version < 1:
         problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
-        raise CassetteReadError(path, problem, line=_line_of(text, ["stepreplay"]))
+        raise CassetteReadError(path, problem, line=line_at(text, ["stepreplay"]))
     if version > FORMAT_VERSION:
         raise CassetteReadError(
             path,
             f"was written by a newer pytest-stepreplay (format {version}; this one knows {FORMAT_VERSION})",
-            line=_line_of(text, ["stepreplay"]),
+            line=line_at(text, ["stepreplay"]),
             fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
         )
 
@@ -264,8 +270,8 @@ def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
             encoded = getattr(interaction, part).base64
             if encoded is not None and not _is_base64(encoded):
                 location: list[str | int] = ["interactions", number, part, "base64"]
-                problem = f"{_written(location)}: Input should be valid base64"
-                raise CassetteReadError(path, problem, line=_line_of(text, location))
+                problem = f"{written_location(location)}: Input should be valid base64"
+                raise CassetteReadError(path, problem, line=line_at(text, location))
     return cassette
 
 
@@ -281,8 +287,8 @@ def _model(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: st
             others = error.error_count() - 1
             more = f" (and {others} more)" if others else ""
     place: list[str | int] = [*here, *location]
-    where = f"{_written(place)}: " if place else ""
-    raise CassetteReadError(path, f"{where}{problem}{more}", line=_line_of(text, place), fix=_MEND)
+    where = f"{written_location(place)}: " if place else ""
+    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=_MEND)
 
 
 def _oversize(tree: Tree) -> tuple[list[str | int], str]:
@@ -326,18 +332,6 @@ def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int],
     if first["type"] == "extra_forbidden":
         problem = "the cassette format has no such key"
     return location, problem
-
-
-def _written(location: Sequence[str | int]) -> str:
-    """Return ``interactions[2].response.status``; a key of other characters is quoted."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{shown(step)}" for step in location)
-    return "".join(steps).removeprefix(".")
-
-
-def _line_of(text: str, location: Sequence[str | int]) -> int | None:
-    from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
-
-    return line_of(text, location)
 
 
 def _is_base64(text: str) -> bool:

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")
 """What the names of cassette files end with."""
 
+READ_SUFFIXES = (
+    *SUFFIXES,
+    ".yaml.gz",
+    ".yml.gz",
+    ".json.gz",
+    ".toml",
+    ".har",
+    ".jsonl",
+    ".ndjson",
+    ".jsonl.gz",
+)
+"""What the names of files may end with that are read as cassettes; those of other tools are never recorded into."""
+
 SNAPSHOTS_SUFFIX = ".snapshots.yaml"
 """What the names of files with snapshots end with."""
 
@@ -53,7 +66,7 @@ def named_path(root: Path, name: str) -> Path:
 
     Args:
         root: the folder of all cassettes.
-        name: relative to it; ``.yaml`` is added where none of `SUFFIXES` stands.
+        name: relative to it; ``.yaml`` is added where none of `READ_SUFFIXES` stands.
 
     Raises:
         SettingsError: the name leads out of `root`, or not every system can have such a file.
@@ -70,7 +83,7 @@ def named_path(root: Path, name: str) -> Path:
             )
     if not parts:
         raise SettingsError(f"cassette={name!r} names no file; write a name such as 'shared/login'")
-    if not parts[-1].lower().endswith(SUFFIXES):
+    if not parts[-1].lower().endswith(READ_SUFFIXES):
         parts[-1] += ".yaml"
     if _is_snapshots(parts[-1]):
         raise SettingsError(
