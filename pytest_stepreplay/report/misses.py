@@ -113,7 +113,8 @@ def _fixes(miss: Miss) -> list[str]:
     lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
     if not miss.writable:
         lines.insert(
-            1, f"         delete {miss.cassette} first: it is a vcrpy cassette, which is only replayed"
+            1,
+            f"         convert {miss.cassette} first (stepreplay convert), or delete it: another tool wrote it",
         )
     if miss.elsewhere:
         move = f"mv {shlex.quote(miss.elsewhere)} {shlex.quote(miss.cassette)}"

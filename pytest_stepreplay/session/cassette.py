@@ -271,9 +271,9 @@ class Session:
         if loaded.format != "stepreplay" and self.mode in {"record", "rewrite"}:
             raise CassetteWriteError(
                 self.path,
-                "is a vcrpy cassette; it can be replayed, but not recorded into",
-                fix="Delete it to record the test anew, or name another cassette: "
-                '@pytest.mark.stepreplay(cassette="...")',
+                f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
+                fix=f"Convert it with: stepreplay convert {display_path(self.path)}\nor delete it to record the "
+                'test anew, or name another cassette: @pytest.mark.stepreplay(cassette="...")',
             )
         return loaded
 

@@ -166,8 +166,9 @@ def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
         if opened.is_foreign:
             raise CassetteError(
                 opened.value.target,
-                "is a vcrpy cassette; it can be replayed and verified, but is never written",
-                fix="Delete it and its pending file, and record the test anew: pytest --stepreplay=record",
+                "is a cassette of another tool; it can be replayed and verified, but is never written",
+                fix="Convert it with stepreplay convert and verify again, or delete it and its pending file, and "
+                "record the test anew: pytest --stepreplay=record",
             )
         chosen = opened.chosen(units)
         before, after = opened.before, opened.after

@@ -146,11 +146,13 @@ def test_a_plain_vcrpy_cassette_replays_and_is_not_recorded_into(suite: Suite, s
     suite.run().assert_outcomes(passed=1)
     suite.change("Say hello.", "Say goodbye.")
     suite.run().stdout.fnmatch_lines(
-        [f"E *delete cassettes/{name} first: it is a vcrpy cassette, which is only replayed"]
+        [f"E *convert cassettes/{name} first (stepreplay convert), or delete it: another tool wrote it"]
     )
     result = suite.record()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*is a vcrpy cassette; it can be replayed, but not recorded into*"])
+    result.stdout.fnmatch_lines(
+        ["*is a cassette of another tool (vcr); it can be replayed, but not recorded into*"]
+    )
     assert path.read_bytes() == before
 
 

@@ -277,7 +277,7 @@ def test_a_vcrpy_cassette_is_never_written(tmp_path: Path) -> None:
     made = write_pending(path, Cassette(interactions=(new,)))
     assert made is not None
     before = content(tmp_path)
-    with pytest.raises(CassetteError, match="is a vcrpy cassette"):
+    with pytest.raises(CassetteError, match="is a cassette of another tool"):
         accept_pending(made)
     assert content(tmp_path) == before
     reject_pending(made)
