@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import StepReplayError
-from . import demo, diff, listing, pending, review, show
+from . import convert, demo, diff, listing, pending, review, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,7 @@ _COMMANDS: Final = (
     review.review,
     pending.accept,
     pending.reject,
+    convert.convert,
 )
 for _command in _COMMANDS:
     stepreplay.add_command(_command)

@@ -30,17 +30,37 @@ def cassette_folder(start: Path | None = None) -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    start = start or Path.cwd()
+    root, values = _settings_around(start or Path.cwd())
+    return root / str(values.get(KEY) or FOLDER)
+
+
+def project_settings(*names: str) -> dict[str, Any]:
+    """Returns the checked values of settings of the project around the working directory, where it has them.
+
+    Args:
+        names: as in `settings.FIELDS`.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken, or a value is not valid.
+    """
+    from ..settings import read_values  # noqa: PLC0415 - most commands do without
+
+    _, values = _settings_around(Path.cwd())
+    return read_values("the settings of pytest", {name: values.get(f"stepreplay_{name}") for name in names})
+
+
+def _settings_around(start: Path) -> tuple[Path, dict[str, Any]]:
+    """Returns the root of a project, and what it sets for pytest."""
     root = start
     for folder in (start, *start.parents):
         for name, section in _SETTINGS.items():
             path = folder / name
             values = _section_of(path, section) if path.is_file() else None
             if values is not None:
-                return folder / str(values.get(KEY) or FOLDER)
+                return folder, values
             if name == "pyproject.toml" and root == start and path.is_file():
                 root = folder  # it marks the project even where it says nothing about pytest
-    return root / FOLDER
+    return root, {}
 
 
 def find_cassette(name: str) -> Path:

@@ -1,0 +1,221 @@
+"""`stepreplay convert`: cassettes of other tools become ours, ours become theirs, and each file's fate is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .conversion import Outcome, Plan, Source
+
+SHOWN: Final = 3
+"""How many skipped parts of a file are told; `--json` tells all."""
+
+EXAMPLE: Final = """\b
+Example:
+  stepreplay convert tests/cassettes --to cassettes --check
+  stepreplay convert cassettes/old.yaml
+  stepreplay convert cassettes --to exported --format vcr
+"""
+
+
+@click.command(
+    "convert", short_help="Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.", epilog=EXAMPLE
+)
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), help="Write the new files under this folder."
+)
+@click.option(
+    "--check", is_flag=True, help="Replay each interaction through a real client first, old against new."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would become of each file, and write nothing.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["stepreplay", "vcr", "har", "jsonl"]),
+    default="stepreplay",
+    show_default=True,
+    help="The format of the new files.",
+)
+@click.option(
+    "--base-url", default="", metavar="URL", help="Where requests went, for logs that do not say it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+def convert(
+    *,
+    sources: tuple[Path, ...],
+    to: Path | None,
+    check: bool,
+    dry_run: bool,
+    format_: str,
+    base_url: str,
+    as_json: bool,
+) -> int:
+    """Convert cassettes of other tools to ours, or ours to theirs.
+
+    SOURCES are files and folders: cassettes of vcrpy (YAML, JSON, gzip) and cassetter (YAML, TOML), HTTP archives
+    (HAR), and logs of requests and responses (JSON Lines). The format is told by the content.
+
+    Without --to, a new file takes its source's place where the name can stay, else it stands beside it. Secrets are
+    redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused, or converted
+    only partly.
+    """
+    from .conversion import Plan, find_sources, read_batches  # noqa: PLC0415 - `stepreplay --help` does without
+    from .project import project_settings  # noqa: PLC0415
+
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise click.BadParameter("it should start with https:// or http://", param_hint="--base-url")
+    found = list(find_sources(sources, to))
+    settings: dict[str, Any] = project_settings("redact_fields", "keep_headers")
+    plan = Plan(to, format_, check, dry_run, base_url, **settings, batch=read_batches(found))
+    outcomes = _without_idle_batches(list(_outcomes(found, plan)))
+    if as_json:
+        click.echo(json.dumps(_as_tree(outcomes, plan), indent=2))
+    elif found:
+        _print(outcomes, plan)
+    else:
+        click.echo(f"There is no cassette in {' or '.join(map(str, sources))}", err=True)
+    failed = any(outcome.result in ("refused", "partly") for outcome in outcomes)
+    return 1 if failed or not found else 0
+
+
+def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
+    """Yields what becomes of each source, with a progress bar if somebody is looking."""
+    from .conversion import Outcome, Result, convert_source, target_of  # noqa: PLC0415 - as above
+
+    taken: dict[Path, Path] = {}
+    for source in _watched(sources):
+        target = target_of(source, plan)
+        first = source.path if target == source.path else taken.setdefault(target, source.path)
+        if first != source.path:
+            reason = f"{first} becomes {target} already; convert one of them into another folder with --to"
+            yield Outcome(source.path, Result.REFUSED, reason=reason)
+        else:
+            yield convert_source(source, plan)
+
+
+def _without_idle_batches(outcomes: list[Outcome]) -> list[Outcome]:
+    """Returns the outcomes; files with the requests of a batch are refused if none has the responses."""
+    from .conversion import Result  # noqa: PLC0415 - as above
+
+    if any(outcome.target and outcome.format == "jsonl" for outcome in outcomes):
+        return outcomes
+    reason = "it holds the requests of a batch alone; name the file with the responses, too"
+    return [
+        replace(outcome, result=Result.REFUSED, reason=reason) if outcome.result is Result.USED else outcome
+        for outcome in outcomes
+    ]
+
+
+def _watched(sources: list[Source]) -> Iterable[Source]:
+    if not sys.stderr.isatty():
+        return sources
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.progress import track  # noqa: PLC0415
+
+    return track(sources, "Converting", console=Console(stderr=True), transient=True)
+
+
+def _totals(outcomes: list[Outcome]) -> dict[str, int]:
+    from .conversion import Result  # noqa: PLC0415 - as above
+
+    files = {result.value: sum(outcome.result is result for outcome in outcomes) for result in Result}
+    return {
+        **files,
+        "interactions": sum(outcome.interactions for outcome in outcomes if outcome.target),
+        "redacted": sum(outcome.redacted for outcome in outcomes if outcome.target),
+        "checked": sum(outcome.checked or 0 for outcome in outcomes),
+    }
+
+
+def _as_tree(outcomes: list[Outcome], plan: Plan) -> dict[str, Any]:
+    from ..store.sources import written_location  # noqa: PLC0415 - as above
+
+    files = [
+        {
+            "source": str(outcome.source),
+            "result": outcome.result.value,
+            "format": outcome.format,
+            "target": str(outcome.target) if outcome.target else None,
+            "interactions": outcome.interactions,
+            "redacted": outcome.redacted,
+            "skipped": [
+                {"place": written_location(each.location), "line": each.line, "reason": each.reason}
+                for each in outcome.skipped
+            ],
+            "reason": outcome.reason,
+            "line": outcome.line,
+            "checked": outcome.checked,
+        }
+        for outcome in outcomes
+    ]
+    return {"files": files, "total": _totals(outcomes), "dry_run": plan.dry_run}
+
+
+def _print(outcomes: list[Outcome], plan: Plan) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from .conversion import Result  # noqa: PLC0415
+    from .terminal import open_console, plural, safe  # noqa: PLC0415
+
+    console = open_console()
+
+    def say(line: str, style: str = "") -> None:
+        console.print(Text(safe(line), style), soft_wrap=True)
+
+    for outcome in outcomes:
+        if outcome.result is Result.REFUSED:
+            where = f"{outcome.source}:{outcome.line}" if outcome.line else str(outcome.source)
+            say(f"refused: {where}: {_indented(outcome.reason or '')}", "red")
+            _say_skipped(outcome, say)
+        elif outcome.result is Result.PARTLY:
+            what = f"{outcome.interactions} of {outcome.interactions + len(outcome.skipped)} interactions"
+            where = f" -> {outcome.target}" if outcome.target else f"; {outcome.reason}"
+            say(f"partly: {outcome.source}: {what}{where}", "yellow")
+            _say_skipped(outcome, say)
+        elif len(outcomes) <= SHOWN and outcome.target:
+            say(f"{outcome.source} ({outcome.format}) -> {outcome.target}")
+    total = _totals(outcomes)
+    done = "would be converted" if plan.dry_run else "converted"
+    partly = sum(outcome.result is Result.PARTLY and outcome.target is not None for outcome in outcomes)
+    told = [f"{plural(total['converted'] + partly, 'file')} {done}"]
+    if partly:
+        told.append(f"{partly:,} of them partly")
+    if total["partly"] > partly:
+        told.append(
+            f"{total['partly'] - partly:,} left as {'it is' if total['partly'] - partly == 1 else 'they are'}"
+        )
+    told += [f"{total[key]:,} {key}" for key in ("refused", "unchanged") if total[key]]
+    if total["used"]:
+        told.append(f"{plural(total['used'], 'file')} of requests used")
+    told.append(plural(total["interactions"], "interaction"))
+    if plan.check:
+        told[-1] += f" ({total['checked']:,} checked)"
+    told.append(f"{plural(total['redacted'], 'value')} redacted")
+    say(", ".join(told), "dim")
+    kept = sum(outcome.target not in (None, outcome.source) and not plan.to for outcome in outcomes)
+    if kept:
+        say(f"{plural(kept, 'source')} left beside the new {'file' if kept == 1 else 'files'}", "dim")
+
+
+def _say_skipped(outcome: Outcome, say: Any) -> None:
+    from ..store.sources import written_location  # noqa: PLC0415 - as above
+
+    for each in outcome.skipped[:SHOWN]:
+        place = written_location(each.location)
+        where = f"line {each.line}" + (f", {place}" if place else "") if each.line else place
+        say(f"  skipped {where}: {each.reason}")
+    if len(outcome.skipped) > SHOWN:
+        say(f"  and {len(outcome.skipped) - SHOWN} more (--json lists all)")
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
