@@ -34,7 +34,7 @@ from .merging import merge_recorded, merge_rewritten
 from .verification import Verdict, Verifier, compare_interactions, result_of, selectors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ..drift import Drift
@@ -203,7 +203,7 @@ class Session:
     @property
     def interactions(self) -> tuple[Interaction, ...]:
         """The interactions that the cassette would hold if it were written now."""
-        with self._lock:
+        with self._forks.lock:
             return self._merged(self._recorded)
 
     @property
@@ -234,7 +234,7 @@ class Session:
     def misses(self) -> tuple[TestOutcomeError, ...]:
         """One error for each different request that was not recorded, and each stream that was not to its end."""
         self._hear_of_forks()
-        with self._lock:  # a thread may be adding one
+        with self._forks.lock:  # a thread may be adding one
             return (*self._missed_keys.values(), *self._overread.values())
 
     @property
@@ -293,7 +293,7 @@ class Session:
             RequestStoppedError: if the cassette cannot be used, or the test has ended.
         """
         request = self.redactor.redact_request(request)
-        with self._lock:
+        with self._forks.lock:
             if self._closed:
                 raise self._too_late(request)
             try:
@@ -314,13 +314,9 @@ class Session:
                 elif self.mode in {"replay", "verify"}:
                     raise self._miss(request, key)
                 else:
-                    self._note_missed(conversation)
+                    self._note_miss(request)
             self._exchanges.append(exchange)
         return exchange
-
-    def _note_missed(self, conversation: Sequence[str]) -> None:
-        self._missed_some = True
-        self._missed_conversations.update(conversation[-1:])
 
     def read_past_the_end(self, exchange: _Exchange, length: int) -> RequestStoppedError:
         """Returns the error for a client that reads on where the recorded one had stopped, and keeps it."""
@@ -330,7 +326,7 @@ class Session:
             f"left it after {length:,} bytes, and now more is read.\n"
             "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
         )
-        with self._lock:
+        with self._forks.lock:
             return self._overread.setdefault(position, error)
 
     def tell(self, what: str, fact: Interaction | str | int | None) -> None:
@@ -353,26 +349,30 @@ class Session:
 
     def _hear_of_forks(self) -> None:
         """Takes what forked children did as if it had been done here."""
-        for note in self._forks.notes():
-            match note:
-                case {"played": int(position)}:
-                    answer = self._recorded[position]
-                    self._exchanges.append(_Exchange(self, answer.request, position, answer))
-                    self._played[position] = self._played.get(position, 0) + 1
-                case {"recorded": str(text)}:
-                    recorded = Interaction.model_validate_json(text)
-                    self._note_missed(self._matcher.conversation(recorded.request))
-                    self._exchanges.append(_Exchange(self, recorded.request, recorded=recorded))
-                case {"missed": str(text)}:
-                    self._missed_keys[text] = UnrecordedRequestError(text)
-                case {"error": status}:
-                    self._exchanges.append(_Exchange(self, _UNKNOWN, error_status=status))
-                case {"sent": _}:
-                    self._exchanges.append(_Exchange(self, _UNKNOWN))
+        with self._forks.lock:
+            for note in self._forks.notes():
+                self._take_note(note)
+
+    def _take_note(self, note: dict[str, Any]) -> None:
+        match note:
+            case {"played": int(position)}:
+                answer = self._recorded[position]
+                self._exchanges.append(_Exchange(self, answer.request, position, answer))
+                self._played[position] = self._played.get(position, 0) + 1
+            case {"recorded": str(text)}:
+                recorded = Interaction.model_validate_json(text)
+                self._note_miss(recorded.request)
+                self._exchanges.append(_Exchange(self, recorded.request, recorded=recorded))
+            case {"missed": str(text)}:
+                self._missed_keys[text] = UnrecordedRequestError(text)
+            case {"error": status}:
+                self._exchanges.append(_Exchange(self, _UNKNOWN, error_status=status))
+            case {"sent": _}:
+                self._exchanges.append(_Exchange(self, _UNKNOWN))
 
     def comes(self, exchange: _Exchange, recording: Recording) -> bool:
         """Whether a response that has begun to come is taken down: it is not once the test has ended."""
-        with self._lock:
+        with self._forks.lock:
             if not self._closed:
                 exchange.coming = recording
                 return True
@@ -381,7 +381,7 @@ class Session:
 
     def take(self, exchange: _Exchange, interaction: Interaction) -> None:
         """Keeps what was recorded, unless the test has ended: then it is said that it is not."""
-        with self._lock:
+        with self._forks.lock:
             if not self._closed:
                 exchange.recorded = interaction
                 self.tell("recorded", interaction)
@@ -389,7 +389,7 @@ class Session:
         self._miss_answer(exchange)
 
     def _miss_answer(self, exchange: _Exchange) -> None:
-        with self._lock:
+        with self._forks.lock:
             told, exchange.told = exchange.told, True
         if not told:
             self._report(late=(self._not_come(exchange),))
@@ -409,10 +409,6 @@ class Session:
             "Wait for the thread before the test ends. Or start it in a fixture of a wider scope; then it works for "
             "whichever test is running."
         )
-
-    @property
-    def _lock(self) -> threading.Lock:
-        return self._forks.lock  # a forked copy has one of its own
 
     @property
     def _name(self) -> str:
@@ -488,7 +484,7 @@ class Session:
             # What nobody reads to its end any more has come as far as was wanted.
             if exchange.coming is not None and not threads.is_at_work(exchange.thread, self):
                 exchange.coming.stop()
-        with self._lock:
+        with self._forks.lock:
             self._closed = True
             waiting = [
                 each
@@ -591,6 +587,10 @@ class Session:
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
         return [self.redactor.redact_request(each.request) for each in self._recorded]
+
+    def _note_miss(self, request: Request) -> None:
+        self._missed_some = True
+        self._missed_conversations.update(self._matcher.conversation(request)[-1:])
 
     def _next_position(self, key: Any) -> int | None:
         positions = self._index.positions(key)

@@ -230,7 +230,7 @@ POOLS = (
     QUICK.replace(
         "import httpx, pytest",
         "import asyncio, httpx, pytest\n    from concurrent.futures import ThreadPoolExecutor\n    from multiprocessing.pool import ThreadPool",
-    ).replace("httpx.post", "client.post")
+    )
     + """
     shared = ThreadPoolExecutor(4)
     texts = [f"number {{n % 3}}" for n in range(12)]
