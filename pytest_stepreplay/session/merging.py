@@ -119,7 +119,7 @@ def _superseded(
     """Return where others have added what this session has recorded too, if it may stand for theirs."""
     if shared:
         return set()
-    taken, superseded = set(places), set[int | None]()
+    taken, superseded = set(places) - {None}, set[int | None]()
     left = Counter(key(each) for each in ours) if len(taken) < len(now) else Counter[str]()
     for i, each in enumerate(now):
         if i not in taken and left[key(each)] > 0:
