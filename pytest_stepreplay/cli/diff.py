@@ -74,7 +74,9 @@ def diff(a: str, b: str, fail_on: str, as_json: bool) -> int:
     old, new = _read_items(a), _read_items(b)
     pairs, only_old, only_new = _paired(old, new)
     if as_json:
-        click.echo(json.dumps(_as_json(a, b, pairs, only_old, only_new), indent=2))
+        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
+
+        click.echo(json_text(_as_json(a, b, pairs, only_old, only_new)))
     else:
         _print(a, b, pairs, only_old, only_new)
     alone = bool(only_old or only_new) and fail_on not in ("contract", "never")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +63,9 @@ def list_(paths: tuple[Path, ...], as_json: bool) -> int:
     rows = [_read_row(path) for path in _cassettes_under(searched)]
     if as_json:
         total = {"interactions": sum(it.interactions for it in rows), "tokens": sum(it.tokens for it in rows)}
-        click.echo(json.dumps({"cassettes": [asdict(row) for row in rows], "total": total}, indent=2))
+        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
+
+        click.echo(json_text({"cassettes": [asdict(row) for row in rows], "total": total}))
     elif rows:
         _print_rows(rows)
     else:

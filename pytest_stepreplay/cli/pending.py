@@ -51,7 +51,9 @@ def pending(paths: tuple[str, ...], as_json: bool) -> int:
     """
     found = read_all(find_pending(paths))
     if as_json:
-        click.echo(json.dumps({"pending": [_as_json(each) for each in found]}, indent=2))
+        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
+
+        click.echo(json_text({"pending": [_as_json(each) for each in found]}))
     else:
         print_list(found)
     return 1 if found else 0

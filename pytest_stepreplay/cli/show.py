@@ -61,7 +61,9 @@ def show(cassette: str, interaction: int | None, as_json: bool) -> int:
         turns = turns[interaction - 1 : interaction]
     if as_json:
         head = {"path": display(path), "format": read.format, "test": read.cassette.test}
-        click.echo(json.dumps({**head, "interactions": [_as_json(turn) for turn in turns]}, indent=2))
+        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
+
+        click.echo(json_text({**head, "interactions": [_as_json(turn) for turn in turns]}))
         return 0
     console = open_console()
     _print_head(console, display(path), read.cassette, read.format)
@@ -118,7 +120,7 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
     console.print()
     heading = f"{turn.number}  {request.method} {request.url}"
     console.print(
-        Text(safe(heading), "bold") + Text(f"  {_outcome_of(turn.interaction)}", "dim"), soft_wrap=True
+        Text(safe(heading), "bold") + Text(safe(f"  {_outcome_of(turn.interaction)}"), "dim"), soft_wrap=True
     )
     if turn.messages is None:
         if request.body_kind:

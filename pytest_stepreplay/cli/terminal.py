@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +58,11 @@ def safe(text: str) -> str:
     from ..report import escape_for_terminal  # noqa: PLC0415 - as above
 
     return escape_for_terminal(text, lines=True)
+
+
+def json_text(value: object) -> str:
+    """Returns a value as JSON for a program, in which a CI log that shows it finds no command either."""
+    return json.dumps(value, indent=2).replace("##", "\\u0023#")  # it stands nowhere but in texts
 
 
 def plural(number: int, noun: str) -> str:
