@@ -67,7 +67,8 @@ def parse_any(text: str, construct: Construct | None = None) -> Tree:
         raise BrokenYamlError("has a control character, which YAML only has as an escape", line) from None
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
-        line = error.problem_mark.line + 1 if error.problem_mark else None
+        mark = error.problem_mark  # its own line counts more than line feeds, and one after the last
+        line = text.count("\n", 0, mark.index) + 1 if mark else None
         raise BrokenYamlError(f"is not valid YAML ({problem})", line) from None
     return builder.root
 

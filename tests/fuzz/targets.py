@@ -1,0 +1,159 @@
+"""What must hold for any input: one function for each thing that reads what strangers write.
+
+Bytes go in. A function returns nothing, and raises where a promise is broken. hypothesis, a coverage-guided
+fuzzer (`python -m tests.fuzz`) and the kept corpus all call these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_stepreplay import sse
+from pytest_stepreplay.drift.selectors import Selector, Selectors, format_path, remove
+from pytest_stepreplay.errors import CassetteReadError, SelectorError
+from pytest_stepreplay.formats import MisfitError, read_vcr
+from pytest_stepreplay.models import Cassette
+from pytest_stepreplay.store import parse_cassette, parse_snapshots, render_cassette
+from pytest_stepreplay.store.bodies import body_bytes
+from pytest_stepreplay.store.json_text import parse_json
+from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
+from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
+from pytest_stepreplay.store.yaml_text import render
+
+HERE = Path("x.yaml")
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two trees are equal, 1 and 1.0 and true being three things."""
+    return json.dumps(one) == json.dumps(other)
+
+
+def reader(data: bytes) -> None:
+    """A file is a cassette, or an error in one line with what to do; what was read comes back the same."""
+    try:
+        read = parse_cassette(data, HERE)
+    except CassetteReadError as error:
+        message = str(error)
+        assert message.startswith("x.yaml:")
+        assert message.count("\n") <= 1, message
+        # What YAML takes for a line end, it counts as one.
+        lines = len((data.decode(errors="replace") + ".").splitlines())
+        assert error.line is None or 1 <= error.line <= lines
+        return
+    for interaction in read.cassette.interactions:
+        body_bytes(interaction.request)
+        body_bytes(interaction.response)
+    if read.format == "stepreplay":
+        again = parse_cassette(render_cassette(read.cassette), HERE).cassette
+        assert again == read.cassette
+        assert render_cassette(again) == render_cassette(read.cassette)
+
+
+def snapshots(data: bytes) -> None:
+    """A file holds snapshots, or is an error with what to do."""
+    try:
+        tree = parse_snapshots(data, HERE)
+    except CassetteReadError as error:
+        assert str(error).startswith("x.yaml:")
+        return
+    assert same(parse_any(render(tree)), tree)
+
+
+def yaml(data: bytes) -> None:
+    """What the quick parser reads, the general one reads alike; a line is found or not, but nothing breaks."""
+    text = data.decode(errors="replace")
+    try:
+        quick = parse(text)
+    except UnusualTextError:
+        quick = None
+    try:
+        slow = parse_any(text)
+    except BrokenYamlError:
+        assert quick is None
+        slow = None
+    assert quick is None or same(quick, slow)
+    line_of(text, ["a", 0, "a"])
+    if slow and isinstance(slow, dict):
+        rendered = render(slow)
+        assert same(parse_any(rendered), slow)
+        assert same(parse(rendered), slow)
+
+
+def json_text(data: bytes) -> None:
+    """What is read as JSON can be written as a cassette, and comes back."""
+    try:
+        tree = parse_json(data.decode(errors="replace"))
+    except ValueError:
+        return
+    if tree and isinstance(tree, dict):
+        try:
+            rendered = render(tree)
+        except ValueError as error:
+            assert "too large" in str(error) or "finite" in str(error) or "deep" in str(error)
+        else:
+            assert same(parse_any(rendered), tree)
+
+
+def events(data: bytes) -> None:
+    """No character of a stream is lost, and whatever its chunks are, they make a completion."""
+    text = data.decode(errors="replace")
+    frames = sse.split_frames(text)
+    assert "".join(frames) == text
+    for frame in frames:
+        payload = sse.frame_data(frame)
+        assert payload is None or sse.frame_of(payload) == frame
+    for event in sse.events_of(text):
+        assert event.data is not None
+    completion = sse.assemble(sse.chunks_of(text))
+    assert completion["object"] == "chat.completion"
+    json.dumps(completion)
+
+
+TREE = {"choices": [{"message": {"content": "x", "a b": [1, {"": None}]}}], "usage": {"x": 1}, "": [[[]]]}
+
+
+def selectors(data: bytes) -> None:
+    """A text is a selector, which names places of a tree, or an error that points at a character."""
+    text = data.decode(errors="replace")
+    try:
+        selector = Selector.parse(text)
+    except SelectorError as error:
+        assert str(error)
+        return
+    assert str(selector) == text
+    found = Selectors([text]).matched(TREE)
+    left = remove(TREE, [text])
+    assert (left != TREE) == bool(found) or left == TREE
+    for path in paths_of(TREE):
+        assert Selector.parse(format_path(path)).matches(path) if path else True
+
+
+def paths_of(tree: Any, before: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return the paths to all places in a tree."""
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [before, *(path for key, child in children for path in paths_of(child, (*before, key)))]
+
+
+def importer(data: bytes) -> None:
+    """A tree of any kind under vcrpy's keys becomes a cassette, or an error that names the place."""
+    try:
+        tree = parse_any(data.decode(errors="replace"))
+    except BrokenYamlError:
+        return
+    tree = tree if isinstance(tree, list) else [tree]
+    try:
+        cassette = read_vcr({"version": 1, "interactions": tree})
+    except MisfitError as error:
+        assert error.location
+        return
+    assert isinstance(cassette, Cassette)
+    assert parse_cassette(render_cassette(cassette), HERE).cassette == cassette
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each for each in (reader, snapshots, yaml, json_text, events, selectors, importer)
+}
