@@ -326,6 +326,7 @@ class Session:
             f"left it after {length:,} bytes, and now more is read.\n"
             "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
         )
+        self.tell("missed", str(error))
         with self._forks.lock:
             return self._overread.setdefault(position, error)
 
