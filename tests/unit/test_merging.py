@@ -41,6 +41,8 @@ def rewrite(known: str, now: str, anew: str, pairs: list[int | None], *, shared:
 
 def test_alone_each_new_one_stands_behind_the_one_before_it() -> None:
     assert record("a b c", "a b c", "0 x 1 y") == "a x b y c"
+    unanswered: tuple[None, None] = (None, None)
+    assert named(merge_recorded((), (), [unanswered], stale=(), shared=True, key=url)) == ""
     assert record("a b", "a b", "x", shared=True) == "a b x"
     assert record("a b", "a b", "x") == "x a b"
 

@@ -1,0 +1,93 @@
+"""What forked copies of a session tell it: in order, whole, and through nothing that stays behind."""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from pytest_stepreplay.errors import RequestStoppedError
+from pytest_stepreplay.session import Session
+from pytest_stepreplay.session.forks import Forks
+from pytest_stepreplay.settings import Settings
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def forked(forks: Forks) -> Forks:
+    """Return what a child of this process would have."""
+    forks.prepare()
+    child = copy.copy(forks)
+    child.become_copy()
+    return child
+
+
+def test_notes_come_in_their_order_and_once(temporary: Path) -> None:
+    forks = Forks()
+    assert forks.notes() == []
+    one = forked(forks)
+    assert list(temporary.iterdir()) == []
+    one.tell({"played": 1})
+    assert forks.notes() == [{"played": 1}]
+    other = forked(one)
+    other.tell({"recorded": "x" * 3_000_000})
+    one.tell({"played": 2})
+    assert forks.notes() == [{"recorded": "x" * 3_000_000}, {"played": 2}]
+    assert forks.notes() == one.notes() == []
+    forks.close()
+    assert forks.notes() == []
+
+
+def test_a_note_that_is_only_half_there_is_waited_for() -> None:
+    forks = Forks()
+    child = forked(forks)
+    assert child._file is not None
+    os.write(child._file, b'{"a": 1}\n{"b"')
+    assert forks.notes() == [{"a": 1}]
+    assert forks.notes() == []
+    os.write(child._file, b": 2}\n")
+    assert forks.notes() == [{"b": 2}]
+    forks.close()
+
+
+def test_the_process_itself_has_nobody_to_tell() -> None:
+    forks = Forks()
+    forks.prepare()
+    forks.tell({"a": 1})
+    assert forks.notes() == []
+    forks.close()
+    forks.prepare()
+    forks.close()
+
+
+def test_a_copy_has_a_lock_of_its_own() -> None:
+    forks = Forks()
+    with forks.lock:
+        child = forked(forks)
+        with child.lock:
+            pass
+    forks.close()
+
+
+def test_what_cannot_be_handed_back_stops_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    session = Session(Settings(), tmp_path / "x.yaml")
+    session._forks.prepare()
+    session._forks.become_copy()
+    with pytest.raises(
+        RequestStoppedError,
+        match="cannot be handed to its parent: there was no room for a temporary file\nMake some",
+    ):
+        session.tell("played", 0)
