@@ -561,3 +561,9 @@ def test_one_interaction_of_vcrpy_by_itself_is_read_as_vcrpys() -> None:
 def test_what_is_no_cassette_of_any_tool_is_an_error(text: str, kind: str) -> None:
     with pytest.raises(CassetteReadError, match=f"is not a cassette: it holds {kind}"):
         store.parse_cassette(text, Path("x"))
+
+
+@pytest.mark.parametrize("name", ["old.yaml.gz", "old.toml", "old.har", "log.jsonl", "old.json"])
+def test_a_marker_may_name_a_file_of_another_tool(name: str, tmp_path: Path) -> None:
+    assert store.named_path(tmp_path, name) == tmp_path / name
+    assert store.named_path(tmp_path, "old.gz") == tmp_path / "old.gz.yaml"
