@@ -14,7 +14,7 @@ from typing import Any
 from pytest_stepreplay import sse
 from pytest_stepreplay.drift.selectors import Selector, Selectors, format_path, remove
 from pytest_stepreplay.errors import CassetteReadError, SelectorError
-from pytest_stepreplay.formats import MisfitError, read_vcr
+from pytest_stepreplay.formats import MisfitError, read_foreign
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store import parse_cassette, parse_snapshots, render_cassette
 from pytest_stepreplay.store.bodies import body_bytes
@@ -139,19 +139,23 @@ def paths_of(tree: Any, before: tuple[str | int, ...] = ()) -> list[tuple[str | 
 
 
 def importer(data: bytes) -> None:
-    """A tree of any kind under vcrpy's keys becomes a cassette, or an error that names the place."""
+    """A tree of any kind, bare or under the keys of another tool, becomes exchanges, or an error with its place."""
     try:
         tree = parse_any(data.decode(errors="replace"))
     except BrokenYamlError:
         return
-    tree = tree if isinstance(tree, list) else [tree]
-    try:
-        cassette = read_vcr({"version": 1, "interactions": tree})
-    except MisfitError as error:
-        assert error.location
-        return
-    assert isinstance(cassette, Cassette)
-    assert parse_cassette(render_cassette(cassette), HERE).cassette == cassette
+    trees = tree if isinstance(tree, list) else [tree]
+    archive = {"log": {"version": "1.2", "entries": trees}}
+    for each in (tree, {"version": 1, "interactions": trees}, archive):
+        try:
+            foreign = read_foreign(each)
+        except MisfitError as error:
+            assert error.problem
+            continue
+        cassette = Cassette(
+            interactions=tuple(one.interaction() for one in foreign.exchanges) if foreign else ()
+        )
+        assert parse_cassette(render_cassette(cassette), HERE).cassette == cassette
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
