@@ -8,8 +8,10 @@ this runs at the start of every pytest run.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final, Literal, get_args
 
@@ -18,6 +20,7 @@ from .errors import SettingsError
 Mode = Literal["replay", "record", "rewrite", "verify", "live"]
 Unused = Literal["ignore", "warn", "error"]
 BlockNetwork = Literal["marked", "always", "never"]
+Stale = Literal["warn", "error", "record"]
 
 MODES: Final[tuple[str, ...]] = get_args(Mode)
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
@@ -153,6 +156,24 @@ def _pace(value: object) -> object:
     return factor
 
 
+def _age(value: object) -> object:
+    parse_age(str(value))
+    return value
+
+
+def parse_age(text: str) -> timedelta:
+    """Returns how long ``12h``, ``90d`` or ``4w`` is.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    found = re.fullmatch(r"([1-9]\d{0,5})([hdw])", text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is no age such as 12h, 90d or 4w (hours, days, weeks)")
+    unit = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
+    return int(found[1]) * unit
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -245,6 +266,18 @@ FIELDS: Final[Mapping[str, Field]] = {
     "redact_fields": Field(
         _texts, "JSON fields and query parameters whose values are never stored", ini_type="args"
     ),
+    "max_age": Field(
+        _age,
+        "how old a recording may be: 12h, 90d, 4w; by default any age will do",
+        option="--stepreplay-max-age",
+        metavar="AGE",
+    ),
+    "stale": Field(
+        _one_of("warn", "error", "record"),
+        "what to do about recordings older than that: warn, error, record anew (default: warn)",
+        option="--stepreplay-stale",
+        metavar="warn|error|record",
+    ),
     "api_keys": Field(
         _texts,
         "environment variables that hold a placeholder where they are missing",
@@ -269,6 +302,8 @@ class Settings:
     report: str | None = None
     baseline: str | None = None
     pending: bool | None = None
+    max_age: str | None = None
+    stale: Stale = "warn"
     ignore: tuple[str, ...] = ()
     tolerances: tuple[tuple[str, Any], ...] = ()
     text: tuple[tuple[str, Any], ...] = ()

@@ -44,7 +44,9 @@ BELOW = {
     "formats": {"errors", "models", "store", "redaction"},
     "report": {"errors", "models", "drift", "matching"},
     "interception": {"errors", "models", "settings", "redaction", "store"},
+    "housekeeping": {"errors", "models", "settings", "store", "matching", "redaction"},
     "session": {
+        "housekeeping",
         "errors",
         "models",
         "settings",

@@ -1,0 +1,5 @@
+"""Keeping a suite's cassettes in order: what is too old, what no test needs any more, whose cassette is lost.
+
+Cassettes and what the last run has seen (`last_run`) go in; frozen plans come out (`pruning`, `relinking`,
+`ages`), which the commands show before they carry them out.
+"""

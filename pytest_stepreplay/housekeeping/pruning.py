@@ -1,0 +1,111 @@
+"""What a suite no longer needs: the last run goes in, and what can be removed from its cassettes comes out.
+
+`plan` decides and changes nothing; `prune` carries one decision out. What has changed since the run, waits for
+a person, or cannot be read, stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import store
+from ..errors import CassetteError, CassetteWriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .last_run import LastRun, SeenFile
+
+
+@dataclass(frozen=True, slots=True)
+class Needless:
+    """A cassette that the last run did not need, or not wholly.
+
+    Attributes:
+        seen: the file as the run has seen it.
+        interactions: positions of those that were not played; None for the whole file.
+        why: the reason, in words.
+        kept: why it stays nevertheless; empty where it can go.
+    """
+
+    seen: SeenFile
+    interactions: tuple[int, ...] | None
+    why: str
+    kept: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.seen.path)
+
+
+def plan(run: LastRun) -> list[Needless]:
+    """Returns what the run did not need, in the order of the paths."""
+    found = [Needless(each, None, "no test uses it", _why_kept(each, None)) for each in run.orphans]
+    for each in run.unplayed:
+        left = tuple(sorted({*range(each.total)} - {*each.played}))
+        whole = len(left) == each.total
+        numbers = ", ".join(str(i + 1) for i in left)
+        noun = "interaction" if len(left) == 1 else "interactions"
+        why = "its test plays nothing of it" if whole else f"{noun} {numbers} of {each.total} not played"
+        positions = None if whole else left
+        found.append(Needless(each, positions, why, _why_kept(each, positions)))
+    return sorted(found, key=lambda each: each.seen.path)
+
+
+def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
+    """Removes a cassette, or the interactions of it that were not played.
+
+    Args:
+        needless: what goes.
+        folders: those of the cassettes. A folder inside them that gets empty is removed.
+
+    Raises:
+        CassetteError: the file has changed since the plan was made, or cannot be read or changed. It stays.
+    """
+    path = needless.path
+    with store.locked(path):
+        kept = _why_kept(needless.seen, needless.interactions)
+        if kept:
+            raise CassetteWriteError(path, f"was left as it is: {kept}")
+        if needless.interactions is not None:
+            cassette = store.read_cassette(path).cassette
+            gone = set(needless.interactions)
+            left = tuple(each for i, each in enumerate(cassette.interactions) if i not in gone)
+            store.write_cassette(path, cassette.model_copy(update={"interactions": left}))
+            return
+        try:
+            path.unlink()
+        except OSError as error:
+            raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
+    for parent in _inner_folders(path, folders):
+        try:
+            parent.rmdir()
+        except OSError:  # it holds something else
+            return
+
+
+def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
+    path = Path(seen.path)
+    if not seen.is_unchanged():
+        return "it has changed since the last run"
+    if store.exists(store.pending_path(path)):
+        return "changes of it wait for a decision (stepreplay review)"
+    try:
+        read = store.read_cassette(path)
+    except CassetteError:
+        return "it is no cassette that can be read"
+    if interactions is not None and read.format != "stepreplay":
+        return "it is another tool's, which is never written; convert it first (stepreplay convert)"
+    if interactions is not None and len(read.cassette.interactions) != seen.total:
+        return "it has changed since the last run"
+    return ""
+
+
+def _inner_folders(path: Path, folders: tuple[str, ...]) -> Iterator[Path]:
+    for parent in path.parents:
+        if not any(Path(folder) in parent.parents for folder in folders):
+            return
+        yield parent

@@ -1,0 +1,222 @@
+"""Cassettes that lost their test: the last run goes in, and which test each one belongs to comes out.
+
+A test that was renamed or moved asks for a cassette that is not there. Its old one is a cassette that no test
+uses, and that answers what the test asked, or was recorded by a test of the same name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import store
+from ..errors import CassetteError, CassetteWriteError
+from ..matching import Matcher
+from ..redaction import Redactor
+from ..store.files import read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..models import Cassette
+    from .last_run import LastRun, Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A test without a cassette, and the cassettes that may be its own.
+
+    Attributes:
+        test: the id of the test.
+        target: where its cassette should be.
+        sources: the best candidate, or several that are equally good.
+        rivals: other tests for which the same cassette is as good.
+        why: what speaks for them, in words.
+    """
+
+    test: str
+    target: Path
+    sources: tuple[Path, ...]
+    rivals: tuple[str, ...]
+    why: str
+
+    @property
+    def source(self) -> Path | None:
+        """The one cassette that is meant; None where that is not sure."""
+        return self.sources[0] if len(self.sources) == 1 and not self.rivals else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    path: Path
+    cassette: Cassette
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Score:
+    """What speaks for a pair, the strongest first."""
+
+    content: bool
+    name: bool
+    near: int
+
+    def __str__(self) -> str:
+        told = [
+            ("it answers what the test asks", self.content),
+            ("a test of that name recorded it", self.name),
+        ]
+        return ", and ".join(text for text, holds in told if holds)
+
+
+def find_links(run: LastRun, root: Path) -> list[Link]:
+    """Returns the tests of the run that miss a cassette for which there is a candidate.
+
+    Args:
+        run: the last one.
+        root: the rootdir of the tests, to see whether the test that recorded a cassette is still there.
+    """
+    lost = [*_lost_cassettes(run, root)]
+    scores: list[tuple[_Score, Missing, _Lost]] = []
+    for missing in run.missing:
+        if store.exists(Path(missing.path)):
+            continue
+        keys = _Keys(missing)
+        for each in lost:
+            score = _Score(
+                keys.answered_by(each.cassette),
+                _has_name(each, missing.test),
+                _nearness(each.path, Path(missing.path)),
+            )
+            if score.content or score.name:
+                scores.append((score, missing, each))
+    return sorted(_assigned(scores), key=lambda link: link.test)
+
+
+def relink(link: Link) -> None:
+    """Moves a cassette, with its snapshots, to where its test looks for it, and names the test in it.
+
+    Raises:
+        CassetteError: it could not be moved. Nothing is ever overwritten.
+    """
+    source = link.source
+    if source is None:
+        raise CassetteWriteError(link.target, "was not made: more than one cassette or test may be meant")
+    if store.exists(store.pending_path(source)):
+        raise CassetteWriteError(source, "was not moved: changes of it wait", fix="Decide: stepreplay review")
+    if store.exists(link.target):
+        raise CassetteWriteError(link.target, "was not replaced: it exists by now")
+    read = store.read_cassette(source)
+    if read.format == "stepreplay":
+        store.write_cassette(link.target, read.cassette.model_copy(update={"test": link.test}))
+    else:
+        write_bytes(link.target, read_bytes(source))
+    old, new = store.snapshots_path(source), store.snapshots_path(link.target)
+    if store.exists(old) and not store.exists(new):
+        store.write_snapshots(new, link.test, store.read_snapshots(old))
+        _remove(old)
+    _remove(source)
+
+
+def moved_cassette(root: Path, path: Path) -> Path | None:
+    """Returns a cassette of that name that lost its test, for a test whose cassette is not there.
+
+    Args:
+        root: the folder of the cassettes, inside of the rootdir of the tests.
+        path: where the test's cassette should be.
+    """
+    for each in store.iter_cassettes(root):
+        if each.name != path.name or each == path:
+            continue
+        try:
+            test = store.read_cassette(each).cassette.test
+        except CassetteError:
+            continue
+        if test and all(_is_gone(test, folder) for folder in root.parents):
+            return each
+    return None
+
+
+def _lost_cassettes(run: LastRun, root: Path) -> Iterator[_Lost]:
+    """Yields the cassettes that no test uses, as far as the run can tell."""
+    orphans = [Path(each.path) for each in run.orphans]
+    if not run.complete:
+        owned = set(run.owned)
+        found = {path for folder in run.folders for path in store.iter_cassettes(Path(folder))}
+        orphans = sorted(path for path in found if str(path) not in owned)
+    for path in orphans:
+        try:
+            cassette = store.read_cassette(path).cassette
+        except CassetteError:
+            continue
+        if run.complete or (cassette.test is not None and _is_gone(cassette.test, root)):
+            yield _Lost(path, cassette)
+
+
+def _is_gone(test: str, root: Path) -> bool:
+    """Whether the source of a test is no longer there, by a look at the text of its module."""
+    module, *names = test.removesuffix(" (fixture)").partition("[")[0].split("::")
+    try:
+        text = (root / module).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return not all(re.search(rf"\b(?:def|class) {re.escape(name)}\b", text) for name in names)
+
+
+class _Keys:
+    """The requests that a test asked in vain."""
+
+    def __init__(self, missing: Missing) -> None:
+        self._keys = set(missing.keys)
+        if self._keys:
+            self._matcher = Matcher(match_on=missing.match_on, ignore_request=missing.ignore_request)
+            self._redactor = Redactor(fields=missing.redact_fields)
+
+    def answered_by(self, cassette: Cassette) -> bool:
+        requests = (each.request for each in cassette.interactions) if self._keys else ()
+        return any(self._matcher.key(self._redactor.redact_request(each)) in self._keys for each in requests)
+
+
+def _has_name(lost: _Lost, test: str) -> bool:
+    name = test.rpartition("::")[2]
+    if lost.cassette.test is not None:
+        return lost.cassette.test.rpartition("::")[2] == name
+    return lost.path.stem.rpartition(".")[2] == name  # the cassette of another tool
+
+
+def _nearness(one: Path, other: Path) -> int:
+    """Returns how many parts two paths have in common, from the front and from the back."""
+    pairs = [(one.parts, other.parts), (one.parts[::-1], other.parts[::-1])]
+    return sum(_common(first, second) for first, second in pairs)
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _assigned(scores: list[tuple[_Score, Missing, _Lost]]) -> Iterator[Link]:
+    """Yields one link for each test, the surest first; a cassette is given to one test only."""
+    left = sorted(scores, key=lambda it: it[0], reverse=True)
+    while left:
+        best, first, lost = left[0]
+        equal = [it for it in left if it[0] == best]
+        sources = tuple(sorted({it[2].path for it in equal if it[1] is first}))
+        rivals = [it[1] for it in equal if it[2] is lost]
+        for each in rivals:
+            others = tuple(it.test for it in rivals if it is not each)
+            yield Link(each.test, Path(each.path), sources, others, str(best))
+        sure = len(sources) == len(rivals) == 1
+        left = [it for it in left if it[1] not in rivals and not (sure and it[2] is lost)]
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise CassetteWriteError(path, f"was copied, but could not be removed: {error.strerror}") from None
