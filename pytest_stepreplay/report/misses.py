@@ -42,6 +42,7 @@ class Miss:
         times_recorded: how often this very request was recorded; all of them have been played.
         nearest: the recorded request that is most like it.
         elsewhere: another cassette of the suite that answers it.
+        moved: where the test has no cassette, that of a test of the same name which is gone.
     """
 
     request: Request
@@ -54,6 +55,7 @@ class Miss:
     times_recorded: int
     nearest: Nearest | None
     elsewhere: str | None
+    moved: str | None = None
 
 
 def explain_miss(miss: Miss) -> str:
@@ -116,9 +118,12 @@ def _fixes(miss: Miss) -> list[str]:
             1,
             f"         convert {miss.cassette} first (stepreplay convert), or delete it: another tool wrote it",
         )
-    if miss.elsewhere:
-        move = f"mv {shlex.quote(miss.elsewhere)} {shlex.quote(miss.cassette)}"
-        lines += ["       if the test was renamed, move its cassette:", f"         {move}"]
+    candidate = miss.elsewhere or miss.moved
+    if candidate and not miss.exists and miss.test:
+        lines += [
+            f"       if the test was renamed or moved, {candidate} may be its own:",
+            "         stepreplay relink",
+        ]
     if not miss.exists and miss.test:
         lines.append("       an answer with status 400 or above is recorded with record_errors=True.")
     if miss.times_recorded:

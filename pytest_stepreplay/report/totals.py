@@ -33,6 +33,7 @@ class Totals:
     blocked: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    stale: Mapping[str, str] | None = None
 
     @property
     def unused(self) -> int:
@@ -56,11 +57,16 @@ def add_up(
     replays = [each for each in outcomes if each["mode"] == "replay"]
     played: dict[str, set[int]] = {}
     for each in replays:
-        played.setdefault(each["path"], set()).update(each["replayed"])
+        for path, _, positions in ((each["path"], each["total"], each["replayed"]), *each["borrowed"]):
+            played.setdefault(path, set()).update(positions)
     judged = {each["path"]: each["total"] for each in replays if complete or not each["shared"]}
     judged = {path: total for path, total in judged.items() if _all_passed(replays, path)}
     return Totals(
-        replayed=sum(len(each["replayed"]) for each in outcomes),
+        replayed=sum(
+            len(positions)
+            for each in outcomes
+            for positions in (each["replayed"], *(borrowed for _, _, borrowed in each["borrowed"]))
+        ),
         recorded=sum(each["recorded"] for each in outcomes),
         written=len({each["path"] for each in outcomes if each["written"]}),
         missed=sum(each["missed"] for each in outcomes),
@@ -77,6 +83,7 @@ def add_up(
         orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
         unmatched=_unmatched(outcomes),
         late=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["late"])),
+        stale={each["path"]: each["stale"] for each in outcomes if each["stale"]},
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
 
@@ -124,6 +131,10 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
             "cassettes",
         )
         lines += _listed((f"no test uses {_relative(path, root)}" for path in totals.orphans), "cassettes")
+    lines += _listed(
+        (f"too old: {what} in {_relative(path, root)}" for path, what in (totals.stale or {}).items()),
+        "cassettes",
+    )
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
     lines += _listed(
         (f"matched nothing, is it a typo? {selector}" for selector in totals.unmatched), "selectors"

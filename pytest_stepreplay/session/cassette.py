@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import matching, network, store
 from ..drift.keeping import keep_volatile
 from ..errors import (
+    CassetteReadError,
     CassetteWriteError,
     RequestStoppedError,
     StepReplayError,
@@ -24,6 +25,8 @@ from ..errors import (
     UnrecordedRequestError,
     display_path,
 )
+from ..housekeeping.ages import judge_age, with_new_dates
+from ..housekeeping.relinking import moved_cassette
 from ..models import Cassette, Interaction, Request, Response
 from ..redaction import Redactor
 from ..report.misses import Miss, explain_miss
@@ -51,6 +54,19 @@ _UNKNOWN: Final = Request(method="", url="")
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """What a project changes in requests and responses before they are matched and recorded.
+
+    Attributes:
+        request: returns the request as it is to be seen; None to let it pass by.
+        response: returns the response as it is to be recorded; None to record nothing.
+    """
+
+    request: Callable[[Request], Request | None] = lambda request: request
+    response: Callable[[Response], Response | None] = lambda response: response
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What happened to one cassette while it was open. Plain values, so that xdist can carry them."""
 
@@ -73,6 +89,9 @@ class Outcome:
     selectors: tuple[str, ...] = ()
     matched: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    borrowed: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
+    stale: str = ""
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +104,7 @@ class _Exchange:
     answer: Interaction | None = None
     recorded: Interaction | None = None
     error_status: int | None = None
+    passes_by: bool = False
     recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     started: float = field(default_factory=time.perf_counter)
     coming: Recording | None = None
@@ -117,6 +137,8 @@ class _Exchange:
 
     def records(self, status: int, recording: Recording) -> bool:
         """Whether the response that has begun to come is to be taken down."""
+        if self.passes_by:
+            return False
         if self.session.mode == "live":
             self.session.tell("sent", None)
             return False
@@ -129,11 +151,14 @@ class _Exchange:
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
         self.coming = None
+        filtered = self.session.filters.response(response)
+        if filtered is None:
+            return
         recorded = Interaction(
             recorded_at=self.recorded_at,
             elapsed=round(self.elapsed(), 3),
             request=self.request,
-            response=self.session.redactor.redact_response(response),
+            response=self.session.redactor.redact_response(filtered),
         )
         self.session.take(self, recorded)
 
@@ -154,6 +179,8 @@ class Session:
         shared: bool = False,
         root: Path | None = None,
         around: Session | None = None,
+        lenders: tuple[Path, ...] = (),
+        filters: Filters | None = None,
     ) -> None:
         """Opens nothing yet; the cassette is read when it is first needed.
 
@@ -164,6 +191,8 @@ class Session:
             shared: other tests use this cassette too, so what this one did not play is kept.
             root: the folder of the suite's cassettes, searched when a request is not recorded here.
             around: the session of the test that this one was opened in.
+            lenders: more cassettes whose interactions may answer, after its own. They are never written.
+            filters: what the project changes before a request is matched or recorded.
         """
         self.settings = settings
         self.path = path
@@ -172,9 +201,14 @@ class Session:
         self._shared = shared
         self._root = root
         self._closed = False
+        self._lenders = lenders
+        self._borrowed: list[tuple[Path, int]] = []
+        self.filters = filters or Filters()
+        self.stale = ""
         self._forks = Forks()
         self._loaded: store.ReadCassette | None = None
         self._recorded: tuple[Interaction, ...] = ()
+        self._answers: tuple[Interaction, ...] = ()
         self._matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
         self.redactor = Redactor(fields=settings.redact_fields)
         self._index = matching.Index(self._matcher, ())
@@ -261,14 +295,33 @@ class Session:
         if self.mode in {"record", "rewrite"}:
             store.check_writable(self.path)
         if self._loaded is None and self.mode != "live" and store.exists(self.path):
-            self._loaded = self._read()
-            self._recorded = self._loaded.cassette.interactions
+            loaded = self._read()
+            self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
+            self._loaded = loaded
+            self._recorded = self._answers = loaded.cassette.interactions
             if self.mode in {"replay", "record", "verify"}:
                 self._index = matching.Index(self._matcher, self._requests())
+        if self._lenders and self.mode in {"replay", "record", "verify"}:
+            self._borrow()
+
+    def _borrow(self) -> None:
+        """Takes what other cassettes hold as further answers."""
+        lenders, self._lenders = self._lenders, ()
+        for path in lenders:
+            if not store.exists(path) and self.mode == "record":
+                continue
+            if not store.exists(path):
+                raise CassetteReadError(
+                    path, "does not exist", fix="The test's marker names it: restore it, or take the name out"
+                )
+            interactions = store.read_cassette(path).cassette.interactions
+            self._borrowed.append((path, len(interactions)))
+            self._answers += interactions
+        self._index = matching.Index(self._matcher, self._requests())
 
     def _read(self) -> store.ReadCassette:
         loaded = store.read_cassette(self.path)
-        if loaded.format != "stepreplay" and self.mode in {"record", "rewrite"}:
+        if loaded.format != "stepreplay" and self.mode == "record":
             raise CassetteWriteError(
                 self.path,
                 f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
@@ -292,7 +345,10 @@ class Session:
             UnrecordedRequestError: in replay and verify, if nothing recorded answers it.
             RequestStoppedError: if the cassette cannot be used, or the test has ended.
         """
-        request = self.redactor.redact_request(request)
+        seen = self.filters.request(request)
+        if seen is None:
+            return _Exchange(self, request, passes_by=True)
+        request = self.redactor.redact_request(seen)
         with self._forks.lock:
             if self._closed:
                 raise self._too_late(request)
@@ -308,7 +364,7 @@ class Session:
                 position = None if anew else self._next_position(key)
                 if position is not None:
                     exchange.position = position
-                    exchange.answer = self._recorded[position]
+                    exchange.answer = self._answers[position]
                     self._played[position] = self._played.get(position, 0) + 1
                     self.tell("played", position)
                 elif self.mode in {"replay", "verify"}:
@@ -357,7 +413,7 @@ class Session:
     def _take_note(self, note: dict[str, Any]) -> None:
         match note:
             case {"played": int(position)}:
-                answer = self._recorded[position]
+                answer = self._answers[position]
                 self._exchanges.append(_Exchange(self, answer.request, position, answer))
                 self._played[position] = self._played.get(position, 0) + 1
             case {"recorded": str(text)}:
@@ -451,15 +507,14 @@ class Session:
                 self._save()
                 written = True
         played, saves = self.played, self.mode != "verify"
+        positions = [exchange.position for exchange in self._exchanges if exchange.position is not None]
         return Outcome(
             path=str(self.path),
             mode=self.mode,
             shared=self._shared,
             passed=passed,
             total=len(self._recorded),
-            replayed=tuple(
-                exchange.position for exchange in self._exchanges if exchange.position is not None
-            ),
+            replayed=tuple(each for each in positions if each < len(self._recorded)),
             recorded=len(recorded) if written else 0,
             missed=len(self.misses),
             sent=sum(exchange.answer is None for exchange in self._exchanges),
@@ -477,7 +532,30 @@ class Session:
             selectors=tuple(selectors_of(self.settings)) if self.mode == "verify" else (),
             matched=tuple(selector for drift in self.drift for selector in drift.matched),
             late=tuple(map(self._not_come, under_way)),
+            borrowed=tuple(self._played_of_lenders(positions)),
+            stale=self.stale,
+            asked=self._asked_in_vain(),
         )
+
+    def _played_of_lenders(self, positions: list[int]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+        """Yields each lender with how many interactions it holds, and the positions that were played."""
+        start = len(self._recorded)
+        for path, total in self._borrowed:
+            inside = (each - start for each in positions)
+            yield str(path), total, tuple(each for each in inside if 0 <= each < total)
+            start += total
+
+    def _asked_in_vain(self) -> dict[str, tuple[str, ...]]:
+        """Returns the keys of what was missed, with the settings that make them, for `stepreplay relink`."""
+        if not self._missed_keys:
+            return {}
+        settings = self.settings
+        return {
+            "keys": tuple(str(key) for key in self._missed_keys),
+            "match_on": settings.match_on,
+            "ignore_request": settings.ignore_request,
+            "redact_fields": settings.redact_fields,
+        }
 
     def _stop_taking(self) -> list[_Exchange]:
         """Ends the session for all threads, and returns the requests that one of them still waits for."""
@@ -587,7 +665,8 @@ class Session:
 
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
-        return [self.redactor.redact_request(each.request) for each in self._recorded]
+        filtered = (self.filters.request(each.request) or each.request for each in self._answers)
+        return [self.redactor.redact_request(each) for each in filtered]
 
     def _note_miss(self, request: Request) -> None:
         self._missed_some = True
@@ -609,8 +688,9 @@ class Session:
                 test=self.test,
                 cassette=display_path(self.path),
                 exists=self._loaded is not None,
+                moved=self._moved(),
                 writable=self._loaded is None or self._loaded.format == "stepreplay",
-                recorded=len(self._recorded),
+                recorded=len(self._answers),
                 played=len(self._played),
                 times_recorded=len(same),
                 nearest=None if same else matching.nearest(request, candidates, self._played, self._matcher),
@@ -619,6 +699,13 @@ class Session:
             self._missed_keys[key] = UnrecordedRequestError(explain_miss(miss))
             self.tell("missed", str(self._missed_keys[key]))
         return self._missed_keys[key]
+
+    def _moved(self) -> str | None:
+        """Returns the cassette of a test of this name that is gone, where this one's is not there."""
+        if self._loaded is not None or self._root is None or not self.test or self._shared:
+            return None
+        path = moved_cassette(self._root, self.path)
+        return display_path(path) if path else None
 
     def _recorded_elsewhere(self, request: Request, key: Any) -> str | None:
         """Returns the first other cassette of the suite that answers the request.
@@ -668,13 +755,18 @@ class Session:
         if self.mode == "rewrite":
             pairs = self._pairs()
             rewritten = keep_volatile(self._recorded, self.recorded, pairs)
+            rewritten = with_new_dates(rewritten, self.recorded, self.settings)
             return merge_rewritten(self._recorded, now, rewritten, pairs, shared=self._shared, key=self._key)
         misses = self._missed_some and not self._shared
+        own = len(self._recorded)
         return merge_recorded(
             self._recorded,
             now,
-            [(each.position, each.recorded) for each in self._exchanges],
-            stale=set(range(len(self._recorded))) - self._played.keys() if misses else (),
+            [
+                (each.position if each.position is None or each.position < own else None, each.recorded)
+                for each in self._exchanges
+            ],
+            stale=set(range(own)) - self._played.keys() if misses else (),
             shared=self._shared,
             key=self._key,
         )
