@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import StepReplayError
-from . import convert, demo, diff, listing, pending, review, show
+from . import convert, demo, diff, listing, pending, prune, relink, review, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +67,8 @@ _COMMANDS: Final = (
     pending.accept,
     pending.reject,
     convert.convert,
+    prune.prune,
+    relink.relink,
 )
 for _command in _COMMANDS:
     stepreplay.add_command(_command)

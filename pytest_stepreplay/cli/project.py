@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +48,25 @@ def project_settings(*names: str) -> dict[str, Any]:
 
     _, values = _settings_around(Path.cwd())
     return read_values("the settings of pytest", {name: values.get(f"stepreplay_{name}") for name in names})
+
+
+def project_root() -> Path:
+    """Returns the rootdir of the project around the working directory, as pytest would find it.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken.
+    """
+    return _settings_around(Path.cwd())[0]
+
+
+def cache_folder() -> Path:
+    """Returns the folder of pytest's cache in the project around the working directory.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken.
+    """
+    root, values = _settings_around(Path.cwd())
+    return root / os.path.expandvars(Path(str(values.get("cache_dir") or ".pytest_cache")).expanduser())
 
 
 def _settings_around(start: Path) -> tuple[Path, dict[str, Any]]:

@@ -136,7 +136,7 @@ def _use_cassettes(run: Run, items: list[pytest.Item]) -> None:
                 f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
                 'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
             )
-        run.owned.add(path)
+        run.owned[path] = item.nodeid
         run.wide_fixtures.update(wide_fixtures_of(item))
 
 
@@ -167,7 +167,7 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
         session.load()
     except StepReplayError as error:
         raise failure(error) from None
-    run.owned.add(path)
+    run.owned[path] = item.nodeid
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()
     item.stash[FAILED] = ""

@@ -37,7 +37,9 @@ class Run:
     item: pytest.Item | None = None
     open: Session | None = None
     pending: deque[Outcome] = field(default_factory=deque)
-    owned: set[Path] = field(default_factory=set)
+    owned: dict[Path, str] = field(default_factory=dict)
+    folders: set[Path] = field(default_factory=set)
+    notes: dict[str, None] = field(default_factory=dict)
     wide_fixtures: set[object] = field(default_factory=set)
     teardowns: dict[object, tuple[Session, ExitStack]] = field(default_factory=dict)
     torn_down: list[Session] = field(default_factory=list)
@@ -179,5 +181,6 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     root = run.cassettes(settings)
     module = _module_of(run, file)
     path = cassette_path(root, module, f"{name}.fixture")
-    run.owned.add(path)
-    return Session(settings, path, test=f"{module.as_posix()}::{name} (fixture)", shared=True, root=root)
+    test = f"{module.as_posix()}::{name} (fixture)"
+    run.owned[path] = test
+    return Session(settings, path, test=test, shared=True, root=root)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from ..errors import StepReplayError
+from ..housekeeping import last_run
 from .run import RUN
 from .verification import publish
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
-NARROWING = (
-    "collectonly",
-    "lf",
-    "keyword",
-    "markexpr",
-    "ignore",
-    "ignore_glob",
-    "continue_on_collection_errors",
-)
+NARROWING = {
+    "collectonly": "--collect-only",
+    "lf": "--last-failed",
+    "keyword": "-k",
+    "markexpr": "-m",
+    "ignore": "--ignore",
+    "ignore_glob": "--ignore-glob",
+    "continue_on_collection_errors": "--continue-on-collection-errors",
+}
 """Options of pytest with which a run does not see every test."""
+
+UNKNOWN_WORKER: Final[dict[str, Any]] = {
+    "owned": {},
+    "folders": [],
+    "notes": [],
+    "collected": [],
+    "unseen": True,
+    "partial": "an xdist worker crashed",
+    "outcomes": [],
+    "usage_error": "",
+}
 
 
 class Summary:
@@ -39,11 +53,14 @@ class Summary:
         self._problems: list[str] = []
         self._stopped = False
         self._failed = False
+        self._skipped: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Notes that the tests of some module are not known, as where it skips itself."""
         if not report.passed:
             self._run.unseen = True
+        if report.skipped:
+            self._skipped.append(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes what a report carries; under xdist this runs where the summary is printed."""
@@ -52,17 +69,8 @@ class Summary:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Takes what an xdist worker knows of the run as a whole."""
-        unknown: dict[str, Any] = {
-            "owned": [],
-            "collected": [],
-            "unseen": True,
-            "complete": False,
-            "outcomes": [],
-            "usage_error": "",
-        }
-        worker: dict[str, Any] = (
-            unknown if error else getattr(node, "workeroutput", {}).get("stepreplay", unknown)
-        )
+        output = {} if error else getattr(node, "workeroutput", {})
+        worker: dict[str, Any] = output.get("stepreplay", UNKNOWN_WORKER)
         self._workers.append(worker)
         self._outcomes += worker["outcomes"]
         if worker["usage_error"]:
@@ -109,43 +117,69 @@ class Summary:
             from ..session import leave  # noqa: PLC0415 - it is imported already
 
             leave()
-        complete = self._run.complete and exitstatus in {0, 1} and _runs_everything(session)
-        owned = sorted(str(path) for path in self._run.owned)
+        partial = self._why_partial(session, exitstatus)
+        owned = {os.path.abspath(path): test for path, test in self._run.owned.items()}  # noqa: PTH100 - links stay
+        folders = set(map(str, self._run.folders))
         collected = sorted(str(path) for path in self._run.collected)
         unseen = self._run.unseen
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["stepreplay"] = {
                 "owned": owned,
+                "folders": sorted(folders),
+                "notes": [*self._run.notes],
                 "collected": collected,
                 "unseen": unseen,
-                "complete": complete,
+                "partial": partial,
                 "outcomes": self._run.outcomes(),
                 "usage_error": self._run.usage_error,
             }
             return
         self._outcomes += self._run.outcomes()
         for worker in self._workers:
-            owned += worker["owned"]
+            owned |= worker["owned"]
+            folders.update(worker["folders"])
+            self._run.notes.update(dict.fromkeys(worker["notes"]))
             collected += worker["collected"]
             unseen = unseen or worker["unseen"]
-            complete = complete and worker["complete"]
+            partial = partial or worker["partial"]
+        notes = [f"vcr marker: {note}" for note in self._run.notes]
         if not self._outcomes:
+            self._lines = notes
+            self._forget()
             return
         from ..report.totals import add_up, render_totals  # noqa: PLC0415
         from ..store.paths import iter_cassettes  # noqa: PLC0415 - only a run that used a cassette pays for it
 
-        settings = self._run.settings({})
+        settings, complete = self._run.settings({}), not partial
         root = self._run.cassettes(settings)
-        found = iter_cassettes(root) if complete else ()
         on_disk = [
-            str(path) for path in found if self._is_judged(path, root, collected, everything=not unseen)
+            str(path)
+            for path in (iter_cassettes(root) if complete else ())
+            if self._is_judged(path, root, collected, everything=not unseen)
         ]
-        totals = add_up(self._outcomes, on_disk=on_disk, owned=owned, complete=complete)
+        if complete and not unseen:
+            beside = (path for folder in folders for path in iter_cassettes(Path(folder)))
+            on_disk += [str(path) for path in beside if _looks_like_a_cassette(path)]
+        for each in self._outcomes:
+            each["path"] = each["path"] and os.path.abspath(each["path"])  # noqa: PTH100 - as above
+        run = last_run.sum_up(
+            self._outcomes,
+            owned=owned,
+            on_disk=on_disk,
+            folders={str(root), *folders},
+            unfit=self._why_unfit(partial, exitstatus),
+            complete=complete,
+        )
+        self._remember(run)
+        totals = add_up(self._outcomes, on_disk=on_disk, owned=run.owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
-        self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused) + self._problems
+        self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
+        self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:
+            rewritten = all(outcome["mode"] == "rewrite" for outcome in self._outcomes if outcome["verified"])
+            settings = replace(settings, mode="rewrite") if rewritten else settings
             self._lines += ["", *publish(verified, settings, self._config)]
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -160,6 +194,46 @@ class Summary:
         if module.name != "conftest.py" and module.is_file():
             return str(module) in collected and _looks_like_a_cassette(path)
         return (everything or module.name == "conftest.py") and _looks_like_a_cassette(path)
+
+    def _why_partial(self, session: pytest.Session, exitstatus: int) -> str:
+        """Returns why this run did not see every test; nothing if it did."""
+        config = session.config
+        named = {(config.invocation_params.dir / arg).resolve() for arg in config.args}
+        whole = config.rootpath in named or config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        options = [name for name in NARROWING if config.getoption(name, None)]
+        if exitstatus not in {0, 1}:
+            return f"pytest ended with exit status {int(exitstatus)}"
+        if not whole:
+            return f"it was told to run {' '.join(config.args)}"
+        if options:
+            return f"it was narrowed by {NARROWING[options[0]]}"
+        if not self._run.complete:
+            return "some tests were deselected"
+        if session.shouldstop or session.shouldfail:
+            return "it stopped early"
+        return "" if session.testscollected > 0 else "it found no test"
+
+    def _why_unfit(self, partial: str, exitstatus: int) -> list[str]:
+        """Returns why this run does not tell what is still needed."""
+        if not partial and self._skipped:
+            partial = f"{self._skipped[0]} was skipped as a whole"
+        unfit = [f"it was not whole: {partial}"] if partial else []
+        return unfit + ([f"it failed, with exit status {int(exitstatus)}"] if exitstatus else [])
+
+    def _remember(self, run: last_run.LastRun) -> None:
+        """Leaves what the run knows of the cassettes in pytest's cache, for `stepreplay prune` and `relink`."""
+        cache = _cache_of(self._config)
+        if cache is not None:
+            cache.set(last_run.CACHE_KEY, last_run.render(run))
+
+    def _forget(self) -> None:
+        """Makes an older run's knowledge unfit, once a run has used no cassette at all."""
+        cache = _cache_of(self._config)
+        if cache is None or self._config.getoption("collectonly", False):
+            return
+        if cache.get(last_run.CACHE_KEY, None) is not None:
+            run = last_run.LastRun(("it used no cassette",), complete=False, folders=(), owned=())
+            cache.set(last_run.CACHE_KEY, last_run.render(run))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section, if something happened."""
@@ -179,11 +253,5 @@ def _looks_like_a_cassette(path: Path) -> bool:
     return any(word in start for word in (b"stepreplay", b"interactions"))
 
 
-def _runs_everything(session: pytest.Session) -> bool:
-    """Whether nothing narrowed this run, so that what it did not use is not used at all."""
-    config = session.config
-    named = {(config.invocation_params.dir / arg).resolve() for arg in config.args}
-    whole = config.rootpath in named or config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    narrowed = any(config.getoption(name, None) for name in NARROWING)
-    stopped = session.shouldstop or session.shouldfail
-    return whole and not narrowed and not stopped and session.testscollected > 0
+def _cache_of(config: pytest.Config) -> pytest.Cache | None:
+    return getattr(config, "cache", None)

@@ -1,0 +1,68 @@
+"""What the commands that change cassettes by the last run share: its knowledge, and a person's consent."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from ..housekeeping.last_run import LastRun
+
+
+def consent_options(command: Any) -> Any:
+    """Adds `--dry-run`, `--yes` and `--json` to a command."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON for a program."),
+        click.option("--yes", "-y", is_flag=True, help="Do it without asking."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
+    ):
+        command = option(command)
+    return command
+
+
+def check_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Does nothing where the options say what to do.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    if dry_run and yes:
+        raise click.UsageError("say --dry-run or --yes, not both")
+    if as_json and not (dry_run or yes):
+        raise click.UsageError("--json asks nothing: say --dry-run or --yes with it")
+
+
+def is_agreed(question: str, *, yes: bool) -> bool:
+    """Returns whether to go on: as `--yes` says, else as a person at the terminal answers.
+
+    Raises:
+        UsageError: nobody is there to be asked.
+    """
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("there is no terminal to ask at: say --yes to do it, or --dry-run")
+    return click.confirm(question, default=False)
+
+
+def last_run_of_project() -> LastRun:
+    """Returns what the last pytest run of the project has left.
+
+    Raises:
+        StepReplayError: there is none.
+    """
+    from ..housekeeping.last_run import CACHE_KEY, read  # noqa: PLC0415 - `stepreplay --help` does without
+    from .project import cache_folder, display  # noqa: PLC0415
+
+    path = cache_folder() / "v" / CACHE_KEY
+    run = read(path)
+    if run is None:
+        raise StepReplayError(
+            f"no pytest run is remembered ({display(path)} is not there, or of another version).\n"
+            "Run the whole suite first: pytest (with its cache on, that is without -p no:cacheprovider)"
+        )
+    return run

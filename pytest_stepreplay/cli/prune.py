@@ -1,0 +1,116 @@
+"""`stepreplay prune`: remove the interactions and cassettes that the last run did not play."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import CassetteError, StepReplayError
+from .deciding import check_consent, consent_options, is_agreed, last_run_of_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..housekeeping.pruning import Needless
+
+EXAMPLE: Final = """\b
+Example:
+  pytest && stepreplay prune --dry-run
+  stepreplay prune --yes
+"""
+
+
+@click.command(short_help="Remove what the last run did not play.", epilog=EXAMPLE)
+@consent_options
+def prune(dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Remove interactions that no test plays, and cassettes that no test uses.
+
+    What is needed is what the last run of pytest played. After a run that failed, that did not see every test
+    or that did not replay, nothing is removed. What has changed since that run stays, and so does what waits
+    for a decision. The exit status is 1 where something is left to be removed.
+    """
+    from ..housekeeping.pruning import plan  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+
+    check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
+    run = last_run_of_project()
+    if run.unfit:
+        raise StepReplayError(
+            f"nothing is pruned, since the last run does not tell what is still needed: {run.unfit[0]}.\n"
+            "Run the whole suite in replay until it passes: pytest"
+        )
+    needless = plan(run)
+    going = [each for each in needless if not each.kept]
+    if as_json:
+        refused = {} if dry_run else _carry_out(going, run.folders)
+        click.echo(json.dumps(_as_json(needless, refused, dry_run=dry_run), indent=2))
+        return 1 if refused or (dry_run and going) else 0
+    _print_plan(needless)
+    if not going:
+        return 0
+    if dry_run or not is_agreed("Remove this?", yes=yes):
+        click.echo("Nothing was changed.")
+        return 1
+    refused = _carry_out(going, run.folders)
+    for problem in refused.values():
+        click.echo(f"refused: {problem}", err=True)
+    click.echo(f"Removed from {_files(len(going) - len(refused))}.")
+    return 1 if refused else 0
+
+
+def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str, str]:
+    """Prunes, and returns why what was refused was."""
+    from ..housekeeping.pruning import prune as remove  # noqa: PLC0415 - as above
+    from .terminal import safe  # noqa: PLC0415
+
+    refused = {}
+    for each in going:
+        try:
+            remove(each, folders)
+        except CassetteError as error:
+            refused[each.seen.path] = safe(str(error))
+    return refused
+
+
+def _print_plan(needless: Sequence[Needless]) -> None:
+    from .project import display  # noqa: PLC0415 - as above
+    from .terminal import plural, safe  # noqa: PLC0415
+
+    if not needless:
+        click.echo("Nothing to prune: the last run played all that is recorded.")
+    size, interactions, cassettes = 0, 0, 0
+    for each in needless:
+        where = safe(display(each.path))
+        if each.kept:
+            click.echo(f"{where}: {each.why}; kept, since {each.kept}")
+            continue
+        click.echo(f"{where}: {each.why}")
+        interactions += len(each.interactions or ())
+        if each.interactions is None:
+            cassettes, size = cassettes + 1, size + each.seen.size
+    if interactions or cassettes:
+        told = [plural(cassettes, "cassette") + f" of {size:,} bytes"] if cassettes else []
+        told += [f"{plural(interactions, 'interaction')} of others"] if interactions else []
+        click.echo(f"To be removed: {', and '.join(told)}.")
+
+
+def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
+    from .project import display  # noqa: PLC0415 - as above
+
+    return {
+        "pruned": not dry_run,
+        "cassettes": [
+            {
+                "path": display(each.path),
+                "interactions": None if each.interactions is None else [i + 1 for i in each.interactions],
+                "why": each.why,
+                "kept": refused.get(each.seen.path) or each.kept or None,
+            }
+            for each in needless
+        ],
+    }
+
+
+def _files(number: int) -> str:
+    return f"{number:,} cassette" + ("" if number == 1 else "s")
