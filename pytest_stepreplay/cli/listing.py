@@ -17,14 +17,6 @@ WIDE: Final = 76
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_UNITS: Final = (
-    ("year", 365 * 86_400),
-    ("month", 30 * 86_400),
-    ("day", 86_400),
-    ("hour", 3_600),
-    ("minute", 60),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -45,13 +37,15 @@ EXAMPLE: Final = """\b
 Example:
   stepreplay list
   stepreplay list cassettes/test_chat --json
+  stepreplay list --stats
 """
 
 
 @click.command("list", short_help="List cassettes with their size, age, models and tokens.", epilog=EXAMPLE)
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--stats", is_flag=True, help="Add them up: tokens, models, hosts, ages, sizes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def list_(paths: tuple[Path, ...], as_json: bool) -> int:
+def list_(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
     """List cassettes: how many interactions, how old, which models, how many tokens, how large.
 
     PATHS are cassettes and folders; by default the project's folder (stepreplay_dir in its pytest settings,
@@ -60,6 +54,8 @@ def list_(paths: tuple[Path, ...], as_json: bool) -> int:
     from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
 
     searched = paths or (cassette_folder(),)
+    if stats:
+        return _add_up(searched, as_json=as_json)
     rows = [_read_row(path) for path in _cassettes_under(searched)]
     if as_json:
         total = {"interactions": sum(it.interactions for it in rows), "tokens": sum(it.tokens for it in rows)}
@@ -74,18 +70,37 @@ def list_(paths: tuple[Path, ...], as_json: bool) -> int:
     return 1 if any(row.error for row in rows) else 0
 
 
+def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
+    from rich.text import Text  # noqa: PLC0415 - as in `list_`
+
+    from ..store import read_cassette  # noqa: PLC0415 - as in `list_`
+    from .project import display  # noqa: PLC0415
+    from .statistics import Statistics, print_statistics  # noqa: PLC0415
+    from .terminal import open_console, safe  # noqa: PLC0415
+
+    found, broken = Statistics(datetime.now(UTC)), dict[str, str]()
+    for path in _cassettes_under(searched):
+        shown = display(path)
+        try:
+            found.add(shown, path.stat().st_size, read_cassette(Path(shown)).cassette)
+        except (StepReplayError, OSError) as error:
+            broken[shown] = str(error)
+    if as_json:
+        click.echo(json.dumps({"stats": found.to_json(), "unreadable": broken}, indent=2))
+    else:
+        console = open_console()
+        print_statistics(console, found)
+        for problem in broken.values():
+            console.print(Text(safe(f"unreadable: {problem}"), "red"), soft_wrap=True)
+    return 1 if broken else 0
+
+
 def age_of(recorded_at: str | None, now: datetime) -> str:
     """Returns how long ago that was: ``3 days``; nothing where it is not known."""
-    try:
-        moment = datetime.fromisoformat(recorded_at or "")
-    except ValueError:
-        return ""
-    seconds = (now - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).total_seconds()
-    for unit, length in _UNITS:
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
-    return "just now"
+    from ..housekeeping.ages import age_in_words, moment_of  # noqa: PLC0415 - as in `list_`
+
+    moment = moment_of(recorded_at)
+    return age_in_words(moment, now) if moment else ""
 
 
 def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:

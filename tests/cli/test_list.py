@@ -183,3 +183,64 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 )
 def test_age_is_told_in_one_unit(recorded_at: str | None, age: str) -> None:
     assert age_of(recorded_at, NOW) == age
+
+
+def test_stats_add_it_all_up(project: Project) -> None:
+    now = datetime.now(UTC)
+    ages = [(now - timedelta(days=days)).isoformat() for days in (1, 40, 100, 800)]
+    project.write("cassettes/a.yaml", *(chat(recorded_at=each) for each in ages))
+    failed = Response(status=429, json={"error": {}})
+    project.write(
+        "cassettes/b.yaml",
+        chat(model="step-3.7-flash", url="https://api.stepfun.ai/v1/chat/completions", recorded_at=None),
+        chat(model=3, response=failed, recorded_at="some day"),
+    )
+    found = project.run("list", "--stats", "--json")
+    assert found.status == 0
+    stats = found.json["stats"]
+    assert stats["models"] == {
+        "step-3.5-flash": {
+            "interactions": 4,
+            "prompt_tokens": 332,
+            "completion_tokens": 8,
+            "total_tokens": 340,
+        },
+        "not known": {"interactions": 1, "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        "step-3.7-flash": {
+            "interactions": 1,
+            "prompt_tokens": 83,
+            "completion_tokens": 2,
+            "total_tokens": 85,
+        },
+    }
+    assert {host: share["interactions"] for host, share in stats["hosts"].items()} == {
+        "api.stepfun.com": 5,
+        "api.stepfun.ai": 1,
+    }
+    assert stats["ages"] == {
+        "up to 30 days": 1,
+        "up to 90 days": 1,
+        "up to a year": 1,
+        "older": 1,
+        "not known": 2,
+    }
+    sizes = {name: (project.path / name).stat().st_size for name in ("cassettes/a.yaml", "cassettes/b.yaml")}
+    assert (stats["largest"], stats["size"]) == (sizes, sum(sizes.values()))
+    assert (stats["oldest"], stats["newest"]) == (ages[3], ages[0])
+    assert (stats["interactions"], stats["errors"], stats["streamed"], stats["cassettes"]) == (6, 1, 0, 2)
+    out = project.run("list", "--stats").out
+    assert "step-3.5-flash             4     332           8     340" in out.splitlines()
+    assert "api.stepfun.com             5     332           8     340" in out.splitlines()
+    assert out.splitlines()[-1].startswith("2 cassettes, 6 interactions, 425 tokens, ")
+    assert out.endswith("1 errors, recorded 2 years to 1 day ago\n")
+
+
+def test_stats_name_what_is_unreadable(project: Project) -> None:
+    (project.path / "cassettes").mkdir()
+    (project.path / "cassettes" / "b.yaml").write_text("stepreplay: 1\ninteractions: [\n", encoding="utf-8")
+    result = project.run("list", "--stats")
+    assert result.status == 1
+    assert "unreadable: cassettes/b.yaml:" in result.out
+    found = project.run("list", "--stats", "--json")
+    assert (found.status, [*found.json["unreadable"]]) == (1, ["cassettes/b.yaml"])
+    assert found.json["stats"]["oldest"] is None
