@@ -278,6 +278,12 @@ FIELDS: Final[Mapping[str, Field]] = {
         option="--stepreplay-stale",
         metavar="warn|error|record",
     ),
+    "adopt_vcr_marker": Field(
+        _flag,
+        "run tests that are marked for pytest-recording or pytest-vcr (@pytest.mark.vcr)",
+        ini_type="bool",
+        marker=False,
+    ),
     "api_keys": Field(
         _texts,
         "environment variables that hold a placeholder where they are missing",
@@ -304,6 +310,7 @@ class Settings:
     pending: bool | None = None
     max_age: str | None = None
     stale: Stale = "warn"
+    adopt_vcr_marker: bool = False
     ignore: tuple[str, ...] = ()
     tolerances: tuple[tuple[str, Any], ...] = ()
     text: tuple[tuple[str, Any], ...] = ()

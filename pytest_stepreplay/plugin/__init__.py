@@ -15,7 +15,7 @@ import pytest
 
 from ..errors import SettingsError, StepReplayError
 from ..settings import FIELDS, read_values
-from . import snapshots
+from . import snapshots, vcr_marker
 from .run import (
     ENVIRONMENT,
     INTERRUPTIONS,
@@ -61,8 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
     hold_placeholders(early_config)
+    vcr_marker.prepare(early_config, parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,6 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
     be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshots, "stepreplay-snapshots")
+    if run.settings({}).adopt_vcr_marker:
+        config.pluginmanager.register(vcr_marker, "stepreplay-vcr-marker")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -100,7 +103,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     settings = config.stash[RUN].settings({})
     blocked = {"marked": "blocked", "always": "blocked for every test", "never": "open"}
     network = blocked[settings.block_network] if settings.mode == "replay" else "open"
-    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}"
+    adopts = ", vcr markers adopted" if settings.adopt_vcr_marker else ""
+    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -122,7 +126,7 @@ def _use_cassettes(run: Run, items: list[pytest.Item]) -> None:
         run.collected.add(item.path)
         markers = markers_of(item)
         names = getattr(item, "fixturenames", None)
-        if names is None or not (markers or "stepreplay" in names):
+        if names is None or not (markers or "stepreplay" in names) or vcr_marker.ADOPTED in item.stash:
             continue
         item.fixturenames = ["stepreplay", *(name for name in names if name != "stepreplay")]  # type: ignore[attr-defined]
         try:
@@ -158,16 +162,21 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
 
     item, run = request.node, request.config.stash[RUN]
     try:
-        settings = run.settings(check_config(stepreplay_config), markers_of(item))
-        path = cassette_of(run, settings, item)
-        shared = settings.cassette is not None
-        if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
-            path.unlink(missing_ok=True)
-        session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
-        session.load()
+        given = check_config(stepreplay_config)
+        if vcr_marker.ADOPTED in item.stash:
+            session = vcr_marker.open_adopted(request, given)
+        else:
+            settings = run.settings(given, markers_of(item))
+            path, shared = cassette_of(run, settings, item), settings.cassette is not None
+            if (
+                item.stash.get(FIRST_TRY, None) == path
+            ):  # what a failed try recorded would fail each further one
+                path.unlink(missing_ok=True)
+            session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
+            session.load()
+            run.owned[path] = item.nodeid
     except StepReplayError as error:
         raise failure(error) from None
-    run.owned[path] = item.nodeid
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()
     item.stash[FAILED] = ""
