@@ -1,0 +1,96 @@
+"""The tools that are compared, and a virtual environment for each.
+
+Each environment has pytest, the same HTTP clients, and one tool; no two of them can disturb each other.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .measuring import BenchmarkError
+
+REPOSITORY = Path(__file__).parents[2]
+CLIENTS = ("httpx", "httpx2", "aiohttp", "requests", "openai")
+
+FLOOR = "floor"
+OURS = "pytest-stepreplay"
+RECORDING = "pytest-recording"
+CASSETTER = "cassetter"
+SYRUPY = "syrupy"
+INLINE = "inline-snapshot"
+
+PACKAGES: dict[str, tuple[str, ...]] = {
+    FLOOR: (),
+    OURS: ("-e", str(REPOSITORY)),
+    RECORDING: (RECORDING,),
+    CASSETTER: (CASSETTER,),
+    SYRUPY: (SYRUPY,),
+    INLINE: (INLINE,),
+}
+"""What is installed into the environment of a tool, beside pytest and the clients."""
+
+_VERSIONS = """
+import json, sys
+from importlib.metadata import distributions
+print(json.dumps({each.name.lower(): each.version for each in distributions()}))
+"""
+
+
+@dataclass
+class Environments:
+    """Where the interpreters of the tools are; what is missing is made when it is first asked for.
+
+    Args:
+        folder: holds an environment for each tool. Those that exist are used as they are.
+        here: no other environment than the one of this process, and so no other tools than those in it.
+        say: is told what takes time.
+    """
+
+    folder: Path
+    here: bool = False
+    say: Callable[[str], object] = print
+    _versions: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def has(self, tool: str) -> bool:
+        """Whether the tool can be measured."""
+        return not self.here or tool in (FLOOR, OURS)
+
+    def python(self, tool: str) -> Path:
+        """Returns the interpreter of the tool's environment, which is made if there is none.
+
+        Raises:
+            BenchmarkError: it cannot be installed.
+        """
+        if self.here:
+            return Path(sys.executable)
+        python = self.folder.resolve() / tool / "bin" / "python"
+        done = python.parent.parent / "installed"
+        if not done.exists():
+            self.say(f"installing {tool} into {python.parent.parent}")
+            _install([sys.executable, "-m", "venv", "--clear", str(python.parent.parent)])
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _install([*pip, "pytest", *CLIENTS, *PACKAGES[tool]])
+            done.touch()
+        return python
+
+    def versions(self, tool: str) -> dict[str, str]:
+        """Returns the version of each package in the tool's environment."""
+        if tool not in self._versions:
+            told = subprocess.run(
+                [self.python(tool), "-c", _VERSIONS], stdout=subprocess.PIPE, encoding="utf-8", check=True
+            )
+            self._versions[tool] = json.loads(told.stdout)
+        return self._versions[tool]
+
+
+def _install(command: list[str]) -> None:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
