@@ -29,6 +29,7 @@ class Forks:
         self.is_copy = False
         self._file: int | None = None
         self._taken = 0
+        self._reading = threading.Lock()
         _open.add(self)
 
     def tell(self, note: dict[str, Any]) -> None:
@@ -49,13 +50,14 @@ class Forks:
         """Returns the notes that have come since this was last asked."""
         if self._file is None or self.is_copy:
             return []
-        pieces = []
-        while piece := os.pread(self._file, 1 << 20, self._taken):
-            pieces.append(piece)
-            self._taken += len(piece)
-        lines = b"".join(pieces)
-        whole = lines.rpartition(b"\n")[0]
-        self._taken -= len(lines) - len(whole) - bool(whole)
+        with self._reading:  # any thread may ask
+            pieces = []
+            while piece := os.pread(self._file, 1 << 20, self._taken):
+                pieces.append(piece)
+                self._taken += len(piece)
+            lines = b"".join(pieces)
+            whole = lines.rpartition(b"\n")[0]
+            self._taken -= len(lines) - len(whole) - bool(whole)
         return [json.loads(line) for line in whole.splitlines()]
 
     def close(self) -> None:
