@@ -86,7 +86,9 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
         except (StepReplayError, OSError) as error:
             broken[shown] = str(error)
     if as_json:
-        click.echo(json.dumps({"stats": found.to_json(), "unreadable": broken}, indent=2))
+        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
+
+        click.echo(json_text({"stats": found.to_json(), "unreadable": broken}))
     else:
         console = open_console()
         print_statistics(console, found)
