@@ -20,12 +20,13 @@ class Forks:
     """One session's way to its forked copies, and theirs to it.
 
     Attributes:
-        lock: the session's; a copy has one of its own, as a thread that is not there may hold the other.
+        lock: the session's, which may be taken within itself; a copy has one of its own, as a thread that is not
+            there may hold the other.
         is_copy: this is a forked copy; the cassette is written by the process that opened it.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.is_copy = False
         self._file: int | None = None
         self._taken = 0
@@ -77,7 +78,7 @@ class Forks:
     def become_copy(self) -> None:
         """Makes this, in a child, the copy that it is."""
         self.is_copy = True
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
 
 
 _open: WeakSet[Forks] = WeakSet()
