@@ -1,0 +1,291 @@
+"""What is never stored: secrets in URLs, bodies and headers.
+
+A request or response goes in, the same one with `PLACEHOLDER` in place of every secret comes out. The
+placeholder does not depend on the secret, so that a request matches itself when it is sent with another key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import SettingsError
+from ..settings import PLACEHOLDER_KEY
+from .shapes import PLACEHOLDER, holds_secret, normalise_name, redact_shapes
+from .streams import payload_of, split_texts, with_payload
+from .variables import forms_of, secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from ..models import RawFrame, Request, Response
+
+KEPT_RESPONSE_HEADERS: Final[frozenset[str]] = frozenset(
+    {
+        "content-type",
+        "link",
+        "location",
+        "operation-location",
+        "retry-after",
+        "retry-after-ms",
+        "x-should-retry",
+    }
+)
+"""The response headers a client's behaviour depends on, in lower case. No other header is stored."""
+
+_NEVER_KEPT: Final = re.compile(
+    r"(?:proxy-)?authorization|(?:set-)?cookie2?|(?:x-)?api-key"
+    # What describes the bytes on the wire: the stored body is a decoded one.
+    r"|content-(?:length|encoding)|transfer-encoding|connection|keep-alive"
+)
+
+_URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Replaces secrets, by what every run knows of them and by what a project adds.
+
+    Attributes:
+        fields: more names of JSON fields and query parameters whose values are secret.
+        patterns: more regular expressions; what they match in a text is secret.
+        secrets: exact values that are secret; None takes those of the environment, at the first use.
+        values: more exact values that are secret.
+    """
+
+    fields: Collection[str] = ()
+    patterns: tuple[str, ...] = ()
+    secrets: Collection[str] | None = None
+    values: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the patterns.
+
+        Raises:
+            SettingsError: one is not a regular expression, or matches the placeholder itself.
+        """
+        for pattern in self.patterns:
+            try:
+                found = re.search(pattern, PLACEHOLDER)
+            except re.error as error:
+                raise SettingsError(f"the pattern {pattern!r} is not a regular expression: {error}") from None
+            if found:
+                raise SettingsError(f"the pattern {pattern!r} also matches {PLACEHOLDER}; make it narrower")
+
+    def redact_request(self, request: Request) -> Request:
+        """Returns the request as it may be stored: the same object where it holds no secret."""
+        changes = self._redact_body(request)
+        url = self.redact_url(request.url)
+        if url != request.url:
+            changes["url"] = url
+        return request.model_copy(update=changes) if changes else request
+
+    def redact_response(self, response: Response) -> Response:
+        """Returns the response as it may be stored: the same object where it holds no secret."""
+        changes = self._redact_body(response)
+        headers = {
+            name: self.redact_url(value)
+            for name, value in response.headers.items()
+            if not _NEVER_KEPT.fullmatch(name.lower())
+        }
+        if headers != response.headers:
+            changes["headers"] = headers
+        return response.model_copy(update=changes) if changes else response
+
+    def redact_url(self, url: str) -> str:
+        """Returns the URL without user and password, and with its secret parameters replaced."""
+        return self.redact_text(_URL_USERINFO.sub(r"\1", url))
+
+    def redact_text(self, text: str) -> str:
+        """Returns the text with all that is, or looks like, a secret replaced."""
+        if text[:1] in ("{", "["):  # as the arguments of a tool call: it must stay JSON
+            try:
+                tree = json.loads(text, object_pairs_hook=_read_unique)
+            except (ValueError, RecursionError):
+                pass
+            else:
+                redacted = self.redact_json(tree)
+                return text if redacted is tree else json.dumps(redacted, ensure_ascii=text.isascii())
+        for _ in range(4):  # what stood beside a secret may now stand alone, and be one
+            redacted = self._redact_once(text)
+            if redacted == text:
+                break
+            text = redacted
+        return text
+
+    def redact_json(self, tree: Any) -> Any:
+        """Returns the JSON tree with its secrets replaced: the same object where it holds none.
+
+        It is walked without recursion: a deep body must not keep its secrets.
+        """
+        root = [tree]
+        todo: list[tuple[Any, Any, bool]] = [(root, 0, False)]
+        changed = False
+        while todo:
+            parent, at, secret = todo.pop()
+            node = parent[at]
+            if isinstance(node, str):
+                redacted = (PLACEHOLDER if node else "") if secret else self.redact_text(node)
+                if redacted != node:
+                    parent[at] = redacted
+                    changed = True
+            elif isinstance(node, dict):
+                copied = {}
+                for name, value in node.items():
+                    key = self._redact_name(name) if isinstance(name, str) else name
+                    changed |= key != name
+                    copied[key] = value
+                    if isinstance(value, str | dict | list):
+                        todo.append((copied, key, holds_secret(str(name), value, self._extra_names)))
+                parent[at] = copied
+            elif isinstance(node, list):
+                parent[at] = copied_list = list(node)
+                todo.extend((copied_list, i, secret) for i in range(len(node)))
+        return root[0] if changed else tree
+
+    def _redact_body(self, message: Request | Response) -> dict[str, Any]:
+        """Returns the fields of the message that change."""
+        kind = message.body_kind
+        if kind == "json":
+            tree = self.redact_json(message.json_)
+            return {} if tree is message.json_ else {"json_": tree}
+        if kind == "events" and message.events:
+            events = self._redact_split(tuple(self._redact_event(event) for event in message.events))
+            return {} if events == message.events else {"events": events}
+        if kind == "text" and message.text:
+            # A form's first field has no "&" before it.
+            text = self.redact_text("&" + message.text)[1:]
+            return {} if text == message.text else {"text": text}
+        return {}
+
+    def _redact_event(self, event: str | RawFrame) -> str | RawFrame:
+        if not isinstance(event, str):
+            frame = self.redact_text(event.frame)
+            return event if frame == event.frame else event.model_copy(update={"frame": frame})
+        return self.redact_text(event)
+
+    def _redact_split(self, events: tuple[str | RawFrame, ...]) -> tuple[str | RawFrame, ...]:
+        """Redacts what only the texts show that the events carry in pieces.
+
+        Of such a text the first piece with some of the secret gets the placeholder, and the others what is left.
+        """
+        changed: dict[int, list[tuple[tuple[str | int, ...], str]]] = {}
+        for pieces in split_texts([_text_of(event) for event in events]):
+            whole = "".join(piece.text for piece in pieces)
+            redacted = self.redact_text(whole)
+            if redacted == whole:
+                continue
+            for piece, text in zip(
+                pieces, _spread(whole, redacted, [len(it.text) for it in pieces]), strict=True
+            ):
+                if text != piece.text:
+                    changed.setdefault(piece.event, []).append((piece.path, text))
+        if not changed:
+            return events
+        return tuple(_with_texts(event, changed.get(i, ())) for i, event in enumerate(events))
+
+    def _redact_once(self, text: str) -> str:
+        for value in self._values:
+            if value in text:
+                text = text.replace(value, PLACEHOLDER)
+        if len(text) > 4096:
+            text = redact_shapes.__wrapped__(text, self._extra_names)
+        else:
+            text = redact_shapes(text, self._extra_names)
+        for pattern in self.patterns:
+            text = re.sub(pattern, PLACEHOLDER, text)
+        return text
+
+    @cached_property
+    def _extra_names(self) -> frozenset[str]:
+        return frozenset(map(normalise_name, self.fields))
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The exact values that are secret."""
+        return frozenset(self.values) | (
+            secret_values(os.environ) if self.secrets is None else frozenset(self.secrets)
+        )
+
+    @cached_property
+    def _values(self) -> tuple[str, ...]:
+        """What is replaced wherever it stands; the longest first."""
+        # What holds a key when it is recorded holds this in its place when it is replayed without one.
+        values = self.known | {PLACEHOLDER_KEY} if self.secrets is None else self.known
+        forms = {form for value in values for form in forms_of(value)}
+        forms |= {form.rstrip("=") for form in forms if form not in values}
+        return tuple(
+            sorted((form for form in forms if form not in PLACEHOLDER), key=lambda form: (-len(form), form))
+        )
+
+    @cached_property
+    def _redact_name(self) -> Callable[[str], str]:
+        return lru_cache(maxsize=1024)(self.redact_text)
+
+
+def kept_headers(headers: Iterable[tuple[str, str]], extra: Collection[str] = ()) -> dict[str, str]:
+    """Returns the response headers to store, by lower-case name; several values of one joined with ``", "``.
+
+    Args:
+        headers: the response's, in order.
+        extra: names to keep besides `KEPT_RESPONSE_HEADERS`. Cookies and credentials are never kept.
+    """
+    names = KEPT_RESPONSE_HEADERS.union(name.lower() for name in extra)
+    kept: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower in names and not _NEVER_KEPT.fullmatch(lower):
+            kept[lower] = f"{kept[lower]}, {value}" if lower in kept else value
+    return kept
+
+
+def _text_of(event: str | RawFrame) -> str:
+    return event if isinstance(event, str) else event.frame
+
+
+def _spread(before: str, after: str, lengths: Sequence[int]) -> list[str]:
+    """Returns the new text in as many pieces as the old one had, what stayed the same where it was."""
+    start = len(commonprefix([before, after]))  # noqa: RUF071 - no paths
+    end = len(commonprefix([before[start:][::-1], after[start:][::-1]]))  # noqa: RUF071
+    stop = len(before) - end  # before[start:stop] has become after[start : len(after) - end]
+    new = after[start : len(after) - end]
+    pieces, at = [], 0
+    for length in lengths:
+        text = before[at : at + length]
+        kept = text[: max(0, start - at)]
+        if at <= start < at + length:
+            kept += new
+        pieces.append(kept + text[max(0, stop - at) :])
+        at += length
+    return pieces
+
+
+def _with_texts(event: str | RawFrame, texts: Iterable[tuple[tuple[str | int, ...], str]]) -> str | RawFrame:
+    """Returns the event with other texts at these places of its JSON; as a whole where it has none."""
+    whole = _text_of(event)
+    for path, text in texts:
+        payload = text
+        if path:
+            try:
+                tree = node = json.loads(payload_of(whole))
+                for step in path[:-1]:
+                    node = node[step]
+                node[path[-1]] = text
+                payload = json.dumps(tree, ensure_ascii=whole.isascii())
+            except (ValueError, TypeError, LookupError):  # JSON only together with the event after it
+                payload = PLACEHOLDER
+        whole = with_payload(whole, payload)
+    return whole if isinstance(event, str) else event.model_copy(update={"frame": whole})
+
+
+def _read_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns the object; of a key that comes twice, the first value would hide from the search."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise ValueError("a key comes twice")
+    return read

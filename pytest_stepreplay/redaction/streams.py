@@ -1,0 +1,137 @@
+"""The texts that a stream carries in pieces: a secret may be split over them, and then no piece shows it.
+
+Events go in, as a cassette or a foreign file has them; out come the pieces of each text, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_DATA: Final = re.compile(r"^ *data: ?(.*)$", re.MULTILINE)
+_DATA_LINE: Final = re.compile(r"^ *data:.*(?:\n|\Z)", re.MULTILINE)
+
+
+Link = tuple[Any, str | int] | None
+"""The way to a value: that to what holds it, and the last step. Cheaper than a whole path for each value."""
+
+
+class Piece(NamedTuple):
+    """Part of a text: in which event it came, how to get there in that event's JSON, and what it is."""
+
+    event: int
+    link: Link
+    text: str
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """The steps to it in the event's JSON; none for an event that is no JSON."""
+        return path_of(self.link)
+
+
+def path_of(link: Link) -> tuple[str | int, ...]:
+    """Returns the steps of a way, from the top."""
+    steps: list[str | int] = []
+    while link is not None:
+        link, step = link
+        steps.append(step)
+    return tuple(reversed(steps))
+
+
+class _Shape:
+    """The texts at one place of all events, by key, and the shapes below it."""
+
+    __slots__ = ("below", "texts")
+
+    def __init__(self) -> None:
+        self.texts: dict[str | int, list[tuple[int, Link, str]]] = {}
+        self.below: dict[str | int, _Shape] = {}
+
+
+def split_texts(events: Iterable[str]) -> list[list[Piece]]:
+    """Returns, for each text that came in several pieces, those pieces.
+
+    Args:
+        events: the payload of each event, or its exact frame. What is no JSON is a piece as a whole.
+    """
+    payloads = [payload_of(event) for event in events]
+    shape, plain = _Shape(), list[tuple[int, Link, str]]()
+    for number, tree in enumerate(_parsed_events(payloads)):
+        if isinstance(tree, dict):
+            _collect(tree, shape, None, number)
+        else:
+            plain.append((number, None, payloads[number]))
+    found, shapes = [plain], [shape]
+    while shapes:
+        shape = shapes.pop()
+        found += shape.texts.values()
+        shapes += shape.below.values()
+    # What is the same in every event, as the model is, was no text in pieces.
+    return [list(map(Piece._make, pieces)) for pieces in found if len({text for _, _, text in pieces}) > 1]
+
+
+def _parsed_events(payloads: list[str]) -> list[Any]:
+    """Returns what each payload stands for; None for one that is no JSON object."""
+    whole = [each if each.startswith("{") else "null" for each in payloads]
+    at_once = parsed_json(f"[{','.join(whole)}]")
+    if isinstance(at_once, list) and len(at_once) == len(payloads):
+        return at_once
+    return [parsed_json(each) for each in whole]
+
+
+def payload_of(event: str) -> str:
+    """Returns the data of an event; all of it where it has none."""
+    if event.startswith("{"):
+        return event
+    return "\n".join(_DATA.findall(event)) or event
+
+
+def with_payload(event: str, payload: str) -> str:
+    """Returns the event with other data."""
+    if event.startswith("{") or not _DATA.search(event):
+        return payload
+    lines = iter(["".join(f"data: {line}\n" for line in payload.split("\n"))])
+    return _DATA_LINE.sub(lambda _: next(lines, ""), event)
+
+
+def events_in(text: str) -> Sequence[str]:
+    """Returns the payloads of a text that is a stream itself: server-sent events, or JSON in lines; else none."""
+    if "data:" in text:
+        return _DATA.findall(text)
+    if text.startswith("{") and "\n" in text:
+        return text.split("\n")
+    return ()
+
+
+def parsed_json(text: str) -> Any:
+    """Returns the value that a JSON text stands for; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _collect(tree: Any, shape: _Shape, link: Link, number: int) -> None:
+    """Adds the texts of an event. Depth is bounded, since `json` gives up before this would."""
+    is_list = tree.__class__ is list
+    for step, value in enumerate(tree) if is_list else tree.items():
+        kind = value.__class__
+        if kind is str:
+            if value:
+                piece = (number, (link, step), value)
+                if step in shape.texts:
+                    shape.texts[step].append(piece)
+                else:
+                    shape.texts[step] = [piece]
+        elif kind is dict or kind is list:
+            # Parts of a text belong together by their `index`, as in `choices` and `tool_calls`.
+            index = value.get("index") if is_list and kind is dict else None
+            key = index if index.__class__ is int else step
+            below = shape.below.get(key)
+            if below is None:
+                below = shape.below[key] = _Shape()
+            _collect(value, below, (link, step), number)
