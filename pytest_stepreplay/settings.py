@@ -174,6 +174,27 @@ def parse_age(text: str) -> timedelta:
     return int(found[1]) * unit
 
 
+def _reasons(value: object) -> object:
+    """Reads pairs of a selector and the reason for it, from a mapping or from lines of ``SELECTOR: reason``."""
+    from .drift.selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+
+    if isinstance(value, str):
+        value = value.splitlines()
+    if isinstance(value, Mapping):
+        pairs = [(str(name), str(reason or "")) for name, reason in value.items()]
+    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
+        pairs = [
+            (name, reason) for name, _, reason in (line.partition(": ") for line in value if line.strip())
+        ]
+    else:
+        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: REASON")
+    for name, reason in pairs:
+        Selector.parse(name.strip())
+        if not reason.strip():
+            raise ValueError(f"{name.strip()!r:.200} has no reason; write it as SELECTOR: REASON")
+    return tuple((name.strip(), reason.strip()) for name, reason in pairs)
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -284,6 +305,11 @@ FIELDS: Final[Mapping[str, Field]] = {
         ini_type="bool",
         marker=False,
     ),
+    "allow_secret": Field(
+        _reasons,
+        "places that may hold what only looks like a secret, as lines of SELECTOR: REASON",
+        ini_type="linelist",
+    ),
     "api_keys": Field(
         _texts,
         "environment variables that hold a placeholder where they are missing",
@@ -299,7 +325,10 @@ MARKER_ARGUMENTS: Final = ("cassette", *MARKER_SETTINGS)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that was set for a test, checked. `cassette` is a name that the marker gave."""
+    """All that was set for a test, checked.
+
+    `cassette` is a name that the marker gave; `secrets` are values of other settings that must not be stored.
+    """
 
     mode: Mode = "replay"
     dir: str = "cassettes"
@@ -325,8 +354,10 @@ class Settings:
     block_network: BlockNetwork = "marked"
     keep_headers: tuple[str, ...] = ()
     redact_fields: tuple[str, ...] = ()
+    allow_secret: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
     cassette: str | None = field(default=None)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def leaves_pending(self) -> bool:
         """Whether what drifted is left as a pending file: by default not where the variable CI is set."""

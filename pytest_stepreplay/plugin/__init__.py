@@ -29,6 +29,7 @@ from .run import (
     markers_of,
     read_ini,
     wide_fixtures_of,
+    with_secrets,
 )
 from .summary import Summary
 from .verdicts import SHOWN, close_fixture, failure, judge, verdict_of_fixture
@@ -166,7 +167,7 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
         if vcr_marker.ADOPTED in item.stash:
             session = vcr_marker.open_adopted(request, given)
         else:
-            settings = run.settings(given, markers_of(item))
+            settings = with_secrets(run.settings(given, markers_of(item)), request.config)
             path, shared = cassette_of(run, settings, item), settings.cassette is not None
             if (
                 item.stash.get(FIRST_TRY, None) == path

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ class Run:
     command_line: dict[str, object]
     baseline: Baseline | None = None
     item: pytest.Item | None = None
+    secrets: tuple[str, ...] | None = None
     open: Session | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
@@ -108,12 +109,25 @@ def hold_placeholders(config: pytest.Config) -> None:
             os.environ[name] = PLACEHOLDER_KEY
 
 
+def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
+    """Returns the settings with the values of pytest's options and ini keys whose names say that they are secret."""
+    from ..redaction import secret_values  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    run = config.stash[RUN]
+    if run.secrets is None:
+        given = {name: getattr(value, "value", value) for name, value in config.inicfg.items()} | vars(
+            config.option
+        )
+        run.secrets = tuple(secret_values({name: it for name, it in given.items() if isinstance(it, str)}))
+    return replace(settings, secrets=run.secrets)
+
+
 def be_host(config: pytest.Config) -> None:
     """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
     from ..session import Host, set_host  # noqa: PLC0415 - it imports nothing heavy
 
     run = config.stash[RUN]
-    host = Host(run.settings_now, run.pending.append)
+    host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append)
     stack = ExitStack()
     stack.callback(set_host, set_host(host))
     config.add_cleanup(stack.close)
@@ -172,7 +186,7 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     from ..store.paths import cassette_path  # noqa: PLC0415
 
     run = request.config.stash[RUN]
-    settings = run.settings(_config_for(request))
+    settings = with_secrets(run.settings(_config_for(request)), request.config)
     file = Path(inspect.getfile(fixturedef.func))
     if not file.is_relative_to(run.rootpath) or file.is_relative_to(PYTEST):  # setup_class and its like
         file = request.node.path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import StepReplayError
-from .run import RUN, cassette_of, check_config, markers_of
+from .run import RUN, cassette_of, check_config, markers_of, with_secrets
 from .verdicts import failure
 
 if TYPE_CHECKING:
@@ -35,22 +35,24 @@ _MOST_FACTS = 20
 @pytest.fixture
 def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
     """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
-    from ..redaction import Redactor  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from ..redaction import Redactor, Wall  # noqa: PLC0415 - only a run that uses snapshots pays for it
     from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
     from ..store import check_inside, snapshots_path  # noqa: PLC0415 - as above
 
     item, config = request.node, request.config
     run = config.stash[RUN]
     try:
-        settings = run.settings(check_config(stepreplay_config), markers_of(item))
+        settings = with_secrets(run.settings(check_config(stepreplay_config), markers_of(item)), config)
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         path = snapshots_path(cassette_of(run, replace(settings, cassette=None), item))
         check_inside(path, run.cassettes(settings))
+        redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
         snapshots = ChatSnapshot(
             path,
             test=item.nodeid,
             mode=settings.mode,
-            redactor=Redactor(fields=settings.redact_fields),
+            redactor=redactor,
+            wall=Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret)),
             policy=lambda: _policy(settings, item),
             leave_pending=settings.leaves_pending(),
             shown_path=_shown(config, path),

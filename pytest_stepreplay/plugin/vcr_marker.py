@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import SettingsError
-from .run import RUN, Run, read_ini
+from .run import RUN, Run, read_ini, with_secrets
 from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     folder = Path(os.path.abspath(request.getfixturevalue("vcr_cassette_dir")))  # noqa: PTH100 - links stay
     name = str(request.getfixturevalue("vcr_cassette_name"))
     path = _path_of(item, adopted.places, folder, name)
-    settings = run.settings(given)
+    settings = with_secrets(run.settings(given), request.config)
     settings = replace(
         settings,
         **adopted.settings,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import SettingsError, display_path
+from .run import with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,23 +45,29 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
 
 def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytest.Config) -> list[str]:
     """Writes the files that were asked for, and returns the lines for the terminal."""
-    from ..report import verification as report  # noqa: PLC0415 - only verify and rewrite pay for it
+    from ..redaction import Wall, secret_values  # noqa: PLC0415 - only verify and rewrite pay for it
+    from ..report import verification as report  # noqa: PLC0415 - as above
 
+    # The id of a test may hold a key too, where one is its parameter.
+    wall = Wall(secret_values(os.environ) | {*with_secrets(settings, config).secrets})
     mode: Literal["verify", "rewrite"] = "rewrite" if settings.mode == "rewrite" else "verify"
     fail_on = settings.fail_on or "behavior"
     lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())
+    lines = [wall.masked(line) for line in lines]
     if mode == "rewrite":
         return lines
-    page = report.render_verification_markdown(results)
+    page = wall.masked(report.render_verification_markdown(results))
     if settings.report:
         text = page
         if settings.report.endswith(".json"):
             text = json.dumps(report.render_verification_json(results), indent=2, ensure_ascii=False) + "\n"
-        lines += _write(config.rootpath / settings.report, text, "report")
+        lines += _write(config.rootpath / settings.report, wall.masked(text), "report")
     if settings.baseline and settings.fail_on == "never":
         from ..drift.baseline import render_baseline  # noqa: PLC0415 - as above
 
-        lines += _write(config.rootpath / settings.baseline, render_baseline(results), "baseline")
+        lines += _write(
+            config.rootpath / settings.baseline, wall.masked(render_baseline(results)), "baseline"
+        )
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and os.environ.get("GITHUB_ACTIONS"):
         with Path(summary).open("a", encoding="utf-8") as file:

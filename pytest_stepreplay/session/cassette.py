@@ -7,6 +7,7 @@ returns a frozen `Outcome`. `current()` finds the session that a request belongs
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ from ..errors import (
 from ..housekeeping.ages import judge_age, with_new_dates
 from ..housekeeping.relinking import moved_cassette
 from ..models import Cassette, Interaction, Request, Response
-from ..redaction import Redactor
+from ..redaction import Redactor, Wall, secret_values
 from ..report.misses import Miss, explain_miss
 from . import threads
 from .forks import Forks
@@ -210,7 +211,7 @@ class Session:
         self._recorded: tuple[Interaction, ...] = ()
         self._answers: tuple[Interaction, ...] = ()
         self._matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
-        self.redactor = Redactor(fields=settings.redact_fields)
+        self.redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
         self._index = matching.Index(self._matcher, ())
         self._played: dict[int, int] = {}
         self._exchanges: list[_Exchange] = []
@@ -491,6 +492,15 @@ class Session:
         Raises:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
+        with store.guarded_by(self.wall()):
+            return self._close(passed=passed, interrupted=interrupted, why=why)
+
+    def wall(self) -> Wall:
+        """Returns what no file of this test may hold: what was secret at its start, and what is now."""
+        secrets = self.redactor.known | secret_values(os.environ)
+        return Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
+
+    def _close(self, *, passed: bool, interrupted: bool, why: str) -> Outcome:
         under_way = self._stop_taking()
         recorded, not_written, written = self.recorded, "", False
         self._forks.close()

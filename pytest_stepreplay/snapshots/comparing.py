@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from ..drift import ABSENT, Policy, compare
 from ..drift.answers import read_answer
 from ..errors import StepReplayError
+from ..redaction import Wall
 from ..store import (
+    guarded_by,
     locked,
     pending_path,
     read_snapshots,
@@ -110,6 +112,7 @@ class ChatSnapshot:
         test: str,
         mode: str,
         redactor: Redactor,
+        wall: Wall | None = None,
         policy: Callable[[], Policy] = Policy,
         leave_pending: bool = True,
         shown_path: str = "",
@@ -122,6 +125,7 @@ class ChatSnapshot:
             mode: what the run does with snapshots. `rewrite` takes each value as the new one, `record` writes
                 those that are not stored yet, and in all others a missing one is an error.
             redactor: replaces what must not be stored, in values before they are compared too.
+            wall: what else no file may hold.
             policy: returns what counts as a difference, each time one is looked for.
             leave_pending: leave a pending file where a snapshot fails.
             shown_path: the path as a person would type it.
@@ -132,6 +136,7 @@ class ChatSnapshot:
         self.shown_path = shown_path or str(path)
         self.leaves_pending = leave_pending and mode in {"replay", "verify", "record"}
         self._redactor = redactor
+        self._wall = wall or Wall()
         self._policy = policy
         self._numbered = 0
         self._stored: dict[str, Any] | None = None
@@ -247,6 +252,10 @@ class ChatSnapshot:
         Raises:
             StepReplayError: a file could not be written; what stood on disk still stands.
         """
+        with guarded_by(self._wall):
+            return self._close(passed=passed, failed=failed)
+
+    def _close(self, *, passed: bool, failed: bool) -> SnapshotOutcome:
         stored = self._stored if self._stored is not None else {}
         wanted, pending = stored, ""
         if passed and self.mode == "record":
@@ -301,7 +310,8 @@ class ChatSnapshot:
 
     def _check_storable(self, name: str, new: object) -> None:
         """Raises what writing the value would raise, while the test still stands where it came from."""
-        encode_tree(snapshots_tree(self.test, {name: new}), self.path)
+        with guarded_by(self._wall):
+            encode_tree(snapshots_tree(self.test, {name: new}), self.path)
 
     def _readable(self, value: object) -> Any:
         """Returns the value as a redacted JSON tree; a text, unless it is a chat completion, stays one."""

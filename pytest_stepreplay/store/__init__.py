@@ -18,6 +18,7 @@ from .pending import (
     reject_pending,
     write_pending,
 )
+from .secrets import guarded_by
 from .snapshots import parse_snapshots, read_snapshots, snapshots_tree, write_snapshots
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "check_inside",
     "check_writable",
     "exists",
+    "guarded_by",
     "iter_cassettes",
     "iter_pending",
     "locked",

@@ -20,6 +20,7 @@ from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
 from .json_text import parse_json
 from .locks import locked
+from .secrets import refuse_secrets
 from .sources import line_at, parse_other, read_foreign, read_text, written_location
 
 if TYPE_CHECKING:
@@ -137,20 +138,22 @@ def encode_tree(tree: dict[str, Tree], path: Path) -> bytes:
         path: the file. A name that ends with ``.json`` gets JSON.
 
     Raises:
-        CassetteWriteError: it holds what such a file cannot.
+        CassetteWriteError: it holds what such a file cannot, or what looks like a secret.
     """
     try:
         if path.suffix.lower() == ".json":
             text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
         else:
             text = yaml_text.render(tree)
-        return text.encode()
+        content = text.encode()
     except UnicodeEncodeError:
         raise CassetteWriteError(path, "was not written: it would hold half of a surrogate pair") from None
     except RecursionError:
         raise CassetteWriteError(path, "was not written: it would be nested too deeply") from None
     except ValueError as error:
         raise CassetteWriteError(path, f"was not written: {error}") from None
+    refuse_secrets(path, content, tree)
+    return content
 
 
 def render_cassette(cassette: Cassette) -> str:

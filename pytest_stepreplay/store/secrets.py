@@ -1,0 +1,101 @@
+"""No file that holds a secret is written: the last check of the exact bytes, whoever writes them.
+
+The bytes go in with the tree that they stand for; where they hold a secret, a `CassetteWriteError` names each place
+and no value.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CassetteWriteError
+from ..redaction import PLACEHOLDER, Redactor, Wall, within_interaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ..redaction import Finding, Place
+
+_MOST_SHOWN = 5
+
+_BARE = Wall()
+_wall: ContextVar[Wall] = ContextVar("stepreplay_wall", default=_BARE)
+
+
+@contextmanager
+def guarded_by(wall: Wall) -> Iterator[None]:
+    """Lets a project's own secrets and allowed places hold for what is written inside."""
+    token = _wall.set(wall)
+    try:
+        yield
+    finally:
+        _wall.reset(token)
+
+
+def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
+    """Does nothing where a file holds no secret.
+
+    Args:
+        path: the file.
+        content: the bytes about to be written.
+        tree: what they stand for.
+
+    Raises:
+        CassetteWriteError: the file, or its name, would hold one. No message of ours shows it.
+    """
+    wall = _wall.get()
+    found = wall.findings(content, tree)
+    in_name = wall.findings(path.name.encode("utf-8", "surrogateescape"), None)
+    if not found and not in_name:
+        return
+    test = tree.get("test")
+    owner = f"{test}, " if isinstance(test, str) else ""
+    places = [f"{owner}{_told(each)}" for each in found] + [f"the file name: {each.what}" for each in in_name]
+    shown = [f"  {place}" for place in places[:_MOST_SHOWN]]
+    if len(places) > _MOST_SHOWN:
+        shown.append(f"  and {len(places) - _MOST_SHOWN} more places")
+    lines = "\n".join(shown)
+    problem = f"was not written, since it would hold what looks like a secret:\n{lines}"
+    fix = "Keep it out of what the test sends and receives, or name its field in stepreplay_redact_fields."
+    allowed = next((each for each in found if each.place), None)
+    if allowed:
+        fix += (
+            "\nIf it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:\n"
+            f"  {written(within_interaction(allowed.place))}: REASON"
+        )
+    redactor = Redactor(values=wall.secrets or ())
+    secrets = [each.secret for each in (*found, *in_name)]
+    raise CassetteWriteError(
+        path.with_name(_masked(redactor, path.name, secrets)),
+        _masked(redactor, problem, secrets),
+        fix=_masked(redactor, fix, secrets),
+    )
+
+
+def told_place(place: Place) -> str:
+    """Returns a place as a person reads it: ``interaction 2, response.json.id``."""
+    if place[:1] == ("interactions",) and len(place) > 1 and isinstance(place[1], int):
+        inner = within_interaction(place)
+        return f"interaction {place[1] + 1}" + (f", {written(inner)}" if inner is not place else "")
+    return written(place)
+
+
+def written(place: Place) -> str:
+    """Returns the selector of a place."""
+    from ..drift.selectors import format_path  # noqa: PLC0415 - only a refusal needs it
+
+    return format_path(place)
+
+
+def _told(finding: Finding) -> str:
+    where = told_place(finding.place) if finding.place else f"line {finding.line or 1}"
+    return f"{where}: {finding.what}"
+
+
+def _masked(redactor: Redactor, text: str, secrets: list[str]) -> str:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, PLACEHOLDER)
+    return redactor.redact_text(text)
