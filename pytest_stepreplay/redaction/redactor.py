@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
 from .shapes import PLACEHOLDER, holds_secret, normalise_name, redact_shapes
-from .streams import payload_of, split_texts, with_payload
+from .streams import events_in, payload_of, split_texts, with_payload
 from .variables import forms_of, secret_values
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _NEVER_KEPT: Final = re.compile(
     r"|content-(?:length|encoding)|transfer-encoding|connection|keep-alive"
 )
 
+_URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
 _URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
 
@@ -99,7 +101,8 @@ class Redactor:
 
     def redact_url(self, url: str) -> str:
         """Returns the URL without user and password, and with its secret parameters replaced."""
-        return self.redact_text(_URL_USERINFO.sub(r"\1", url))
+        url = _URL_USERINFO.sub(r"\1", url)
+        return self.redact_text(_URL_ENCODED.sub(self._redact_encoded, url) if "%" in url else url)
 
     def redact_text(self, text: str) -> str:
         """Returns the text with all that is, or looks like, a secret replaced."""
@@ -160,8 +163,15 @@ class Redactor:
         if kind == "text" and message.text:
             # A form's first field has no "&" before it.
             text = self.redact_text("&" + message.text)[1:]
+            if len(events_in(text)) > 1:
+                lines = self._redact_split(tuple(text.split("\n")))
+                text = "\n".join(map(_text_of, lines))
             return {} if text == message.text else {"text": text}
         return {}
+
+    def _redact_encoded(self, found: re.Match[str]) -> str:
+        plain = unquote(found[0])
+        return found[0] if self.redact_text(plain) == plain else PLACEHOLDER
 
     def _redact_event(self, event: str | RawFrame) -> str | RawFrame:
         if not isinstance(event, str):

@@ -76,7 +76,7 @@ _STARTS: Final = tuple(
 """Each shape has one of these, and to look for them is much faster."""
 
 _PRIVATE_KEY: Final = re.compile(rb"PRIVATE KEY(?: BLOCK)?-----")
-_URL_PASSWORD: Final = re.compile(rb"://[^\s/?#@:\"'<>\\]{0,256}:([^\s/?#@\"'<>\\]{3,256})@")
+_URL_PASSWORD: Final = re.compile(rb"://([^\s/?#@:\"'<>\\]{0,256}):([^\s/?#@\"'<>\\]{3,256})@")
 
 # A key's part that no word is: letters and digits, or letters of both cases, or many different letters.
 _PART: Final = re.compile(rb"[A-Za-z0-9]{12,}")
@@ -162,15 +162,17 @@ def _hits_in_run(data: bytes, start: int, end: int, depth: int) -> Iterator[Hit]
         return
     for text in _BASE64.finditer(data, start, end):
         for offset in range(4 if len(text[0]) <= LONGEST_TRIED_AT_EACH_OFFSET else 1):
-            for hit in find_hits(_from_base64(text[0][offset:]), depth + 1):
+            for hit in find_hits(from_base64(text[0][offset:]), depth + 1):
                 if hit.what != _BY_NAME:
                     what = hit.what if _IN_BASE64 in hit.what else hit.what + _IN_BASE64
                     yield Hit(*text.span(), what)
 
 
-def _from_base64(text: bytes) -> bytes:
-    whole = text[: len(text) & ~3] if len(text) % 4 == 1 else text + b"=" * (-len(text) % 4)
-    return unpacked(b64decode(whole.translate(_URLSAFE)))
+def from_base64(text: bytes) -> bytes:
+    """Returns what a base64 text, URL-safe or not, encodes, as far as it does; unpacked where that is gzip."""
+    digits = text.translate(_URLSAFE).rstrip(b"=")
+    whole = digits[:-1] if len(digits) % 4 == 1 else digits
+    return unpacked(b64decode(whole + b"=" * (-len(whole) % 4)))
 
 
 def unpacked(data: bytes) -> bytes:
@@ -245,6 +247,11 @@ def _url_passwords(data: bytes) -> Iterator[Hit]:
     at = data.find(b"://")
     while at >= 0:
         found = _URL_PASSWORD.match(data, at)
-        if found and b"redacted" not in found[1] and not is_made_up(found[1].decode("latin-1")):
-            yield Hit(*found.span(1), "a password in a URL")
+        # Nobody's secret: postgres:postgres@localhost
+        if found and found[1] != found[2] and not _is_masked(found[2]):
+            yield Hit(*found.span(2), "a password in a URL")
         at = data.find(b"://", at + 3)
+
+
+def _is_masked(password: bytes) -> bool:
+    return b"redacted" in password or is_made_up(password.decode("latin-1"))

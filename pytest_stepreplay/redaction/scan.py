@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from .rules import find_hits, unpacked
+from .rules import find_hits, from_base64, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, forms_of, secret_values
@@ -29,6 +29,7 @@ Place = tuple[str | int, ...]
 
 _PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
 _KNOWN: Final = "the value of a secret variable or setting"
+_GZIP_IN_BASE64: Final = "H4sI"
 _APART: Final = "\0"
 """Stands between texts, since no secret holds it."""
 
@@ -184,7 +185,10 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
     for link, value in _nodes(tree):
         kind = value.__class__
         if kind is str:
-            if "\\" in value or "\n" in value:
+            if value.startswith(_GZIP_IN_BASE64):
+                packed = from_base64(value.encode("utf-8", "replace"))
+                yield path_of(link), packed.decode("utf-8", "replace")
+            elif "\\" in value or "\n" in value:
                 yield from _hidden_in_text(path_of(link), value)
         elif kind is bytes:
             yield path_of(link), unpacked(value).decode("utf-8", "replace")

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DATA: Final = re.compile(r"^ *data: ?(.*)$", re.MULTILINE)
-_DATA_LINE: Final = re.compile(r"^ *data:.*(?:\n|\Z)", re.MULTILINE)
+_DATA_LINE: Final = re.compile(r"^ *data:.*(\n|\Z)", re.MULTILINE)
 
+
+SHORTEST_WHOLE: Final = 10
 
 Link = tuple[Any, str | int] | None
 """The way to a value: that to what holds it, and the last step. Cheaper than a whole path for each value."""
@@ -70,8 +72,12 @@ def split_texts(events: Iterable[str]) -> list[list[Piece]]:
         shape = shapes.pop()
         found += shape.texts.values()
         shapes += shape.below.values()
-    # What is the same in every event, as the model is, was no text in pieces.
-    return [list(map(Piece._make, pieces)) for pieces in found if len({text for _, _, text in pieces}) > 1]
+    return [list(map(Piece._make, pieces)) for pieces in found if _are_parts([text for _, _, text in pieces])]
+
+
+def _are_parts(texts: list[str]) -> bool:
+    """Tells whether these may be one text in pieces: what is the same in every event, as the model is, is none."""
+    return len(texts) > 1 and (len(texts[0]) < SHORTEST_WHOLE or len(set(texts)) > 1)
 
 
 def _parsed_events(payloads: list[str]) -> list[Any]:
@@ -94,8 +100,13 @@ def with_payload(event: str, payload: str) -> str:
     """Returns the event with other data."""
     if event.startswith("{") or not _DATA.search(event):
         return payload
-    lines = iter(["".join(f"data: {line}\n" for line in payload.split("\n"))])
-    return _DATA_LINE.sub(lambda _: next(lines, ""), event)
+    fresh = iter(["\n".join(f"data: {line}" for line in payload.split("\n"))])
+
+    def replaced(found: re.Match[str]) -> str:
+        line = next(fresh, None)  # the first line of data takes all of it
+        return "" if line is None else line + found[1]
+
+    return _DATA_LINE.sub(replaced, event)
 
 
 def events_in(text: str) -> Sequence[str]:
