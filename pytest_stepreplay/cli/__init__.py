@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..errors import StepReplayError
-from . import convert, demo, diff, listing, pending, prune, relink, review, show
+from . import convert, demo, diff, lint, listing, pending, prune, relink, review, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +62,7 @@ _COMMANDS: Final = (
     listing.list_,
     show.show,
     diff.diff,
+    lint.lint,
     pending.pending,
     review.review,
     pending.accept,

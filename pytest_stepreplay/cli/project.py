@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -36,18 +37,20 @@ def cassette_folder(start: Path | None = None) -> Path:
 
 
 def project_settings(*names: str) -> dict[str, Any]:
-    """Returns the checked values of settings of the project around the working directory, where it has them.
+    """Returns the plugin's checked settings of the project around the working directory, as pytest would read them.
 
     Args:
-        names: as in `settings.FIELDS`.
+        names: as in `settings.FIELDS`; by default all.
 
     Raises:
         StepReplayError: if the project's settings file is broken, or a value is not valid.
     """
-    from ..settings import read_values  # noqa: PLC0415 - most commands do without
+    from ..settings import FIELDS, read_values  # noqa: PLC0415 - most commands do without
 
     _, values = _settings_around(Path.cwd())
-    return read_values("the settings of pytest", {name: values.get(f"stepreplay_{name}") for name in names})
+    given = {name: values.get(f"stepreplay_{name}") for name in names or FIELDS}
+    read = {name: _as_pytest(FIELDS[name].ini_type, value) for name, value in given.items()}
+    return read_values("the settings of pytest", read)
 
 
 def project_root() -> Path:
@@ -81,6 +84,17 @@ def _settings_around(start: Path) -> tuple[Path, dict[str, Any]]:
             if name == "pyproject.toml" and root == start and path.is_file():
                 root = folder  # it marks the project even where it says nothing about pytest
     return root, {}
+
+
+def _as_pytest(kind: str, value: object) -> object:
+    """Returns an ini value in the type that pytest would make of its text."""
+    if not isinstance(value, str) or kind not in {"args", "linelist"}:
+        return value
+    return (
+        shlex.split(value)
+        if kind == "args"
+        else [line.strip() for line in value.splitlines() if line.strip()]
+    )
 
 
 def find_cassette(name: str) -> Path:

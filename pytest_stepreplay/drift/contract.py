@@ -87,10 +87,10 @@ def new_breaches(stored: Answer, new: Answer, contract: str | type[Any] | None) 
     Raises:
         SettingsError: if a model class of the user's fails other than by refusing the value.
     """
-    known = {breach.sort for breach in _breaches(stored, contract)}
+    known = {breach.sort for breach in breaches_of(stored, contract)}
     fresh: list[Breach] = []
     told: set[tuple[object, str, str]] = set()
-    for breach in _breaches(new, contract):
+    for breach in breaches_of(new, contract):
         field = (breach.path[-1:], breach.expected, breach.got)
         if breach.sort not in known and not (breach.path[:1] == ("chunks",) and field in told):
             fresh.append(breach)
@@ -98,7 +98,16 @@ def new_breaches(stored: Answer, new: Answer, contract: str | type[Any] | None) 
     return fresh
 
 
-def _breaches(answer: Answer, contract: str | type[Any] | None) -> Iterator[Breach]:
+def breaches_of(answer: Answer, contract: str | type[Any] | None) -> Iterator[Breach]:
+    """Yields every place where an answer breaks the documented object, its chunks' included.
+
+    Args:
+        answer: the answer.
+        contract: the name of the documented object, or a pydantic model class; None finds nothing.
+
+    Raises:
+        SettingsError: if a model class of the user's fails other than by refusing the value.
+    """
     if isinstance(contract, type):
         yield from _check(answer.tree, contract, f"the model {contract.__name__}")
     elif contract is not None and answer.sort == "completion":

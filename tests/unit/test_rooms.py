@@ -42,6 +42,7 @@ BELOW = {
     "matching": {"errors", "models", "settings", "drift"},
     "store": {"errors", "models", "sse", "formats", "redaction", "drift"},
     "formats": {"errors", "models", "store", "redaction"},
+    "lint": {"drift", "matching", "models", "redaction", "settings"},
     "report": {"errors", "models", "drift", "matching"},
     "interception": {"errors", "models", "settings", "redaction", "store"},
     "housekeeping": {"errors", "models", "settings", "store", "matching", "redaction"},

@@ -1,0 +1,278 @@
+"""`stepreplay lint`: secrets and other problems in cassettes that exist, ours and those of other tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import CassetteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..lint import Expected, Problem
+    from ..models import Cassette
+    from ..redaction import Redactor, Wall
+
+EXAMPLE: Final = """\b
+Example:
+  stepreplay lint
+  stepreplay lint tests/cassettes --max-age 90d --skip volatile
+  stepreplay lint --fix
+"""
+_DAYS: Final = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
+_NO_CASSETTES: Final = (".new", ".snapshots.yaml")
+_SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml", ".har", ".jsonl", ".gz", ".new")
+
+
+class Age(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic only in newer versions of click
+    """A time span such as ``90d``."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Returns the time span."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,6})([hdwmy])", str(value))
+        if not found:
+            self.fail(f"{value!r} is no age; write it as 36h, 90d, 12w, 6m or 1y", param, ctx)
+        return timedelta(days=int(found[1]) * _DAYS[found[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the project has set, as far as its cassettes are judged by it."""
+
+    wall: Wall
+    expected: Expected
+    redactor: Redactor
+    skip: frozenset[str]
+
+
+@click.command("lint", short_help="Find secrets and other problems in cassettes.", epilog=EXAMPLE)
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+@click.option("--fix", is_flag=True, help="Replace secrets in place, where that is safe.")
+@click.option(
+    "--max-age", type=Age(), metavar="AGE", help="Also report recordings older than this: 90d, 12w, 1y."
+)
+@click.option("--skip", multiple=True, metavar="CHECK", help="Leave out a check; may be given several times.")
+def lint(
+    paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: tuple[str, ...]
+) -> int:
+    """Check cassettes: secrets, broken contracts, requests that never match, and more.
+
+    PATHS are cassettes and folders, ours and other tools'; by default the project's folder. Each problem is one
+    line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale, unreadable.
+    Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    """
+    from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
+
+    project = _read_project(max_age, skip)
+    searched = paths or (cassette_folder(),)
+    found: list[tuple[Path, Problem]] = []
+    files = fixed = 0
+    for path in _files_under(searched):
+        files += 1
+        shown = Path(display(path))
+        problems = _lint_file(shown, project)
+        if fix and any(problem.check == "secret" for problem in problems):
+            left = _lint_file(shown, project) if _fix(shown, problems) else problems
+            fixed += len(problems) - len(left)
+            problems = left
+        found += [(shown, problem) for problem in problems]
+    if as_json:
+        rows = [_row(path, problem) for path, problem in found]
+        click.echo(json.dumps({"files": files, "fixed": fixed, "problems": rows}, indent=2))
+    else:
+        _print(found, files, fixed, " or ".join(display(path) for path in searched))
+    return 1 if found else 0
+
+
+def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
+    from ..lint import CHECKS, Expected  # noqa: PLC0415 - `stepreplay --help` does without
+    from ..redaction import Redactor, Wall  # noqa: PLC0415 - as above
+    from ..settings import Settings  # noqa: PLC0415 - as above
+    from .project import project_settings  # noqa: PLC0415 - as above
+
+    unknown = [name for name in skip if name not in CHECKS]
+    if unknown:
+        raise click.BadParameter(
+            f"{unknown[0]!r} is no check; there are {', '.join(CHECKS)}", param_hint="--skip"
+        )
+    settings = Settings.merge(project_settings())
+    redactor = Redactor(fields=settings.redact_fields)
+    return Project(
+        wall=Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret)),
+        expected=Expected(
+            match_on=settings.match_on,
+            ignore_request=settings.ignore_request,
+            ignore_hosts=settings.ignore_hosts,
+            contract=settings.contract,
+            max_age=max_age,
+            now=datetime.now(UTC),
+        ),
+        redactor=redactor,
+        skip=frozenset(skip),
+    )
+
+
+def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yields the files to check: cassettes of whatever tool, snapshots and pending files."""
+    seen = set()
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = []
+            for folder, folders, names in os.walk(path):
+                folders[:] = sorted(each for each in folders if not each.startswith("."))
+                found += [
+                    Path(folder, name)
+                    for name in sorted(names)
+                    if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+                ]
+        for each in found:
+            if each.is_file() and each.resolve() not in seen:
+                seen.add(each.resolve())
+                yield each
+
+
+# ---------------------------------------------------------------- one file
+
+
+def _lint_file(path: Path, project: Project) -> list[Problem]:
+    """Returns the problems of a file, with their lines."""
+    from ..lint import Problem, check_cassette, check_secrets  # noqa: PLC0415 - as in `_read_project`
+    from ..store.files import read_bytes  # noqa: PLC0415 - as above
+
+    try:
+        content = read_bytes(path)
+    except CassetteError as error:
+        return [Problem("unreadable", (), _reason(error, path), "make it readable")]
+    tree, text = _tree_of(content, path)
+    problems = check_secrets(content, tree, project.wall)
+    name = check_secrets(path.name.encode("utf-8", "surrogateescape"), None, project.wall)
+    problems += [
+        replace(each, what=f"its name {each.what}", line=None, fix="rename it", secret="") for each in name
+    ]
+    if path.name.endswith(_NO_CASSETTES):
+        cassette: Cassette | Problem | None = None
+    else:
+        cassette = _cassette_of(path)
+    if isinstance(cassette, Problem):
+        problems.append(cassette)
+    elif cassette is not None:
+        problems += check_cassette(cassette, project.expected)
+    kept = [each for each in problems if each.check not in project.skip]
+    return _with_lines(kept, text)
+
+
+def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
+    from ..store.cassettes import parse_tree  # noqa: PLC0415 - as in `_read_project`
+
+    try:
+        return parse_tree(content, path)
+    except CassetteError:  # of another tool's, or broken, which is told elsewhere
+        return None, ""
+
+
+def _cassette_of(path: Path) -> Cassette | Problem:
+    from ..lint import Problem  # noqa: PLC0415 - as in `_read_project`
+    from ..store import read_cassette  # noqa: PLC0415 - as above
+
+    try:
+        return read_cassette(path).cassette
+    except CassetteError as error:
+        fix = "mend it, or record it again: pytest --stepreplay=record"
+        return Problem("unreadable", (), _reason(error, path), fix, error.line)
+
+
+def _reason(error: CassetteError, path: Path) -> str:
+    """Returns what is wrong with a file, without its name and the advice."""
+    text = str(error).partition("\n")[0]
+    return re.sub(rf"^{re.escape(str(path))}(?::\d+)?: ", "", text)
+
+
+def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
+    """Returns the problems with the lines of their places, the text being read once for all of them."""
+    if not text or all(each.line or not each.place for each in problems):
+        return problems
+    from ..store.yaml_events import lines_of  # noqa: PLC0415 - as in `_read_project`
+
+    lines = lines_of(text, [each.place for each in problems])
+    return [replace(each, line=each.line or line) for each, line in zip(problems, lines, strict=True)]
+
+
+# ---------------------------------------------------------------- mending it
+
+
+def _fix(path: Path, problems: list[Problem]) -> bool:
+    """Replaces the secrets in a file, and returns whether it did; whatever else it says stays as it is."""
+    from ..lint import replaced_in_text, replaced_in_tree  # noqa: PLC0415 - as in `_read_project`
+    from ..redaction import PLACEHOLDER  # noqa: PLC0415 - as above
+    from ..store import parse_cassette  # noqa: PLC0415 - as above
+    from ..store.files import read_bytes, write_bytes  # noqa: PLC0415 - as above
+
+    secrets = [each.secret for each in problems if each.secret]
+    content = read_bytes(path)
+    tree, _ = _tree_of(content, path)
+    if tree is None or not secrets:
+        return False
+    # In YAML a plain text cannot start with a bracket, so what comes out is read again before it is written.
+    for placeholder in (PLACEHOLDER, PLACEHOLDER.strip("[]").upper()):
+        mended = replaced_in_text(content, secrets, placeholder)
+        if mended == content:
+            return False
+        if _tree_of(mended, path)[0] != replaced_in_tree(tree, secrets, placeholder):
+            continue
+        if not any(each.check == "unreadable" for each in problems) and not path.name.endswith(_NO_CASSETTES):
+            try:
+                parse_cassette(mended, path)
+            except CassetteError:  # as where a body is base64 as a whole
+                continue
+        write_bytes(path, mended)
+        return True
+    return False
+
+
+# ---------------------------------------------------------------- telling it
+
+
+def _row(path: Path, problem: Problem) -> dict[str, Any]:
+    return {
+        "path": path.as_posix(),
+        "line": problem.line,
+        "check": problem.check,
+        "place": _place(problem),
+        "what": problem.what,
+        "fix": problem.fix,
+    }
+
+
+def _place(problem: Problem) -> str:
+    from ..store.secrets import told_place  # noqa: PLC0415 - as in `_read_project`
+
+    return told_place(problem.place) if problem.place else ""
+
+
+def _print(found: list[tuple[Path, Problem]], files: int, fixed: int, where: str) -> None:
+    from .terminal import plural, safe  # noqa: PLC0415 - as in `_read_project`
+
+    for path, problem in found:
+        at = f"{path.as_posix()}:{problem.line}" if problem.line else path.as_posix()
+        place = _place(problem)
+        told = f"{at}: {place}: " if place else f"{at}: "
+        click.echo(safe(f"{told}{problem.what}; {problem.fix}").replace("\n", " "))
+    if not files:
+        click.echo(f"There is no cassette in {where}: record some with pytest --stepreplay=record", err=True)
+        return
+    told = f"{plural(files, 'file')}, " + (plural(len(found), "problem") if found else "no problems")
+    click.echo(told + (f", {fixed} fixed" if fixed else ""))

@@ -1,0 +1,18 @@
+"""Checks of cassettes that stand on disk, ours and those of other tools: secrets, and what makes a test tell less.
+
+A cassette goes in, with what the project has set; problems come out, each with its place and what to do about it.
+"""
+
+from .checks import CHECKS, Expected, check_cassette
+from .problems import Problem
+from .secrets import check_secrets, replaced_in_text, replaced_in_tree
+
+__all__ = [
+    "CHECKS",
+    "Expected",
+    "Problem",
+    "check_cassette",
+    "check_secrets",
+    "replaced_in_text",
+    "replaced_in_tree",
+]

@@ -1,0 +1,268 @@
+"""The checks of a cassette's interactions, each a function from interactions to problems.
+
+They know what the project has set to match and to compare, and nothing of files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from ..drift.answers import read_answer
+from ..drift.contract import breaches_of, contract_of_url
+from ..drift.keeping import body_of
+from ..drift.selectors import Selectors, format_path
+from ..matching import Matcher
+from ..settings import MATCHERS
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..models import Cassette, Interaction, Response
+    from ..redaction import Place
+
+_ERROR_STATUS: Final = 400
+_NO_BODY: Final = frozenset({204, 205, 304})
+_UUID: Final = r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
+_MOMENT: Final = r"\b20\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-5]\d"
+_VOLATILE: Final = re.compile(f"(?P<uuid>{_UUID})|(?P<moment>{_MOMENT})", re.IGNORECASE)
+_CALL_ID: Final = frozenset({"id", "tool_call_id", "call_id"})
+_EPOCH_NAME: Final = re.compile(r"(?:.*(?:time|date|stamp|created|now|_at|seed|nonce).*)", re.IGNORECASE)
+_SCRUBBED: Final = re.compile(
+    r"redacted|filtered|scrubbed|x{4,}|\*{3,}|<[a-z_ -]{3,}>|%3c[a-z_ -]{3,}%3e", re.IGNORECASE
+)
+_OURS: Final = "[redacted]"
+_CHANGES_ANYWAY: Final = ("id", "created", "system_fingerprint", "service_tier", "usage")
+_RECORD: Final = "record it again: pytest --stepreplay=rewrite"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the project has set, as far as it decides what is a problem.
+
+    Attributes:
+        match_on: which parts of a request must be equal.
+        ignore_request: selectors of request fields that may differ.
+        ignore_hosts: hosts whose requests pass by.
+        contract: the documented object; None for that of each host.
+        max_age: how old a recording may be; None for as old as it likes.
+        now: the time that ages are counted from; None for this moment.
+    """
+
+    match_on: tuple[str, ...] = MATCHERS
+    ignore_request: tuple[str, ...] = ()
+    ignore_hosts: tuple[str, ...] = ()
+    contract: str | None = None
+    max_age: timedelta | None = None
+    now: datetime | None = None
+
+
+def check_cassette(cassette: Cassette, expected: Expected) -> list[Problem]:
+    """Returns the problems of a cassette, in the order of its interactions."""
+    found = [problem for check in _OF_EACH for problem in _each(check, cassette.interactions, expected)]
+    found += _repeated(cassette.interactions, expected)
+    return sorted(found, key=_number_of)
+
+
+def _number_of(problem: Problem) -> int:
+    number = problem.place[1]
+    return number if isinstance(number, int) else 0
+
+
+def _each(
+    check: Callable[[Interaction, Expected], Iterator[tuple[str, Place, str, str]]],
+    interactions: Sequence[Interaction],
+    expected: Expected,
+) -> Iterator[Problem]:
+    for number, interaction in enumerate(interactions):
+        for name, place, what, fix in check(interaction, expected):
+            yield Problem(name, ("interactions", number, *place), what, fix)
+
+
+# ---------------------------------------------------------------- one interaction
+
+
+def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
+    """Finds what breaks the documented object."""
+    contract = expected.contract or contract_of_url(interaction.request.url)
+    response = interaction.response
+    if response.status >= _ERROR_STATUS or contract == "none":
+        return
+    told = set()
+    for breach in breaches_of(read_answer(body_of(response)), contract):
+        place: Place = ("response", response.body_kind or "json", *breach.path)
+        if breach.path[:1] == ("chunks",):  # the chunks of a stream, which are not its events
+            place = ("response", response.body_kind or "events")
+        if breach.sort not in told:
+            told.add(breach.sort)
+            got = f", not {breach.got}" if breach.got else ""
+            where = f"{format_path(breach.path)}: " if breach.path[:1] == ("chunks",) else ""
+            what = f"{where}should be {breach.expected}{got} ({breach.source})"
+            yield "contract", place, what, f"{_RECORD}, or set stepreplay_contract"
+
+
+def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
+    """Finds requests that no client of today can send, or that are never looked for."""
+    url = interaction.request.url
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = None, ""
+    if parts is None or parts.scheme not in {"http", "https"} or not host:
+        yield (
+            "match",
+            ("request", "url"),
+            "is no URL of HTTP, so no request matches it",
+            "remove the interaction",
+        )
+    elif host in expected.ignore_hosts:
+        yield (
+            "match",
+            ("request", "url"),
+            f"{host} is in stepreplay_ignore_hosts, so this is never played",
+            "remove one of the two",
+        )
+    elif _SCRUBBED.search(url.replace(_OURS, "")):
+        what = "holds another tool's placeholder, so no request of today matches it"
+        yield "match", ("request", "url"), what, f"{_RECORD}; secrets are redacted the same way on both sides"
+
+
+def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
+    """Finds values in a request that the next run will hardly send again."""
+    request = interaction.request
+    for name, value in parse_qsl(urlsplit(request.url).query) if "query" in expected.match_on else ():
+        kind = _volatile_kind(name, value)
+        if kind:
+            yield (
+                "volatile",
+                ("request", "url"),
+                f"the parameter {name:.60} holds {kind}",
+                "send a fixed value in tests",
+            )
+    if request.body_kind != "json" or "body" not in expected.match_on:
+        return
+    walk = Selectors(expected.ignore_request)
+    todo: list[tuple[Any, Place, Any]] = [(request.json_, (), walk.start)]
+    while todo:
+        node, place, state = todo.pop()
+        if state.hits:
+            continue
+        if isinstance(node, dict):
+            # Ids of tool calls are matched up to a consistent renaming.
+            calls = "tool_calls" in place or "tool_call_id" in node
+            todo.extend(
+                (value, (*place, name), state.step(name))
+                for name, value in node.items()
+                if not (calls and name in _CALL_ID)
+            )
+        elif isinstance(node, list):
+            todo.extend((value, (*place, i), state.step(i)) for i, value in enumerate(node))
+        else:
+            kind = _volatile_kind(str(place[-1]) if place else "", node)
+            if kind:
+                fix = f"send a fixed value in tests, or set stepreplay_ignore_request = {format_path(place)}"
+                yield "volatile", ("request", "json", *place), f"holds {kind}, which differs in each run", fix
+
+
+def _volatile_kind(name: str, value: object) -> str:
+    if isinstance(value, str) and len(value) >= 19:
+        found = _VOLATILE.search(value)
+        if found:
+            return "a UUID" if found["uuid"] else "a time of day"
+    number = str(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"1[5-9]\d{8}(?:\d{3})?(?:\.\d+)?", number) and _EPOCH_NAME.fullmatch(name):
+        return "a time in seconds"
+    return ""
+
+
+def _wrong_body(interaction: Interaction, _: Expected) -> Iterator[tuple[str, Place, str, str]]:
+    """Finds bodies that are not what their content type says."""
+    response = interaction.response
+    said = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = response.body_kind
+    if not said or response.status in _NO_BODY or interaction.request.method.upper() == "HEAD":
+        return
+    is_json = said == "application/json" or said.endswith("+json")
+    if is_json and (kind != "json" and not _parses(response.text)):
+        got = "is empty" if kind is None or response.text == "" else "is no JSON"
+        yield "body", ("response",), f"the content type is {said:.60}, and the body {got}", _RECORD
+    elif (
+        said == "text/event-stream"
+        and kind not in {"events", None}
+        and not (response.text or "").strip().startswith(("data:", "event:", ":", "id:", "retry:"))
+    ):
+        yield "body", ("response",), f"the content type is {said}, and the body holds no events", _RECORD
+    elif (
+        not is_json
+        and said.startswith(("text/html", "image/", "audio/", "video/"))
+        and kind in {"json", "events"}
+    ):
+        yield (
+            "body",
+            ("response",),
+            f"the content type is {said:.60}, and the body is {'JSON' if kind == 'json' else 'a stream'}",
+            _RECORD,
+        )
+
+
+def _stale(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
+    """Finds what was recorded too long ago."""
+    if expected.max_age is None or interaction.recorded_at is None:
+        return
+    try:
+        moment = datetime.fromisoformat(interaction.recorded_at)
+    except ValueError:
+        yield "stale", ("recorded_at",), "is no date", _RECORD
+        return
+    age = (expected.now or datetime.now(UTC)) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    if age > expected.max_age:
+        yield "stale", ("recorded_at",), f"was recorded {age.days} days ago", _RECORD
+
+
+_OF_EACH: Final = (_broken_contract, _never_matching, _volatile, _wrong_body, _stale)
+
+
+# ---------------------------------------------------------------- all of them
+
+
+def _repeated(interactions: Sequence[Interaction], expected: Expected) -> Iterator[Problem]:
+    """Finds the same request with the same answer over and over, as other tools stack them up."""
+    matcher = Matcher(expected.match_on, expected.ignore_request)
+    first: dict[tuple[str, str], int] = {}
+    repeated: dict[int, list[int]] = {}
+    for number, each in enumerate(interactions):
+        key = (matcher.key(each.request), _answer_key(each.response))
+        if key in first:
+            repeated.setdefault(first[key], []).append(number)
+        else:
+            first[key] = number
+    for original, others in repeated.items():
+        told = ", ".join(str(other + 1) for other in others[:5]) + (", ..." if len(others) > 5 else "")
+        what = f"comes again with the same answer, as {told}"
+        fix = f"if the test asks once, {_RECORD}"
+        yield Problem("repeat", ("interactions", original), what, fix)
+
+
+def _answer_key(response: Response) -> str:
+    tree = read_answer(body_of(response)).tree
+    if isinstance(tree, dict):
+        tree = {name: value for name, value in tree.items() if name not in _CHANGES_ANYWAY}
+    return f"{response.status} {json.dumps(tree, sort_keys=True)}"
+
+
+def _parses(text: str | None) -> bool:
+    try:
+        json.loads(text or "")
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+CHECKS: Final = ("secret", "contract", "match", "repeat", "volatile", "body", "stale", "unreadable")
+"""The names of all checks, of files too."""

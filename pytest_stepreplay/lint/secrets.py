@@ -1,0 +1,66 @@
+"""Secrets in a file that exists: found in its bytes as the second wall finds them, and replaced where that is safe.
+
+A file's bytes and tree go in; problems come out, or the bytes or the tree with `PLACEHOLDER` for the secrets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..redaction import PLACEHOLDER, Wall
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FIX = "revoke it, then: stepreplay lint --fix"
+
+
+def check_secrets(content: bytes, tree: Any, wall: Wall) -> list[Problem]:
+    """Returns a problem for each secret in a file.
+
+    Args:
+        content: its bytes.
+        tree: what they stand for; None where they cannot be read.
+        wall: what is secret, and where it is allowed.
+    """
+    return [
+        Problem("secret", each.place, f"holds {each.what}", _FIX, each.line, each.secret)
+        for each in wall.findings(content, tree)
+    ]
+
+
+def replaced_in_text(content: bytes, secrets: Iterable[str], placeholder: str = PLACEHOLDER) -> bytes:
+    """Returns the bytes of a file with the placeholder for each secret that stands in them as it is."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        content = content.replace(secret.encode(), placeholder.encode())
+    return content
+
+
+def replaced_in_tree(tree: Any, secrets: Iterable[str], placeholder: str = PLACEHOLDER) -> Any:
+    """Returns a tree with the placeholder for each secret in its texts and keys. Without recursion."""
+    ordered = sorted(set(secrets), key=len, reverse=True)
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in ordered:
+                value = value.replace(secret, placeholder)
+        elif isinstance(value, bytes):
+            for secret in ordered:
+                value = value.replace(secret.encode(), placeholder.encode())
+        return value
+
+    root = [tree]
+    todo: list[tuple[Any, Any]] = [(root, 0)]
+    while todo:
+        parent, at = todo.pop()
+        node = parent[at]
+        if isinstance(node, dict):
+            parent[at] = copied = {replaced(key): value for key, value in node.items()}
+            todo.extend((copied, key) for key in copied)
+        elif isinstance(node, list):
+            parent[at] = items = list(node)
+            todo.extend((items, i) for i in range(len(items)))
+        else:
+            parent[at] = replaced(node)
+    return root[0]
