@@ -447,6 +447,19 @@ def test_an_allowed_name_that_nobody_knows_is_the_callers_error(monkeypatch: pyt
     assert log.attempts == ()
 
 
+def test_a_lookup_whose_answer_nobody_sees_is_made_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = resolve(monkeypatch, {NAME: OUTSIDE})
+    monkeypatch.setattr(socket.socket, "connect", audited_connect)
+    with network.blocked([NAME, "unknown.example.invalid"]):
+        sys.audit("socket.gethostbyname", NAME)
+        connect((OUTSIDE, 80))
+        sys.audit("socket.gethostbyname", "unknown.example.invalid")
+    assert asked == [NAME, "unknown.example.invalid"]
+    with network.blocked([ANY_HOST]):
+        sys.audit("socket.gethostbyname", NAME)
+    assert len(asked) == 2, "where all is open, nothing has to be known"
+
+
 def test_international_names(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, {"xn--bcher-kva.invalid": OUTSIDE, "bücher.invalid": OUTSIDE})
     with network.blocked("bücher.invalid") as log:

@@ -116,6 +116,29 @@ def test_a_thread_without_a_cassette_uses_the_only_one(upstream: Upstream, tmp_p
     assert len(session.recorded) == 1
 
 
+def test_a_thread_that_was_started_before_uses_the_only_one_too(upstream: Upstream, tmp_path: Path) -> None:
+    go = [threading.Event() for _ in range(2)]
+    done = [threading.Event() for _ in range(2)]
+
+    def work() -> None:
+        for number in range(2):
+            go[number].wait(30)
+            ask(upstream, f"number {number}")
+            done[number].set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with use_cassette(tmp_path / "x.yaml", mode="record") as one:
+        go[0].set()
+        assert done[0].wait(30)
+        with use_cassette(tmp_path / "y.yaml", mode="record") as other:
+            go[1].set()
+            assert done[1].wait(30)
+    thread.join()
+    assert len(one.recorded) == 1
+    assert not other.recorded, "of two, nobody knows which it belongs to"
+
+
 def test_a_closed_cassette_answers_no_task_that_outlives_it(upstream: Upstream, tmp_path: Path) -> None:
     async def main() -> None:
         go = asyncio.Event()
