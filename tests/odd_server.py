@@ -272,7 +272,12 @@ def whole(status: int, *headers: tuple[str, str], body: bytes = b"") -> Script:
     names = {name.lower() for name, _ in headers}
     if body or not names & {"content-length", "transfer-encoding"}:
         headers += (("Content-Length", str(len(body))),)
-    return lambda wire: (wire.send_head(status, *headers), wire.send(body))[1]
+
+    def script(wire: Wire) -> None:
+        wire.send_head(status, *headers)
+        wire.send(body)
+
+    return script
 
 
 def endless(wire: Wire) -> None:
@@ -312,7 +317,7 @@ class _Gzip(_Zlib):
 
 class _Brotli(_Compressor):
     def __init__(self) -> None:
-        import brotli
+        import brotli  # type: ignore[import-untyped]  # it ships no types
 
         self._brotli = brotli.Compressor()
 

@@ -16,7 +16,6 @@ import requests  # noqa: F401
 
 import pytest_stepreplay.interception.exchanges
 import pytest_stepreplay.session  # noqa: F401
-
 from tests.odd_server import OddServer
 
 from .suite import Suite
@@ -33,6 +32,6 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
     """A server that sends what its scripts say, for tests that open their own cassettes, of no run."""
-    monkeypatch.setattr("pytest_stepreplay.session.routing._host", None)
+    monkeypatch.setattr("pytest_stepreplay.session.host._host", None)
     with OddServer() as server:
         yield server

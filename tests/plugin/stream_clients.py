@@ -55,7 +55,7 @@ class Read(Protocol):
     ) -> Seen: ...
 
 
-class Leave(Exception):
+class Leave(Exception):  # noqa: N818 - no error
     """Raised in `on_chunk`: the caller has enough, and closes the response."""
 
 
@@ -105,10 +105,12 @@ def _httpx(module: Any) -> Read:
 
 def _httpx_async(module: Any) -> Read:
     async def read(url: str, take: _Take, timeout: float) -> None:
-        async with module.AsyncClient(timeout=timeout) as client:
-            async with client.stream("POST", url, json=BODY) as response:
-                async for chunk in response.aiter_bytes():
-                    take(chunk)
+        async with (
+            module.AsyncClient(timeout=timeout) as client,
+            client.stream("POST", url, json=BODY) as response,
+        ):
+            async for chunk in response.aiter_bytes():
+                take(chunk)
 
     return _running(read)
 
@@ -142,9 +144,7 @@ def _base_url(url: str) -> str:
 
 def _openai(url: str, take: _Take, timeout: float) -> None:
     with (
-        openai.OpenAI(
-            base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout
-        ) as client,
+        openai.OpenAI(base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout) as client,
         client.chat.completions.create(**BODY) as chunks,  # type: ignore[call-overload]  # a dict of arguments
     ):
         for chunk in chunks:
@@ -164,9 +164,7 @@ async def _openai_async(url: str, take: _Take, timeout: float) -> None:
 def _openai_helper(url: str, take: _Take, timeout: float) -> None:
     asked: Any = {name: value for name, value in BODY.items() if name != "stream"}
     with (
-        openai.OpenAI(
-            base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout
-        ) as client,
+        openai.OpenAI(base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout) as client,
         client.chat.completions.stream(**asked) as events,
     ):
         for event in events:
@@ -177,9 +175,7 @@ def _openai_helper(url: str, take: _Take, timeout: float) -> None:
 def _openai_raw(url: str, take: _Take, timeout: float) -> None:
     asked: Any = BODY
     with (
-        openai.OpenAI(
-            base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout
-        ) as client,
+        openai.OpenAI(base_url=_base_url(url), api_key="sk-any", max_retries=0, timeout=timeout) as client,
         client.chat.completions.with_streaming_response.create(**asked) as response,
     ):
         for chunk in response.iter_bytes():

@@ -177,9 +177,7 @@ def test_chunks_that_fit_no_longer_lose_nothing(
     odd: OddServer, tmp_path: Path, client: str, chunks: str, sizes: list[int]
 ) -> None:
     events = ['{"a": 1}', '{"b":2}', '{"c": 3}', "[DONE]"]
-    path = write_cassette(
-        tmp_path / "x.yaml", odd.chat, {"events": events, "stream": {"chunks": chunks}}
-    )
+    path = write_cassette(tmp_path / "x.yaml", odd.chat, {"events": events, "stream": {"chunks": chunks}})
     with use_cassette(path):
         seen = CLIENTS[client](odd.chat)
     assert (seen.error, seen.body) == (None, "".join(f"data: {it}\n\n" for it in events).encode())
@@ -211,7 +209,7 @@ HOURS = {"events": ['{"a": 1}', '{"b": 2}', "[DONE]"], "stream": {"chunks": "0 3
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("pace", [{}, {"pace": "none"}, {"pace": "0"}, {"pace": 1e-9}])
 def test_nothing_waits_unless_asked(
-    odd: OddServer, tmp_path: Path, client: str, pace: dict[str, object]
+    odd: OddServer, tmp_path: Path, client: str, pace: dict[str, Any]
 ) -> None:
     path = write_cassette(tmp_path / "x.yaml", odd.chat, HOURS)
     with use_cassette(path, **pace):
@@ -223,7 +221,7 @@ def test_nothing_waits_unless_asked(
     ("response", "pace", "least"),
     [(SLOW, "recorded", 0.3), (SLOW, "0.5", 0.15), (SLOW, 1.5, 0.45), (HOURS, 0.00003, 0.2)],
 )
-def test_chunks_come_no_earlier_than_the_pace_says(
+def test_chunks_come_no_earlier_than_the_pace_says(  # noqa: PLR0917 - what is parametrized
     odd: OddServer, tmp_path: Path, client: str, response: dict[str, Any], pace: object, least: float
 ) -> None:
     path = write_cassette(tmp_path / "x.yaml", odd.chat, response)
@@ -305,7 +303,9 @@ def test_the_pace_is_set_for_a_run_and_for_a_test(suite: Suite) -> None:
         cassette = yaml.safe_load(text)
         cassette["interactions"][0]["request"]["json"] = body
         path.write_text(yaml.safe_dump(cassette), encoding="utf-8")
-    (suite.pytester.path / "pytest.ini").write_text("[pytest]\nstepreplay_pace = recorded\n", encoding="utf-8")
+    (suite.pytester.path / "pytest.ini").write_text(
+        "[pytest]\nstepreplay_pace = recorded\n", encoding="utf-8"
+    )
     suite.run().assert_outcomes(passed=3)
 
 
@@ -313,4 +313,6 @@ def test_a_bad_pace_of_a_run_is_a_usage_error(suite: Suite) -> None:
     (suite.pytester.path / "pytest.ini").write_text("[pytest]\nstepreplay_pace = brisk\n", encoding="utf-8")
     result = suite.run()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: stepreplay: ini file, pace: 'brisk' is not one of none, recorded, or a factor such as 0.1"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: stepreplay: ini file, pace: 'brisk' is not one of none, recorded, or a factor such as 0.1"]
+    )

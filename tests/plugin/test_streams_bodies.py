@@ -12,7 +12,17 @@ import yaml
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.sse import assemble, chunks_of
 from pytest_stepreplay.store.bodies import body_bytes
-from tests.odd_server import DONE, ENCODINGS, EVENT_STREAM, GREETING, Encoding, OddServer, frame, stream, whole
+from tests.odd_server import (
+    DONE,
+    ENCODINGS,
+    EVENT_STREAM,
+    GREETING,
+    Encoding,
+    OddServer,
+    frame,
+    stream,
+    whole,
+)
 
 from .stream_clients import ALL, CLIENTS
 from .test_streams import read_stream

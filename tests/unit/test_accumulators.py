@@ -109,7 +109,9 @@ DIALECTS: Final = (
         differs=(("choices[0].message.role", None, "assistant"),),
         why="no other role can answer, and a completion must have one",
     ),
-    Dialect("a refusal", [chunk({**START, "refusal": "I "}), chunk({"refusal": "cannot."}), chunk({}, "stop")]),
+    Dialect(
+        "a refusal", [chunk({**START, "refusal": "I "}), chunk({"refusal": "cannot."}), chunk({}, "stop")]
+    ),
     Dialect(
         'StepFun: `""` for role and finish reason',
         [
@@ -141,7 +143,7 @@ DIALECTS: Final = (
         why="0 is a placeholder; the first real time counts",
     ),
     Dialect(
-        "two ids in one stream, the first `\"\"`",
+        'two ids in one stream, the first `""`',
         [chunk(START, id=""), chunk({"content": "Hi"}, "stop")],
         differs=(("id", "", ID),),
         why='`""` is a placeholder; the first real id counts',
@@ -275,7 +277,9 @@ DIALECTS: Final = (
     Dialect(
         "the old `function_call`",
         [
-            chunk({"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{"}}),
+            chunk(
+                {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{"}}
+            ),
             chunk({"function_call": {"arguments": "}"}}, "function_call"),
         ],
     ),
@@ -319,8 +323,8 @@ def differences(theirs: Any, ours: Any, place: str = "") -> list[tuple[str, Any,
     if isinstance(theirs, list) and isinstance(ours, list):
         found = []
         for at in range(max(len(theirs), len(ours))):
-            pair = [it[at] if at < len(it) else None for it in (theirs, ours)]
-            found += differences(*pair, f"{place}[{at}]")
+            one, other = (it[at] if at < len(it) else None for it in (theirs, ours))
+            found += differences(one, other, f"{place}[{at}]")
         return found
     return [] if theirs == ours else [(place, theirs, ours)]
 
@@ -336,7 +340,9 @@ def _row(dialect: Dialect) -> str:
     if not dialect.differs:
         return f"| {dialect.name} | the same | the same | |\n"
     theirs, ours = (
-        "<br>".join(f"`{each[0].removeprefix('choices[0].')}`: {_shown(each[at])}" for each in dialect.differs)
+        "<br>".join(
+            f"`{each[0].removeprefix('choices[0].')}`: {_shown(each[at])}" for each in dialect.differs
+        )
         for at in (1, 2)
     )
     return f"| {dialect.name} | {theirs} | {ours} | {dialect.why} |\n"
