@@ -306,6 +306,7 @@ def accumulated(dialect: Dialect) -> dict[str, Any]:
         # As the SDK reads a response: without validation, since StepFun's "" is no role that it knows.
         state.handle_chunk(ChatCompletionChunk.construct(**it))
     completion: dict[str, Any] = state.current_completion_snapshot.to_dict(mode="json")
+    completion.pop("obfuscation", None)  # openai 2.x leaves its own padding in
     for choice in completion["choices"]:
         choice["message"].pop("parsed", None)
         for each in choice["message"].get("tool_calls") or []:
