@@ -191,7 +191,7 @@ ANSWERS = {
 @pytest.mark.parametrize("hosts", [[], ["127.0.0.1"]], ids=["recorded", "passing by"])
 @pytest.mark.parametrize("kind", ANSWERS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_an_answer_that_is_no_chat_completion(
+def test_an_answer_that_is_no_chat_completion(  # noqa: PLR0917 - what is parametrized
     request: pytest.FixtureRequest, odd: OddServer, tmp_path: Path, client: str, kind: str, hosts: list[str]
 ) -> None:
     if kind == "hints" and client in {"requests", "urllib3"}:
