@@ -1,0 +1,99 @@
+"""The values that flow between the rooms, as frozen pydantic models.
+
+`Cassette`, `Interaction`, `Request` and `Response` are the cassette file's schema, field for field.
+`ChatCompletion` and `ChatCompletionChunk` are the documented objects of the chat completions API; they are imported
+when one is first asked for, since a run that only replays has no use for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .cassette import (
+    BODY_KINDS,
+    FORMAT_VERSION,
+    BodyKind,
+    Cassette,
+    Interaction,
+    RawFrame,
+    Request,
+    Response,
+    Stream,
+    StreamError,
+)
+
+if TYPE_CHECKING:
+    from .completion import (
+        ChatCompletion,
+        ChatCompletionChunk,
+        Choice,
+        ChunkChoice,
+        Delta,
+        DeltaFunction,
+        DeltaToolCall,
+        FinishReason,
+        FunctionCall,
+        Message,
+        StepFunChatCompletion,
+        StepFunChoice,
+        StepFunMessage,
+        StepFunToolCall,
+        ToolCall,
+        Usage,
+    )
+
+_OF_COMPLETIONS = (
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "Choice",
+    "ChunkChoice",
+    "Delta",
+    "DeltaFunction",
+    "DeltaToolCall",
+    "FinishReason",
+    "FunctionCall",
+    "Message",
+    "StepFunChatCompletion",
+    "StepFunChoice",
+    "StepFunMessage",
+    "StepFunToolCall",
+    "ToolCall",
+    "Usage",
+)
+
+__all__ = [
+    "BODY_KINDS",
+    "FORMAT_VERSION",
+    "BodyKind",
+    "Cassette",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "Choice",
+    "ChunkChoice",
+    "Delta",
+    "DeltaFunction",
+    "DeltaToolCall",
+    "FinishReason",
+    "FunctionCall",
+    "Interaction",
+    "Message",
+    "RawFrame",
+    "Request",
+    "Response",
+    "StepFunChatCompletion",
+    "StepFunChoice",
+    "StepFunMessage",
+    "StepFunToolCall",
+    "Stream",
+    "StreamError",
+    "ToolCall",
+    "Usage",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OF_COMPLETIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import completion  # noqa: PLC0415 - see above
+
+    return getattr(completion, name)
