@@ -78,7 +78,7 @@ def lint(
 
     project = _read_project(max_age, skip)
     searched = paths or (cassette_folder(),)
-    found: list[tuple[Path, Problem]] = []
+    found: list[tuple[str, Problem]] = []
     files = fixed = 0
     for path in _files_under(searched):
         files += 1
@@ -88,9 +88,10 @@ def lint(
             left = _lint_file(shown, project) if _fix(shown, problems) else problems
             fixed += len(problems) - len(left)
             problems = left
-        found += [(shown, problem) for problem in problems]
+        name = project.wall.masked(shown.as_posix())
+        found += [(name, problem) for problem in problems]
     if as_json:
-        rows = [_row(path, problem) for path, problem in found]
+        rows = [_row(name, problem) for name, problem in found]
         click.echo(json.dumps({"files": files, "fixed": fixed, "problems": rows}, indent=2))
     else:
         _print(found, files, fixed, " or ".join(display(path) for path in searched))
@@ -159,10 +160,8 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
         return [Problem("unreadable", (), _reason(error, path), "make it readable")]
     tree, text = _tree_of(content, path)
     problems = check_secrets(content, tree, project.wall)
-    name = check_secrets(path.name.encode("utf-8", "surrogateescape"), None, project.wall)
-    problems += [
-        replace(each, what=f"its name {each.what}", line=None, fix="rename it", secret="") for each in name
-    ]
+    name = check_secrets(path.name.encode("utf-8", "surrogateescape"), {"test": path.name}, project.wall)
+    problems += [Problem("secret", (), f"its name {each.what}", "rename it") for each in name]
     if path.name.endswith(_NO_CASSETTES):
         cassette: Cassette | Problem | None = None
     else:
@@ -246,9 +245,9 @@ def _fix(path: Path, problems: list[Problem]) -> bool:
 # ---------------------------------------------------------------- telling it
 
 
-def _row(path: Path, problem: Problem) -> dict[str, Any]:
+def _row(name: str, problem: Problem) -> dict[str, Any]:
     return {
-        "path": path.as_posix(),
+        "path": name,
         "line": problem.line,
         "check": problem.check,
         "place": _place(problem),
@@ -263,11 +262,11 @@ def _place(problem: Problem) -> str:
     return told_place(problem.place) if problem.place else ""
 
 
-def _print(found: list[tuple[Path, Problem]], files: int, fixed: int, where: str) -> None:
+def _print(found: list[tuple[str, Problem]], files: int, fixed: int, where: str) -> None:
     from .terminal import plural, safe  # noqa: PLC0415 - as in `_read_project`
 
-    for path, problem in found:
-        at = f"{path.as_posix()}:{problem.line}" if problem.line else path.as_posix()
+    for name, problem in found:
+        at = f"{name}:{problem.line}" if problem.line else name
         place = _place(problem)
         told = f"{at}: {place}: " if place else f"{at}: "
         click.echo(safe(f"{told}{problem.what}; {problem.fix}").replace("\n", " "))

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ..drift.answers import read_answer
 from ..drift.contract import breaches_of, contract_of_url
@@ -89,8 +89,10 @@ def _each(
 
 def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
     """Finds what breaks the documented object."""
-    contract = expected.contract or contract_of_url(interaction.request.url)
     response = interaction.response
+    if _split(interaction.request.url) is None:
+        return
+    contract = expected.contract or contract_of_url(interaction.request.url)
     if response.status >= _ERROR_STATUS or contract == "none":
         return
     told = set()
@@ -109,11 +111,8 @@ def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[t
 def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
     """Finds requests that no client of today can send, or that are never looked for."""
     url = interaction.request.url
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = None, ""
+    parts = _split(url)
+    host = parts.hostname or "" if parts else ""
     if parts is None or parts.scheme not in {"http", "https"} or not host:
         yield (
             "match",
@@ -136,7 +135,8 @@ def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tu
 def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
     """Finds values in a request that the next run will hardly send again."""
     request = interaction.request
-    for name, value in parse_qsl(urlsplit(request.url).query) if "query" in expected.match_on else ():
+    parts = _split(request.url)
+    for name, value in parse_qsl(parts.query) if parts and "query" in expected.match_on else ():
         kind = _volatile_kind(name, value)
         if kind:
             yield (
@@ -254,6 +254,14 @@ def _answer_key(response: Response) -> str:
     if isinstance(tree, dict):
         tree = {name: value for name, value in tree.items() if name not in _CHANGES_ANYWAY}
     return f"{response.status} {json.dumps(tree, sort_keys=True)}"
+
+
+def _split(url: str) -> SplitResult | None:
+    """Returns the parts of a URL; None where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
 
 
 def _parses(text: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MARKER = "stepreplay"
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """What ends the run and not just the test."""
+_SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""", re.MULTILINE)
 PYTEST = Path(pytest.__file__).parent
 
 
@@ -115,11 +117,18 @@ def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
 
     run = config.stash[RUN]
     if run.secrets is None:
-        given = {name: getattr(value, "value", value) for name, value in config.inicfg.items()} | vars(
-            config.option
-        )
-        run.secrets = tuple(secret_values({name: it for name, it in given.items() if isinstance(it, str)}))
+        options = {name: value for name, value in vars(config.option).items() if isinstance(value, str)}
+        run.secrets = tuple(secret_values(options) | secret_values(_lines_of_settings(config)))
     return replace(settings, secrets=run.secrets)
+
+
+def _lines_of_settings(config: pytest.Config) -> dict[str, str]:
+    """Returns the names and values in pytest's settings file; what is secret for another tool is secret."""
+    try:
+        text = config.inipath.read_text(encoding="utf-8-sig") if config.inipath else ""
+    except (OSError, ValueError):
+        return {}
+    return {found[1]: found[2] for found in _SETTING.finditer(text)}
 
 
 def be_host(config: pytest.Config) -> None:

@@ -224,6 +224,6 @@ def _nodes(tree: Any) -> Iterator[tuple[Link, Any]]:
         yield link, node
         kind = node.__class__
         if kind is dict:
-            todo += [((link, key), value) for key, value in node.items()]
+            todo += [((link, key), value) for key, value in node.items()][::-1]
         elif kind is list:
-            todo += [((link, i), item) for i, item in enumerate(node)]
+            todo += [((link, i), item) for i, item in enumerate(node)][::-1]

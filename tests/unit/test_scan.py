@@ -258,7 +258,7 @@ def test_a_finding_names_its_place_and_kind() -> None:
 def test_every_place_of_a_secret_is_told_once() -> None:
     key = KEYS["AWS"]
     found = findings(cassette(asked({"a": key, "b": [f"{key} and {key}", {"c": "x"}]})))
-    assert [each.place[-2:] for each in found] == [("b", 0), ("json", "a")]
+    assert [each.place[-2:] for each in found] == [("json", "a"), ("b", 0)]
 
 
 def test_what_is_in_the_file_and_not_in_its_tree_is_found_by_its_line() -> None:

@@ -1,0 +1,296 @@
+"""`stepreplay lint`: one line for each problem, in cassettes of any tool, and secrets replaced where that is safe."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import string
+
+import pytest
+
+from pytest_stepreplay.models import Interaction, Response
+from pytest_stepreplay.store import read_cassette
+
+from .conftest import Project, chat, user
+
+UUID = "b7b56af0-52a6-483f-a589-948182676a1b"
+# Made here, so that this file holds no key.
+KEY = "sk-" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=48))
+
+
+def write(project: Project, name: str, text: str) -> None:
+    path = project.path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+VCR = """interactions:
+- request:
+    body: '{{"messages": [{{"role": "user", "content": "hi"}}]}}'
+    headers:
+      authorization:
+      - Bearer {key}
+      user-agent: [test]
+    method: POST
+    uri: https://api.stepfun.com/v1/chat/completions
+  response:
+    body: {{string: '{{"error": {{"message": "no", "note": "{key}"}}}}'}}
+    headers:
+      content-type: [application/json]
+      set-cookie:
+      - {key}
+    status: {{code: 401, message: Unauthorized}}
+version: 1
+"""
+
+
+def ours(key: str) -> str:
+    """Returns the text of a cassette with a key in it, as no writer of ours would write it."""
+    return f"""stepreplay: 1
+test: t.py::test
+interactions:
+- request:
+    method: POST
+    url: https://api.stepfun.com/v1/chat/completions
+    json:
+      messages:
+      - role: user
+        content: Use {key} for it.
+  response:
+    status: 200
+    json: {{}}
+"""
+
+
+def test_a_good_project_has_no_problems(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat())
+    project.write("cassettes/b.yaml", chat())
+    result = project.run("lint")
+    assert (result.status, result.out) == (0, "2 files, no problems\n")
+
+
+def test_each_problem_is_a_line_with_file_line_and_place(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat(), chat(user(f"session {UUID}")))
+    result = project.run("lint")
+    assert result.status == 1
+    assert result.out == (
+        "cassettes/a.yaml:39: interaction 2, request.json.messages[0].content: holds a UUID, which differs in each run; "
+        "send a fixed value in tests, or set stepreplay_ignore_request = messages[0].content\n"
+        "1 file, 1 problem\n"
+    )
+
+
+def test_json_holds_the_same_for_a_program(project: Project) -> None:
+    write(project, "cassettes/a.yaml", ours(KEY))
+    result = project.run("lint", "--json")
+    assert result.status == 1
+    assert result.json == {
+        "files": 1,
+        "fixed": 0,
+        "problems": [
+            {
+                "path": "cassettes/a.yaml",
+                "line": 10,
+                "check": "secret",
+                "place": "interaction 1, request.json.messages[0].content",
+                "what": "holds an API key of the form sk-...",
+                "fix": "revoke it, then: stepreplay lint --fix",
+            }
+        ],
+    }
+    assert KEY not in result.out
+
+
+def test_secrets_in_a_vcrpy_cassette_are_found_in_headers_too(project: Project) -> None:
+    write(project, "cassettes/vcr.yaml", VCR.format(key=KEY))
+    result = project.run("lint", "cassettes/vcr.yaml")
+    places = [line.split(": ")[1] for line in result.out.splitlines()[:-1]]
+    assert sorted(places) == [
+        "interaction 1, request.headers.authorization[0]",
+        "interaction 1, response.body.string",
+        "interaction 1, response.headers.set-cookie[0]",
+    ]
+    assert KEY not in result.out
+    assert result.out.endswith("1 file, 3 problems\n")
+
+
+def test_placeholders_in_a_vcrpy_cassette_are_no_alarm(project: Project) -> None:
+    for key in (
+        "test",
+        "AUTHORIZATION-XXX",
+        "sk-xxxxxxxxxxxxxxxxxxxx",
+        "DUMMY",
+        "sk-fake-key-for-testing-123",
+    ):
+        write(project, "cassettes/vcr.yaml", VCR.format(key=key))
+        assert project.run("lint").status == 0, key
+
+
+@pytest.mark.parametrize("text", [ours(KEY), VCR.format(key=KEY), VCR.replace("Bearer ", "").format(key=KEY)])
+def test_fix_replaces_secrets_and_nothing_else(project: Project, text: str) -> None:
+    write(project, "cassettes/a.yaml", text)
+    before = read_cassette(project.path / "cassettes/a.yaml").cassette
+    result = project.run("lint", "--fix")
+    assert result.status == 0
+    assert "no problems, " in result.out
+    fixed = (project.path / "cassettes/a.yaml").read_text(encoding="utf-8")
+    assert KEY not in fixed
+    # In YAML a text without quotes cannot start with a bracket.
+    assert fixed in {text.replace(KEY, "[redacted]"), text.replace(KEY, "REDACTED")}
+    after = read_cassette(project.path / "cassettes/a.yaml").cassette
+    assert len(after.interactions) == len(before.interactions)
+    assert project.run("lint", "--fix").out == "1 file, no problems\n"
+
+
+def test_what_cannot_be_replaced_safely_stays_and_is_told(project: Project) -> None:
+    inside = base64.b64encode(f"key: {KEY}".encode()).decode()
+    text = ours("it").replace("    json: {}\n", f"    base64: {inside}\n")
+    write(project, "cassettes/a.yaml", text)
+    result = project.run("lint", "--fix")
+    assert result.status == 1
+    assert (
+        "response.base64: holds an API key of the form sk-..., in base64; revoke it, delete the file"
+        in result.out
+    )
+    assert (project.path / "cassettes/a.yaml").read_text(encoding="utf-8") == text
+    escaped = KEY.replace("s", "\\u0073", 1)
+    write(project, "cassettes/a.yaml", ours("it").replace("Use it for it.", f'"{escaped}\\n"'))
+    assert project.run("lint", "--fix").status == 1
+
+
+def test_values_of_the_environment_are_secrets_in_any_cassette(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_PASSWORD", "correct horse")
+    write(project, "cassettes/a.yaml", ours("correct horse"))
+    result = project.run("lint")
+    assert "holds the value of a secret variable or setting" in result.out
+    assert "correct horse" not in result.out
+
+
+def test_snapshots_and_pending_files_are_searched_for_secrets(project: Project) -> None:
+    write(
+        project,
+        "cassettes/a.snapshots.yaml",
+        f"stepreplay: 1\ntest: t\nsnapshots:\n  '1': Use {KEY} now\n",
+    )
+    write(project, "cassettes/a.yaml.new", ours(KEY) + "pending:\n  base: none\n")
+    result = project.run("lint")
+    assert result.out.splitlines()[0].startswith(
+        'cassettes/a.snapshots.yaml:4: snapshots["1"]: holds an API key'
+    ) or (
+        result.out.splitlines()[0].startswith("cassettes/a.snapshots.yaml:4: snapshots.1: holds an API key")
+    )
+    assert result.out.endswith("2 files, 2 problems\n")
+    assert project.run("lint", "--fix").status == 0
+
+
+def test_a_file_name_can_hold_a_secret(project: Project) -> None:
+    write(project, f"cassettes/test_it[{KEY}].yaml", ours("it"))
+    result = project.run("lint", "--json")
+    (problem,) = result.json["problems"]
+    assert problem["what"] == "its name holds an API key of the form sk-..."
+    assert problem["fix"] == "rename it"
+    assert KEY not in project.run("lint").out
+
+
+def test_unreadable_files_are_told_and_the_others_are_checked(project: Project) -> None:
+    project.write("cassettes/good.yaml", chat())
+    write(project, "cassettes/broken.yaml", "stepreplay: 1\ninteractions: [\n")
+    write(project, "cassettes/half.yaml", f"stepreplay: 1\n# {KEY}\ninteractions: [\n")
+    write(project, "cassettes/list.json", "[1, 2]")
+    (project.path / "cassettes/binary.yaml").write_bytes(b"\xff\x00\xfe")
+    result = project.run("lint")
+    assert result.status == 1
+    lines = result.out.splitlines()
+    assert lines[0] == (
+        "cassettes/binary.yaml:1: is not UTF-8 text; mend it, or record it again: pytest --stepreplay=record"
+    )
+    assert lines[1].startswith("cassettes/broken.yaml:3: is not valid YAML")
+    assert lines[2] == (
+        "cassettes/half.yaml:2: holds an API key of the form sk-...; revoke it, then: stepreplay lint --fix"
+    )
+    assert lines[3].startswith("cassettes/half.yaml:4: is not valid YAML")
+    assert lines[4].startswith("cassettes/list.json: is not a cassette")
+    assert lines[-1] == "5 files, 5 problems"
+    assert project.run("lint", "--fix").status == 1
+    assert KEY in (project.path / "cassettes/half.yaml").read_text(encoding="utf-8")
+
+
+def test_the_projects_settings_count(project: Project) -> None:
+    write(project, "cassettes/a.yaml", ours(KEY).replace("Use ", f"Use {UUID} "))
+    assert project.run("lint").out.count("cassettes/a.yaml:10:") == 2
+    write(
+        project,
+        "pytest.ini",
+        "[pytest]\n"
+        "stepreplay_allow_secret =\n    request.json.messages[*].content: it was revoked\n"
+        "stepreplay_ignore_request = messages[*].content\n",
+    )
+    assert project.run("lint").status == 0
+    (project.path / "pytest.ini").unlink()
+    write(
+        project,
+        "pyproject.toml",
+        "[tool.pytest.ini_options]\n"
+        'stepreplay_allow_secret = ["request.json.messages[*].content: it was revoked"]\n'
+        'stepreplay_ignore_request = ["messages[*].content"]\n',
+    )
+    assert project.run("lint").status == 0
+    write(
+        project, "pyproject.toml", '[tool.pytest.ini_options]\nstepreplay_allow_secret = ["request.json"]\n'
+    )
+    result = project.run("lint")
+    assert result.status == 2
+    assert result.err == (
+        "stepreplay: pyproject.toml, allow_secret: 'request.json' has no reason; write it as SELECTOR: REASON\n"
+    )
+
+
+def test_max_age(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat(recorded_at="2020-01-01T00:00:00Z"))
+    assert project.run("lint").status == 0
+    result = project.run("lint", "--max-age", "90d")
+    assert result.status == 1
+    assert "interaction 1, recorded_at: was recorded " in result.out
+    assert project.run("lint", "--max-age", "90y").status == 0
+    bad = project.run("lint", "--max-age", "soon")
+    assert bad.status == 2
+    assert "'soon' is no age; write it as 36h, 90d, 12w, 6m or 1y" in bad.err
+
+
+def test_checks_can_be_left_out(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat(user(UUID)))
+    assert project.run("lint", "--skip", "volatile").status == 0
+    bad = project.run("lint", "--skip", "secrets")
+    assert bad.status == 2
+    assert "'secrets' is no check; there are secret, contract, match" in bad.err
+
+
+def test_no_cassette_is_no_error(project: Project) -> None:
+    result = project.run("lint")
+    assert (result.status, result.out) == (0, "")
+    assert result.err.startswith("There is no cassette in cassettes")
+
+
+def test_what_a_model_wrote_cannot_reach_the_terminal(project: Project) -> None:
+    project.write(
+        "cassettes/a.yaml",
+        Interaction(
+            request=chat().request,
+            response=Response(
+                status=200,
+                json={
+                    **json.loads("{}"),
+                    "object": "chat.completion",
+                    "choices": [],
+                    "id": "x",
+                    "created": 1,
+                    "model": "\x1b[31m",
+                    "usage": {"prompt_tokens": "\x1b]0;x\x07"},
+                },
+            ),
+        ),
+    )
+    assert "\x1b" not in project.run("lint").out
