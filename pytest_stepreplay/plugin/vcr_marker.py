@@ -21,8 +21,7 @@ from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mod
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..session import Session
-    from ..session.cassette import Filters
+    from ..session import Filters, Session
     from ..settings import Mode
     from .vcr_config import Adopted
 
@@ -405,6 +404,6 @@ def _filters_of(adopted: Adopted) -> Filters | None:
     if not adopted.filters:
         return None
     from ..interception.vcr_filters import request_filter, response_filter  # noqa: PLC0415 - imports vcrpy
-    from ..session.cassette import Filters  # noqa: PLC0415 - as above
+    from ..session import Filters  # noqa: PLC0415 - as above
 
     return Filters(request_filter(adopted.filters), response_filter(adopted.filters))

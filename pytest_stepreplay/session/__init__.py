@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from .host import Host, set_host
 
 if TYPE_CHECKING:
-    from .cassette import Outcome, Session
+    from .cassette import Session
+    from .exchange import Filters
+    from .outcome import Outcome
     from .routing import current, leave, running, use_cassette
 
 _MODULE_OF = {
-    "Outcome": "cassette",
+    "Filters": "exchange",
+    "Outcome": "outcome",
     "Session": "cassette",
     "current": "routing",
     "leave": "routing",
@@ -25,7 +28,7 @@ _MODULE_OF = {
     "use_cassette": "routing",
 }
 
-__all__ = ["Host", "Outcome", "Session", "current", "leave", "running", "set_host", "use_cassette"]
+__all__ = ["Filters", "Host", "Outcome", "Session", "current", "leave", "running", "set_host", "use_cassette"]
 
 
 def __getattr__(name: str) -> object:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..settings import Settings
-    from .cassette import Outcome
+    from .outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,206 @@
+"""What may answer the requests of one session: its own cassette, and those that lend to it.
+
+A redacted request goes in, and the position of the interaction that answers it comes out; or, where there is none, a
+`Miss` that says what is nearest, and where else the request was recorded. What was played is counted here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .. import matching, store
+from ..errors import CassetteReadError, CassetteWriteError, StepReplayError, display_path
+from ..housekeeping.relinking import moved_cassette
+from ..report.misses import Miss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from ..models import Interaction, Request
+    from ..redaction import Redactor
+    from ..settings import Settings
+    from .exchange import Filters
+
+ANSWERING: Final = frozenset({"replay", "record", "verify"})
+"""The modes in which what is recorded answers requests."""
+SEARCHED_FILES: Final = 20
+"""How many other cassettes a miss opens at most to say where else the request was recorded."""
+
+
+def read_own(path: Path, mode: str) -> store.ReadCassette:
+    """Returns the cassette of a session, as it is read in a mode.
+
+    Raises:
+        CassetteReadError: it cannot be read.
+        CassetteWriteError: it is another tool's, and would be recorded into.
+    """
+    loaded = store.read_cassette(path)
+    if loaded.format != "stepreplay" and mode == "record":
+        raise CassetteWriteError(
+            path,
+            f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
+            fix=f"Convert it with: stepreplay convert {display_path(path)}\nor delete it to record the "
+            'test anew, or name another cassette: @pytest.mark.stepreplay(cassette="...")',
+        )
+    return loaded
+
+
+class Answers:
+    """The interactions that may answer one session's requests.
+
+    Attributes:
+        loaded: the session's own cassette, as it was opened; None as long as there is none.
+        own: its interactions. Those of the lenders follow, in the positions too.
+        matcher: what makes two requests equal.
+        played: how often each position has answered.
+        missed_some: something was asked that is recorded anew.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path,
+        *,
+        test: str,
+        shared: bool,
+        root: Path | None,
+        lenders: tuple[Path, ...],
+        filters: Filters,
+        redactor: Redactor,
+    ) -> None:
+        """Holds nothing yet; the arguments are the session's."""
+        self.loaded: store.ReadCassette | None = None
+        self.own: tuple[Interaction, ...] = ()
+        self.matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
+        self.played: dict[int, int] = {}
+        self.missed_some = False
+        self._allow_repeats = settings.allow_repeats
+        self._path = path
+        self._test = test
+        self._shared = shared
+        self._root = root
+        self._lenders = lenders
+        self._filters = filters
+        self._redactor = redactor
+        self._lent: list[tuple[Path, int]] = []
+        self._all: tuple[Interaction, ...] = ()
+        self._index = matching.Index(self.matcher, ())
+        self._missed_conversations: set[str] = set()
+
+    def hold(self, loaded: store.ReadCassette, mode: str) -> None:
+        """Takes the session's own cassette."""
+        self.loaded = loaded
+        self.own = self._all = loaded.cassette.interactions
+        if mode in ANSWERING:
+            self._index = matching.Index(self.matcher, self._requests())
+
+    def borrow(self, mode: str) -> None:
+        """Takes, once, what other cassettes hold as further answers.
+
+        Raises:
+            CassetteReadError: one of them is not there, or cannot be read.
+        """
+        if not self._lenders or mode not in ANSWERING:
+            return
+        lenders, self._lenders = self._lenders, ()
+        for path in lenders:
+            if not store.exists(path) and mode == "record":
+                continue
+            if not store.exists(path):
+                raise CassetteReadError(
+                    path, "does not exist", fix="The test's marker names it: restore it, or take the name out"
+                )
+            interactions = store.read_cassette(path).cassette.interactions
+            self._lent.append((path, len(interactions)))
+            self._all += interactions
+        self._index = matching.Index(self.matcher, self._requests())
+
+    def find(self, request: Request) -> int | None:
+        """Returns the position of what answers the request; None where nothing does.
+
+        What goes on with a conversation that was missed is not answered: it is recorded anew to its end.
+        """
+        if self._missed_conversations:
+            conversation = self.matcher.conversation(request)
+            if not self._missed_conversations.isdisjoint(conversation[:-1]):
+                return None
+        positions = self._index.positions(self.matcher.key(request))
+        for position in positions:
+            if position not in self.played:
+                return position
+        return positions[-1] if positions and self._allow_repeats else None
+
+    def play(self, position: int) -> Interaction:
+        """Returns what stands at a position, and counts that it has answered."""
+        self.played[position] = self.played.get(position, 0) + 1
+        return self._all[position]
+
+    def note_miss(self, request: Request) -> None:
+        """Notes that a request is recorded anew, and so is the rest of its conversation."""
+        self.missed_some = True
+        self._missed_conversations.update(self.matcher.conversation(request)[-1:])
+
+    def borrowed(self, positions: Iterable[int]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+        """Yields each lender with how many interactions it holds, and those of the positions that are its own."""
+        start, positions = len(self.own), tuple(positions)
+        for path, total in self._lent:
+            inside = (each - start for each in positions)
+            yield str(path), total, tuple(each for each in inside if 0 <= each < total)
+            start += total
+
+    def miss(self, request: Request) -> Miss:
+        """Returns what there is to say of a request that nothing answers."""
+        key = self.matcher.key(request)
+        same = self._index.positions(key)
+        candidates = self._requests()
+        return Miss(
+            request=request,
+            test=self._test,
+            cassette=display_path(self._path),
+            exists=self.loaded is not None,
+            moved=self._moved(),
+            writable=self.loaded is None or self.loaded.format == "stepreplay",
+            recorded=len(self._all),
+            played=len(self.played),
+            times_recorded=len(same),
+            nearest=None if same else matching.nearest(request, candidates, self.played, self.matcher),
+            elsewhere=None if same else self._recorded_elsewhere(request, key),
+        )
+
+    def _requests(self) -> list[Request]:
+        """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
+        filtered = (self._filters.request(each.request) or each.request for each in self._all)
+        return [self._redactor.redact_request(each) for each in filtered]
+
+    def _moved(self) -> str | None:
+        """Returns the cassette of a test of this name that is gone, where this one's is not there."""
+        if self.loaded is not None or self._root is None or not self._test or self._shared:
+            return None
+        path = moved_cassette(self._root, self._path)
+        return display_path(path) if path else None
+
+    def _recorded_elsewhere(self, request: Request, key: str) -> str | None:
+        """Returns the first other cassette of the suite that answers the request.
+
+        Only files that hold a telling word of the request are parsed, and not more than `SEARCHED_FILES`.
+        """
+        if self._root is None:
+            return None
+        word = matching.telling_word(request).encode()
+        opened = 0
+        for path in store.iter_cassettes(self._root):
+            try:
+                if path == self._path or word not in path.read_bytes():
+                    continue
+                opened += 1
+                interactions = store.read_cassette(path).cassette.interactions
+            except (OSError, StepReplayError):
+                continue
+            if any(
+                self.matcher.key(self._redactor.redact_request(each.request)) == key for each in interactions
+            ):
+                return display_path(path)
+            if opened == SEARCHED_FILES:
+                break
+        return None

@@ -1,0 +1,138 @@
+"""One request on its way, from the client's question to what the cassette keeps of it.
+
+An `Exchange` holds the stored interaction that answers a request or, once it was sent, the new one. It tells its
+session what comes, and builds the interaction to keep; `Filters` are what the project changes before that.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from ..errors import RequestStoppedError, display_path
+from ..models import Interaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..interception import Recording
+    from ..interception.sending import Outgoing
+    from ..models import Request, Response
+    from .cassette import Session
+
+ERROR_STATUS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a project changes in requests and responses before they are matched and recorded.
+
+    Attributes:
+        request: returns the request as it is to be seen; None to let it pass by.
+        response: returns the response as it is to be recorded; None to record nothing.
+    """
+
+    request: Callable[[Request], Request | None] = lambda request: request
+    response: Callable[[Response], Response | None] = lambda response: response
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """One request on its way: the recorded interaction that answers it, or, once sent, the new one."""
+
+    session: Session
+    request: Request
+    position: int | None = None
+    answer: Interaction | None = None
+    recorded: Interaction | None = None
+    error_status: int | None = None
+    passes_by: bool = False
+    recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    started: float = field(default_factory=time.perf_counter)
+    coming: Recording | None = None
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+    told: bool = False
+
+    @property
+    def response(self) -> Response | None:
+        """The stored response; None where the request must be sent."""
+        return self.answer.response if self.answer else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is known yet of what answers the request."""
+        return self.answer is None and self.recorded is None and self.error_status is None
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the stored response is compared with a new one."""
+        return self.session.mode == "verify"
+
+    def verify(self, outgoing: Outgoing) -> None:
+        """Sends the request once more, in the background."""
+        if self.position is not None and self.answer is not None:
+            self.session.verifier.start(self.position, self.answer, outgoing)
+
+    @property
+    def pace(self) -> float:
+        """What the recorded times of a stream are multiplied with; 0 for no pauses."""
+        return self.session.settings.pace
+
+    def elapsed(self) -> float:
+        """Seconds since the request began."""
+        return time.perf_counter() - self.started
+
+    def records(self, status: int, recording: Recording) -> bool:
+        """Whether the response that has begun to come is to be taken down."""
+        if self.passes_by:
+            return False
+        if self.session.mode == "live":
+            self.session.tell("sent", None)
+            return False
+        if status >= ERROR_STATUS and not self.session.settings.record_errors:
+            self.error_status = status
+            self.session.tell("error", status)
+            return False
+        return self.session.comes(self, recording)
+
+    def finish(self, response: Response) -> None:
+        """Takes the response of a request that was sent."""
+        self.coming = None
+        filtered = self.session.filters.response(response)
+        if filtered is None:
+            return
+        recorded = Interaction(
+            recorded_at=self.recorded_at,
+            elapsed=round(self.elapsed(), 3),
+            request=self.request,
+            response=self.session.redactor.redact_response(filtered),
+        )
+        self.session.take(self, recorded)
+
+    def read_past_the_end(self, length: int) -> BaseException:
+        """Returns the error for a client that reads on where the recorded one had stopped."""
+        error = RequestStoppedError(
+            f"{display_path(self.session.path)}, interaction {(self.position or 0) + 1}: the client that recorded "
+            f"this stream left it after {length:,} bytes, and now more is read.\n"
+            "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
+        )
+        return self.session.overread(self, error)
+
+    def not_come(self, name: str) -> str:
+        """Returns what to tell of a request whose answer had not come when its test, of this name, ended."""
+        request = self.request
+        return f"not recorded: the answer to {request.method} {request.url} had not come when {name} ended"
+
+
+def too_late(request: Request, name: str) -> RequestStoppedError:
+    """Returns the error for a request that is made when the test of this name has ended."""
+    asked = f"{request.method} {request.url}"
+    return RequestStoppedError(
+        f"{name} has ended, but a thread that it started asks {asked}.\n"
+        "It is neither answered nor sent: it could get into the cassette of another test.\n"
+        "Wait for the thread before the test ends. Or start it in a fixture of a wider scope; then it works for "
+        "whichever test is running."
+    )

@@ -1,0 +1,99 @@
+"""What happened to one cassette while it was open: an `Outcome`, as reports take it and xdist carries it.
+
+`counted` fills in what can be counted: the session's history and the answers it had go in, and what was played,
+missed, sent and saved comes out.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..models import Response
+    from ..settings import Settings
+    from .answers import Answers
+    from .history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to one cassette while it was open. Plain values, so that xdist can carry them."""
+
+    path: str
+    mode: str
+    shared: bool = False
+    passed: bool = True
+    total: int = 0
+    replayed: tuple[int, ...] = ()
+    recorded: int = 0
+    missed: int = 0
+    sent: int = 0
+    errors_not_recorded: tuple[str, ...] = ()
+    written: bool = False
+    not_written: str = ""
+    tokens_saved: int = 0
+    seconds_saved: float = 0.0
+    blocked: tuple[str, ...] = ()
+    verified: tuple[dict[str, Any], ...] = ()
+    selectors: tuple[str, ...] = ()
+    matched: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+    borrowed: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
+    stale: str = ""
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def counted(outcome: Outcome, settings: Settings, history: History, answers: Answers, name: str) -> Outcome:
+    """Returns the outcome with what became of the requests.
+
+    Args:
+        outcome: what else is known of the cassette.
+        settings: the session's.
+        history: what came by.
+        answers: what the session could answer with.
+        name: of the test or, without one, of the cassette, for responses that were errors.
+    """
+    played = history.played if outcome.mode != "verify" else ()  # what is sent once more saves nothing
+    positions = [each.position for each in history.exchanges if each.position is not None]
+    return replace(
+        outcome,
+        total=len(answers.own),
+        replayed=tuple(each for each in positions if each < len(answers.own)),
+        missed=len(history.misses),
+        sent=sum(each.answer is None for each in history.exchanges),
+        errors_not_recorded=tuple(
+            f"{each.error_status} in {name}" for each in history.exchanges if each.error_status is not None
+        ),
+        tokens_saved=sum(_tokens_of(each.response) for each in played),
+        seconds_saved=sum(each.elapsed or 0.0 for each in played),
+        borrowed=tuple(answers.borrowed(positions)),
+        asked=_asked_in_vain(history, settings),
+    )
+
+
+def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Returns the keys of what was missed, with the settings that make them, for `stepreplay relink`."""
+    if not history.missed:
+        return {}
+    return {
+        "keys": tuple(str(key) for key in history.missed),
+        "match_on": settings.match_on,
+        "ignore_request": settings.ignore_request,
+        "redact_fields": settings.redact_fields,
+    }
+
+
+def _tokens_of(response: Response) -> int:
+    """Returns the tokens that a completion cost; in a stream the last chunk that says so is right."""
+    completions = [response.json_]
+    for event in reversed(response.events or ()):
+        if isinstance(event, str) and '"usage"' in event:
+            with suppress(ValueError):  # a person may have edited it
+                completions = [json.loads(event)]
+            break
+    usage = completions[0].get("usage") if isinstance(completions[0], dict) else None
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return tokens if isinstance(tokens, int) else 0

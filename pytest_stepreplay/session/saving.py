@@ -1,0 +1,167 @@
+"""What a session leaves on disk: the cassette with what it recorded, or what drifted beside it.
+
+`Work` is what one session did. What it makes of the cassette comes out, or goes into the file under its lock,
+merged with what others have written there meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import matching, store
+from ..drift.keeping import keep_volatile
+from ..housekeeping.ages import with_new_dates
+from ..models import Cassette, Interaction
+from .answers import read_own
+from .merging import merge_recorded, merge_rewritten
+from .verification import compare_interactions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from ..models import Response
+    from ..settings import Settings
+    from .answers import Answers
+    from .history import History
+    from .verification import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one session has done with its cassette so far.
+
+    Attributes:
+        settings: the session's.
+        path: the cassette.
+        test: the id of the test.
+        shared: other tests use the cassette too.
+        matcher: what makes two requests equal.
+        known: what the cassette held when it was opened.
+        done: for each request in order, the position in `known` of what answered it, or what was recorded.
+        stale: the positions in `known` of what the test no longer asks for.
+    """
+
+    settings: Settings
+    path: Path
+    test: str
+    shared: bool
+    matcher: matching.Matcher
+    known: tuple[Interaction, ...]
+    done: tuple[tuple[int | None, Interaction | None], ...]
+    stale: Collection[int]
+
+    @property
+    def recorded(self) -> tuple[Interaction, ...]:
+        """What was recorded, in the order of the requests."""
+        return tuple(new for _, new in self.done if new)
+
+    def merged(self, now: tuple[Interaction, ...]) -> tuple[Interaction, ...]:
+        """Returns the interactions to write.
+
+        Args:
+            now: what the file holds, others having written it perhaps.
+        """
+        if self.settings.mode == "rewrite":
+            pairs = self.pairs()
+            rewritten = keep_volatile(self.known, self.recorded, pairs)
+            rewritten = with_new_dates(rewritten, self.recorded, self.settings)
+            return merge_rewritten(self.known, now, rewritten, pairs, shared=self.shared, key=self._key)
+        return merge_recorded(self.known, now, self.done, stale=self.stale, shared=self.shared, key=self._key)
+
+    def pairs(self) -> list[int | None]:
+        """Returns, for each interaction recorded anew, the position of the one that it replaces."""
+        index = matching.Index(self.matcher, [each.request for each in self.known])
+        left: dict[object, list[int]] = {}
+        pairs: list[int | None] = []
+        for each in self.recorded:
+            key = self._key(each)
+            positions = left.setdefault(key, list(index.positions(key)))
+            pairs.append(positions.pop(0) if positions else None)
+        return pairs
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Returns how each interaction recorded anew differs from the one that it replaces."""
+        return tuple(
+            compare_interactions(self.settings, self.known[old], new, old)
+            for new, old in zip(self.recorded, self.pairs(), strict=True)
+            if old is not None
+        )
+
+    def save(self) -> None:
+        """Writes the cassette: what it holds now, whoever has written it meanwhile, and what is new."""
+        with store.locked(self.path):
+            loaded = read_own(self.path, self.settings.mode) if store.exists(self.path) else None
+            now = loaded.cassette if loaded else Cassette(interactions=self.known)
+            test = now.test if self.shared and loaded else self.test
+            cassette = Cassette(test=test or None, interactions=self.merged(now.interactions))
+            store.write_cassette(self.path, cassette)
+            if store.exists(store.pending_path(self.path)):
+                store.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
+
+    def leave_pending(self, verdicts: tuple[Verdict, ...]) -> None:
+        """Leaves what drifted beside the cassette, for a person to decide about.
+
+        What waits there of interactions that this test did not verify goes on waiting.
+        """
+        verified = {each.position for each in verdicts if each.status != "unverified"}
+        if not verified or not self.settings.leaves_pending():
+            return
+        drifted = {each.position: each.response for each in verdicts if each.status == "drifted"}
+        if not drifted and not store.exists(store.pending_path(self.path)):
+            return
+        # Another test that shares the cassette may leave its own at this moment.
+        with store.locked(self.path):
+            new = {i: response for i, response in self._waiting().items() if i not in verified} | drifted
+            interactions = tuple(
+                each.model_copy(update={"response": new[i]}) if i in new else each
+                for i, each in enumerate(self.known)
+            )
+            store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
+
+    def _waiting(self) -> dict[int, Response | None]:
+        """Returns the responses of the pending file by position, if there is one for this very cassette."""
+        pending = store.pending_path(self.path)
+        if not store.exists(pending):
+            return {}
+        read = store.read_pending(pending)
+        if read.stale:
+            return {}
+        return {
+            int(unit.name) - 1: unit.new.response for unit in read.units if isinstance(unit.new, Interaction)
+        }
+
+    def _key(self, interaction: Interaction) -> str:
+        return self.matcher.key(interaction.request)
+
+
+def work_of(
+    answers: Answers, history: History, settings: Settings, path: Path, test: str, *, shared: bool
+) -> Work:
+    """Returns what a session has done so far.
+
+    What a test's own cassette holds and the test no longer asks for is stale once something was missed: it is the
+    tail of a conversation that is recorded anew.
+
+    Args:
+        answers: what the session could answer with, and what was played of it.
+        history: what came by.
+        settings: the session's.
+        path: the cassette.
+        test: the id of the test.
+        shared: other tests use the cassette too.
+    """
+    own = range(len(answers.own))
+    return Work(
+        settings=settings,
+        path=path,
+        test=test,
+        shared=shared,
+        matcher=answers.matcher,
+        known=answers.own,
+        done=tuple(
+            (each.position if each.position in own else None, each.recorded) for each in history.exchanges
+        ),
+        stale=set(own) - answers.played.keys() if answers.missed_some and not shared else frozenset(),
+    )
