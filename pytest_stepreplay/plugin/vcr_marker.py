@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ import pytest
 from ..errors import SettingsError
 from .run import RUN, Run, read_ini, with_secrets
 from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
+from .vcr_places import existing_path, folder_beside, lenders_of, name_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +34,6 @@ RIVALS: Final = {
 """Plugins that would answer the same markers, by the names of their entry points."""
 
 ADOPTED = pytest.StashKey[bool]()
-_LONGEST_NAME: Final = 255
-_SPECIAL: Final = r"<>?%*:|\"'/\\"  # the very characters that pytest-recording replaces
 
 
 class Hooks:
@@ -118,10 +116,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.stash[ADOPTED] = True
             _put_first(names, "stepreplay")
             # What a test uses that is skipped must not be taken for an orphan.
-            folder = _folder_beside(item)
-            run.owned[_existing(folder, _name_of(item), ".yaml", item)] = item.nodeid
+            folder = folder_beside(item)
+            run.owned[existing_path(folder, name_of(item), ".yaml", item)] = item.nodeid
             try:
-                run.owned.update((path, item.nodeid) for path in _lenders(markers, folder))
+                run.owned.update((path, item.nodeid) for path in lenders_of(markers, folder))
             except SettingsError as error:
                 if not hasattr(config, "workerinput"):
                     raise pytest.UsageError(f"{item.nodeid}: {error}") from None
@@ -155,7 +153,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
     folder = Path(os.path.abspath(request.getfixturevalue("vcr_cassette_dir")))  # noqa: PTH100 - links stay
     name = str(request.getfixturevalue("vcr_cassette_name"))
-    path = _path_of(item, adopted.places, folder, name)
+    path = path_of(item, adopted.places, folder, name)
     settings = with_secrets(run.settings(given), request.config)
     settings = replace(
         settings,
@@ -169,9 +167,9 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         settings,
         path,
         test=item.nodeid,
-        shared=name != _name_of(item),
+        shared=name != name_of(item),
         root=folder,
-        lenders=tuple(_lenders(markers, folder)),
+        lenders=tuple(lenders_of(markers, folder)),
         filters=_filters_of(adopted),
     )
     session.load()
@@ -204,7 +202,7 @@ def disable_recording(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="module")
 def vcr_cassette_dir(request: pytest.FixtureRequest) -> str:
     """The folder of the module's cassettes: that of pytest-recording, beside the module."""
-    return str(_folder_beside(request.node))
+    return str(folder_beside(request.node))
 
 
 @pytest.fixture
@@ -212,7 +210,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of the test's cassette, as pytest-recording makes it."""
     marker = request.node.get_closest_marker("default_cassette")
     if marker is None:
-        return _name_of(request.node)
+        return name_of(request.node)
     if len(marker.args) != 1 or not isinstance(marker.args[0], str):
         pytest.fail("@pytest.mark.default_cassette takes the name of a cassette", pytrace=False)
     return marker.args[0]
@@ -332,54 +330,6 @@ def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: P
 def _default_record_mode(run: Run) -> str:
     names = {"record": "new_episodes", "rewrite": "rewrite", "live": "all"}
     return names.get(run.settings({}).mode, "none")
-
-
-def _folder_beside(node: Any) -> Path:
-    path: Path = node.path
-    return path.parent / "cassettes" / path.stem
-
-
-def _name_of(item: Any) -> str:
-    """Returns the name of a test's cassette, as pytest-recording makes it."""
-    name = f"{item.cls.__name__}.{item.name}" if item.cls else str(item.name)
-    return name.translate(dict.fromkeys(map(ord, _SPECIAL), "-"))
-
-
-def _path_of(item: pytest.Item, places: Mapping[str, Any], folder: Path, name: str) -> Path:
-    serializer = places.get("serializer", "yaml")
-    suffix = f".{serializer}"
-    if len(name) + len(serializer) + 1 > _LONGEST_NAME:  # as pytest-recording shortens it
-        digest = md5(name.encode(), usedforsecurity=False).hexdigest()
-        name = f"{name[: _LONGEST_NAME - len(suffix) - len(digest) - 3]}...{digest}"
-    folder = Path(os.path.abspath(os.fspath(places.get("cassette_library_dir", folder))))  # noqa: PTH100
-    if "path_transformer" in places:
-        return Path(places["path_transformer"](str(folder / name)))
-    return _existing(folder, name, suffix, item)
-
-
-def _existing(folder: Path, name: str, suffix: str, item: Any) -> Path:
-    """Returns where a cassette is: by pytest-recording's rule, else by pytest-vcr's; by the first if nowhere."""
-    plain = f"{item.cls.__name__}.{item.name}" if item.cls else str(item.name)
-    path = folder / _with_suffix(name, suffix)
-    candidates = [path]
-    if name == _name_of(item):
-        candidates.append(folder / f"{plain}{suffix}")
-    if folder == _folder_beside(item):
-        candidates.append(folder.parent / _with_suffix(plain if name == _name_of(item) else name, suffix))
-    return next((each for each in candidates if os.path.lexists(each)), path)
-
-
-def _with_suffix(name: str, suffix: str) -> str:
-    return name if name.endswith(suffix) else name + suffix
-
-
-def _lenders(markers: Sequence[pytest.Mark], folder: Path) -> Iterator[Path]:
-    """Yields the further cassettes that the markers name; they are read, and never written."""
-    for marker in markers:
-        for name in marker.args:
-            if not isinstance(name, str | os.PathLike):
-                raise SettingsError(f"@pytest.mark.vcr({name!r}): a cassette is named by a text")
-            yield folder / name
 
 
 def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark]) -> tuple[str, ...]:
