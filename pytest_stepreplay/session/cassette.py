@@ -312,8 +312,7 @@ class Session:
         return counted(outcome, self.settings, self._history, self._answers, name)
 
     def _work(self) -> Work:
-        if self.mode == "rewrite":
-            self._history.hear()
+        self._history.hear()
         return work_of(self._answers, self._history, self.settings, self.path, self.test, shared=self._shared)
 
     def _stop_taking(self) -> list[Exchange]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_stepreplay.errors import RequestStoppedError
+from pytest_stepreplay.models import Interaction, Request, Response
 from pytest_stepreplay.session import Session
 from pytest_stepreplay.session.forks import Forks
 from pytest_stepreplay.settings import Settings
@@ -95,3 +96,12 @@ def test_what_cannot_be_handed_back_stops_the_child(tmp_path: Path, monkeypatch:
 
 def test_what_would_be_written_can_be_asked_for_while_all_is_recorded_anew(tmp_path: Path) -> None:
     assert Session(Settings(mode="rewrite"), tmp_path / "x.yaml").interactions == ()
+
+
+def test_what_a_child_recorded_is_among_what_would_be_written(tmp_path: Path) -> None:
+    session = Session(Settings(mode="record"), tmp_path / "x.yaml")
+    recorded = Interaction(
+        request=Request(method="POST", url="http://127.0.0.1/"), response=Response(status=200)
+    )
+    forked(session._forks).tell({"recorded": recorded.model_dump_json(by_alias=True, exclude_unset=True)})
+    assert session.interactions == (recorded,)
