@@ -105,7 +105,7 @@ def _record(player: Player, exchange: Exchange, url: str, response: Any) -> None
     if not exchange.records(response.status, tape):
         return
     http: Any = response._original_response
-    if http.fp is None:  # it has no body
+    if http.fp is None or http.length == 0:  # it has no body
         tape.end()
     elif http.chunked:
         http.fp = _TapedFile(http.fp, tape, _ChunkedBody(tape))
@@ -193,7 +193,10 @@ class _TapedFile:
         return getattr(self._file, name)
 
     def read(self, size: int | None = -1) -> bytes:
-        return self._heard(self._file.read, size)
+        data = self._heard(self._file.read, size)
+        if data and (size is None or size < 0 or len(data) < size):
+            self._body.end()  # only the end of the connection makes a read short
+        return data
 
     def read1(self, size: int = -1) -> bytes:
         return self._heard(self._file.read1, size)
@@ -202,7 +205,7 @@ class _TapedFile:
         return self._heard(self._file.readline, size)
 
     def readinto(self, buffer: Any) -> int:
-        data = self._heard(self._file.read, len(buffer))
+        data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 

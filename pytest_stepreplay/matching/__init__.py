@@ -1,22 +1,36 @@
 """Decides which recorded interaction answers a request, and says what differs where none does.
 
 `Matcher` turns a request into its key and `Index` finds the recorded requests with that key, at a cost that
-does not grow with the cassette. `nearest` explains a miss. What was played is the session's business.
+does not grow with the cassette. `nearest` explains a miss, and is imported for one. What was played is the session's
+business.
 """
 
 from __future__ import annotations
 
-from .differences import Difference, differences
-from .keys import Index, Matcher, continues
-from .nearest import Nearest, nearest, telling_word
+from typing import TYPE_CHECKING
+
+from .keys import Index, Matcher
+
+if TYPE_CHECKING:
+    from .contrast import Difference, differences
+    from .nearness import Nearest, nearest, telling_word
+
+_FOR_A_MISS = ("Difference", "Nearest", "differences", "nearest", "telling_word")
 
 __all__ = [
     "Difference",
     "Index",
     "Matcher",
     "Nearest",
-    "continues",
     "differences",
     "nearest",
     "telling_word",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FOR_A_MISS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import contrast, nearness  # noqa: PLC0415 - see above
+
+    return getattr(contrast if "ifference" in name else nearness, name)

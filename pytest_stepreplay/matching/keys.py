@@ -142,12 +142,6 @@ class Index:
         return self._positions.get(key, ())
 
 
-def continues(earlier: Request, later: Request, matcher: Matcher | None = None) -> bool:
-    """Whether `later` carries on the conversation of `earlier`: all its messages, and then more."""
-    matcher = matcher or DEFAULT_MATCHER
-    return matcher.conversation(earlier)[-1:] in [[each] for each in matcher.conversation(later)[:-1]]
-
-
 class _Url(NamedTuple):
     scheme: str
     host: str

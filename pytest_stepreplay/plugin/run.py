@@ -41,6 +41,7 @@ class Run:
     open: Session | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
+    paths: dict[tuple[str, Path], Path] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     wide_fixtures: set[object] = field(default_factory=set)
@@ -164,9 +165,13 @@ def cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:
     root = run.cassettes(settings)
     if settings.cassette is not None:
         return named_path(root, settings.cassette)
+    known = run.paths.get((item.nodeid, root))
+    if known is not None:
+        return known
     name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
     name = name.replace("::", ".") + bracket + parameters
-    return cassette_path(root, _module_of(run, item.path), name)
+    path = run.paths[item.nodeid, root] = cassette_path(root, _module_of(run, item.path), name)
+    return path
 
 
 def _module_of(run: Run, path: Path) -> PurePath:

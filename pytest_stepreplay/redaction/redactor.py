@@ -227,15 +227,21 @@ class Redactor:
         """What is replaced wherever it stands; the longest first."""
         # What holds a key when it is recorded holds this in its place when it is replayed without one.
         values = self.known | {PLACEHOLDER_KEY} if self.secrets is None else self.known
-        forms = {form for value in values for form in forms_of(value)}
-        forms |= {form.rstrip("=") for form in forms if form not in values}
-        return tuple(
-            sorted((form for form in forms if form not in PLACEHOLDER), key=lambda form: (-len(form), form))
-        )
+        return _forms_of_all(values)
 
     @cached_property
     def _redact_name(self) -> Callable[[str], str]:
         return lru_cache(maxsize=1024)(self.redact_text)
+
+
+@lru_cache(maxsize=8)
+def _forms_of_all(values: frozenset[str]) -> tuple[str, ...]:
+    """Returns each way in which one of the values may stand in a text, the longest first."""
+    forms = {form for value in values for form in forms_of(value)}
+    forms |= {form.rstrip("=") for form in forms if form not in values}
+    return tuple(
+        sorted((form for form in forms if form not in PLACEHOLDER), key=lambda form: (-len(form), form))
+    )
 
 
 def kept_headers(headers: Iterable[tuple[str, str]], extra: Collection[str] = ()) -> dict[str, str]:

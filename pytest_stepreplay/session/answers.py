@@ -1,7 +1,7 @@
 """What may answer the requests of one session: its own cassette, and those that lend to it.
 
 A redacted request goes in, and the position of the interaction that answers it comes out; or, where there is none, a
-`Miss` that says what is nearest, and where else the request was recorded. What was played is counted here.
+text that says what is nearest, and where else the request was recorded. What was played is counted here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from .. import matching, store
 from ..errors import CassetteReadError, CassetteWriteError, StepReplayError, display_path
-from ..housekeeping.relinking import moved_cassette
-from ..report.misses import Miss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,12 +147,14 @@ class Answers:
             yield str(path), total, tuple(each for each in inside if 0 <= each < total)
             start += total
 
-    def miss(self, request: Request) -> Miss:
+    def explain_miss(self, request: Request) -> str:
         """Returns what there is to say of a request that nothing answers."""
+        from ..report.misses import Miss, explain_miss  # noqa: PLC0415 - only a miss pays for it
+
         key = self.matcher.key(request)
         same = self._index.positions(key)
         candidates = self._requests()
-        return Miss(
+        miss = Miss(
             request=request,
             test=self._test,
             cassette=display_path(self._path),
@@ -167,6 +167,7 @@ class Answers:
             nearest=None if same else matching.nearest(request, candidates, self.played, self.matcher),
             elsewhere=None if same else self._recorded_elsewhere(request, key),
         )
+        return explain_miss(miss)
 
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
@@ -177,6 +178,8 @@ class Answers:
         """Returns the cassette of a test of this name that is gone, where this one's is not there."""
         if self.loaded is not None or self._root is None or not self._test or self._shared:
             return None
+        from ..housekeeping.relinking import moved_cassette  # noqa: PLC0415 - only a miss pays for it
+
         path = moved_cassette(self._root, self._path)
         return display_path(path) if path else None
 

@@ -7,13 +7,13 @@ what is to be written and returns a frozen `Outcome`.
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import network, store
 from ..errors import RequestStoppedError, StepReplayError, display_path
 from ..housekeeping.ages import judge_age
 from ..redaction import Redactor, Wall, secret_values
-from ..report.misses import explain_miss
 from . import threads
 from .answers import ANSWERING, Answers, read_own
 from .exchange import Exchange, Filters, too_late
@@ -22,8 +22,6 @@ from .guard import Guard
 from .history import History
 from .host import host
 from .outcome import Outcome, counted
-from .saving import Work, work_of
-from .verification import Verdict, Verifier, result_of, selectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from ..interception import Recording
     from ..models import Interaction, Request
     from ..settings import Settings
+    from .saving import Work
+    from .verification import Verdict, Verifier
 
 
 class Session:
@@ -70,11 +70,11 @@ class Session:
         self.around = around
         self.filters = filters or Filters()
         self.redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
-        self.verifier = Verifier(settings, self.redactor)
         self.stale = ""
         self._shared = shared
         self._root = root
         self._closed = False
+        self._checked = False
         self._forks = Forks()
         self._answers = Answers(
             settings,
@@ -117,9 +117,18 @@ class Session:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
         return self._history.recorded
 
+    @cached_property
+    def verifier(self) -> Verifier:
+        """What sends requests once more in `verify`, and compares."""
+        from .verification import Verifier  # noqa: PLC0415 - only verify pays for it
+
+        return Verifier(self.settings, self.redactor)
+
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """How today's answers differ from the stored ones, once the test has ended; waits for the answers."""
+        if self.mode != "verify":
+            return ()
         if self._verdicts is None:
             self._verdicts = self.verifier.verdicts()
         return self._verdicts
@@ -152,10 +161,12 @@ class Session:
             CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
             CassetteError: a symbolic link leads out of the folder of the cassettes.
         """
-        if self._root is not None:
-            store.check_inside(self.path, self._root)
-        if self.mode in {"record", "rewrite"}:
-            store.check_writable(self.path)
+        if not self._checked:
+            if self._root is not None:
+                store.check_inside(self.path, self._root)
+            if self.mode in {"record", "rewrite"}:
+                store.check_writable(self.path)
+            self._checked = True
         if self._answers.loaded is None and self.mode != "live" and store.exists(self.path):
             loaded = read_own(self.path, self.mode)
             self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
@@ -199,7 +210,7 @@ class Session:
                     self._answers.note_miss(request)
                 else:
                     raise self._history.miss(
-                        self._answers.matcher.key(request), lambda: explain_miss(self._answers.miss(request))
+                        self._answers.matcher.key(request), lambda: self._answers.explain_miss(request)
                     )
             self._history.exchanges.append(exchange)
         return exchange
@@ -269,6 +280,8 @@ class Session:
         Raises:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
+        if self.mode in {"replay", "live"}:  # nothing is written
+            return self._close(passed=passed, interrupted=interrupted, why=why)
         with store.guarded_by(self.wall()):
             return self._close(passed=passed, interrupted=interrupted, why=why)
 
@@ -303,7 +316,7 @@ class Session:
             not_written=not_written,
             blocked=self._guard.blocked,
             verified=() if interrupted else self._results(),
-            selectors=tuple(selectors_of(self.settings)) if self.mode == "verify" else (),
+            selectors=self._selectors(),
             matched=tuple(selector for drift in self.drift for selector in drift.matched),
             late=tuple(each.not_come(self._name) for each in under_way),
             stale=self.stale,
@@ -312,6 +325,8 @@ class Session:
         return counted(outcome, self.settings, self._history, self._answers, name)
 
     def _work(self) -> Work:
+        from .saving import work_of  # noqa: PLC0415 - a run that only replays does without
+
         self._history.hear()
         return work_of(self._answers, self._history, self.settings, self.path, self.test, shared=self._shared)
 
@@ -332,7 +347,18 @@ class Session:
                 each.told = True
         return waiting
 
+    def _selectors(self) -> tuple[str, ...]:
+        if self.mode != "verify":
+            return ()
+        from .verification import selectors_of  # noqa: PLC0415 - only verify pays for it
+
+        return tuple(selectors_of(self.settings))
+
     def _results(self) -> tuple[dict[str, Any], ...]:
+        if self.mode not in {"verify", "rewrite"}:
+            return ()
+        from .verification import result_of  # noqa: PLC0415 - as above
+
         verdicts = self._work().verdicts() if self.mode == "rewrite" else self.verdicts
         return tuple(result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts)
 

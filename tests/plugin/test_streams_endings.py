@@ -30,14 +30,6 @@ WAIT = {"silence": 1.0}
 
 READ = GREETING[:3]
 
-UNHEARD = pytest.mark.xfail(
-    strict=True,
-    reason="urllib3_client takes the end of a body that it does not hear for a client that left",
-)
-CUT_CLIENTS = [
-    pytest.param(name, marks=UNHEARD) if name in {"requests", "urllib3"} else name for name in CLIENTS
-]
-
 
 def leave_after(number: int, odd: OddServer | None = None) -> Callable[[bytes], None]:
     """Returns what reads so many chunks and closes the response."""
@@ -126,7 +118,7 @@ def test_a_stream_that_broke_before_its_first_chunk(odd: OddServer, tmp_path: Pa
     assert (read_stream(path)["end"], read_stream(path)["error"]) == ("broken", "incomplete")
 
 
-@pytest.mark.parametrize("client", CUT_CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_body_that_is_shorter_than_it_says(odd: OddServer, tmp_path: Path, client: str) -> None:
     def cut_short(wire: Any) -> None:
         wire.send_head(200, ("Content-Type", "text/event-stream"), ("Content-Length", "9999"))
@@ -147,7 +139,7 @@ def test_a_body_that_is_shorter_than_it_says(odd: OddServer, tmp_path: Path, cli
     assert replayed.body.startswith(live.body)
 
 
-@pytest.mark.parametrize("client", CUT_CLIENTS)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_stream_cut_inside_of_an_http_chunk(odd: OddServer, tmp_path: Path, client: str) -> None:
     def cut(wire: Any) -> None:
         wire.send_head(200, ("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"))

@@ -15,7 +15,6 @@ from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.matching import (
     Index,
     Matcher,
-    continues,
     differences,
     nearest,
     telling_word,
@@ -337,6 +336,12 @@ def test_requests_differ_exactly_where_differences_are_told(one: Request, other:
     nearest(one, [other, one])
     continues(one, other)
     telling_word(one)
+
+
+def continues(earlier: Request, later: Request, matcher: Matcher | None = None) -> bool:
+    """Tells whether `later` carries on the conversation of `earlier`: all its messages, and then more."""
+    matcher = matcher or Matcher()
+    return matcher.conversation(earlier)[-1:] in [[each] for each in matcher.conversation(later)[:-1]]
 
 
 @given(CHATS, st.integers(0, 5))

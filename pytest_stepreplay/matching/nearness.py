@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
-from .differences import count_common, differences, read_content
+from .contrast import count_common, differences, read_content
 from .keys import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ..models import Request
-    from .differences import Difference
+    from .contrast import Difference
     from .keys import Matcher
 
 _COMPARED: Final = 8
