@@ -143,6 +143,7 @@ WHOLE = (FOREIGN / "langchain.yaml.gz").read_bytes()
         (gzip.compress(b" " * (33 << 20)), "holds more than 32 MiB, which no cassette may have"),
         (gzip.compress(b"\xff"), "is not UTF-8 text"),
     ],
+    ids=["cut", "bad data", "bad checksum", "too large", "no text"],
 )
 def test_a_compressed_file_that_cannot_be_read_is_an_error(content: bytes, problem: str) -> None:
     with pytest.raises(CassetteReadError, match=problem):
