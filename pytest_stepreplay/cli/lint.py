@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..lint import Expected, Problem
     from ..models import Cassette
-    from ..redaction import Redactor, Wall
+    from ..redaction import Wall
 
 EXAMPLE: Final = """\b
 Example:
@@ -29,7 +29,6 @@ Example:
 """
 _DAYS: Final = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 _NO_CASSETTES: Final = (".new", ".snapshots.yaml")
-_SUFFIXES: Final = (".yaml", ".yml", ".json", ".toml", ".har", ".jsonl", ".gz", ".new")
 
 
 class Age(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic only in newer versions of click
@@ -53,7 +52,6 @@ class Project:
 
     wall: Wall
     expected: Expected
-    redactor: Redactor
     skip: frozenset[str]
 
 
@@ -100,7 +98,7 @@ def lint(
 
 def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
     from ..lint import CHECKS, Expected  # noqa: PLC0415 - `stepreplay --help` does without
-    from ..redaction import Redactor, Wall  # noqa: PLC0415 - as above
+    from ..redaction import Wall, secret_values  # noqa: PLC0415 - as above
     from ..settings import Settings  # noqa: PLC0415 - as above
     from .project import project_settings  # noqa: PLC0415 - as above
 
@@ -110,24 +108,24 @@ def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
             f"{unknown[0]!r} is no check; there are {', '.join(CHECKS)}", param_hint="--skip"
         )
     settings = Settings.merge(project_settings())
-    redactor = Redactor(fields=settings.redact_fields)
     return Project(
-        wall=Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret)),
+        wall=Wall(secret_values(os.environ), tuple(selector for selector, _ in settings.allow_secret)),
         expected=Expected(
             match_on=settings.match_on,
             ignore_request=settings.ignore_request,
             ignore_hosts=settings.ignore_hosts,
             contract=settings.contract,
-            max_age=max_age,
+            max_age=max_age or (Age().convert(settings.max_age, None, None) if settings.max_age else None),
             now=datetime.now(UTC),
         ),
-        redactor=redactor,
         skip=frozenset(skip),
     )
 
 
 def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
     """Yields the files to check: cassettes of whatever tool, snapshots and pending files."""
+    from ..store.paths import READ_SUFFIXES  # noqa: PLC0415 - as in `_read_project`
+
     seen = set()
     for path in paths:
         found = [path]
@@ -138,7 +136,7 @@ def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
                 found += [
                     Path(folder, name)
                     for name in sorted(names)
-                    if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+                    if name.lower().endswith((*READ_SUFFIXES, ".new")) and not name.startswith(".")
                 ]
         for each in found:
             if each.is_file() and each.resolve() not in seen:
@@ -152,6 +150,7 @@ def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
 def _lint_file(path: Path, project: Project) -> list[Problem]:
     """Returns the problems of a file, with their lines."""
     from ..lint import Problem, check_cassette, check_secrets  # noqa: PLC0415 - as in `_read_project`
+    from ..redaction.rules import unpacked  # noqa: PLC0415 - as above
     from ..store.files import read_bytes  # noqa: PLC0415 - as above
 
     try:
@@ -159,7 +158,7 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
     except CassetteError as error:
         return [Problem("unreadable", (), _reason(error, path), "make it readable")]
     tree, text = _tree_of(content, path)
-    problems = check_secrets(content, tree, project.wall)
+    problems = check_secrets(unpacked(content), tree, project.wall)
     name = check_secrets(path.name.encode("utf-8", "surrogateescape"), {"test": path.name}, project.wall)
     problems += [Problem("secret", (), f"its name {each.what}", "rename it") for each in name]
     if path.name.endswith(_NO_CASSETTES):
@@ -175,10 +174,11 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
 
 
 def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
-    from ..store.cassettes import parse_tree  # noqa: PLC0415 - as in `_read_project`
+    from ..redaction.rules import unpacked  # noqa: PLC0415 - as in `_read_project`
+    from ..store.cassettes import parse_tree  # noqa: PLC0415 - as above
 
     try:
-        return parse_tree(content, path)
+        return parse_tree(unpacked(content), path)
     except CassetteError:  # of another tool's, or broken, which is told elsewhere
         return None, ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import random
 import string
@@ -186,6 +187,15 @@ def test_snapshots_and_pending_files_are_searched_for_secrets(project: Project) 
     assert project.run("lint", "--fix").status == 0
 
 
+def test_a_compressed_cassette_is_opened_and_left_as_it_is(project: Project) -> None:
+    packed = gzip.compress(VCR.format(key=KEY).encode())
+    write(project, "cassettes/a.yaml.gz", "")
+    (project.path / "cassettes/a.yaml.gz").write_bytes(packed)
+    result = project.run("lint", "--fix")
+    assert result.out.endswith("1 file, 3 problems\n")
+    assert (project.path / "cassettes/a.yaml.gz").read_bytes() == packed
+
+
 def test_a_file_name_can_hold_a_secret(project: Project) -> None:
     write(project, f"cassettes/test_it[{KEY}].yaml", ours("it"))
     result = project.run("lint", "--json")
@@ -244,7 +254,7 @@ def test_the_projects_settings_count(project: Project) -> None:
     result = project.run("lint")
     assert result.status == 2
     assert result.err == (
-        "stepreplay: pyproject.toml, allow_secret: 'request.json' has no reason; write it as SELECTOR: REASON\n"
+        "stepreplay: the settings of pytest, allow_secret: 'request.json' has no reason; write it as SELECTOR: REASON\n"
     )
 
 
@@ -254,6 +264,9 @@ def test_max_age(project: Project) -> None:
     result = project.run("lint", "--max-age", "90d")
     assert result.status == 1
     assert "interaction 1, recorded_at: was recorded " in result.out
+    assert project.run("lint", "--max-age", "90y").status == 0
+    write(project, "pytest.ini", "[pytest]\nstepreplay_max_age = 12w\n")
+    assert project.run("lint").status == 1
     assert project.run("lint", "--max-age", "90y").status == 0
     bad = project.run("lint", "--max-age", "soon")
     assert bad.status == 2
