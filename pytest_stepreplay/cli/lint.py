@@ -38,8 +38,6 @@ class Age(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Returns the time span."""
-        if isinstance(value, timedelta):
-            return value
         found = re.fullmatch(r"(\d{1,6})([hdwmy])", str(value))
         if not found:
             self.fail(f"{value!r} is no age; write it as 36h, 90d, 12w, 6m or 1y", param, ctx)

@@ -20,7 +20,7 @@ from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, forms_of, secret_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .streams import Link
 
@@ -131,15 +131,15 @@ def scan(content: bytes, tree: Any, *, secrets: Collection[str] = ()) -> tuple[F
 # ---------------------------------------------------------------- one text
 
 
-def _holds_secret(data: bytes, needles: tuple[bytes, ...]) -> bool:
+def _holds_secret(data: bytes, needles: Mapping[bytes, str]) -> bool:
     return next(_secrets_in(data, needles), None) is not None
 
 
-def _secrets_in(data: bytes, needles: tuple[bytes, ...]) -> Iterator[tuple[str, bytes]]:
+def _secrets_in(data: bytes, needles: Mapping[bytes, str]) -> Iterator[tuple[str, bytes]]:
     """Yields what each secret in the bytes is, and the secret as it stands there."""
-    for needle in needles:
+    for needle, what in needles.items():
         if needle in data:
-            yield _KNOWN, needle
+            yield what, needle
     seen = set()
     for hit in find_hits(data):
         secret = data[hit.start : hit.end]
@@ -147,9 +147,9 @@ def _secrets_in(data: bytes, needles: tuple[bytes, ...]) -> Iterator[tuple[str, 
         yield hit.what, secret
     if _PERCENT.search(data):
         decoded = unquote_to_bytes(data)
-        for needle in needles:
+        for needle, what in needles.items():
             if needle in decoded and needle not in data:
-                yield f"{_KNOWN}, URL-encoded", needle
+                yield f"{what}, URL-encoded", needle
         for hit in find_hits(decoded):
             secret = decoded[hit.start : hit.end]
             if not any(secret in each or each in secret for each in seen):
@@ -157,9 +157,11 @@ def _secrets_in(data: bytes, needles: tuple[bytes, ...]) -> Iterator[tuple[str, 
 
 
 @lru_cache(maxsize=16)
-def _needles(secrets: frozenset[str]) -> tuple[bytes, ...]:
-    texts = {form for value in secrets for form in (*forms_of(value), *base64_cores(value))}
-    return tuple(sorted(text.encode("utf-8", "surrogateescape") for text in texts))
+def _needles(secrets: frozenset[str]) -> dict[bytes, str]:
+    """Returns what to look for as it is, and what each is."""
+    inside = {core: f"{_KNOWN}, in base64" for value in secrets for core in base64_cores(value)}
+    texts = inside | {form: _KNOWN for value in secrets for form in forms_of(value) if form not in inside}
+    return {text.encode("utf-8", "surrogateescape"): what for text, what in sorted(texts.items())}
 
 
 def _line_of(content: bytes, secret: bytes) -> int | None:

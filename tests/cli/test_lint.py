@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import random
 import string
 
@@ -158,6 +159,24 @@ def test_what_cannot_be_replaced_safely_stays_and_is_told(project: Project) -> N
     escaped = KEY.replace("s", "\\u0073", 1)
     write(project, "cassettes/a.yaml", ours("it").replace("Use it for it.", f'"{escaped}\\n"'))
     assert project.run("lint", "--fix").status == 1
+
+
+def test_a_cassette_that_would_not_be_read_any_more_is_left(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The value of a variable in base64, all of it: neither placeholder is base64 there.
+    text = ours("it").replace("    json: {}\n", "    base64: UGFzc3cwcmQhUGFzc3cwcmQh\n")
+    monkeypatch.setenv("SHOP_PASSWORD", "sw0rd!Passw0rd!")
+    write(project, "cassettes/a.yaml", text)
+    assert project.run("lint", "--fix").status == 1
+    assert (project.path / "cassettes/a.yaml").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_may_not_be_read_is_told(project: Project) -> None:
+    write(project, "cassettes/a.yaml", ours("it"))
+    (project.path / "cassettes/a.yaml").chmod(0)
+    assert "cannot be read" in project.run("lint").out
 
 
 def test_values_of_the_environment_are_secrets_in_any_cassette(

@@ -95,6 +95,19 @@ def test_what_redaction_cannot_replace_is_refused_and_the_old_file_stands(suite:
     assert suite.cassettes == ["test_chat/test_greeting.yaml"]
 
 
+def test_a_refusal_names_five_places_at_most(suite: Suite) -> None:
+    suite.say = lambda received: answer("Hello!")
+    encoded = b64encode(f"user:{KEY}".encode()).decode()
+    suite.write(
+        TEST.replace("Say hello.", f"See {encoded} there.")
+        .replace("ask(", "for n in range(7): ask(f'{{n}}' + ", 2)
+        .replace("def for n in range(7): ask(f'{{n}}' + ", "def ask(")
+    )
+    result = suite.record()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*interaction 5, request.json.messages*", "*and 2 more places"])
+
+
 @pytest.mark.parametrize("where", ["marker", "ini"])
 def test_a_false_alarm_is_allowed_with_its_reason(suite: Suite, where: str) -> None:
     suite.say = lambda received: answer("Hello!")

@@ -293,6 +293,64 @@ def test_which_variables_hold_secrets() -> None:
     assert secret_values({**secret, **harmless}) == set(secret.values())
 
 
+def test_the_password_in_a_url_of_the_environment_is_secret() -> None:
+    environ = {
+        "DATABASE_URL": "postgres://app:tr0ub4dor%21x@db/app",
+        "DOCS_URL": "https://example.com/a:b@c",
+        "LOCAL_URL": "postgres://app:password@localhost/x",
+        "SORT_KEY": "created_at_by_user",
+        "SHIPPING_KEY": "a1b2c3d4e5f6a7b8c9",
+        "LETTERS_TOKEN": "qwzxkjvhplm",
+    }
+    assert secret_values(environ) == {"tr0ub4dor%21x", "tr0ub4dor!x", "a1b2c3d4e5f6a7b8c9", "qwzxkjvhplm"}
+
+
+def test_json_that_is_one_only_together_keeps_no_secret() -> None:
+    key = "sk-abcdefghijklmnop1234"
+    events = (
+        '{"a": "sk-abcdefghi',
+        'jklmnop1234"}',
+        '{"a": 1},{"b": "x"}',
+        '{"a": [1',
+        "2]}",
+        '{"k": "sk-abcdef"}',
+    )
+    redacted = PLAIN.redact_response(Response(status=200, events=events)).events
+    assert key not in str(redacted)
+    odd = ('{"a":"sk-abcdefghi"},{"b":1}', '{"a":"jklmnop1234","c":[1', "2]}")
+    assert PLAIN.redact_response(Response(status=200, events=odd)).events is not None
+
+
+def test_a_secret_in_pieces_is_replaced_in_the_first_of_them() -> None:
+    def chunk(text: str) -> str:
+        return json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]})
+
+    texts = ["It is ", "sk-abcd", "efghijkl", "mnop1234", ", yes", "."]
+    redacted = PLAIN.redact_response(Response(status=200, events=tuple(map(chunk, texts)))).events
+    assert redacted == tuple(map(chunk, ["It is ", "[redacted]", "", "", ", yes", "."]))
+    frames = tuple(
+        RawFrame(frame=f"event: x\ndata: {part}\n\n") for part in ("a sk-abcd", "efghijklmnop1234 b")
+    )
+    assert PLAIN.redact_response(Response(status=200, events=frames)).events == (
+        RawFrame(frame="event: x\ndata: a [redacted]\n\n"),
+        RawFrame(frame="event: x\ndata:  b\n\n"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("Authorization: Token abcdefghij", "Authorization: Token [redacted]"),
+        ("Bearer abcdefghijklmnopqrst", "Bearer [redacted]"),
+        ('api_key = "abcdefghij"', 'api_key = "[redacted]"'),
+        ("password: hunterhunterhunter", "password: [redacted]"),
+        ("sk-AbCdEfGhIjKlMnOpQrStUv", "[redacted]"),
+    ],
+)
+def test_secrets_of_letters_alone(text: str, redacted: str) -> None:
+    assert PLAIN.redact_text(text) == redacted
+
+
 # Words that come near to secrets, so that the search meets the rules.
 PIECES = st.sampled_from(
     [
