@@ -69,13 +69,13 @@ class Environments:
         if self.here:
             return Path(sys.executable)
         python = self.folder.resolve() / tool / "bin" / "python"
-        done = python.parent.parent / "installed"
-        if not done.exists():
+        done, wanted = python.parent.parent / "installed", _wanted(tool)
+        if not done.exists() or done.read_text(encoding="utf-8") != wanted:
             self.say(f"installing {tool} into {python.parent.parent}")
             _install([sys.executable, "-m", "venv", "--clear", str(python.parent.parent)])
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             _install([*pip, "pytest", *CLIENTS, *PACKAGES[tool]])
-            done.touch()
+            done.write_text(wanted, encoding="utf-8")
         return python
 
     def versions(self, tool: str) -> dict[str, str]:
@@ -86,6 +86,12 @@ class Environments:
             )
             self._versions[tool] = json.loads(told.stdout)
         return self._versions[tool]
+
+
+def _wanted(tool: str) -> str:
+    """Returns what an environment was made from; one that was made from something else is made anew."""
+    ours = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8") if tool == OURS else ""
+    return "\n".join([*CLIENTS, *PACKAGES[tool], ours])
 
 
 def _install(command: list[str]) -> None:
