@@ -32,7 +32,7 @@ def cassette_folder(start: Path | None = None) -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    root, values = _settings_around(start or Path.cwd())
+    root, values, _ = _settings_around(start or Path.cwd())
     return root / str(values.get(KEY) or FOLDER)
 
 
@@ -47,10 +47,10 @@ def project_settings(*names: str) -> dict[str, Any]:
     """
     from ..settings import FIELDS, read_values  # noqa: PLC0415 - most commands do without
 
-    _, values = _settings_around(Path.cwd())
+    _, values, path = _settings_around(Path.cwd())
     given = {name: values.get(f"stepreplay_{name}") for name in names or FIELDS}
     read = {name: _as_pytest(FIELDS[name].ini_type, value) for name, value in given.items()}
-    return read_values("the settings of pytest", read)
+    return read_values(display(path), read) if path else {}
 
 
 def project_root() -> Path:
@@ -68,22 +68,22 @@ def cache_folder() -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    root, values = _settings_around(Path.cwd())
+    root, values, _ = _settings_around(Path.cwd())
     return root / os.path.expandvars(Path(str(values.get("cache_dir") or ".pytest_cache")).expanduser())
 
 
-def _settings_around(start: Path) -> tuple[Path, dict[str, Any]]:
-    """Returns the root of a project, and what it sets for pytest."""
+def _settings_around(start: Path) -> tuple[Path, dict[str, Any], Path | None]:
+    """Returns the root of a project, what it sets for pytest, and the file where it does."""
     root = start
     for folder in (start, *start.parents):
         for name, section in _SETTINGS.items():
             path = folder / name
             values = _section_of(path, section) if path.is_file() else None
             if values is not None:
-                return folder, values
+                return folder, values, path
             if name == "pyproject.toml" and root == start and path.is_file():
                 root = folder  # it marks the project even where it says nothing about pytest
-    return root, {}
+    return root, {}, None
 
 
 def _as_pytest(kind: str, value: object) -> object:

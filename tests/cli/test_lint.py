@@ -273,7 +273,7 @@ def test_the_projects_settings_count(project: Project) -> None:
     result = project.run("lint")
     assert result.status == 2
     assert result.err == (
-        "stepreplay: the settings of pytest, allow_secret: 'request.json' has no reason; write it as SELECTOR: REASON\n"
+        "stepreplay: pyproject.toml, allow_secret: 'request.json' has no reason; write it as SELECTOR: REASON\n"
     )
 
 
