@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,8 @@ class Run:
         """Takes the outcomes that no report carries yet, as plain values; threads may be adding to them."""
         taken = []
         while self.pending:
-            outcome = asdict(self.pending.popleft())
+            happened = self.pending.popleft()
+            outcome = {each.name: getattr(happened, each.name) for each in fields(happened)}
             outcome["verified"] = [each | {"known": self.knows(each)} for each in outcome["verified"]]
             taken.append(outcome)
         return taken

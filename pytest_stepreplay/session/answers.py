@@ -12,7 +12,7 @@ from .. import matching, store
 from ..errors import CassetteReadError, CassetteWriteError, StepReplayError, display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ..models import Interaction, Request
@@ -84,6 +84,7 @@ class Answers:
         self._lent: list[tuple[Path, int]] = []
         self._all: tuple[Interaction, ...] = ()
         self._index = matching.Index(self.matcher, ())
+        self._index_of_today: matching.Index | None = None
         self._missed_conversations: set[str] = set()
 
     def hold(self, loaded: store.ReadCassette, mode: str) -> None:
@@ -91,7 +92,7 @@ class Answers:
         self.loaded = loaded
         self.own = self._all = loaded.cassette.interactions
         if mode in ANSWERING:
-            self._index = matching.Index(self.matcher, self._requests())
+            self._make_index()
 
     def borrow(self, mode: str) -> None:
         """Takes, once, what other cassettes hold as further answers.
@@ -112,7 +113,7 @@ class Answers:
             interactions = store.read_cassette(path).cassette.interactions
             self._lent.append((path, len(interactions)))
             self._all += interactions
-        self._index = matching.Index(self.matcher, self._requests())
+        self._make_index()
 
     def find(self, request: Request) -> int | None:
         """Returns the position of what answers the request; None where nothing does.
@@ -123,7 +124,11 @@ class Answers:
             conversation = self.matcher.conversation(request)
             if not self._missed_conversations.isdisjoint(conversation[:-1]):
                 return None
-        positions = self._index.positions(self.matcher.key(request))
+        key = self.matcher.key(request)
+        for position in self._index.positions(key):
+            if position not in self.played:
+                return position
+        positions = self._positions(key)
         for position in positions:
             if position not in self.played:
                 return position
@@ -152,7 +157,7 @@ class Answers:
         from ..report.misses import Miss, explain_miss  # noqa: PLC0415 - only a miss pays for it
 
         key = self.matcher.key(request)
-        same = self._index.positions(key)
+        same = self._positions(key)
         candidates = self._requests()
         miss = Miss(
             request=request,
@@ -168,6 +173,19 @@ class Answers:
             elsewhere=None if same else self._recorded_elsewhere(request, key),
         )
         return explain_miss(miss)
+
+    def _make_index(self) -> None:
+        self._index = matching.Index(self.matcher, (each.request for each in self._all))
+        self._index_of_today = None
+
+    def _positions(self, key: str) -> Sequence[int]:
+        """Returns where requests of this key were recorded, as they are seen today.
+
+        What was redacted when it was recorded hardly ever looks different today, so this is rarely needed.
+        """
+        if self._index_of_today is None:
+            self._index_of_today = matching.Index(self.matcher, self._requests())
+        return self._index_of_today.positions(key)
 
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
