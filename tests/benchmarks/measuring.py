@@ -64,7 +64,7 @@ class Series:
 
     def ratios_to(self, base: Series) -> tuple[float, ...]:
         """Returns the ratio of each round to the base's value in the same round."""
-        return tuple(mine / max(its, 1e-9) for mine, its in zip(self.values, base.values, strict=True))
+        return tuple(mine / its for mine, its in zip(self.values, base.values, strict=True))
 
 
 def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, str] | None = None) -> Cost:
@@ -100,7 +100,8 @@ def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, st
             check=False,
         )
         if done.returncode:
-            raise BenchmarkError(f"{arguments[0]} cannot be started:\n{done.stdout[-2000:]}")
+            status = f"the launcher ended with {done.returncode}"
+            raise BenchmarkError(f"{arguments[0]} cannot be started, {status}:\n{done.stdout[-2000:]}")
         cost = json.loads(result.read_text(encoding="utf-8"))
     if cost["status"]:
         raise BenchmarkError(

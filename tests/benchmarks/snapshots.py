@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,10 @@ class SnapshotSuite:
                 for n in range(module, tests, 10)
             )
             (folder / f"test_{module}.py").write_text(head + "".join(body), encoding="utf-8")
-        self._pytest(*kind.create)
+        with suppress(
+            BenchmarkError
+        ):  # inline-snapshot stores the values, and fails the tests that lacked them
+            self._pytest(*kind.create)
 
     def run(self) -> Cost:
         """Runs the tests against what is stored, and returns what that cost."""

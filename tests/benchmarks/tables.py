@@ -37,6 +37,8 @@ def _against(each: Series, base: Series | None) -> tuple[str, str]:
     if base is None or base is each:
         return "", "1" if base is each else ""
     above = statistics.median(mine - its for mine, its in zip(each.values, base.values, strict=True))
+    if min(each.values) <= 0 or min(base.values) <= 0:
+        return _number(above), ""  # as where a difference is within the noise
     ratios = each.ratios_to(base)
     told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     return _number(above), told

@@ -150,16 +150,21 @@ def _one_cassette(bench: Bench) -> list[Series]:
     with Upstream(script(Suite("plain", 0, 0, bench.size.fill).text)) as upstream:
         url = upstream.url
         for tool in tools:
-            for name, count in [("warm-up", 1), *((str(count), count) for count in bench.size.cassettes)]:
-                path = bench.folder / tool.name / f"{name}.yaml"
-                path.parent.mkdir(exist_ok=True)
-                bench.inside("cassettes", tool.environment, "prepare", tool.environment, path, count, url)
+            for count in bench.size.cassettes:
+                # A folder for each: what lies beside a cassette is searched when a request is not in it.
+                folder = bench.folder / tool.name / str(count)
+                folder.mkdir(parents=True)
+                for name, interactions in (("warm-up", 1), ("cassette", count)):
+                    path = folder / f"{name}.yaml"
+                    bench.inside(
+                        "cassettes", tool.environment, "prepare", tool.environment, path, interactions, url
+                    )
     for count in bench.size.cassettes:
         # The slowest tool takes minutes for the largest one, and varies little.
         rounds = bench.size.rounds if count < 10_000 else min(2, bench.size.rounds)
 
         def measure(tool: Tool, count: int = count) -> Values:
-            path = bench.folder / tool.name / f"{count}.yaml"
+            path = bench.folder / tool.name / str(count) / "cassette.yaml"
             values = bench.inside("cassettes", tool.environment, "replay", tool.environment, path, count, url)
             return {f"{count:,} interactions: {name}": value for name, value in values.items()}
 
@@ -313,14 +318,10 @@ def _streams(bench: Bench) -> list[Series]:
         with Upstream(lambda _: answer("word " * frames, before_frame=wait)) as upstream:
             url = f"{upstream.url}/chat/completions"
             live = bench.inside("streaming", tool, "record", tool, client, path, url)
-        values = {
-            f"{client}: first chunk, ms": live["first"],
-            f"{client}: last chunk, ms": live["last"],
-            f"{client}: chunks while recording": live["chunks"],
-        }
+        values = {f"{client}: {name}, recorded": value for name, value in live.items()}
         if tool != FLOOR:
             replayed = bench.inside("streaming", tool, "replay", tool, client, path, url)
-            values[f"{client}: chunks replayed"] = replayed["chunks"]
+            values[f"{client}: chunks, replayed"] = replayed["chunks"]
         return values
 
     paths = iter(range(10**9))

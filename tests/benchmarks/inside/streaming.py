@@ -72,7 +72,8 @@ def with_aiohttp(url: str) -> Iterator[object]:
 
         async def begin() -> tuple[aiohttp.ClientSession, aiohttp.ClientResponse]:
             session = aiohttp.ClientSession(headers=HEADERS)
-            return session, await session.post(url, json=BODY)
+            # Not `json=`: vcrpy cannot compare what aiohttp makes of that.
+            return session, await session.post(url, data=json.dumps(BODY))
 
         session, response = runner.run(begin())
         while chunk := runner.run(_read(response)):
@@ -81,7 +82,8 @@ def with_aiohttp(url: str) -> Iterator[object]:
 
 
 async def _read(response: Any) -> bytes:
-    return bytes(await response.content.readany())
+    # cassetter replays a body that can only be read as a whole, without a stream.
+    return bytes(await response.content.readany()) if response.content else b""
 
 
 CLIENTS: dict[str, Callable[[str], Iterator[object]]] = {
@@ -104,7 +106,9 @@ def main(mode: str, tool: str, client: str, cassette: str, url: str) -> None:
     with open_cassette(cassette):
         started = time.perf_counter()
         arrivals = [time.perf_counter() - started for _ in chunks(url)]
-    print(json.dumps({"first": arrivals[0] * 1e3, "last": arrivals[-1] * 1e3, "chunks": len(arrivals)}))
+    # Some tools give a client of theirs the whole body, and no chunk at all.
+    times = {"first chunk, ms": arrivals[0] * 1e3, "last chunk, ms": arrivals[-1] * 1e3} if arrivals else {}
+    print(json.dumps({**times, "chunks": len(arrivals)}))
 
 
 if __name__ == "__main__":
