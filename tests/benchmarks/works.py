@@ -321,7 +321,9 @@ def _streams(bench: Bench) -> list[Series]:
         values = {f"{client}: {name}, recorded": value for name, value in live.items()}
         if tool != FLOOR:
             replayed = bench.inside("streaming", tool, "replay", tool, client, path, url)
-            values[f"{client}: chunks, replayed"] = replayed["chunks"]
+            values |= {
+                f"{client}: {name}, replayed": value for name, value in replayed.items() if name == "chunks"
+            }
         return values
 
     paths = iter(range(10**9))
