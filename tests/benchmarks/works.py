@@ -319,7 +319,7 @@ def _streams(bench: Bench) -> list[Series]:
             url = f"{upstream.url}/chat/completions"
             live = bench.inside("streaming", tool, "record", tool, client, path, url)
         values = {f"{client}: {name}, recorded": value for name, value in live.items()}
-        if tool != FLOOR:
+        if tool != FLOOR and live:  # what did not end was not recorded
             replayed = bench.inside("streaming", tool, "replay", tool, client, path, url)
             values |= {
                 f"{client}: {name}, replayed": value for name, value in replayed.items() if name == "chunks"
