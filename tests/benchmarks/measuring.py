@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import TypeAlias
 
 CPU, WALL, PEAK = "CPU, ms", "wall, ms", "peak memory, MB"
 LAUNCHER = Path(__file__).with_name("launcher.py")
-LIMIT = 1800  # seconds, against a tool that hangs
+LIMIT = 900  # seconds, against a tool that hangs
 
 Values: TypeAlias = Mapping[str, float]
 """What one run came to, by measure; a measure's name ends with its unit."""
@@ -87,7 +88,7 @@ def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, st
     arguments = [str(each) for each in command]
     with TemporaryDirectory() as scratch:
         result = Path(scratch, "cost.json")
-        done = subprocess.run(
+        launched = subprocess.Popen(
             [sys.executable, "-I", "-S", LAUNCHER, result, *arguments],
             cwd=folder,
             env=kept,
@@ -96,18 +97,25 @@ def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, st
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            timeout=LIMIT,
-            check=False,
+            start_new_session=True,
         )
-        if done.returncode:
-            status = f"the launcher ended with {done.returncode}"
-            raise BenchmarkError(f"{arguments[0]} cannot be started, {status}:\n{done.stdout[-2000:]}")
+        try:
+            output, _ = launched.communicate(timeout=LIMIT)
+        except BaseException as error:
+            os.killpg(launched.pid, signal.SIGKILL)  # the launcher, and with it what it launched
+            launched.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise BenchmarkError(f"{' '.join(arguments)} took more than {LIMIT} s") from None
+            raise
+        if launched.returncode:
+            status = f"the launcher ended with {launched.returncode}"
+            raise BenchmarkError(f"{arguments[0]} cannot be started, {status}:\n{output[-2000:]}")
         cost = json.loads(result.read_text(encoding="utf-8"))
     if cost["status"]:
         raise BenchmarkError(
-            f"{' '.join(arguments)}\n  in {folder} ended with {cost['status']}:\n{done.stdout[-3000:]}"
+            f"{' '.join(arguments)}\n  in {folder} ended with {cost['status']}:\n{output[-3000:]}"
         )
-    return Cost(cost["cpu"], cost["wall"], cost["peak"], done.stdout)
+    return Cost(cost["cpu"], cost["wall"], cost["peak"], output)
 
 
 def take_turns(rounds: int, runs: Mapping[str, Callable[[], Values]]) -> list[Series]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import measuring
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.environments import FLOOR, OURS, REPOSITORY
 from tests.benchmarks.measuring import BenchmarkError, Series, run, take_turns
@@ -33,6 +35,25 @@ def test_a_command_that_fails_says_what_it_printed(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_no_cost(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="cannot be started"):
         run([tmp_path / "none"], folder=tmp_path)
+
+
+def test_a_tool_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "LIMIT", 1)
+    hang = """
+import fcntl, pathlib, time
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+while time.process_time() < 20:
+    pass
+pathlib.Path("survived").touch()
+"""
+    with pytest.raises(BenchmarkError, match="took more than 1 s"):
+        run([sys.executable, "-c", hang], folder=tmp_path)
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held until the process has ended
+    assert not (tmp_path / "survived").exists()
 
 
 def test_keys_of_the_caller_do_not_reach_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
