@@ -98,6 +98,7 @@ def parse(text: str) -> Tree:
                 if value.__class__ is _Unfinished:
                     value, here = _parse_lines(value, lines, here, column + 2)
                 items.append(value)
+                here = _take_quoted(lines, here, f"{' ' * column}- '", items)
                 continue
             column += 2
             mapping = mappings[column] = {}
@@ -115,6 +116,21 @@ def parse(text: str) -> Tree:
     if waiting is not None:
         raise UnusualTextError
     return root
+
+
+def _take_quoted(lines: list[str], here: int, lead: str, items: list[Tree]) -> int:
+    """Append the items that stand quoted on a line each, and return the first line that holds none.
+
+    The events of a stream are hundreds of such lines, which `_parse_line` reads ten times slower.
+    """
+    start = len(lead)
+    while here < len(lines) and lines[here].startswith(lead):
+        text, end = lines[here][start:-1], lines[here][start:][-1:]
+        if end != "'" or "'" in text or "\t" in text:
+            break
+        items.append(text)
+        here += 1
+    return here
 
 
 class _Unfinished(str):
