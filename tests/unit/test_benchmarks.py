@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("os.wait4 and the module resource are not for Windows", allow_module_level=True)
+
+import fcntl
 
 from tests.benchmarks import measuring
 from tests.benchmarks.__main__ import main
