@@ -42,25 +42,6 @@ if TYPE_CHECKING:
         Usage,
     )
 
-_OF_COMPLETIONS = (
-    "ChatCompletion",
-    "ChatCompletionChunk",
-    "Choice",
-    "ChunkChoice",
-    "Delta",
-    "DeltaFunction",
-    "DeltaToolCall",
-    "FinishReason",
-    "FunctionCall",
-    "Message",
-    "StepFunChatCompletion",
-    "StepFunChoice",
-    "StepFunMessage",
-    "StepFunToolCall",
-    "ToolCall",
-    "Usage",
-)
-
 __all__ = [
     "BODY_KINDS",
     "FORMAT_VERSION",
@@ -92,7 +73,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _OF_COMPLETIONS:
+    if name not in __all__:  # all others stand above
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import completion  # noqa: PLC0415 - see above
 
