@@ -63,7 +63,7 @@ def read_turns(interactions: Iterable[Interaction]) -> Iterator[Turn]:
 def completion_of(response: Response) -> dict[str, Any] | None:
     """Returns the chat completion that a response holds, a stream's assembled; None if it holds none."""
     if response.body_kind == "json":
-        body = response.json_
+        body = response.json
         return body if isinstance(body, dict) and isinstance(body.get("choices"), list) else None
     text = stream_of(response)
     chunks = chunks_of(text) if text is not None else []
@@ -83,7 +83,7 @@ def stream_of(response: Response) -> str | None:
 def body_of(message: Request | Response) -> Any:
     """Returns a body as JSON can hold it: a tree, a text, or the base64 of other bytes under that key."""
     if message.body_kind == "json":
-        return message.json_
+        return message.json
     if message.base64 is not None:
         return {"base64": message.base64}
     return message.text if message.events is None else _text_of_events(message.events)
@@ -98,7 +98,7 @@ def tokens_of(completion: dict[str, Any] | None) -> int:
 
 def model_of(turn: Turn) -> str | None:
     """Returns the name of the model that was asked."""
-    body = turn.interaction.request.json_
+    body = turn.interaction.request.json
     model = body.get("model") if isinstance(body, dict) else None
     return model if isinstance(model, str) else None
 
@@ -131,7 +131,7 @@ def _text_of_events(events: Iterable[str | RawFrame]) -> str:
 
 
 def _messages_of(interaction: Interaction) -> tuple[dict[str, Any], ...] | None:
-    body = interaction.request.json_
+    body = interaction.request.json
     messages = body.get("messages") if isinstance(body, dict) else None
     if not isinstance(messages, list) or not all(isinstance(it, dict) for it in messages):
         return None

@@ -206,7 +206,7 @@ def _convert(source: Source, shown: Path, plan: Plan) -> Outcome:
     redactor = Redactor(fields=plan.redact_fields)
     interactions = tuple(_redacted(each, redactor) for each in raw)
     whole = found if isinstance(found, Cassette) else Cassette()
-    cassette = whole.model_copy(update={"interactions": interactions})
+    cassette = replace(whole, interactions=interactions)
     outcome = Outcome(
         source=source.path,
         result=Result.PARTLY if skipped else Result.CONVERTED,
@@ -229,7 +229,7 @@ def _finished(cassette: Cassette) -> tuple[Cassette, tuple[Skipped, ...]]:
             skipped.append(Skipped(("interactions", i, "response", "stream"), reason))
         else:
             kept.append(each)
-    return cassette.model_copy(update={"interactions": tuple(kept)}), tuple(skipped)
+    return replace(cassette, interactions=tuple(kept)), tuple(skipped)
 
 
 def _redacted(interaction: Interaction, redactor: Redactor) -> Interaction:
@@ -237,13 +237,13 @@ def _redacted(interaction: Interaction, redactor: Redactor) -> Interaction:
     response = redactor.redact_response(interaction.response)
     if request is interaction.request and response is interaction.response:
         return interaction
-    return interaction.model_copy(update={"request": request, "response": response})
+    return replace(interaction, request=request, response=response)
 
 
 def _count_redacted(before: Interaction, after: Interaction) -> int:
     if after is before:
         return 0
-    return after.model_dump_json().count(PLACEHOLDER) - before.model_dump_json().count(PLACEHOLDER)
+    return str(after).count(PLACEHOLDER) - str(before).count(PLACEHOLDER)
 
 
 def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan: Plan) -> Outcome:

@@ -133,7 +133,7 @@ def _item_of(number: int, interaction: Interaction) -> Item:
 
     response = interaction.response
     if response.body_kind == "json":
-        return Item(number, response.json_, interaction.request)
+        return Item(number, response.json, interaction.request)
     body = stream_of(response) or response.text or response.base64 or ""
     return Item(number, body, interaction.request)
 
@@ -240,7 +240,7 @@ def _told(item: Item) -> str:
         return ""
     from .conversation import text_of  # noqa: PLC0415 - as in `_read_items`
 
-    body = item.request.json_
+    body = item.request.json
     messages = body.get("messages") if isinstance(body, dict) else None
     last = messages[-1] if isinstance(messages, list) and messages else None
     said = " ".join(text_of(last.get("content")).split()) if isinstance(last, dict) else ""

@@ -126,7 +126,7 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
         if request.body_kind:
             block("request", _shortened(body_of(request)))
     else:
-        parameters = _parameters_of(request.json_)
+        parameters = _parameters_of(request.json)
         if parameters:
             block("asks", parameters, "dim")
         hidden = 0 if whole else turn.repeated
@@ -210,7 +210,7 @@ def _names_of_calls(messages: tuple[dict[str, Any], ...]) -> dict[str, str]:
 
 
 def _error_of(response: Response, completion: dict[str, Any] | None) -> str:
-    body = completion or response.json_
+    body = completion or response.json
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         told = (error.get("type") or error.get("code"), error.get("message"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +36,7 @@ _FEW: Final = 64
 def body_of(response: Response) -> Any:
     """Returns a stored response's body as `compare` takes it: a JSON value, the text of a stream, or a text."""
     if response.body_kind == "json":
-        return response.json_
+        return response.json
     if response.events is not None:
         return "".join(map(_frame, response.events))
     return response.text or response.base64 or ""
@@ -73,11 +73,11 @@ def keep_volatile(
         ids |= turn.ids
         if turn.old is None or not turn.same:
             response = _renamed(turn.new.response, turn.ids) or turn.new.response
-            kept.append(turn.new.model_copy(update={"request": request, "response": response}))
+            kept.append(replace(turn.new, request=request, response=response))
         elif _ids_of(request) == _ids_of(turn.old.request):
             kept.append(turn.old)
         else:
-            kept.append(turn.old.model_copy(update={"request": request}))
+            kept.append(replace(turn.old, request=request))
     return tuple(kept)
 
 
@@ -251,7 +251,7 @@ def _sense(call: _Call) -> tuple[str, ...]:
 def _ids_of(request: Request) -> list[str]:
     """Returns the ids of tool calls that a request names, in order."""
     found = []
-    for value in objects_in(request.json_):
+    for value in objects_in(request.json):
         found += [call["id"] for call in _made(value)]
         if isinstance(value.get("tool_call_id"), str):
             found.append(value["tool_call_id"])
@@ -263,13 +263,13 @@ def _other_texts(request: Request) -> set[str]:
     if request.body_kind != "json":
         return {request.text or ""}
     blank = dict.fromkeys(_ids_of(request), "")
-    return set(_texts(_tree_with_ids(request.json_, blank)))
+    return set(_texts(_tree_with_ids(request.json, blank)))
 
 
 def _with_ids(request: Request, ids: Ids) -> Request:
     if not any(ids.get(one, one) != one for one in _ids_of(request)):
         return request
-    return request.model_copy(update={"json_": _tree_with_ids(request.json_, ids)})
+    return replace(request, json=_tree_with_ids(request.json, ids))
 
 
 def _tree_with_ids(tree: Any, ids: Ids) -> Any:
@@ -292,11 +292,11 @@ def _renamed(response: Response, ids: Ids) -> Response | None:
     if not renamed:
         return response
     if response.body_kind == "json":
-        return response.model_copy(update={"json_": _tree_with_ids(response.json_, renamed)})
+        return replace(response, json=_tree_with_ids(response.json, renamed))
     if response.events is None:
         return None
     events = tuple(_event_with_ids(event, renamed) for event in response.events)
-    changed = response.model_copy(update={"events": events})
+    changed = replace(response, events=events)
     try:
         wanted = _tree_with_ids(sse.chunks_of(body_of(response)), renamed)
         return changed if sse.chunks_of(body_of(changed)) == wanted else None
@@ -309,4 +309,4 @@ def _event_with_ids(event: Any, ids: Ids) -> Any:
     text = event if isinstance(event, str) else event.frame
     for one, other in ids.items():
         text = text.replace(json.dumps(one), json.dumps(other))
-    return text if isinstance(event, str) else event.model_copy(update={"frame": text})
+    return text if isinstance(event, str) else replace(event, frame=text)

@@ -351,12 +351,8 @@ def _written(message: Request | Response) -> dict[str, Any]:
     body = body_bytes(message)
     if not body:
         return {}
-    if (
-        message.body_kind == "json"
-        and isinstance(message.json_, dict | list)
-        and not _is_chunks(message.json_)
-    ):
-        return {"body": message.json_}
+    if message.body_kind == "json" and isinstance(message.json, dict | list) and not _is_chunks(message.json):
+        return {"body": message.json}
     try:
         return {"body": body.decode()}
     except UnicodeDecodeError:

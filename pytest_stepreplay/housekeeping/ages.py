@@ -105,7 +105,7 @@ def with_new_dates(
     stale = find_stale(kept, parse_age(settings.max_age), datetime.now(UTC))
     positions = stale.positions if stale else ()
     return tuple(
-        each.model_copy(update={"recorded_at": new.recorded_at}) if i in positions else each
+        replace(each, recorded_at=new.recorded_at) if i in positions else each
         for i, (each, new) in enumerate(zip(kept, recorded, strict=True))
     )
 

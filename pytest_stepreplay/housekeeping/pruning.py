@@ -6,7 +6,7 @@ a person, or cannot be read, stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
             cassette = store.read_cassette(path).cassette
             gone = set(needless.interactions)
             left = tuple(each for i, each in enumerate(cassette.interactions) if i not in gone)
-            store.write_cassette(path, cassette.model_copy(update={"interactions": left}))
+            store.write_cassette(path, replace(cassette, interactions=left))
             return
         try:
             path.unlink()

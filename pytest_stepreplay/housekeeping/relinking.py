@@ -7,7 +7,7 @@ uses, and that answers what the test asked, or was recorded by a test of the sam
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +109,7 @@ def relink(link: Link) -> None:
         raise CassetteWriteError(link.target, "was not replaced: it exists by now")
     read = store.read_cassette(source)
     if read.format == "stepreplay":
-        store.write_cassette(link.target, read.cassette.model_copy(update={"test": link.test}))
+        store.write_cassette(link.target, replace(read.cassette, test=link.test))
     else:
         write_bytes(link.target, read_bytes(source))
     old, new = store.snapshots_path(source), store.snapshots_path(link.target)

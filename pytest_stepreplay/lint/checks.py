@@ -148,7 +148,7 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
     if request.body_kind != "json" or "body" not in expected.match_on:
         return
     walk = Selectors(expected.ignore_request)
-    todo: list[tuple[Any, Place, Any]] = [(request.json_, (), walk.start)]
+    todo: list[tuple[Any, Place, Any]] = [(request.json, (), walk.start)]
     while todo:
         node, place, state = todo.pop()
         if state.hits:

@@ -98,7 +98,7 @@ class Matcher:
             ]
         if kind != "json":
             return [kind, getattr(request, kind)]
-        tree = request.json_
+        tree = request.json
         if self._selectors is not None:
             from ..drift.selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
 

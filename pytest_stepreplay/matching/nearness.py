@@ -194,7 +194,7 @@ def _count_shared(first: list[Any], second: list[Any], most: int) -> int:
 
 def _read_turns(request: Request) -> list[Any]:
     """Returns the messages of a chat request; the body of any other one, as if it were one message."""
-    body = request.json_
+    body = request.json
     if isinstance(body, dict):
         messages = body.get("messages")
         return messages if isinstance(messages, list) else [body]

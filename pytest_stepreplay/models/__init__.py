@@ -1,8 +1,8 @@
-"""The values that flow between the rooms, as frozen pydantic models.
+"""The values that flow between the rooms, all frozen.
 
 `Cassette`, `Interaction`, `Request` and `Response` are the cassette file's schema, field for field.
-`ChatCompletion` and `ChatCompletionChunk` are the documented objects of the chat completions API; they are imported
-when one is first asked for, since a run that only replays has no use for them.
+`ChatCompletion` and `ChatCompletionChunk` are pydantic models of the chat completions API's documented objects; they
+are imported when one is first asked for, since a run that only replays has no use for them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from .cassette import (
     BODY_KINDS,
     FORMAT_VERSION,
+    NO_JSON,
     BodyKind,
     Cassette,
+    FieldError,
     Interaction,
     RawFrame,
     Request,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BODY_KINDS",
     "FORMAT_VERSION",
+    "NO_JSON",
     "BodyKind",
     "Cassette",
     "ChatCompletion",
@@ -54,6 +57,7 @@ __all__ = [
     "Delta",
     "DeltaFunction",
     "DeltaToolCall",
+    "FieldError",
     "FinishReason",
     "FunctionCall",
     "Interaction",

@@ -1,10 +1,15 @@
-"""The cassette file's schema, field for field, as frozen pydantic models."""
+"""The cassette file's schema, field for field, as frozen dataclasses.
+
+They are plain values, so that a run that only replays need not import pydantic. `store.schema` reads them from a
+file, and there it is pydantic that tells what is wrong with one.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, Final, Literal
 
 FORMAT_VERSION = 1
 """The version of the cassette format that this package writes, and the newest that it reads."""
@@ -12,47 +17,80 @@ FORMAT_VERSION = 1
 BodyKind = Literal["json", "events", "text", "base64"]
 BODY_KINDS: tuple[BodyKind, ...] = ("json", "events", "text", "base64")
 
-
-class _Stored(BaseModel):
-    """Part of a cassette file: frozen, and a key that the format does not have is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+_CHUNK: Final = r"\d{1,9}([x/]\d{1,9})?"
+_FORBID: Final = {"extra": "forbid"}
+"""For pydantic: a key that the format does not have is an error."""
 
 
-class RawFrame(_Stored):
+class Absent(Enum):
+    """Stands where a message has no JSON body, since None is JSON's ``null``."""
+
+    NO_JSON = "no JSON"
+
+    def __repr__(self) -> str:
+        return "NO_JSON"
+
+
+NO_JSON: Final = Absent.NO_JSON
+
+
+class FieldError(ValueError):
+    """A field has a value of the right type that it cannot have."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
     """A server-sent event frame that is more than ``data: JSON``, as its exact text."""
+
+    __pydantic_config__: ClassVar = _FORBID
 
     frame: str
 
 
-class _Message(_Stored):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Message:
     """What a request and a response share: a body under at most one of four keys."""
 
-    json_: Any = Field(default=None, alias="json")
+    __pydantic_config__: ClassVar = _FORBID
+
+    json: Any = NO_JSON
     events: tuple[str | RawFrame, ...] | None = None
     text: str | None = None
     base64: str | None = None
 
-    @model_validator(mode="after")
-    def _one_body(self) -> Self:
-        kinds = [kind for kind in BODY_KINDS if self._has(kind)]
-        if len(kinds) > 1:
+    def __post_init__(self) -> None:
+        """Checks that there is one body at most.
+
+        Raises:
+            ValueError: there are two.
+        """
+        if (self.json is not NO_JSON) + (self.events is not None) + (self.text is not None) + (
+            self.base64 is not None
+        ) > 1:
+            kinds = [kind for kind in BODY_KINDS if self._has(kind)]
             raise ValueError(f"a body stands under exactly one key, here under {' and '.join(kinds)}")
-        return self
 
     def _has(self, kind: BodyKind) -> bool:
         if kind == "json":
-            return "json_" in self.model_fields_set
+            return self.json is not NO_JSON
         return getattr(self, kind) is not None
 
     @property
     def body_kind(self) -> BodyKind | None:
         """The key the body stands under; None for no body at all."""
+        if self.json is not NO_JSON:
+            return "json"
         return next((kind for kind in BODY_KINDS if self._has(kind)), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request(_Message):
-    """One HTTP request, redacted. The body of a chat completion stands under `json_`."""
+    """One HTTP request, redacted. The body of a chat completion stands under `json`."""
 
     method: str
     url: str
@@ -63,7 +101,8 @@ StreamError = Literal["incomplete", "reset", "timeout", "protocol", "cancelled"]
 was not HTTP, or the client's task was cancelled."""
 
 
-class Stream(_Stored):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
     """How a body arrived, where that is more than all at once and whole.
 
     Attributes:
@@ -73,26 +112,45 @@ class Stream(_Stored):
         error: what broke it off.
     """
 
-    chunks: str | None = Field(default=None, pattern=r"^\d{1,9}([x/]\d{1,9})?( \d{1,9}([x/]\d{1,9})?)*$")
+    __pydantic_config__: ClassVar = _FORBID
+
+    chunks: str | None = None
     end: Literal["closed", "broken"] | None = None
     error: StreamError | None = None
 
-    @model_validator(mode="after")
-    def _error_of_an_end(self) -> Self:
+    def __post_init__(self) -> None:
+        """Checks what the types do not say.
+
+        Raises:
+            ValueError: the chunks are no such words, or an end and an error do not go together.
+        """
+        if self.chunks is not None and not re.fullmatch(rf"{_CHUNK}(?: {_CHUNK})*", self.chunks, re.ASCII):
+            raise FieldError("chunks", "should be words such as 412, 430x3 or 455/17")
         if (self.end == "broken") != (self.error is not None):
             raise ValueError("a stream that is broken has an error, and no other has one")
-        return self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response(_Message):
     """One HTTP response with the headers that are kept (lower-case names) and its decoded body."""
 
-    status: int = Field(ge=100, le=999)
-    headers: dict[str, str] = {}
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
     stream: Stream | None = None
 
+    def __post_init__(self) -> None:
+        """Checks the status, and that there is one body at most.
 
-class Interaction(_Stored):
+        Raises:
+            ValueError: the status is none, or there are two bodies.
+        """
+        if not 100 <= self.status <= 999:
+            raise FieldError("status", "should be a number from 100 to 999")
+        _Message.__post_init__(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
     """One HTTP request with its response.
 
     Attributes:
@@ -100,19 +158,33 @@ class Interaction(_Stored):
         elapsed: seconds from the request to the end of the response.
     """
 
+    __pydantic_config__: ClassVar = _FORBID
+
     recorded_at: str | None = None
-    elapsed: float | None = Field(default=None, ge=0)
+    elapsed: float | None = None
     request: Request
     response: Response
 
+    def __post_init__(self) -> None:
+        """Checks the time.
 
-class Cassette(_Stored):
+        Raises:
+            ValueError: it is below zero.
+        """
+        if self.elapsed is not None and not self.elapsed >= 0:
+            raise FieldError("elapsed", "should be at least 0 seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cassette:
     """The file with a test's interactions, in order.
 
     Attributes:
         stepreplay: the version of the format.
         test: the id of the test that recorded it.
     """
+
+    __pydantic_config__: ClassVar = _FORBID
 
     stepreplay: int = FORMAT_VERSION
     test: str | None = None

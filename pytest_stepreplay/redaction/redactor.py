@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
@@ -85,7 +85,7 @@ class Redactor:
         url = self.redact_url(request.url)
         if url != request.url:
             changes["url"] = url
-        return request.model_copy(update=changes) if changes else request
+        return replace(request, **changes) if changes else request
 
     def redact_response(self, response: Response) -> Response:
         """Returns the response as it may be stored: the same object where it holds no secret."""
@@ -97,7 +97,7 @@ class Redactor:
         }
         if headers != response.headers:
             changes["headers"] = headers
-        return response.model_copy(update=changes) if changes else response
+        return replace(response, **changes) if changes else response
 
     def redact_url(self, url: str) -> str:
         """Returns the URL without user and password, and with its secret parameters replaced."""
@@ -155,8 +155,8 @@ class Redactor:
         """Returns the fields of the message that change."""
         kind = message.body_kind
         if kind == "json":
-            tree = self.redact_json(message.json_)
-            return {} if tree is message.json_ else {"json_": tree}
+            tree = self.redact_json(message.json)
+            return {} if tree is message.json else {"json": tree}
         if kind == "events" and message.events:
             events = self._redact_split(tuple(self._redact_event(event) for event in message.events))
             return {} if events == message.events else {"events": events}
@@ -176,7 +176,7 @@ class Redactor:
     def _redact_event(self, event: str | RawFrame) -> str | RawFrame:
         if not isinstance(event, str):
             frame = self.redact_text(event.frame)
-            return event if frame == event.frame else event.model_copy(update={"frame": frame})
+            return event if frame == event.frame else replace(event, frame=frame)
         return self.redact_text(event)
 
     def _redact_split(self, events: tuple[str | RawFrame, ...]) -> tuple[str | RawFrame, ...]:
@@ -296,7 +296,7 @@ def _with_texts(event: str | RawFrame, texts: Iterable[tuple[tuple[str | int, ..
             except (ValueError, TypeError, LookupError):  # JSON only together with the event after it
                 payload = PLACEHOLDER
         whole = with_payload(whole, payload)
-    return whole if isinstance(event, str) else event.model_copy(update={"frame": whole})
+    return whole if isinstance(event, str) else replace(event, frame=whole)
 
 
 def _read_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

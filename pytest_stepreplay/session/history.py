@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
+from ..store.schema import interaction_of, tree_of
 from .exchange import Exchange
 
 if TYPE_CHECKING:
@@ -90,10 +91,8 @@ class History:
         """
         if not self._forks.is_copy:
             return
-        if isinstance(fact, Interaction):
-            fact = fact.model_dump_json(by_alias=True, exclude_unset=True)
         try:
-            self._forks.tell({what: fact})
+            self._forks.tell({what: tree_of(fact) if isinstance(fact, Interaction) else fact})
         except OSError as error:
             raise RequestStoppedError(
                 f"what this forked process did cannot be handed to its parent: {error}\n"
@@ -111,8 +110,7 @@ class History:
             case {"played": int(position)}:
                 answer = self._answers.play(position)
                 self._add(answer.request, position, answer)
-            case {"recorded": str(text)}:
-                recorded = Interaction.model_validate_json(text)
+            case {"recorded": tree} if recorded := interaction_of(tree):
                 self._answers.note_miss(recorded.request)
                 self._add(recorded.request, recorded=recorded)
             case {"missed": str(text)}:

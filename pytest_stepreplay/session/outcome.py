@@ -88,7 +88,7 @@ def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str,
 
 def _tokens_of(response: Response) -> int:
     """Returns the tokens that a completion cost; in a stream the last chunk that says so is right."""
-    completions = [response.json_]
+    completions = [response.json]
     for event in reversed(response.events or ()):
         if isinstance(event, str) and '"usage"' in event:
             with suppress(ValueError):  # a person may have edited it

@@ -6,7 +6,7 @@ merged with what others have written there meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import matching, store
@@ -108,19 +108,20 @@ class Work:
         verified = {each.position for each in verdicts if each.status != "unverified"}
         if not verified or not self.settings.leaves_pending():
             return
-        drifted = {each.position: each.response for each in verdicts if each.status == "drifted"}
+        drifted = {
+            each.position: each.response for each in verdicts if each.status == "drifted" and each.response
+        }
         if not drifted and not store.exists(store.pending_path(self.path)):
             return
         # Another test that shares the cassette may leave its own at this moment.
         with store.locked(self.path):
             new = {i: response for i, response in self._waiting().items() if i not in verified} | drifted
             interactions = tuple(
-                each.model_copy(update={"response": new[i]}) if i in new else each
-                for i, each in enumerate(self.known)
+                replace(each, response=new[i]) if i in new else each for i, each in enumerate(self.known)
             )
             store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
 
-    def _waiting(self) -> dict[int, Response | None]:
+    def _waiting(self) -> dict[int, Response]:
         """Returns the responses of the pending file by position, if there is one for this very cassette."""
         pending = store.pending_path(self.path)
         if not store.exists(pending):

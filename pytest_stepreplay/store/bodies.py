@@ -64,7 +64,7 @@ def body_bytes(message: Request | Response) -> bytes:
     if message.base64 is not None:
         return b64decode(message.base64)
     if message.body_kind == "json":
-        return json.dumps(message.json_, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(message.json, ensure_ascii=False, separators=(",", ":")).encode()
     return b""
 
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING
 
 from ..errors import CassetteReadError, CassetteWriteError, display_path
-from ..models import BODY_KINDS, FORMAT_VERSION, Cassette, Interaction
+from ..models import Cassette
 from . import yaml_parser, yaml_text
 from .files import read_bytes, write_bytes
 from .json_text import parse_json
 from .locks import locked
+from .schema import cassette_of, tree_of
 from .secrets import refuse_secrets
-from .sources import line_at, parse_other, read_foreign, read_text, written_location
+from .sources import parse_other, read_foreign, read_text, written_location
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
-_MOST_KEYS = 1000
-_Model = TypeVar("_Model", bound=BaseModel)
 _RECORD_AGAIN = "Delete it and record it again with: pytest --stepreplay=record"
 _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
 
@@ -98,7 +94,7 @@ def parse_source(content: bytes | str, path: Path, hints: Hints | None = None) -
     """
     tree, text = parse_tree(content, path)
     if isinstance(tree, dict) and "stepreplay" in tree:
-        return _validated(tree, text, path)
+        return cassette_of(tree, text, path)
     return read_foreign(tree, text, path, hints)
 
 
@@ -125,7 +121,7 @@ def write_cassette(path: Path, cassette: Cassette) -> None:
     Raises:
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
-    content = encode_tree(_tree_of(cassette), path)
+    content = encode_tree(tree_of(cassette), path)
     with locked(path):
         write_bytes(path, content)
 
@@ -162,27 +158,7 @@ def render_cassette(cassette: Cassette) -> str:
     Raises:
         ValueError: a body holds what JSON cannot.
     """
-    return yaml_text.render(_tree_of(cassette))
-
-
-def _tree_of(model: BaseModel) -> dict[str, Tree]:
-    """Return the keys that stand in the file, in the order of the schema and the body last."""
-    tree: dict[str, Tree] = {}
-    body: dict[str, Tree] = {}
-    for name, field in type(model).model_fields.items():
-        key, value = field.alias or name, getattr(model, name)
-        if key in BODY_KINDS:
-            if key == getattr(model, "body_kind", None):
-                body[key] = _plain(value)
-        elif value is not None and (value or key != "headers"):
-            tree[key] = _plain(value)
-    return tree | body
-
-
-def _plain(value: Any) -> Tree:
-    if isinstance(value, BaseModel):
-        return _tree_of(value)
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+    return yaml_text.render(tree_of(cassette))
 
 
 # ---------------------------------------------------------------- reading what `yaml_text` does not
@@ -231,115 +207,3 @@ def _parse_yaml(text: str, path: Path) -> Tree:
         line = text.count("\n") + 1
         raise CassetteReadError(path, "seems cut off: its last line has no end", line=line, fix=fix)
     return tree
-
-
-# ---------------------------------------------------------------- the schema
-
-
-def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
-    """Do nothing where this version of the package can read the file.
-
-    Raises:
-        CassetteReadError: its ``stepreplay`` is no version, or that of a newer format.
-    """
-    version = tree["stepreplay"]
-    if type(version) is not int or version < 1:
-        problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
-        raise CassetteReadError(path, problem, line=line_at(text, ["stepreplay"]))
-    if version > FORMAT_VERSION:
-        raise CassetteReadError(
-            path,
-            f"was written by a newer pytest-stepreplay (format {version}; this one knows {FORMAT_VERSION})",
-            line=line_at(text, ["stepreplay"]),
-            fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
-        )
-
-
-def _validated(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
-    check_version(tree, text, path)
-    if "interactions" not in tree:
-        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_MEND)
-    interactions = tree["interactions"]
-    if isinstance(interactions, list):
-        # One by one: the first problem is enough, and a hostile file has millions.
-        found = (
-            _model(Interaction, each, ("interactions", number), text, path)
-            for number, each in enumerate(interactions)
-        )
-        tree = {**tree, "interactions": tuple(found)}
-    cassette = _model(Cassette, tree, (), text, path)
-    for number, interaction in enumerate(cassette.interactions):
-        for part in ("request", "response"):
-            encoded = getattr(interaction, part).base64
-            if encoded is not None and not _is_base64(encoded):
-                location: list[str | int] = ["interactions", number, part, "base64"]
-                problem = f"{written_location(location)}: Input should be valid base64"
-                raise CassetteReadError(path, problem, line=line_at(text, location))
-    return cassette
-
-
-def _model(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: str, path: Path) -> _Model:
-    """Return the tree as a model of this kind."""
-    location, problem = _oversize(tree)
-    more = ""
-    if not problem:
-        try:
-            return kind.model_validate(tree)
-        except ValidationError as error:
-            location, problem = _first_problem(error, tree)
-            others = error.error_count() - 1
-            more = f" (and {others} more)" if others else ""
-    place: list[str | int] = [*here, *location]
-    where = f"{written_location(place)}: " if place else ""
-    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=_MEND)
-
-
-def _oversize(tree: Tree) -> tuple[list[str | int], str]:
-    """Return where a part has more that is wrong than memory can tell of, and what it is; else no problem."""
-    places: list[list[str | int]] = [[], ["request"], ["response"], ["response", "headers"]]
-    for location in places:
-        part = tree
-        for step in location:
-            part = part.get(step) if isinstance(part, dict) else None
-        if isinstance(part, dict):
-            if len(part) > _MOST_KEYS:
-                return location, f"has {len(part):,} keys, and may have {_MOST_KEYS}"
-            events = part.get("events")
-            for number, event in enumerate(events if isinstance(events, list) else ()):
-                if not isinstance(event, str | dict) or (isinstance(event, dict) and len(event) != 1):
-                    return [
-                        *location,
-                        "events",
-                        number,
-                    ], "Input should be text, or a mapping with one 'frame'"
-    return [], ""
-
-
-def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int], str]:
-    """Return where the first problem is, as keys and indexes of the file, and what it is."""
-    problems = error.errors(include_url=False, include_input=False)
-    # A key that is misspelt explains the one that is missing.
-    first = problems[0]
-    if first["type"] == "missing":
-        first = next((each for each in problems if each["type"] == "extra_forbidden"), first)
-    location: list[str | int] = []
-    for step in first["loc"]:
-        if isinstance(tree, list) and isinstance(step, int):
-            tree = tree[step]
-        elif isinstance(tree, dict) and (step in tree or first["type"] == "missing"):
-            tree = tree.get(step)
-        else:
-            continue  # pydantic's name for one of the types that would do
-        location.append(step)
-    problem = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        problem = "the cassette format has no such key"
-    return location, problem
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        b64decode(text, validate=True)
-    except ValueError:
-        return False
-    return True

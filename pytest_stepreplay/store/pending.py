@@ -11,17 +11,18 @@ import json
 import os
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
 from ..models import Cassette, Interaction
-from .cassettes import _tree_of, encode_tree, parse_cassette
+from .cassettes import encode_tree, parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
 from .locks import locked
 from .paths import SNAPSHOTS_SUFFIX, SUFFIXES, check_inside
+from .schema import tree_of
 from .snapshots import parse_snapshots
 
 if TYPE_CHECKING:
@@ -254,11 +255,11 @@ class _Version:
         """Return this version with other units; what stands around them is the other version's if this has none."""
         content = self.content or other.content
         if isinstance(content, Cassette):
-            return _Version(content.model_copy(update={"interactions": tuple(units.values())}))
+            return _Version(replace(content, interactions=tuple(units.values())))
         return _Version({**(content or {}), "snapshots": units})
 
     def tree(self) -> dict[str, Tree]:
-        return _tree_of(self.content) if isinstance(self.content, Cassette) else self.content or {}
+        return tree_of(self.content) if isinstance(self.content, Cassette) else self.content or {}
 
 
 class _Opened:
@@ -357,7 +358,7 @@ def _canonical(value: Any) -> str:
 
 def _fields(model: Request | Response | RawFrame) -> dict[str, Any]:
     # Not even a body of null is the same as no body.
-    return {**dict(model), "body_kind": getattr(model, "body_kind", None)}
+    return {"fields": tree_of(model), "kind": type(model).__name__}
 
 
 def _replaced(units: _Units, others: _Units, names: Collection[str]) -> _Units:

@@ -8,6 +8,7 @@ gives what there is.
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,7 +63,7 @@ def response_from_chunks(
         said = _said(sizes, [])
     if not (said or end):
         return response
-    return response.model_copy(update={"stream": Stream(chunks=said, end=end, error=error)})
+    return replace(response, stream=Stream(chunks=said, end=end, error=error))
 
 
 def chunks_of(response: Response) -> list[Chunk]:

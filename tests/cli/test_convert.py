@@ -377,8 +377,8 @@ def test_a_batch_is_put_together_from_its_two_files(project: Project) -> None:
         in result.out
     )
     second, first = read_cassette(project.path / "out.yaml").cassette.interactions
-    assert (first.request.url, first.request.json_["messages"]) == (URL, [user("one")])
-    assert second.response.json_ == {"id": "two"}
+    assert (first.request.url, first.request.json["messages"]) == (URL, [user("one")])
+    assert second.response.json == {"id": "two"}
     write(project, "other.jsonl", asked("1", "another") + asked("3", "three"))
     result = project.run("convert", ".", "--to", "new", *base, "--json")
     skipped = [
@@ -425,7 +425,7 @@ def test_what_the_project_says_of_secrets_and_headers_holds(project: Project) ->
     write(project, "old.json", json.dumps(tree))
     assert project.run("convert", "old.json", "--check").status == 0
     (made,) = read_cassette(project.path / "old.json").cassette.interactions
-    assert made.request.json_ == {"nickname": "[redacted]"}
+    assert made.request.json == {"nickname": "[redacted]"}
     assert made.response.headers["x-trace-id"] == "t-1"
     write(project, "pytest.ini", "[pytest]\nstepreplay_redact_fields =\n  a\n[x\n")
     assert project.run("convert", "old.json").status == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,7 +191,7 @@ def test_what_cannot_be_compared_is_a_mistake(project: Project) -> None:
 def test_other_bodies_are_compared_too(project: Project) -> None:
     def other(**body: Any) -> Any:
         request = Request(method="GET", url="https://example.com/x")
-        return chat(response=Response(status=200, **body)).model_copy(update={"request": request})
+        return replace(chat(response=Response(status=200, **body)), request=request)
 
     project.write("a.yaml", other(text="One two."), other(base64="//4="), other())
     project.write("b.yaml", other(text="One three."), other(base64="//4="), other())

@@ -48,7 +48,7 @@ def project(suite: Suite, capsys: pytest.CaptureFixture[str]) -> Project:
 
 def texts(suite: Suite) -> list[str]:
     interactions = read_cassette(suite.cassette()).cassette.interactions
-    return [each.request.json_["messages"][0]["content"] for each in interactions]
+    return [each.request.json["messages"][0]["content"] for each in interactions]
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
@@ -276,13 +276,13 @@ def test_another_tools_cassette_is_never_written(suite: Suite, project: Project)
         request = {
             "method": "POST",
             "uri": each.request.url,
-            "body": json.dumps(each.request.json_),
+            "body": json.dumps(each.request.json),
             "headers": {},
         }
         answer = {
             "status": {"code": 200, "message": ""},
             "headers": {},
-            "body": {"string": json.dumps(each.response.json_)},
+            "body": {"string": json.dumps(each.response.json)},
         }
         vcr["interactions"].append({"request": request, "response": answer})
     suite.cassette().write_text(json.dumps(vcr), encoding="utf-8")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def call(name: str) -> dict[str, Any]:
 
 
 def answered(recorded: Interaction, answer: Any, status: int = 200) -> Interaction:
-    return recorded.model_copy(update={"response": Response(status=status, json=answer)})
+    return replace(recorded, response=Response(status=status, json=answer))
 
 
 def leave_pending(project: Project, name: str, *turns: tuple[Any, Any]) -> Path:
@@ -57,7 +58,7 @@ def line_of(old: str, new: str) -> str:
 def texts(project: Project, name: str) -> list[str]:
     """Returns what the answers of a cassette say, or which tool they call."""
     messages = [
-        each.response.json_["choices"][0]["message"]
+        each.response.json["choices"][0]["message"]
         for each in store.read_cassette(project.path / name).cassette.interactions
     ]
     return [it["content"] or it["tool_calls"][0]["function"]["name"] for it in messages]
@@ -151,10 +152,8 @@ def test_streams_and_other_bodies_are_shown(project: Project) -> None:
         Response(status=200, base64="//4="),
     ]
     asked = [chat(user(str(number))) for number in range(3)]
-    path = project.write(
-        PLAN, *(it.model_copy(update={"response": r}) for it, r in zip(asked, old, strict=True))
-    )
-    interactions = tuple(it.model_copy(update={"response": r}) for it, r in zip(asked, new, strict=True))
+    path = project.write(PLAN, *(replace(it, response=r) for it, r in zip(asked, old, strict=True)))
+    interactions = tuple(replace(it, response=r) for it, r in zip(asked, new, strict=True))
     store.write_pending(path, Cassette(interactions=interactions))
     lines = project.run("pending").out.splitlines()
     assert lines[0] == PLAN

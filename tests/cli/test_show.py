@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,7 +199,7 @@ def test_what_is_seldom_in_a_message_is_shown(project: Project) -> None:
             response_format={"type": "json_object"},
             stop="x",
             tools=["odd", {"type": "web_search"}],
-        ).model_copy(),
+        ),
     )
     assert 'response_format={"type": "json_object"}, stop=x, tools: web_search' in out
     assert "user        Look:\n            [image_url data:image/png;base64,AAAA" in out
@@ -227,8 +228,9 @@ def test_what_is_no_conversation_is_shown_shortened(project: Project) -> None:
         other(text=""),
         other(base64=base64.b64encode(b"\xff\xfe").decode()),
         other(events=(RawFrame(frame="data: hello\n\n"),)),
-        chat(answer="just text").model_copy(
-            update={"request": Request(method="POST", url=URL, json={"input": "x", "messages": "odd"})}
+        replace(
+            chat(answer="just text"),
+            request=Request(method="POST", url=URL, json={"input": "x", "messages": "odd"}),
         ),
     )
     first, second, third, fourth, fifth, sixth = out.split("\n\n")[:6]

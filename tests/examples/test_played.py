@@ -27,7 +27,7 @@ def test_one_request_with_our_instructions(stepreplay: Session) -> None:
     summary = summarize(OpenAI(base_url="https://api.stepfun.com/v1"), "StepFun serves chat completions.")
 
     (interaction,) = stepreplay.played or stepreplay.recorded
-    asked = interaction.request.json_
+    asked = interaction.request.json
     assert asked["temperature"] == 0
     assert asked["messages"][0] == {"role": "system", "content": "Summarize in one sentence."}
-    assert interaction.response.json_["choices"][0]["message"]["content"] == summary
+    assert interaction.response.json["choices"][0]["message"]["content"] == summary

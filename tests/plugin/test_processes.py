@@ -74,7 +74,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 def prompts(path: Path) -> list[str]:
     interactions = read_cassette(path).cassette.interactions
-    return [each.request.json_["messages"][-1]["content"] for each in interactions]
+    return [each.request.json["messages"][-1]["content"] for each in interactions]
 
 
 def ask(url: str, text: str) -> str:

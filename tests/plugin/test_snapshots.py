@@ -83,7 +83,7 @@ def test_the_openai_sdk_object_is_stored_as_the_server_sent_it(suite: Suite) -> 
             'messages = [{{"role": "user", "content": "Say hello."}}]\n'
             '        reply = client.chat.completions.create(model="step-3.5-flash", messages=messages)\n'
             "        assert reply == chat_snapshot\n"
-            "        assert stepreplay.interactions[0].response.json_ == chat_snapshot(fail_on='metadata')",
+            "        assert stepreplay.interactions[0].response.json == chat_snapshot(fail_on='metadata')",
         )
     )
     suite.record().assert_outcomes(passed=1)

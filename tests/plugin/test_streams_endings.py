@@ -426,7 +426,7 @@ def test_other_requests_go_on_beside_a_cancelled_one(odd: OddServer, tmp_path: P
 
     with use_cassette(path, mode="record") as session:
         asyncio.run(main())
-    assert [each.request.json_["model"] for each in session.recorded] == [BODY["model"], "another"]
+    assert [each.request.json["model"] for each in session.recorded] == [BODY["model"], "another"]
 
 
 # Kept as the test's own verdict

@@ -110,7 +110,7 @@ def test_an_upload_from_a_generator(odd: OddServer, tmp_path: Path, client: str,
     if not hosts:
         with use_cassette(path) as session:
             assert upload(client, f"{odd.url}/upload") == 201
-        assert session.played[0].request.json_ == {"model": "step-3.5-flash", "messages": []}
+        assert session.played[0].request.json == {"model": "step-3.5-flash", "messages": []}
         assert len(odd.requests) == 1
 
 

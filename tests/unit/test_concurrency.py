@@ -219,7 +219,7 @@ def test_the_pools_and_tasks_of_a_block_use_its_cassette_beside_others(
 
 
 def asked(session: Any) -> set[str]:
-    return {each.request.json_["messages"][0]["content"] for each in session.recorded}
+    return {each.request.json["messages"][0]["content"] for each in session.recorded}
 
 
 def test_a_task_of_a_closed_block_gets_into_no_other_one(upstream: Upstream, tmp_path: Path) -> None:

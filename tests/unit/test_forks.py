@@ -14,6 +14,7 @@ from pytest_stepreplay.models import Interaction, Request, Response
 from pytest_stepreplay.session import Session
 from pytest_stepreplay.session.forks import Forks
 from pytest_stepreplay.settings import Settings
+from pytest_stepreplay.store.schema import tree_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -103,5 +104,5 @@ def test_what_a_child_recorded_is_among_what_would_be_written(tmp_path: Path) ->
     recorded = Interaction(
         request=Request(method="POST", url="http://127.0.0.1/"), response=Response(status=200)
     )
-    forked(session._forks).tell({"recorded": recorded.model_dump_json(by_alias=True, exclude_unset=True)})
+    forked(session._forks).tell({"recorded": tree_of(recorded)})
     assert session.interactions == (recorded,)

@@ -111,9 +111,9 @@ def problem_of(text: str, path: Path = HERE) -> str:
 def test_a_cassette_of_vcrpy_is_read_like_one_of_ours() -> None:
     first, second = read(CHAT)
     assert (first.request.method, first.request.url) == ("POST", URL)
-    assert first.request.json_["messages"] == [{"role": "user", "content": "Say hello."}]
+    assert first.request.json["messages"] == [{"role": "user", "content": "Say hello."}]
     assert first.response.status == 200
-    assert first.response.json_ == {"id": "1", "object": "chat.completion"}
+    assert first.response.json == {"id": "1", "object": "chat.completion"}
     assert (second.request.method, second.request.body_kind) == ("GET", None)
     assert (second.response.status, second.response.body_kind) == (204, None)
 
@@ -223,7 +223,7 @@ def test_the_shape_that_old_versions_wrote_for_httpx() -> None:
         "    ",
     )
     first = read(CHAT[:start] + old + CHAT[end:])[0].response
-    assert (first.status, first.headers, first.json_) == (201, {"content-type": "application/json"}, {"a": 1})
+    assert (first.status, first.headers, first.json) == (201, {"content-type": "application/json"}, {"a": 1})
 
 
 def test_a_stream_is_read_as_events() -> None:
@@ -260,7 +260,7 @@ def compressed(body: bytes, encoding: str) -> Interaction:
     [("gzip", gzip.compress), ("deflate", zlib.compress), ("gzip", bytes), ("br", bytes)],
 )
 def test_bodies_are_decompressed_if_they_are_compressed(encoding: str, encode: Any) -> None:
-    assert compressed(encode(b'{"a": 1}'), encoding).response.json_ == {"a": 1}
+    assert compressed(encode(b'{"a": 1}'), encoding).response.json == {"a": 1}
     assert compressed(encode(b'{"a": 1}'), encoding).response.headers == {"content-type": "application/json"}
 
 

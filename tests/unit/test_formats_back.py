@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,21 +87,21 @@ def test_what_goes_there_comes_back_equal(format_: str, made: list[Interaction])
     text = render(Cassette(interactions=tuple(made)), format_)
     found = store.parse_cassette(text, Path(f"x{SUFFIXES[format_]}")).cassette.interactions
     if format_ == "vcr":  # it has no place for these
-        made = [each.model_copy(update={"recorded_at": None, "elapsed": None}) for each in made]
+        made = [replace(each, recorded_at=None, elapsed=None) for each in made]
     assert [*found] == made
 
 
 @pytest.mark.parametrize("format_", ["har", "jsonl"])
 def test_what_is_not_known_of_an_interaction_stays_unknown(format_: str) -> None:
     (made,) = [interaction("GET", b"", None, 200, b"hi", None)]
-    made = made.model_copy(update={"recorded_at": None, "elapsed": None})
+    made = replace(made, recorded_at=None, elapsed=None)
     text = render(Cassette(interactions=(made,)), format_)
     assert store.parse_cassette(text, Path("x")).cassette.interactions == (made,)
 
 
 def test_an_archive_has_every_field_that_the_specification_demands() -> None:
     made = interaction("POST", CHAT, "application/json", 429, b"{}", "application/json")
-    made = made.model_copy(update={"recorded_at": "some day"})
+    made = replace(made, recorded_at="some day")
     log = json.loads(render(Cassette(interactions=(made,)), "har"))["log"]
     assert log["version"] == "1.2"
     assert log.keys() >= {"creator", "entries"}

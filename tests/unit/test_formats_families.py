@@ -85,7 +85,7 @@ def _kind_of(interaction: Interaction) -> str:
     path = request.url.removeprefix("http://127.0.0.1:8123").partition("?")[0]
     assert (response.status, response.headers["retry-after"]) == (200, "1")
     kinds = {
-        "/gz": response.body_kind == "json" and response.json_ == {"id": "gz", "text": "héllo\nworld"},
+        "/gz": response.body_kind == "json" and response.json == {"id": "gz", "text": "héllo\nworld"},
         "/bin": body_bytes(request) == b"\xff\x00" and body_bytes(response) == b"\xff\xfe\x00\x01",
         "/empty": (request.method, request.body_kind, response.body_kind) == ("GET", None, None),
         "/form": request.text == "a=1+2&b=%C3%A9",
@@ -94,18 +94,18 @@ def _kind_of(interaction: Interaction) -> str:
         assert kinds[path]
         return path[1:]
     assert (request.method, path) == ("POST", "/v1/chat/completions")
-    assert request.json_["messages"] == [{"role": "user", "content": 'Say "hi".\nPlease.'}]
-    if request.json_.get("stream"):
+    assert request.json["messages"] == [{"role": "user", "content": 'Say "hi".\nPlease.'}]
+    if request.json.get("stream"):
         assert response.events == STREAM
         return "stream"
-    assert response.json_["choices"][0]["message"] == {"role": "assistant", "content": "Hi"}
+    assert response.json["choices"][0]["message"] == {"role": "assistant", "content": "Hi"}
     return "chat"
 
 
 def test_identical_requests_keep_the_order_of_their_answers() -> None:
     _, (first, second, *_) = read(FOREIGN / "vcr-1.13-requests.yaml")
     assert first.request == second.request
-    assert [first.response.json_["id"], second.response.json_["id"]] == ["1", "2"]
+    assert [first.response.json["id"], second.response.json["id"]] == ["1", "2"]
 
 
 def test_a_request_whose_body_the_tool_did_not_record_has_none() -> None:
@@ -169,7 +169,7 @@ def test_bodies_that_a_serializer_parsed_are_json_again() -> None:
 def test_a_parsed_body_under_a_header_of_compression_is_read() -> None:
     headers = {"content-encoding": ["gzip"], "content-type": ["application/json"]}
     exchange = only(vcr({"body": ""}, {"parsed_body": ANSWER, "headers": headers}), "x.json")
-    assert exchange.interaction().response.json_ == ANSWER
+    assert exchange.interaction().response.json == ANSWER
 
 
 def test_an_interaction_that_is_broken_does_not_stop_the_others() -> None:
@@ -383,8 +383,8 @@ def test_pairs_of_many_shapes_are_the_same_exchange(row: dict[str, Any]) -> None
     for content in (row, [row, row], json.dumps([row])):
         interaction = source(content).exchanges[0].interaction()
         assert (interaction.request.method, interaction.request.url) == ("POST", URL)
-        assert interaction.request.json_ == CHAT
-        assert (interaction.response.status, interaction.response.json_) == (200, ANSWER)
+        assert interaction.request.json == CHAT
+        assert (interaction.response.status, interaction.response.json) == (200, ANSWER)
         assert interaction.response.headers == {"content-type": "application/json"}
 
 
@@ -545,7 +545,7 @@ def test_a_character_that_is_a_pair_of_escapes_is_read() -> None:
 
 def test_one_interaction_of_vcrpy_by_itself_is_read_as_vcrpys() -> None:
     (row,) = vcr({"body": json.dumps(CHAT)}, {"body": {"string": json.dumps(ANSWER)}})["interactions"]
-    assert only(row, "x.json").interaction().response.json_ == ANSWER
+    assert only(row, "x.json").interaction().response.json == ANSWER
 
 
 @pytest.mark.parametrize(

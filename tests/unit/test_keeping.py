@@ -200,7 +200,7 @@ def test_what_is_kept_always_replays(
     text(kept)
     replay(list(mixed), kept)
     for one, other in zip(kept, new, strict=True):
-        assert one.request.json_["messages"][0] == other.request.json_["messages"][0]
+        assert one.request.json["messages"][0] == other.request.json["messages"][0]
 
 
 def _ended(turns: list[Turn]) -> list[Turn]:
@@ -250,7 +250,7 @@ class TestRealChange:
         kept = rewrite(old, new)
         calls = read_answer(body_of(kept[0].response)).tree["choices"][0]["message"]["tool_calls"]
         assert [call["id"] for call in calls] == ["call_a1", "call_bb1"]
-        assert [m.get("tool_call_id") for m in kept[1].request.json_["messages"][2:]] == [
+        assert [m.get("tool_call_id") for m in kept[1].request.json["messages"][2:]] == [
             "call_a1",
             "call_bb1",
         ]
@@ -263,7 +263,7 @@ def plain(content: str = "Hi.", **fields: Any) -> Interaction:
 
 
 def responding(response: Response) -> Interaction:
-    return plain().model_copy(update={"response": response})
+    return replace(plain(), response=response)
 
 
 @pytest.mark.parametrize(
@@ -271,15 +271,13 @@ def responding(response: Response) -> Interaction:
     [
         plain("Bye."),
         plain(undocumented=1),
-        responding(plain().response.model_copy(update={"status": 201})),
-        responding(plain().response.model_copy(update={"headers": {"content-type": "text/plain"}})),
+        responding(replace(plain().response, status=201)),
+        responding(replace(plain().response, headers={"content-type": "text/plain"})),
         responding(Response(status=200, headers=JSON_TYPE)),
         responding(Response(status=200, headers=JSON_TYPE, text="<html>")),
-        responding(Response(status=200, headers=JSON_TYPE, text=json.dumps(plain().response.json_))),
+        responding(Response(status=200, headers=JSON_TYPE, text=json.dumps(plain().response.json))),
         responding(Response(status=200, headers=JSON_TYPE, base64="AAAA")),
-        responding(
-            Server("a", stream=True).answers([Turn("Hi.")])[0].model_copy(update={"headers": JSON_TYPE})
-        ),
+        responding(replace(Server("a", stream=True).answers([Turn("Hi.")])[0], headers=JSON_TYPE)),
     ],
 )
 def test_any_other_change_makes_an_interaction_new(new: Interaction) -> None:
@@ -287,18 +285,18 @@ def test_any_other_change_makes_an_interaction_new(new: Interaction) -> None:
     assert keep_volatile([old], [new], [0]) == (new,)
     assert keep_volatile([new], [old], [0]) == (old,)
     assert keep_volatile([old], [new], [None]) == (new,)
-    assert keep_volatile([new], [new.model_copy(update={"elapsed": 9.0})], [0]) == (new,)
+    assert keep_volatile([new], [replace(new, elapsed=9.0)], [0]) == (new,)
 
 
 def test_headers_that_come_and_go_do_not() -> None:
     old = plain()
-    new = responding(old.response.model_copy(update={"headers": JSON_TYPE | {"retry-after": "3"}}))
+    new = responding(replace(old.response, headers=JSON_TYPE | {"retry-after": "3"}))
     assert keep_volatile([old], [new], [0]) == (old,)
 
 
 def asking(message: str, response: Interaction, **rest: Any) -> Interaction:
     said = [{"role": "user", "content": message, **rest}]
-    return response.model_copy(update={"request": ask("and", said)})
+    return replace(response, request=ask("and", said))
 
 
 def test_a_volatile_value_that_the_client_sends_on_stays_new() -> None:
@@ -327,7 +325,7 @@ def test_an_id_that_the_client_writes_into_a_text_stays_new(stream: bool) -> Non
         first, second = record({"q": [SEARCH, DONE]}, Server(run, stream))
         called = follow(first.response) or []
         called[1]["content"] = f"result of {called[1]['tool_call_id']}"
-        return [first, second.model_copy(update={"request": ask("q", called)})]
+        return [first, replace(second, request=ask("q", called))]
 
     assert rewrite(citing("a"), citing("bb")) == citing("bb")
 
@@ -336,7 +334,7 @@ def test_an_id_in_a_request_that_is_not_json_stays_new() -> None:
     def citing(run: str) -> list[Interaction]:
         first = record({"q": [SEARCH, DONE]}, Server(run))[0]
         upload = Request(method="POST", url=URL, text=f"--form\r\ncall_{run}0\r\n--form--")
-        return [first, plain().model_copy(update={"request": upload})]
+        return [first, replace(plain(), request=upload)]
 
     assert rewrite(citing("a"), citing("bb")) == citing("bb")
 
@@ -351,8 +349,8 @@ def test_an_id_of_the_tests_own_is_never_replaced() -> None:
         response = run.answers([SEARCH])[0]
         second = [*example, *(follow(response) or [])]
         return [
-            responding(response).model_copy(update={"request": ask("q", example)}),
-            plain().model_copy(update={"request": ask("q", second)}),
+            replace(responding(response), request=ask("q", example)),
+            replace(plain(), request=ask("q", second)),
         ]
 
     old, new = after_an_example(Server("a")), after_an_example(Server("bb", ids=("call_1",)))
@@ -367,7 +365,7 @@ def test_an_id_that_stands_for_two_calls_stays_new_wherever_it_is_cited() -> Non
     kept = rewrite(old, new)
     assert (kept[0], kept[2]) == (new[0], new[2])
     for i in (1, 3):
-        assert kept[i] == old[i].model_copy(update={"request": new[i].request})
+        assert kept[i] == replace(old[i], request=new[i].request)
     replay(["q", "p"], kept)
 
 
@@ -388,7 +386,7 @@ def test_a_stream_whose_ids_cannot_be_told_from_its_text_is_taken_as_it_came() -
     events = tuple(
         it.replace("call_bb0", "call\\u005fbb0") if isinstance(it, str) else it for it in new.events or ()
     )
-    escaped = responding(new.model_copy(update={"events": events}))
+    escaped = responding(replace(new, events=events))
     assert keep_volatile([responding(old)], [escaped], [0]) == (escaped,)
 
 
@@ -399,7 +397,7 @@ def test_frames_that_are_more_than_json_are_kept_as_they_are() -> None:
             RawFrame(frame=": a comment\n\n"),
             *(RawFrame(frame=f"event: x\r\ndata: {it}\r\n\r\n") for it in response.events or ()),
         )
-        return responding(response.model_copy(update={"events": events}))
+        return responding(replace(response, events=events))
 
     old, new = framed("a", 1), framed("bb", 1)
     assert keep_volatile([old], [new], [0]) == (old,)
@@ -415,15 +413,12 @@ def test_frames_nested_too_deeply_are_taken_as_they_came() -> None:
     old, new = (
         Server(run, stream=True).answers([replace(SEARCH, usage=n)])[0] for run, n in (("a", 1), ("b", 2))
     )
-    new = new.model_copy(update={"events": (*(new.events or ()), nested)})
+    new = replace(new, events=(*(new.events or ()), nested))
     assert keep_volatile([responding(old)], [responding(new)], [0])[0].response in (
         new,
-        new.model_copy(
-            update={
-                "events": tuple(
-                    it.replace("call_b0", "call_a0") for it in new.events or () if isinstance(it, str)
-                )
-            }
+        replace(
+            new,
+            events=tuple(it.replace("call_b0", "call_a0") for it in new.events or () if isinstance(it, str)),
         ),
     )
 

@@ -166,7 +166,7 @@ class TestKeys:
         assert same(one, other, ignore_request=("user_id", "seed"))
         assert not same(one, other, ignore_request=("user_id",))
         assert told(one, other, ignore_request=("user_id",)) == ["seed: 1 -> 2"]
-        assert other.json_["user_id"] == "2"
+        assert other.json["user_id"] == "2"
         with pytest.raises(SelectorError):
             Matcher(ignore_request=("a[",))
 
@@ -210,9 +210,9 @@ class TestToolCalls:
 
     def test_the_request_is_left_as_it_is(self) -> None:
         one = chat(calls("a"), result("a", "x"))
-        before = copy.deepcopy(one.json_)
+        before = copy.deepcopy(one.json)
         Matcher().key(one)
-        assert one.json_ == before
+        assert one.json == before
 
 
 ODD_MESSAGES: list[Any] = [
@@ -292,15 +292,15 @@ def renamed(body: Any, names: dict[str, str]) -> Any:
 
 @given(CHATS, st.permutations(["a", "b", "c", "call-1", "call-2"]))
 def test_any_renaming_of_tool_calls_matches(one: Request, names: list[str]) -> None:
-    other = request(renamed(one.json_, dict(zip("abc", names, strict=False))))
+    other = request(renamed(one.json, dict(zip("abc", names, strict=False))))
     assert same(one, other)
     assert differences(one, other) == ()
 
 
 @given(CHATS, st.dictionaries(IDS, IDS, min_size=3, max_size=3))
 def test_only_a_one_to_one_renaming_matches(one: Request, names: dict[str, str]) -> None:
-    other = request(renamed(one.json_, names))
-    used = [name for name in "abc" if f'"{name}"' in json.dumps(ids_of(one.json_))]
+    other = request(renamed(one.json, names))
+    used = [name for name in "abc" if f'"{name}"' in json.dumps(ids_of(one.json))]
     assert same(one, other) == (len({names[name] for name in used}) == len(used))
 
 
@@ -346,7 +346,7 @@ def continues(earlier: Request, later: Request, matcher: Matcher | None = None) 
 
 @given(CHATS, st.integers(0, 5))
 def test_a_proper_prefix_is_continued(later: Request, length: int) -> None:
-    messages = later.json_["messages"]
+    messages = later.json["messages"]
     earlier = request(
         {"messages": renamed({"messages": messages[:length]}, {"a": "x", "b": "y", "c": "z"})["messages"]}
     )

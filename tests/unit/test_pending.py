@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def cassette(*answers: Any) -> Cassette:
 
 
 def answers(path: Path) -> list[Any]:
-    return [each.response.json_ for each in read_cassette(path).cassette.interactions]
+    return [each.response.json for each in read_cassette(path).cassette.interactions]
 
 
 def names(path: Path) -> list[str]:
@@ -110,14 +111,14 @@ def test_what_python_takes_for_equal_differs_in_json(tmp_path: Path, old: Any, n
 
 def test_null_is_not_the_same_as_no_body(tmp_path: Path) -> None:
     store.write_cassette(tmp_path / "x.yaml", cassette(None))
-    empty = cassette(None).interactions[0].model_copy(update={"response": Response(status=200)})
+    empty = replace(cassette(None).interactions[0], response=Response(status=200))
     assert write_pending(tmp_path / "x.yaml", Cassette(interactions=(empty,))) is not None
 
 
 def test_streams_wait_as_they_came(tmp_path: Path) -> None:
     def streamed(*events: str) -> Cassette:
         response = Response(status=200, events=events)
-        return Cassette(interactions=(cassette(1).interactions[0].model_copy(update={"response": response}),))
+        return Cassette(interactions=(replace(cassette(1).interactions[0], response=response),))
 
     store.write_cassette(tmp_path / "x.yaml", streamed('{"a": 1}', "[DONE]"))
     made = write_pending(tmp_path / "x.yaml", streamed('{"a": 2}', "[DONE]"))
@@ -273,7 +274,7 @@ def test_a_vcrpy_cassette_is_never_written(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (read,) = read_cassette(path).cassette.interactions
-    new = read.model_copy(update={"response": Response(status=200, text="two")})
+    new = replace(read, response=Response(status=200, text="two"))
     made = write_pending(path, Cassette(interactions=(new,)))
     assert made is not None
     before = content(tmp_path)

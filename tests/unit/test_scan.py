@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.redaction import Finding, Redactor, Wall, scan
 from pytest_stepreplay.redaction.rules import find_hits
-from pytest_stepreplay.store.cassettes import _tree_of
+from pytest_stepreplay.store.schema import tree_of
 from pytest_stepreplay.store.yaml_text import render
 
 LETTERS = string.ascii_letters
@@ -144,7 +144,7 @@ def cassette(parts: dict[str, Any]) -> dict[str, Any]:
     test = parts.pop("test", "t.py::test")
     plain = {**asked({"model": "m"}), **answered(json={"ok": True})}
     interactions = (Interaction(**plain), Interaction(**{**plain, **parts}))
-    return _tree_of(Cassette(test=test, interactions=interactions))
+    return tree_of(Cassette(test=test, interactions=interactions))
 
 
 def findings(tree: dict[str, Any], secrets: tuple[str, ...] = ()) -> tuple[Finding, ...]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from pytest_stepreplay import store
+from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response, Stream
 from pytest_stepreplay.store.bodies import body_bytes
+from pytest_stepreplay.store.schema import cassette_of
 from pytest_stepreplay.store.streams import Chunk, chunks_of, response_from_chunks
 
 EVENTS = {"content-type": "text/event-stream"}
@@ -87,7 +88,7 @@ def test_where_chunks_end_changes_no_event(cuts: set[int]) -> None:
 
 def test_a_json_body_has_no_chunks() -> None:
     response = stored((1, b'{"a"'), (2, b": 1}"), headers={"content-type": "application/json"})
-    assert response.json_ == {"a": 1}
+    assert response.json == {"a": 1}
     assert response.stream is None
     assert len(chunks_of(response)) == 1
 
@@ -132,8 +133,17 @@ def test_an_empty_body_has_no_chunks() -> None:
     ],
 )
 def test_what_no_stream_can_be_is_refused(stream: dict[str, str]) -> None:
-    with pytest.raises(ValidationError):
-        Stream.model_validate(stream)
+    tree = {
+        "stepreplay": 1,
+        "interactions": [
+            {
+                "request": {"method": "GET", "url": "https://a.test/"},
+                "response": {"status": 200, "stream": stream},
+            }
+        ],
+    }
+    with pytest.raises(CassetteReadError, match="stream"):
+        cassette_of(tree, "", Path("x.yaml"))
 
 
 def test_a_long_stream_is_not_held_several_times() -> None:

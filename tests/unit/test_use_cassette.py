@@ -99,7 +99,7 @@ def test_tasks_keep_their_cassettes_apart(upstream: Upstream, tmp_path: Path) ->
         async with use_cassette(tmp_path / f"{name}.yaml", mode="record") as session:
             for number in range(3):
                 await ask_later(client, upstream, f"{name} {number}")
-            return [each.request.json_["messages"][0]["content"] for each in session.recorded]
+            return [each.request.json["messages"][0]["content"] for each in session.recorded]
 
     async def main() -> list[list[str]]:
         async with httpx.AsyncClient() as client:

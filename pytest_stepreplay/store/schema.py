@@ -1,0 +1,248 @@
+"""The tree that a cassette file stands for <-> a `Cassette`, and what is wrong with a tree that is none.
+
+A tree in which every key and type is right is read directly. Any other goes to pydantic, which is imported only then:
+it reads what may be read nevertheless, and tells the first problem of the rest.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from ..errors import CassetteReadError
+from ..models import (
+    BODY_KINDS,
+    FORMAT_VERSION,
+    Cassette,
+    FieldError,
+    Interaction,
+    RawFrame,
+    Request,
+    Response,
+    Stream,
+    StreamError,
+)
+from .sources import line_at, written_location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pydantic import ValidationError
+
+    from .yaml_text import Tree
+
+_MOST_KEYS = 1000
+_MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
+_TEXT_OR_NOTHING = frozenset({str, type(None)})
+_ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
+_Model = TypeVar("_Model")
+_Message = TypeVar("_Message", Request, Response)
+
+
+def tree_of(value: Any) -> dict[str, Tree]:
+    """Return the keys that stand in the file for a value of `models`: in the schema's order, the body last."""
+    tree: dict[str, Tree] = {}
+    body: dict[str, Tree] = {}
+    for field in fields(value):
+        key, part = field.name, getattr(value, field.name)
+        if key in BODY_KINDS:
+            if key == getattr(value, "body_kind", None):
+                body[key] = _plain(part)
+        elif part is not None and (part or key != "headers"):
+            tree[key] = _plain(part)
+    return tree | body
+
+
+def _plain(value: Any) -> Tree:
+    if is_dataclass(value):
+        return tree_of(value)
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
+    """Return the cassette that the tree of a file stands for.
+
+    Args:
+        tree: with a ``stepreplay``.
+        text: of the file, for the lines of what is wrong.
+        path: the file, for messages.
+
+    Raises:
+        CassetteReadError: it is none; the message says what is wrong first, and where.
+    """
+    check_version(tree, text, path)
+    if "interactions" not in tree:
+        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_MEND)
+    interactions = tree["interactions"]
+    if isinstance(interactions, list):
+        # One by one: the first problem is enough, and a hostile file has millions.
+        found = (
+            interaction_of(each) or _read(Interaction, each, ("interactions", number), text, path)
+            for number, each in enumerate(interactions)
+        )
+        tree = {**tree, "interactions": tuple(found)}
+    cassette = _plainly(tree) or _read(Cassette, tree, (), text, path)
+    for number, interaction in enumerate(cassette.interactions):
+        for part in ("request", "response"):
+            encoded = getattr(interaction, part).base64
+            if encoded is not None and not _is_base64(encoded):
+                location: list[str | int] = ["interactions", number, part, "base64"]
+                problem = f"{written_location(location)}: Input should be valid base64"
+                raise CassetteReadError(path, problem, line=line_at(text, location))
+    return cassette
+
+
+def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
+    """Do nothing where this version of the package can read the file.
+
+    Raises:
+        CassetteReadError: its ``stepreplay`` is no version, or that of a newer format.
+    """
+    version = tree["stepreplay"]
+    if type(version) is not int or version < 1:
+        problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
+        raise CassetteReadError(path, problem, line=line_at(text, ["stepreplay"]))
+    if version > FORMAT_VERSION:
+        raise CassetteReadError(
+            path,
+            f"was written by a newer pytest-stepreplay (format {version}; this one knows {FORMAT_VERSION})",
+            line=line_at(text, ["stepreplay"]),
+            fix="Upgrade it with: pip install --upgrade pytest-stepreplay",
+        )
+
+
+# ---------------------------------------------------------------- a tree that is all right
+
+
+def interaction_of(tree: Any) -> Interaction | None:
+    """Return the interaction that a tree plainly stands for; None where pydantic must look at it."""
+    try:
+        request = _message_of(Request, tree["request"])
+        response = _message_of(Response, tree["response"])
+        found = Interaction(**{**tree, "request": request, "response": response})
+        right = (
+            request.method.__class__ is str
+            and request.url.__class__ is str
+            and response.status.__class__ is int
+            and _are_texts((*response.headers, *response.headers.values()))
+            and (response.stream is None or (response.stream.end, response.stream.error) in _ENDS)
+            and found.recorded_at.__class__ in _TEXT_OR_NOTHING
+            and found.elapsed.__class__ in (float, int, type(None))
+        )
+    except (TypeError, KeyError, ValueError, AttributeError, _NotPlainError):
+        return None
+    return found if right else None
+
+
+class _NotPlainError(Exception):
+    """A type is another than it should be, and pydantic must say whether it will do."""
+
+
+def _message_of(kind: type[_Message], tree: Any) -> _Message:
+    parts = dict(tree)
+    events = parts.get("events")
+    if events is not None:
+        if events.__class__ is not list:
+            raise _NotPlainError
+        parts["events"] = tuple(_event_of(each) for each in events)
+    if parts.get("stream") is not None:
+        parts["stream"] = Stream(**parts["stream"])
+    if not _are_texts(parts[name] for name in ("text", "base64") if parts.get(name) is not None):
+        raise _NotPlainError
+    return kind(**parts)
+
+
+def _event_of(tree: Any) -> str | RawFrame:
+    if tree.__class__ is str:
+        return tree
+    frame = RawFrame(**tree)
+    if frame.frame.__class__ is not str:
+        raise _NotPlainError
+    return frame
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(value.__class__ is str for value in values)
+
+
+def _plainly(tree: dict[str, Any]) -> Cassette | None:
+    plain = tree.get("test").__class__ in _TEXT_OR_NOTHING and isinstance(tree["interactions"], tuple)
+    return Cassette(**tree) if plain and tree.keys() <= {"stepreplay", "test", "interactions"} else None
+
+
+# ---------------------------------------------------------------- any other tree
+
+
+def _read(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: str, path: Path) -> _Model:
+    """Return the tree as a value of this kind."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only a file that a person wrote needs it
+
+    location, problem = _oversize(tree)
+    more = ""
+    if not problem:
+        try:
+            return TypeAdapter(kind).validate_python(tree)
+        except ValidationError as error:
+            location, problem = _first_problem(error, tree)
+            others = error.error_count() - 1
+            more = f" (and {others} more)" if others else ""
+    place: list[str | int] = [*here, *location]
+    where = f"{written_location(place)}: " if place else ""
+    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=_MEND)
+
+
+def _oversize(tree: Tree) -> tuple[list[str | int], str]:
+    """Return where a part has more that is wrong than memory can tell of, and what it is; else no problem."""
+    places: list[list[str | int]] = [[], ["request"], ["response"], ["response", "headers"]]
+    for location in places:
+        part = tree
+        for step in location:
+            part = part.get(step) if isinstance(part, dict) else None
+        if isinstance(part, dict):
+            if len(part) > _MOST_KEYS:
+                return location, f"has {len(part):,} keys, and may have {_MOST_KEYS}"
+            events = part.get("events")
+            for number, event in enumerate(events if isinstance(events, list) else ()):
+                if not isinstance(event, str | dict) or (isinstance(event, dict) and len(event) != 1):
+                    return [
+                        *location,
+                        "events",
+                        number,
+                    ], "Input should be text, or a mapping with one 'frame'"
+    return [], ""
+
+
+def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int], str]:
+    """Return where the first problem is, as keys and indexes of the file, and what it is."""
+    problems = error.errors(include_url=False, include_input=False)
+    # A key that is misspelt explains the one that is missing.
+    first = problems[0]
+    if first["type"] == "missing":
+        first = next((each for each in problems if each["type"] == "unexpected_keyword_argument"), first)
+    location: list[str | int] = []
+    for step in first["loc"]:
+        if isinstance(tree, list) and isinstance(step, int):
+            tree = tree[step]
+        elif isinstance(tree, dict) and (step in tree or first["type"] == "missing"):
+            tree = tree.get(step)
+        else:
+            continue  # pydantic's name for one of the types that would do
+        location.append(step)
+    problem = first["msg"].removeprefix("Value error, ")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, FieldError):
+        location.append(cause.name)
+        problem = cause.problem
+    if first["type"] == "unexpected_keyword_argument":
+        problem = "the cassette format has no such key"
+    return location, problem
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
