@@ -5,7 +5,7 @@ would leave this machine raises `NetworkBlockedError` before a packet is sent, a
 connections made before, other processes, and extensions that call the system themselves, but for those in `compiled`.
 """
 
-from .guard import Attempt, Log, blocked, opened
+from .guard import Attempt, Log, blocked, opened, watching
 from .hosts import ANY_HOST, Hosts
 
-__all__ = ["ANY_HOST", "Attempt", "Hosts", "Log", "blocked", "opened"]
+__all__ = ["ANY_HOST", "Attempt", "Hosts", "Log", "blocked", "opened", "watching"]

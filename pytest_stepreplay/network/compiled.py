@@ -87,6 +87,15 @@ LIBRARIES: Final = frozenset(module for module, _ in _DOORS)
 """The modules that have doors."""
 
 
+def door_owners(modules: Mapping[str, Any]) -> tuple[object, ...]:
+    """Returns the classes that have doors, as far as they are imported.
+
+    Args:
+        modules: as `sys.modules`.
+    """
+    return tuple([getattr(modules.get(module), name, None) for module, name in _DOORS])
+
+
 def find_doors(modules: Mapping[str, Any]) -> Iterator[Door]:
     """Yields the doors of those libraries that are imported.
 

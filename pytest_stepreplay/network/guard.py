@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkBlockedError, display_path
-from .compiled import LIBRARIES, Door, Target, find_doors
+from .compiled import LIBRARIES, Door, Target, door_owners, find_doors
 from .hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class _Guard:
 _guards: list[_Guard] = []
 _lock: Final = threading.RLock()
 _thread: Any = threading.local()
+_watchers = 0
 _hooked = False
 
 
@@ -144,17 +145,36 @@ def blocked(
     """
     allowed = Hosts.read([allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts)
     guard = _Guard(allowed, why, applies)
+    with watching():
+        with _lock:
+            _guards.append(guard)
+        try:
+            yield guard.log
+        finally:
+            with _lock:
+                _guards.remove(guard)
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Keeps what a guard needs in place, so that one guard after the other need not put it there anew.
+
+    Nothing is refused where no guard is open.
+    """
+    global _watchers  # noqa: PLW0603 - a process has one watch
     with _lock:
-        _hook()
-        if not _guards:
+        if not _watchers:
+            _hook()
             _watch()
-        _guards.append(guard)
+        else:
+            _watch_new_doors()
+        _watchers += 1
     try:
-        yield guard.log
+        yield
     finally:
         with _lock:
-            _guards.remove(guard)
-            if not _guards:
+            _watchers -= 1
+            if not _watchers:
                 _unwatch()
 
 
@@ -293,6 +313,7 @@ def _is_own(code: CodeType, installed: Iterable[str]) -> bool:
 _ADDRESS_AT: Final = {"connect": (0, 1), "connect_ex": (0, 1), "sendto": (-1, 2), "sendmsg": (3, 4)}
 _SOCKET: Final = socket.socket
 _standing: Final[list[tuple[Any, str, Any, Any]]] = []
+_watched_doors: tuple[object, ...] = ()
 _NOTHING: Final = object()
 
 
@@ -304,7 +325,15 @@ def _watch() -> None:
     _watch_doors()
 
 
+def _watch_new_doors() -> None:
+    """A library that was imported while no guard was open has doors too."""
+    if _watched_doors != door_owners(sys.modules):
+        _watch_doors()
+
+
 def _watch_doors() -> None:
+    global _watched_doors  # noqa: PLW0603 - a process has one watch
+    _watched_doors = door_owners(sys.modules)
     standing = {(id(owner), name) for owner, name, _, _ in _standing}
     for door in find_doors(sys.modules):
         if (id(door.owner), door.method) not in standing:

@@ -47,6 +47,9 @@ class Hosts:
         Raises:
             SettingsError: for what is not the name of a host.
         """
+        texts = tuple(texts)
+        if not texts:
+            return _NO_HOSTS
         names, endings, addresses = set[str](), list[str](), set[str]()
         everything = False
         for text in texts:
@@ -71,11 +74,16 @@ class Hosts:
         """Whether a host, by the name or address it is asked for, is one of these."""
         if self.everything:
             return True
+        if self is _NO_HOSTS:
+            return False
         name = plain_name(host)
         address = read_address(name)
         if address is not None:
             return str(address) in self.addresses
         return name in self.names or name.endswith(self.endings)
+
+
+_NO_HOSTS: Final = Hosts()
 
 
 def read_name(host: Any) -> str | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from _pytest.outcomes import Exit  # pytest.exit.Exception, without importing the rest of pytest
 
-from .. import interception
+from .. import interception, network
 from ..errors import StepReplayError
 from ..settings import MARKER_SETTINGS, Settings, read_values
 from . import threads
@@ -35,6 +35,8 @@ _running: list[Session] = []
 _fixtures: set[Session] = set()
 """Those of the running ones that are a fixture's: the threads that it starts work for every test that uses it."""
 _blocks: list[Session] = []
+_installed: list[ExitStack] = []
+"""What is installed from the first test with a cassette to the end of the run."""
 _staying: dict[Session, ExitStack] = {}
 """What stays installed after a test for those of its threads that have not ended."""
 _home = threading.main_thread()
@@ -83,6 +85,8 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
     """
     global _home  # noqa: PLW0603 - a process runs one test at a time
     _home = threading.current_thread()
+    if not _installed:
+        _installed.append(_install())
     with interception.installed(current), threads.inheriting(_find_owner), session.guard():
         if of_fixture:
             _fixtures.add(session)
@@ -93,6 +97,15 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
             _running.remove(session)
             _fixtures.discard(session)
             _stay_for_threads_of(session)
+
+
+def _install() -> ExitStack:
+    """Installs, for the whole run, what each test would have to install anew."""
+    with ExitStack() as stack:
+        stack.enter_context(interception.installed(current))
+        stack.enter_context(threads.inheriting(_find_owner))
+        stack.enter_context(network.watching())
+        return stack.pop_all()
 
 
 def _stay_for_threads_of(session: Session) -> None:
@@ -112,9 +125,11 @@ def _works_for(session: Session) -> bool:
 
 
 def leave() -> None:
-    """Lets go of the threads that have outlived their tests: the run has ended."""
+    """Takes out what was installed, also for threads that have outlived their tests: the run has ended."""
     for session in [*_staying]:
         _leave(session)
+    while _installed:
+        _installed.pop().close()
 
 
 def _leave(session: Session) -> None:
