@@ -1,6 +1,6 @@
 """The pytest side: hooks and fixtures, nothing else.
 
-A marked test asks for the `stepreplay` fixture before all others; that opens the test's cassette. What
+The cassette of a marked test is open from before its fixtures are set up until they are torn down. What
 happened is attached to the test's report, so that the summary is right under xdist too.
 """
 
@@ -16,35 +16,35 @@ import pytest
 from ..errors import SettingsError, StepReplayError
 from ..settings import FIELDS, read_values
 from . import snapshots, vcr_marker
+from .opening import (
+    FAILED,
+    FIRST_TRY,
+    NEEDS_NO_FIXTURE,
+    SESSION,
+    assign_cassettes,
+    open_adopted,
+    open_cassette,
+    serve_fixtures,
+    stop_serving,
+)
 from .run import (
     ENVIRONMENT,
     INTERRUPTIONS,
     RUN,
     Run,
     be_host,
-    cassette_of,
-    check_config,
     fixture_session,
     hold_placeholders,
-    markers_of,
     read_ini,
-    wide_fixtures_of,
-    with_secrets,
 )
 from .summary import Summary
-from .verdicts import SHOWN, close_fixture, failure, judge, verdict_of_fixture
+from .verdicts import close_fixture, failure, judge, verdict_of_fixture
 from .verification import read_known
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from ..session import Outcome, Session
-
-SESSION = pytest.StashKey["Session"]()
-FAILED = pytest.StashKey[str]()
-"""Why the test did not pass; empty while it may."""
-FIRST_TRY = pytest.StashKey[Path]()
-"""The cassette that a failed try of this test was the first to write."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,41 +108,21 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Checks the markers, and makes `stepreplay` the first fixture of each test that uses a cassette."""
-    run = config.stash[RUN]
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """Finds out who uses which cassette, of the deselected tests too, once every hook has set its markers."""
+    run, collected = config.stash[RUN], [*items]
+    result = yield
     try:
-        _use_cassettes(run, items)
+        assign_cassettes(run, collected)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
         run.usage_error = str(error)  # pytest-xdist would show a traceback; the run itself will say it
         items.clear()
-
-
-def _use_cassettes(run: Run, items: list[pytest.Item]) -> None:
-    owners: dict[str, str] = {}
-    for item in items:
-        run.collected.add(item.path)
-        markers = markers_of(item)
-        names = getattr(item, "fixturenames", None)
-        if names is None or not (markers or "stepreplay" in names) or vcr_marker.ADOPTED in item.stash:
-            continue
-        item.fixturenames = ["stepreplay", *(name for name in names if name != "stepreplay")]  # type: ignore[attr-defined]
-        try:
-            settings = run.settings({}, markers)
-            path = cassette_of(run, settings, item)
-        except SettingsError as error:
-            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-        owner = owners.setdefault(str(path).casefold(), item.nodeid)
-        if owner != item.nodeid and settings.cassette is None:
-            raise pytest.UsageError(
-                f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
-                'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
-            )
-        run.owned[path] = item.nodeid
-        run.wide_fixtures.update(wide_fixtures_of(item))
+    return result
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -157,33 +137,23 @@ def stepreplay_config() -> dict[str, object]:
 
 
 @pytest.fixture
-def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> Iterator[Session]:
+def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> Session:
     """The test's open cassette: its interactions, mode, what was played and recorded."""
-    from ..session import Session, running  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
-    item, run = request.node, request.config.stash[RUN]
-    try:
-        given = check_config(stepreplay_config)
+    item: pytest.Item = request.node
+    session = item.stash.get(SESSION, None)
+    if session is None:
         if vcr_marker.ADOPTED in item.stash:
-            session = vcr_marker.open_adopted(request, given)
+            session = open_adopted(request, stepreplay_config)
         else:
-            settings = with_secrets(run.settings(given, markers_of(item)), request.config)
-            path, shared = cassette_of(run, settings, item), settings.cassette is not None
-            if (
-                item.stash.get(FIRST_TRY, None) == path
-            ):  # what a failed try recorded would fail each further one
-                path.unlink(missing_ok=True)
-            session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
-            session.load()
-            run.owned[path] = item.nodeid
-    except StepReplayError as error:
-        raise failure(error) from None
-    item.stash[SESSION] = session
-    item.stash[SHOWN] = set()
-    item.stash[FAILED] = ""
-    run.open = session
-    with running(session):
-        yield session
+            session = open_cassette(item, stepreplay_config)
+        serve_fixtures(item)
+    return session
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Opens the cassette of a marked test. A hook costs a tenth of what the fixture would."""
+    if NEEDS_NO_FIXTURE in item.stash:
+        open_cassette(item, {})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -192,6 +162,8 @@ def pytest_fixture_setup(
 ) -> Generator[None, object, object]:
     """Gives a fixture that outlives a test a cassette of its own, whichever test happens to come first."""
     run = request.config.stash[RUN]
+    if run.serving is not None and fixturedef.scope == "function":
+        serve_fixtures(request.node)
     asked_for = fixturedef in run.wide_fixtures or (run.open is not None and fixturedef.scope != "function")
     if not asked_for or fixturedef.argname == "stepreplay_config":
         return (yield)
@@ -258,6 +230,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         return (yield)
     run = item.config.stash[RUN]
     why = item.stash[FAILED]
+    stop_serving(run)
     try:
         yield
     except BaseException as error:

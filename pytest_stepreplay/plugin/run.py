@@ -39,6 +39,7 @@ class Run:
     item: pytest.Item | None = None
     secrets: tuple[str, ...] | None = None
     open: Session | None = None
+    serving: ExitStack | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     paths: dict[tuple[str, Path], Path] = field(default_factory=dict)

@@ -68,7 +68,7 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
 def _policy(settings: Settings, item: pytest.Item) -> Policy:
     """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
     from ..session.verification import policy_for  # noqa: PLC0415 - only a run that uses snapshots pays for it
-    from . import SESSION  # noqa: PLC0415 - it imports this module
+    from .opening import SESSION  # noqa: PLC0415 - it imports this module
 
     session = item.stash.get(SESSION, None)
     asked = (session.recorded or session.played) if session else ()

@@ -12,6 +12,7 @@ import pytest
 
 from ..errors import StepReplayError
 from ..housekeeping import last_run
+from .opening import stop_serving
 from .run import RUN
 from .verification import publish
 
@@ -101,6 +102,7 @@ class Summary:
 
     def _close_rest(self, *, passed: bool, stopped: bool) -> None:
         test, self._run.open = self._run.open, None
+        stop_serving(self._run)
         if test is not None:
             self._run.pending.append(test.close(passed=False, interrupted=True))
         while self._run.torn_down:

@@ -231,7 +231,7 @@ def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
 @pytest.fixture
 def vcr(request: pytest.FixtureRequest) -> VcrCassette | None:
     """The test's cassette, with what tests ask vcrpy's for; None in a test without the marker."""
-    from . import SESSION  # noqa: PLC0415 - it imports this module
+    from .opening import SESSION  # noqa: PLC0415 - it imports this module
 
     session = request.node.stash.get(SESSION, None)
     return None if session is None else VcrCassette(session)

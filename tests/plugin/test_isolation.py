@@ -260,3 +260,65 @@ def test_a_block_inside_a_test_follows_the_tests_settings(suite: Suite) -> None:
     suite.go_offline()
     suite.run().assert_outcomes(passed=3)
     suite.run("-k", "unmarked").assert_outcomes(passed=1, deselected=2)
+
+
+OTHERS = (
+    PLAIN
+    + """
+    from pathlib import Path
+
+    @pytest.fixture(scope="module")
+    def server():
+        yield
+        try:
+            httpx.get("http://127.0.0.1:1/shutdown")
+        except httpx.ConnectError:
+            Path(__file__).with_name("asked for real").touch()
+
+    def test_unmarked(server):
+        pass
+
+    @pytest.mark.stepreplay
+    def test_last():
+        assert ask("last")
+"""
+)
+
+
+def test_the_last_test_does_not_answer_for_a_wide_fixture_that_is_not_its_own(suite: Suite) -> None:
+    suite.write(OTHERS)
+    suite.record().assert_outcomes(passed=3)
+    asked = suite.pytester.path / "asked for real"
+    asked.unlink()
+    suite.run().assert_outcomes(passed=3)
+    assert asked.exists()
+
+
+def test_a_marker_that_a_conftest_sets_counts(suite: Suite) -> None:
+    suite.write(PLAIN.replace("    @pytest.mark.stepreplay\n", ""))
+    suite.pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.stepreplay(cassette="all"))
+        """
+    )
+    suite.record().assert_outcomes(passed=1)
+    suite.run().stdout.fnmatch_lines(["replayed 1"])
+    assert (suite.pytester.path / "cassettes/all.yaml").exists()
+
+
+def test_a_module_can_have_settings_of_its_own(suite: Suite) -> None:
+    suite.write(
+        PLAIN
+        + """
+    @pytest.fixture(scope="module")
+    def stepreplay_config():
+        return {{"ignore_request": ["messages"]}}
+"""
+    )
+    suite.record()
+    suite.change("Say hello.", "Say goodbye.")
+    suite.run().assert_outcomes(passed=1)

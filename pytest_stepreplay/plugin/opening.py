@@ -1,0 +1,139 @@
+"""Which cassette is whose, and the test's own: opened before the test's fixtures, and kept open until they are gone.
+
+Collected items go in, and each learns its settings and its path; `open_cassette` gives the test's session. Fixtures
+that outlive a test have cassettes of their own, so the test's is closed before theirs are torn down.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from ..errors import SettingsError, StepReplayError
+from . import vcr_marker
+from .run import RUN, Run, cassette_of, check_config, markers_of, wide_fixtures_of, with_secrets
+from .verdicts import SHOWN, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..session import Session
+
+SESSION: Final = pytest.StashKey["Session"]()
+FAILED: Final = pytest.StashKey[str]()
+"""Why the test did not pass; empty while it may."""
+FIRST_TRY: Final = pytest.StashKey[Path]()
+"""The cassette that a failed try of this test was the first to write."""
+NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
+"""Its cassette can be opened before any fixture, since none has a say in its settings."""
+
+
+def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
+    """Checks the markers, and notes whose cassette is where.
+
+    Raises:
+        UsageError: a marker is wrong, or two tests would share a cassette.
+    """
+    owners: dict[str, str] = {}
+    for item in items:
+        run.collected.add(item.path)
+        names: list[str] | None = getattr(item, "fixturenames", None)
+        if names is None or vcr_marker.ADOPTED in item.stash:
+            continue
+        markers = markers_of(item)
+        if not markers and "stepreplay" not in names:
+            continue
+        if _config_is_overridden(item):
+            names[:] = ["stepreplay", *(name for name in names if name != "stepreplay")]
+        else:
+            item.stash[NEEDS_NO_FIXTURE] = True
+        try:
+            settings = run.settings({}, markers)
+            path = cassette_of(run, settings, item)
+        except SettingsError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+        owner = owners.setdefault(str(path).casefold(), item.nodeid)
+        if owner != item.nodeid and settings.cassette is None:
+            raise pytest.UsageError(
+                f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
+                'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
+            )
+        run.owned[path] = item.nodeid
+        run.wide_fixtures.update(wide_fixtures_of(item))
+
+
+def _config_is_overridden(item: pytest.Item) -> bool:
+    """Whether the project has a `stepreplay_config` fixture of its own for this test."""
+    try:
+        found = item.session._fixturemanager.getfixturedefs("stepreplay_config", item)
+    except AttributeError:  # it is pytest's own; without it, what costs more is always right
+        return True
+    return found is None or len(found) > 1
+
+
+def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
+    """Returns the session of a test, open for its requests until `close_cassette`.
+
+    Args:
+        item: the test.
+        given: what the `stepreplay_config` fixture says.
+    """
+    from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+    run = item.config.stash[RUN]
+    try:
+        settings = with_secrets(run.settings(check_config(given), markers_of(item)), item.config)
+        path, shared = cassette_of(run, settings, item), settings.cassette is not None
+        if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
+            path.unlink(missing_ok=True)
+        session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
+        session.load()
+    except StepReplayError as error:
+        raise failure(error) from None
+    run.owned[path] = item.nodeid
+    return begin(item, session)
+
+
+def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
+    """Returns the session of a test that is marked for another plugin, open for its requests."""
+    try:
+        session = vcr_marker.open_adopted(request, check_config(given))
+    except StepReplayError as error:
+        raise failure(error) from None
+    return begin(request.node, session)
+
+
+def begin(item: pytest.Item, session: Session) -> Session:
+    """Makes a session that of the running test, and returns it."""
+    from ..session import running  # noqa: PLC0415 - as above
+
+    run = item.config.stash[RUN]
+    item.stash[SESSION] = session
+    item.stash[SHOWN] = set()
+    item.stash[FAILED] = ""
+    run.open = session
+    with ExitStack() as stack:
+        stack.enter_context(running(session))
+        run.serving = stack.pop_all()
+    return session
+
+
+def serve_fixtures(item: pytest.Item) -> None:
+    """Lets the test's cassette serve the test's own fixtures until all of them are torn down, and not longer.
+
+    Called before the first of them is set up: what was added last is torn down first.
+    """
+    run = item.config.stash[RUN]
+    if run.serving is not None:
+        item.addfinalizer(run.serving.close)
+        run.serving = None
+
+
+def stop_serving(run: Run) -> None:
+    """Ends what `serve_fixtures` would have ended, where the test had no fixture."""
+    serving, run.serving = run.serving, None
+    if serving is not None:
+        serving.close()
