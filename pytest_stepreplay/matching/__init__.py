@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .keys import Index, Matcher
+from .keys import Index, Matcher, is_plainly_same
 
 if TYPE_CHECKING:
     from .contrast import Difference, differences
@@ -23,6 +23,7 @@ __all__ = [
     "Matcher",
     "Nearest",
     "differences",
+    "is_plainly_same",
     "nearest",
     "telling_word",
 ]

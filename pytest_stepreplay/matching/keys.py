@@ -6,11 +6,12 @@ differs from run to run without meaning anything (the ids of tool calls, the por
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
-from itertools import repeat
 from json.encoder import encode_basestring_ascii
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -142,6 +143,22 @@ class Index:
         return self._positions.get(key, ())
 
 
+def is_plainly_same(one: Request, other: Request) -> bool:
+    """Whether two requests are the same as they stand, whatever is matched on.
+
+    Many times cheaper than a key. It says no where only the order of keys or the ids of tool calls differ.
+    """
+    return (
+        one.method == other.method
+        and (one.url == other.url or _read_url(one.url) == _read_url(other.url))
+        and one.json == other.json
+        and one.text == other.text
+        and one.events == other.events
+        and one.base64 == other.base64
+        and repr(one.json) == repr(other.json)  # to Python, 1 is True
+    )
+
+
 class _Url(NamedTuple):
     scheme: str
     host: str
@@ -218,39 +235,67 @@ def _has_id(call: Any) -> bool:
 
 
 def canonical_text(tree: Any) -> str:
-    """Returns a text that is equal for equal JSON values: ``1`` is ``1.0``, but neither ``true`` nor ``"1"``.
+    """Returns a text that is equal for equal JSON values: ``1`` is ``1.0``, but neither ``true`` nor ``"1"``."""
+    try:
+        text = _compact(tree)
+    except (RecursionError, ValueError, TypeError):
+        return _walked(tree)
+    # What may be a float that is a whole number: its text must be that of the number.
+    return _walked(tree) if (".0" in text or "e+" in text) and _WHOLE_FLOAT.search(text) else text
 
-    It is walked without recursion, so that neither a deep body nor a deep stack changes a key.
-    """
+
+_compact: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_WHOLE_FLOAT: Final = re.compile(r"(?:\A|[\[:,])-?[0-9]+(?:\.0|(?:\.[0-9]+)?e\+[0-9]+)(?:[\]},]|\Z)")
+
+
+def _walked(tree: Any) -> str:
+    """Returns the same text, made without recursion: neither a deep body nor a deep stack changes a key."""
     parts: list[str] = []
     write = parts.append
     stack: list[Iterator[tuple[str, Any]]] = [iter([("", tree)])]
+    ends = [""]
     while stack:
-        for name, node in stack[-1]:
-            if name:
-                write(name)
+        for before, node in stack[-1]:
+            write(before)
             if isinstance(node, str):
                 write(encode_basestring_ascii(node))
             elif isinstance(node, dict):
+                pairs = sorted(((str(key), value) for key, value in node.items()), key=itemgetter(0))
+                names = (f"{encode_basestring_ascii(name)}:" for name, _ in pairs)
+                members = zip(names, (value for _, value in pairs), strict=True)
+                stack.append(_separated(members))
+                ends.append("}")
                 write("{")
-                pairs = [(encode_basestring_ascii(str(key)), value) for key, value in node.items()]
-                pairs.sort(key=itemgetter(0))
-                stack.append(iter(pairs))
                 break
             elif isinstance(node, list | tuple):
+                stack.append(_separated(("", each) for each in node))
+                ends.append("]")
                 write("[")
-                stack.append(zip(repeat(""), node))
                 break
-            elif node is None or node is True or node is False:
-                write(f"{node}")
-            elif isinstance(node, int):
-                write(f"{node:x}")  # a decimal of more than 4,300 digits is refused
-            elif isinstance(node, float):
-                write(f"{int(node):x}" if node.is_integer() else f"{node!r}.")
+            elif isinstance(node, float) and node.is_integer():
+                write(_whole(int(node)))
+            elif isinstance(node, int) and not isinstance(node, bool):
+                write(_whole(node))
+            elif node is None or isinstance(node, bool | float):
+                write(json.dumps(node))
             else:
                 write(encode_basestring_ascii(f"{type(node).__name__} {node}"))
-            write(",")
         else:
             stack.pop()
-            write("],")
+            write(ends.pop())
     return "".join(parts)
+
+
+def _separated(members: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yields the members with a comma before the name of all but the first."""
+    comma = ""
+    for name, value in members:
+        yield comma + name, value
+        comma = ","
+
+
+def _whole(number: int) -> str:
+    try:
+        return repr(number)
+    except ValueError:  # more than 4,300 digits
+        return hex(number)

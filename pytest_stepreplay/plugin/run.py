@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""
 PYTEST = Path(pytest.__file__).parent
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
     """One pytest run: what it was set to, and what has happened in it so far."""
 
@@ -55,9 +56,19 @@ class Run:
 
     def settings(self, given: Mapping[str, object], markers: Iterable[pytest.Mark] = ()) -> Settings:
         """Returns the settings of a test. The marker wins for what it names, except the mode."""
+        markers = [each for each in markers if each.args or each.kwargs]
+        if not given and not markers:  # as for most tests
+            return self._settings
         from_markers: dict[str, object] = {}
         for marker in markers:  # the closest one comes first
             from_markers = read_marker(marker.args, marker.kwargs) | from_markers
+        return self._merged(given, from_markers)
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return self._merged({}, {})
+
+    def _merged(self, given: Mapping[str, object], from_markers: Mapping[str, object]) -> Settings:
         mode = {name: value for name, value in self.command_line.items() if name == "mode"}
         return Settings.merge(self.ini, given, self.command_line, from_markers, mode)
 
@@ -122,7 +133,7 @@ def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
     if run.secrets is None:
         options = {name: value for name, value in vars(config.option).items() if isinstance(value, str)}
         run.secrets = tuple(secret_values(options) | secret_values(_lines_of_settings(config)))
-    return replace(settings, secrets=run.secrets)
+    return replace(settings, secrets=run.secrets) if run.secrets else settings
 
 
 def _lines_of_settings(config: pytest.Config) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Exchange:
     recorded: Interaction | None = None
     error_status: int | None = None
     passes_by: bool = False
-    recorded_at: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    began: float = field(default_factory=time.time)
     started: float = field(default_factory=time.perf_counter)
     coming: Recording | None = None
     thread: threading.Thread = field(default_factory=threading.current_thread)
@@ -105,7 +105,7 @@ class Exchange:
         if filtered is None:
             return
         recorded = Interaction(
-            recorded_at=self.recorded_at,
+            recorded_at=datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             elapsed=round(self.elapsed(), 3),
             request=self.request,
             response=self.session.redactor.redact_response(filtered),

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SelectorError, SettingsError
@@ -16,9 +16,11 @@ from pytest_stepreplay.matching import (
     Index,
     Matcher,
     differences,
+    is_plainly_same,
     nearest,
     telling_word,
 )
+from pytest_stepreplay.matching.keys import canonical_text
 from pytest_stepreplay.models import RawFrame, Request
 from pytest_stepreplay.settings import MATCHERS
 
@@ -326,6 +328,27 @@ def test_the_order_of_keys_and_white_space_never_matter(tree: Any, random: Any) 
         return [shuffled(inner) for inner in value] if isinstance(value, list) else value
 
     assert same(request(tree), request(json.loads(json.dumps(shuffled(tree), indent=3))))
+
+
+@given(TREES)
+@example(1e300)
+@example([-0.0, 1e16, float("inf")])
+@example({"a": "1.0", "b": [10**5000]})
+def test_the_text_of_a_body_is_the_same_on_a_deep_stack(tree: Any) -> None:
+    deep: Any = tree
+    for _ in range(20_000):  # so deep that nothing but the walk without recursion can do it
+        deep = [deep]
+    assert canonical_text(deep) == "[" * 20_000 + canonical_text(tree) + "]" * 20_000
+
+
+@given(REQUESTS, REQUESTS)
+@example(request({"stream": True}), request({"stream": 1}))
+@example(request({"n": 1}), request({"n": 1.0}))
+@example(request({"a": 1, "b": 2}), request({"b": 2, "a": 1}))
+@example(request(None), request())
+def test_what_is_plainly_the_same_has_the_same_key(one: Request, other: Request) -> None:
+    assert is_plainly_same(one, one)
+    assert same(one, other) or not is_plainly_same(one, other)
 
 
 @given(REQUESTS, REQUESTS)
