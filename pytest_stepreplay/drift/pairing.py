@@ -8,7 +8,7 @@ one object, so equal answers give one view.
 from __future__ import annotations
 
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import SettingsError
@@ -74,6 +74,12 @@ def _known_roles(envelope: bool) -> tuple[tuple[Selector, Role], ...]:
     return tuple((Selector.parse(text), role) for role, texts in table.items() for text in texts.split())
 
 
+@lru_cache(maxsize=64)
+def _selectors(envelope: bool, of_policy: tuple[Selector, ...]) -> Selectors:
+    """Returns the selectors of what is known and of a policy; the states that a walk has built stay for the next."""
+    return Selectors((*(selector for selector, _ in _known_roles(envelope)), *of_policy))
+
+
 class Folded(str):
     """Stands for what is nested deeper than `MAX_DEPTH`: its canonical JSON."""
 
@@ -127,14 +133,14 @@ class Pairing:
         self.broken: set[Path] = set()
         self.changes: list[Change] = []
         self._envelope = envelope
-        actions: list[tuple[Any, Any]] = [
-            *_known_roles(envelope),
+        of_policy: list[tuple[Any, Any]] = [
             *((selector, Role.IGNORED) for selector in policy.ignore),
             *policy.tolerances.items(),
             *policy.text.items(),
         ]
-        self._actions: list[_Action] = [action for _, action in actions]
-        self._selectors = Selectors(selector for selector, _ in actions)
+        self._actions: list[_Action] = [role for _, role in _known_roles(envelope)]
+        self._actions += [action for _, action in of_policy]
+        self._selectors = _selectors(envelope, tuple(selector for selector, _ in of_policy))
 
     def views(self, old: Any, new: Any) -> tuple[Any, Any]:
         """Returns what to compare of both trees; one and the same object where nothing differs.

@@ -30,6 +30,8 @@ class _Wild(Enum):
     STEP = "one step of either kind"
     STEPS = "any number of steps, none included"
 
+    __hash__ = object.__hash__  # each step of a walk looks one up, and Enum's own hash is slow
+
 
 _Segment = str | int | _Wild
 _Segments = tuple[_Segment, ...]
