@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from .answers import Mask, name_type, read_answer
 from .changes import ABSENT, Change, Drift, Level
 from .contract import new_breaches
-from .pairing import AlignedList, Folded, Pairing
+from .pairing import AlignedList, Folded, Pairing, without_equal_parts
 from .policy import Policy
 from .selectors import Selectors, format_path
 from .words import similarity
@@ -137,7 +137,8 @@ def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     changes = []
     if old_view is not new_view:
         zones = _zones(envelope)
-        for path, one, other in sorted(_differences(old_view, new_view), key=_by_path):
+        differing = _differences(*without_equal_parts(old_view, new_view))
+        for path, one, other in sorted(differing, key=_by_path):
             gone = other is ABSENT and isinstance(path[-1], int)
             if path in breaches and not gone:  # one fact is told once, at its worst level
                 breaches[path] = replace(breaches[path], old=one, new=other)

@@ -300,6 +300,25 @@ class Pairing:
         return _unified(one, other)
 
 
+def without_equal_parts(old: Any, new: Any) -> tuple[Any, Any]:
+    """Returns two views without what is one object in both; to leave it out is much cheaper than to compare it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        differing = [
+            key for key in dict.fromkeys((*old, *new)) if old.get(key, ABSENT) is not new.get(key, ABSENT)
+        ]
+        pairs = {key: without_equal_parts(old.get(key, ABSENT), new.get(key, ABSENT)) for key in differing}
+        return (
+            {key: one for key, (one, _) in pairs.items() if one is not ABSENT},
+            {key: other for key, (_, other) in pairs.items() if other is not ABSENT},
+        )
+    if isinstance(old, AlignedList) and isinstance(new, AlignedList):
+        kept = [at for at, (one, other) in enumerate(zip(old, new, strict=True)) if one is not other]
+        rest = [without_equal_parts(old[at], new[at]) for at in kept]
+        shown = [old.shown[at] for at in kept]
+        return AlignedList([one for one, _ in rest], shown), AlignedList([other for _, other in rest], shown)
+    return old, new
+
+
 _NOTHING = (ABSENT, None)
 
 
