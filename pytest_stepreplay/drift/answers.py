@@ -164,15 +164,20 @@ def plain(value: object) -> Any:
         made: Any = value
         # The steps to a place, the last one first, as a chain that costs nothing until it is needed.
         here = (key, above)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict | Mapping):
             made = {}
-            children = [
-                (child, made, _key_text(name, here), here, depth + 1) for name, child in value.items()
-            ]
-            pending.extend(reversed(children))
+            for name, child in value.items():
+                text = name if type(name) is str else _key_text(name, here)
+                made[text] = child
+                if type(child) not in _LEAVES:
+                    pending.append((child, made, text, here, depth + 1))
         elif isinstance(value, list | tuple):
-            made = [None] * len(value)
-            pending.extend((child, made, i, here, depth + 1) for i, child in enumerate(value))
+            made = list(value)
+            pending.extend(
+                (child, made, i, here, depth + 1)
+                for i, child in enumerate(value)
+                if type(child) not in _LEAVES
+            )
         elif not (value is None or isinstance(value, str | int | float)):
             raise TypeError(f"{_TAKES}; {_place(here)} is of the type {type(value).__name__}")
         if depth > MAX_DEPTH:
@@ -205,7 +210,8 @@ def _simple(value: Any) -> Any:
     return value if type(value) is exact else _EXACTLY[exact](value)
 
 
-_PLAIN: Final = frozenset({str, int, bool, type(None), dict, list})
+_LEAVES: Final = frozenset({str, int, bool, type(None)})
+_PLAIN: Final = _LEAVES | {dict, list}
 _EXACT: Final = 1 << 53
 _EXACTLY: dict[type, Callable[[Any], Any]] = {int: int.__int__, float: float.__float__, str: str.__str__}
 
