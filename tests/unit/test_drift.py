@@ -483,6 +483,7 @@ class TestOwnValues:
             ({"a": 1, "b": [1, {"c": None}]}, {"b": (1.0, {"c": None}), "a": 1.0}),
             (float("nan"), float("nan")),
             ([10**16], [1e16]),
+            ([10**5000], [10**5000]),
             ("same", "same"),
             ({1: "a", None: "b"}, {"1": "a", "null": "b"}),
         ],
@@ -1161,6 +1162,8 @@ def test_deepdiff_is_imported_only_once_something_differs() -> None:
         "import pytest_stepreplay.drift as drift\n"
         "assert not {'pydantic', 'deepdiff'} & set(sys.modules)\n"
         "drift.compare({'a': [1]}, {'a': [1]})\n"
+        "answer = {'object': 'chat.completion', 'choices': [{'message': {'content': 'Hi.'}}]}\n"
+        "drift.compare(answer, dict(answer))\n"
         "assert not {'pydantic', 'deepdiff'} & set(sys.modules)\n"
         "drift.compare({'a': [1]}, {'a': [2]})\n"
         "assert 'deepdiff' in sys.modules\n"
