@@ -249,6 +249,14 @@ _TYPE_NAMES: tuple[tuple[type, str], ...] = (
 )
 
 
+def is_equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same to the last one; false also for those that are too deep to be told."""
+    try:  # in Python True is 1, which its JSON is not
+        return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    except (RecursionError, ValueError):  # a number can be too long
+        return False
+
+
 def canonical(value: Any) -> str:
     """Returns a text that is equal for JSON-equal values, whatever their depth."""
     parts: list[str] = []

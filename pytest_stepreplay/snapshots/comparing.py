@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ..drift import ABSENT, Policy, compare
-from ..drift.answers import read_answer
+from ..drift.answers import is_equal, read_answer
 from ..errors import StepReplayError
 from ..redaction import Wall
 from ..store import (
@@ -184,6 +184,8 @@ class ChatSnapshot:
             self._stored = read_snapshots(self.path)
         is_held = name in self._held
         old = self._held[name] if is_held else self._stored.get(name, ABSENT)
+        if self.mode == "rewrite" or not is_equal(old, new):  # else nothing of the value is written
+            new = self._redactor.redact_json(new)
         drift = None
         result: Result
         if old is ABSENT:
@@ -314,7 +316,7 @@ class ChatSnapshot:
             encode_tree(snapshots_tree(self.test, {name: new}), self.path)
 
     def _readable(self, value: object) -> Any:
-        """Returns the value as a redacted JSON tree; a text, unless it is a chat completion, stays one."""
+        """Returns the value as a JSON tree; a text, unless it is a chat completion, stays one."""
         if isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         try:
@@ -327,9 +329,7 @@ class ChatSnapshot:
         except ValueError as error:  # pydantic's, for a field that JSON cannot hold
             reason = str(error).partition("\n")[0]
             raise StepReplayError(f"no snapshot can be made of this value: {reason}") from None
-        if isinstance(value, str) and answer.sort not in {"completion", "error"}:
-            return self._redactor.redact_text(value)
-        return self._redactor.redact_json(answer.tree)
+        return value if isinstance(value, str) and answer.sort not in {"completion", "error"} else answer.tree
 
 
 class Snapshot:
