@@ -22,8 +22,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+(?:[eE][-+]?[0-9]+)?)?")
 
 # Characters that must be escaped are ruled out for the whole text at once, so these are simple, and fast.
 _ODD = re.compile(f"[{ESCAPED}]")
-_SINGLE_QUOTED = r"'(?:[^'\t]|'')*+'"
-_DOUBLE_QUOTED = r'"(?:[^"\\\t]|\\["\\bfnrt]|\\u(?!d[89a-f])[0-9a-f]{4})*+"'
+# Unrolled: a loop over one class of characters runs many times faster than one over alternatives.
+_SINGLE_QUOTED = r"'[^'\t]*+(?:''[^'\t]*+)*+'"
+_DOUBLE_QUOTED = r'"[^"\\\t]*+(?:\\(?:["\\bfnrt]|u(?!d[89a-f])[0-9a-f]{4})[^"\\\t]*+)*+"'
 _SINGLE = re.compile(_SINGLE_QUOTED)
 _DOUBLE = re.compile(_DOUBLE_QUOTED)
 _LINE = re.compile(
