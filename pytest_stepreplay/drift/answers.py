@@ -250,11 +250,23 @@ _TYPE_NAMES: tuple[tuple[type, str], ...] = (
 
 
 def is_equal(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same to the last one; false also for those that are too deep to be told."""
-    try:  # in Python True is 1, which its JSON is not
-        return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    except (RecursionError, ValueError):  # a number can be too long
-        return False
+    """Whether two JSON values are the same to the last one. In Python True is 1, and 1.0 too."""
+    pending = [(one, other)]
+    while pending:
+        one, other = pending.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            pending += [(child, other[key]) for key, child in one.items()]
+        elif isinstance(one, list):
+            if len(one) != len(other):
+                return False
+            pending += zip(one, other, strict=True)
+        elif one != other:
+            return False
+    return True
 
 
 def canonical(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 
 from ..drift import ABSENT, Policy, compare
 from ..drift.answers import is_equal, read_answer
@@ -361,12 +361,17 @@ def _without_frames(owner: ChatSnapshot, name: str, value: object, options: Opti
     raise problem.with_traceback(None) from None
 
 
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def _dumped(value: Any) -> Any:
     """Returns the value with dataclasses, and models that mirror a server's answer, as plain dicts.
 
     A model that keeps fields it does not know mirrors what a server sent, as those of the SDKs do: fields that
     were not set never came. In an application's own model the defaults count.
     """
+    if type(value) in _LEAVES:
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: _dumped(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
