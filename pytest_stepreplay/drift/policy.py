@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 from ..errors import SettingsError
 from .changes import FailOn, Level, read_fail_on
 from .selectors import Selector
-from .words import similarity
 
 Number = int | float
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
@@ -125,6 +124,8 @@ def _read_rule(text: str) -> TextRule:
 def _similar(least: float) -> TextRule:
     if not 0 < least <= 1:
         raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
+    from .words import similarity  # noqa: PLC0415 - most policies have no use for it
+
     return TextRule(
         f"similarity>={least:g}",
         lambda old, new: similarity(old, new) >= least,

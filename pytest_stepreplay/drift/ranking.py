@@ -1,0 +1,256 @@
+"""What differs between two answers, each difference with its level, worst first.
+
+Two answers that are not the same and a policy go in, `Change`s come out. `pairing` decides what counts as the
+same, DeepDiff walks what is left, and the tables here give each difference its level.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .answers import Mask, name_type
+from .changes import ABSENT, Change, Level
+from .contract import new_breaches
+from .pairing import AlignedList, Folded, Pairing, without_equal_parts
+from .selectors import Selectors, format_path
+from .words import similarity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .answers import Answer
+    from .changes import Kind
+    from .policy import Policy
+    from .selectors import Path
+
+_Zone = Level | Literal["by shape"]
+_BY_SHAPE: Final = "by shape"
+
+# The level of a difference is that of the deepest entry that its place lies at or under; where several end at
+# the same depth, of the last. "By shape" is for texts and JSON: keys and types are behavior, values are
+# content.
+_COMPLETION_ZONES: dict[str, _Zone] = {
+    "*": Level.METADATA,
+    "choices": Level.BEHAVIOR,
+    "choices[*].*": Level.METADATA,
+    "choices[*].index": Level.BEHAVIOR,
+    "choices[*].finish_reason": Level.BEHAVIOR,
+    "choices[*].text": _BY_SHAPE,
+    "choices[*].message": Level.BEHAVIOR,
+    "choices[*].message.*": Level.METADATA,
+    "choices[*].message.role": Level.BEHAVIOR,
+    "choices[*].message.refusal": Level.BEHAVIOR,
+    "choices[*].message.content": _BY_SHAPE,
+    "choices[*].message.reasoning": _BY_SHAPE,
+    "choices[*].message.reasoning_content": _BY_SHAPE,
+    "choices[*].message.reasoning_details": _BY_SHAPE,
+    "choices[*].message.annotations": Level.CONTENT,
+    "choices[*].message.audio": Level.CONTENT,
+    "choices[*].message.function_call": Level.BEHAVIOR,
+    "choices[*].message.tool_calls": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].*": Level.METADATA,
+    "choices[*].message.tool_calls[*].id": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].type": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].function": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].function.*": Level.METADATA,
+    "choices[*].message.tool_calls[*].function.name": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].function.arguments": Level.BEHAVIOR,
+    "error": Level.BEHAVIOR,
+    "error.*": Level.METADATA,
+    "error.type": Level.BEHAVIOR,
+    "error.code": Level.BEHAVIOR,
+    "error.message": _BY_SHAPE,
+}
+# In an application's own value every place is its own business, but a call and what answers it belong
+# together.
+_VALUE_ZONES: dict[str, _Zone] = {
+    "$": _BY_SHAPE,
+    "**.tool_calls": Level.BEHAVIOR,
+    "**.function_call": Level.BEHAVIOR,
+    "**.tool_call_id": Level.BEHAVIOR,
+}
+
+_LONG = 40
+_SPACE = re.compile(r"\s")
+
+
+def changes_between(old: Answer, new: Answer, policy: Policy) -> list[Change]:
+    """Returns how the new answer differs from the old one, worst first.
+
+    Args:
+        old: the stored answer; its tree is changed.
+        new: the answer to judge; the same.
+        policy: what counts.
+
+    Raises:
+        SettingsError: if a callable or a model class of the policy's fails.
+    """
+    if _sorts_differ(old, new):
+        level = Level.CONTRACT if old.sort == "completion" else Level.BEHAVIOR
+        one, other = old.description, new.description
+        return [Change("$", level, "replaced", one, other, f"{other} instead of {one}")]
+    return sorted(_changes(old, new, policy), key=lambda change: (-change.level, _rank(change.selector)))
+
+
+def _rank(selector: str) -> int:
+    """Returns what of one level is told first: the cause before what follows from it."""
+    if selector == "error":  # in a stream, why everything behind it is missing
+        return 0
+    return 1 if selector.endswith("function.name") else 2
+
+
+def _sorts_differ(old: Answer, new: Answer) -> bool:
+    """Whether the two cannot be compared place by place. Two values of an application's own always can."""
+    own = {"json", "text", "empty"}
+    return old.sort != new.sort and not (old.sort in own and new.sort in own)
+
+
+def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
+    envelope = old.sort in ("completion", "error")
+    breaches = dict(_contract_changes(old, new, policy))
+    pairing = Pairing(policy, envelope=envelope)
+    old_view, new_view = pairing.views(old.tree, new.tree)
+    changes = []
+    if old_view is not new_view:
+        zones = _zones(envelope)
+        differing = _differences(*without_equal_parts(old_view, new_view))
+        for path, one, other in sorted(differing, key=_by_path):
+            gone = other is ABSENT and isinstance(path[-1], int)
+            if path in breaches and not gone:  # one fact is told once, at its worst level
+                breaches[path] = replace(breaches[path], old=one, new=other)
+            else:
+                changes.append(_change(path, one, other, zones, pairing))
+    return [*breaches.values(), *pairing.changes, *changes]
+
+
+def _contract_changes(old: Answer, new: Answer, policy: Policy) -> Iterator[tuple[Path, Change]]:
+    ignored = Selectors(policy.ignore)
+    for path, expected, got, source in new_breaches(old, new, policy.contract):
+        state, kept = ignored.start, not ignored.start.hits
+        for step in path:
+            state = state.step(step)
+            kept = kept and not state.hits
+        if kept:
+            note = f"expected {expected}, got {got}" if got else "required, but missing"
+            yield path, Change(format_path(path), Level.CONTRACT, "contract", note=note, source=source)
+
+
+def _by_path(found: tuple[Path, Any, Any]) -> list[tuple[bool, str | int]]:
+    return [(isinstance(step, str), step) for step in found[0]]
+
+
+def _differences(old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
+    """Yields each place where the views differ, as DeepDiff finds them, with both values there."""
+    from deepdiff import DeepDiff  # noqa: PLC0415 - slow to import, and equal answers never need it
+
+    found = DeepDiff(
+        old,
+        new,
+        view="tree",
+        zip_ordered_iterables=True,  # items stand side by side already
+        threshold_to_diff_deeper=0,  # else objects with few common keys are not walked
+        ignore_private_variables=False,  # else keys that start with __ are not seen
+        custom_operators=[_Texts()],
+    )
+    for level in (level for levels in found.values() for level in levels):
+        path: list[str | int] = []
+        one, other = old, new
+        for step in level.path(output_format="list"):
+            path.append(one.shown[step] if isinstance(one, AlignedList) else step)
+            one, other = _child(one, step), _child(other, step)
+        yield tuple(path), one, other
+
+
+def _child(view: Any, step: str | int) -> Any:
+    return view.get(step, ABSENT) if isinstance(view, dict) else view[step]
+
+
+class _Texts:
+    """A DeepDiff operator: texts are compared as they are, without the line diff that DeepDiff would make."""
+
+    def match(self, level: Any) -> bool:
+        return isinstance(level.t1, str) and isinstance(level.t2, str)
+
+    def give_up_diffing(self, level: Any, diff_instance: Any) -> bool:
+        if level.t1 != level.t2:
+            diff_instance.custom_report_result("texts_changed", level)
+        return True
+
+
+class _Zones:
+    """A table of levels, ready to be asked."""
+
+    def __init__(self, table: dict[str, _Zone]) -> None:
+        self._levels: Sequence[_Zone] = tuple(table.values())
+        self._selectors = Selectors(table)
+
+    def at(self, path: Path) -> tuple[_Zone, int]:
+        """Returns the entry for a place, and the depth at which it stands."""
+        state, depth = self._selectors.start, 0
+        zone: _Zone = _BY_SHAPE
+        for steps in range(len(path) + 1):
+            if state.hits:
+                zone, depth = self._levels[state.hits[-1]], steps
+            if steps < len(path):
+                state = state.step(path[steps])
+        return zone, depth
+
+
+@cache
+def _zones(envelope: bool) -> _Zones:
+    return _Zones(_COMPLETION_ZONES if envelope else _VALUE_ZONES)
+
+
+def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> Change:
+    zone, depth = zones.at(path)
+    prose = zone == _BY_SHAPE and depth == len(path)
+    kind = "changed" if path in pairing.broken else _kind(old, new, prose=prose)
+    settled = pairing.levels.get(path)
+    level = settled or (_shape_level(path, kind, old, new, depth) if zone == _BY_SHAPE else zone)
+    return Change(
+        selector=format_path(path),
+        level=level,
+        kind=kind,
+        old=old,
+        new=new,
+        note=pairing.notes.get(path, ""),
+        similarity=similarity(old, new) if kind == "text" else None,
+    )
+
+
+def _kind(old: Any, new: Any, *, prose: bool) -> Kind:
+    if old is ABSENT:
+        return "added"
+    if new is ABSENT:
+        return "removed"
+    if _shape(old) != _shape(new) or isinstance(old, Mask):
+        return "type"
+    if isinstance(old, str):
+        long = max(len(old), len(new)) > _LONG or _SPACE.search(old) or _SPACE.search(new)
+        return "text" if prose or long else "changed"
+    return "changed"
+
+
+def _shape(value: Any) -> str:
+    return "a number" if name_type(value) == "an integer" else name_type(value)
+
+
+def _shape_level(path: Path, kind: Kind, old: Any, new: Any, depth: int) -> Level:
+    """Returns the level of a difference in a text or in JSON that starts at `depth`."""
+    if depth and len(path) == depth:
+        if old in _NO_TEXT and new in _NO_TEXT:
+            return Level.METADATA
+        return (
+            Level.BEHAVIOR if isinstance(old, dict | list) or isinstance(new, dict | list) else Level.CONTENT
+        )
+    if kind == "type" or isinstance(old, Folded) or isinstance(new, Folded):
+        return Level.BEHAVIOR
+    if kind in ("added", "removed") and isinstance(path[-1], str):
+        return Level.BEHAVIOR
+    return Level.CONTENT
+
+
+_NO_TEXT = (ABSENT, None, "")
