@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tests.imported  # noqa: F401
 from pytest_stepreplay.cli import main
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store import write_cassette
