@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import certifi
 import pytest
 
 from pytest_stepreplay.upstream import Upstream
@@ -22,9 +24,20 @@ def upstream() -> Iterator[Upstream]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one certificate. Clients load all there are, for 30 ms each time, and no test needs any."""
+    end = "-----END CERTIFICATE-----\n"
+    first = Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0]
+    path = tmp_path_factory.mktemp("authority") / "one.pem"
+    path.write_text(first + end, encoding="utf-8")
+    return path
+
+
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, authority: Path) -> None:
     """No test depends on the keys, proxies or pytest options of the person who runs it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     for name in [*os.environ]:
         if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
             "PYTEST_ADDOPTS",
