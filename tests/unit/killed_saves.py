@@ -1,7 +1,7 @@
 """Saves that are killed at one line after another; run as a process of its own, it prints how many.
 
-Each save runs in a forked child, which kills itself at the n-th line of Python that the save runs, in the store
-or in a library. Then every file must be the old or the new one, and the next save must leave nothing behind.
+Each save runs in a forked child, which kills itself at the n-th line that the save runs in the store, or in between at
+a call in a library. Then every file must be the old or the new one, and the next save must leave nothing behind.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pytest_stepreplay import store
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store.files import PENDING_SUFFIX
 
-ELSEWHERE = 200
-"""How many lines lie between two kills in code that neither locks nor writes a file."""
+ELSEWHERE = 30
+"""How many calls lie between two kills in code that neither locks nor writes a file."""
 
 
 def cassette(answer: str) -> Cassette:
@@ -42,14 +42,14 @@ class Lines:
         self._others = 0
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:
-        if event == "line":
+        here = frame.f_code.co_filename.endswith(("store/files.py", "store/locks.py", "store/pending.py"))
+        if event == "call" and not here:
             self._others += 1
-            here = frame.f_code.co_filename.endswith(("store/files.py", "store/locks.py", "store/pending.py"))
-            if here or self._others % ELSEWHERE == 0:
-                self.count += 1
-                if self.count == self._last:
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return self
+        if event == "line" or (event == "call" and not here and self._others % ELSEWHERE == 0):
+            self.count += 1
+            if self.count == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self if here else None
 
 
 def run_to_line(save: Callable[[], object], line: int) -> bool:
@@ -87,8 +87,8 @@ def kill(
     killed = 0
     reset()
     lines = lines_of(save)
+    reset()
     for line in range(1, lines + 1, 2):
-        reset()
         killed += run_to_line(save, line)
         for path, contents in zip(files, good, strict=True):
             found = path.read_bytes() if path.exists() else None

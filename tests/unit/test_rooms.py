@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,16 +73,19 @@ def rooms() -> Iterator[tuple[str, Path]]:
             yield room, path
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yields the absolute names of all modules that a file imports, at its top or later."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Returns the absolute names of all modules that a file imports, at its top or later."""
     package = ("pytest_stepreplay", *path.relative_to(PACKAGE).parts[:-1])
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = list(package[: len(package) - node.level + 1]) if node.level else []
             module = ".".join([*base, *filter(None, [node.module])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            found += (f"{module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 @pytest.mark.parametrize("library", OWNERS)
