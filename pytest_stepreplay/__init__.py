@@ -6,9 +6,10 @@ are first used, since pytest imports this package at the start of every run.
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+
+from .lazy import importer
 
 if TYPE_CHECKING:
     from .drift import Change, Drift, Level, Policy, compare
@@ -42,8 +43,6 @@ _ROOMS = {
     "models": ("Cassette", "ChatCompletion", "ChatCompletionChunk", "Interaction"),
     "session": ("Session", "use_cassette"),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-
 __all__ = [
     "Cassette",
     "CassetteError",
@@ -68,12 +67,11 @@ __all__ = [
 ]
 
 
+_import_name = importer(__name__, _ROOMS)
+
+
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return version("pytest-stepreplay")
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    return version("pytest-stepreplay") if name == "__version__" else _import_name(name)
 
 
 def __dir__() -> list[str]:

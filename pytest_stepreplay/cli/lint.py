@@ -96,7 +96,7 @@ def lint(
 
 def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
     from ..lint import CHECKS, Expected  # noqa: PLC0415 - `stepreplay --help` does without
-    from ..redaction import Wall, secret_values  # noqa: PLC0415 - as above
+    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - as above
     from ..settings import Settings  # noqa: PLC0415 - as above
     from .project import project_settings  # noqa: PLC0415 - as above
 
@@ -107,7 +107,7 @@ def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
         )
     settings = Settings.merge(project_settings())
     return Project(
-        wall=Wall(secret_values(os.environ), tuple(selector for selector, _ in settings.allow_secret)),
+        wall=Wall(environment_secrets(), tuple(selector for selector, _ in settings.allow_secret)),
         expected=Expected(
             match_on=settings.match_on,
             ignore_request=settings.ignore_request,

@@ -7,8 +7,9 @@ first used, and DeepDiff only once something differs.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..lazy import importer
 
 if TYPE_CHECKING:
     from .changes import ABSENT, Change, Drift, Level
@@ -17,21 +18,15 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .selectors import Selector
 
-_MODULE_OF = {
-    "ABSENT": "changes",
-    "Change": "changes",
-    "Drift": "changes",
-    "Level": "changes",
-    "Policy": "policy",
-    "Selector": "selectors",
-    "compare": "comparison",
-    "contract_of_url": "contract",
-}
-
 __all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "Selector", "compare", "contract_of_url"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = importer(
+    __name__,
+    {
+        "changes": ("ABSENT", "Change", "Drift", "Level"),
+        "comparison": ("compare",),
+        "contract": ("contract_of_url",),
+        "policy": ("Policy",),
+        "selectors": ("Selector",),
+    },
+)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..lazy import importer
 from .keys import Index, Matcher, is_plainly_same
 
 if TYPE_CHECKING:
     from .contrast import Difference, differences
     from .nearness import Nearest, nearest, telling_word
-
-_FOR_A_MISS = ("Difference", "Nearest", "differences", "nearest", "telling_word")
 
 __all__ = [
     "Difference",
@@ -28,10 +27,7 @@ __all__ = [
     "telling_word",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _FOR_A_MISS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import contrast, nearness  # noqa: PLC0415 - see above
-
-    return getattr(contrast if "ifference" in name else nearness, name)
+__getattr__ = importer(
+    __name__,
+    {"contrast": ("Difference", "differences"), "nearness": ("Nearest", "nearest", "telling_word")},
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..lazy import importer
 from .cassette import (
     BODY_KINDS,
     FORMAT_VERSION,
@@ -75,10 +76,26 @@ __all__ = [
     "Usage",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:  # all others stand above
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import completion  # noqa: PLC0415 - see above
-
-    return getattr(completion, name)
+__getattr__ = importer(
+    __name__,
+    {
+        "completion": (
+            "ChatCompletion",
+            "ChatCompletionChunk",
+            "Choice",
+            "ChunkChoice",
+            "Delta",
+            "DeltaFunction",
+            "DeltaToolCall",
+            "FinishReason",
+            "FunctionCall",
+            "Message",
+            "StepFunChatCompletion",
+            "StepFunChoice",
+            "StepFunMessage",
+            "StepFunToolCall",
+            "ToolCall",
+            "Usage",
+        )
+    },
+)

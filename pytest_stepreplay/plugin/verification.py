@@ -45,11 +45,11 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
 
 def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytest.Config) -> list[str]:
     """Writes the files that were asked for, and returns the lines for the terminal."""
-    from ..redaction import Wall, secret_values  # noqa: PLC0415 - only verify and rewrite pay for it
+    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - only verify and rewrite pay for it
     from ..report import verification as report  # noqa: PLC0415 - as above
 
     # The id of a test may hold a key too, where one is its parameter.
-    wall = Wall(secret_values(os.environ) | {*with_secrets(settings, config).secrets})
+    wall = Wall(environment_secrets() | {*with_secrets(settings, config).secrets})
     mode: Literal["verify", "rewrite"] = "rewrite" if settings.mode == "rewrite" else "verify"
     fail_on = settings.fail_on or "behavior"
     lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())

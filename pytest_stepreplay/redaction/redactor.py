@@ -7,7 +7,6 @@ placeholder does not depend on the secret, so that a request matches itself when
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,12 +16,12 @@ from urllib.parse import unquote
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
-from .shapes import PLACEHOLDER, holds_secret, normalise_name, redact_shapes
+from .shapes import PLACEHOLDER, holds_secret, may_hold_secret, normalise_name, redact_shapes
 from .streams import events_in, payload_of, split_texts, with_payload
-from .variables import forms_of, secret_values
+from .variables import environment_secrets, forms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ..models import RawFrame, Request, Response
 
@@ -44,6 +43,10 @@ _NEVER_KEPT: Final = re.compile(
     # What describes the bytes on the wire: the stored body is a decoded one.
     r"|content-(?:length|encoding)|transfer-encoding|connection|keep-alive"
 )
+
+_LONGEST_REMEMBERED: Final = 4096
+"""How many characters a text may have that is remembered as clean."""
+_MOST_REMEMBERED: Final = 4096
 
 _URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
 _URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
@@ -106,6 +109,17 @@ class Redactor:
 
     def redact_text(self, text: str) -> str:
         """Returns the text with all that is, or looks like, a secret replaced."""
+        clean = self._rules.clean
+        if text in clean:
+            return text
+        redacted = self._redact(text)
+        if redacted == text and len(text) <= _LONGEST_REMEMBERED:
+            if len(clean) >= _MOST_REMEMBERED:
+                clean.clear()
+            clean.add(text)
+        return redacted
+
+    def _redact(self, text: str) -> str:
         if text[:1] in ("{", "["):  # as the arguments of a tool call: it must stay JSON
             try:
                 tree = json.loads(text, object_pairs_hook=_read_unique)
@@ -126,6 +140,8 @@ class Redactor:
 
         It is walked without recursion: a deep body must not keep its secrets.
         """
+        if self._is_clean(tree):
+            return tree
         root = [tree]
         todo: list[tuple[Any, Any, bool]] = [(root, 0, False)]
         changed = False
@@ -140,16 +156,34 @@ class Redactor:
             elif isinstance(node, dict):
                 copied = {}
                 for name, value in node.items():
-                    key = self._redact_name(name) if isinstance(name, str) else name
+                    key = self.redact_text(name) if isinstance(name, str) else name
                     changed |= key != name
                     copied[key] = value
                     if isinstance(value, str | dict | list):
-                        todo.append((copied, key, holds_secret(str(name), value, self._extra_names)))
+                        todo.append((copied, key, holds_secret(str(name), value, self._rules.names)))
                 parent[at] = copied
             elif isinstance(node, list):
                 parent[at] = copied_list = list(node)
                 todo.extend((copied_list, i, secret) for i in range(len(node)))
         return root[0] if changed else tree
+
+    def _is_clean(self, tree: Any) -> bool:
+        """Whether nothing in the tree can be secret, as in most. It copies nothing, as redaction must."""
+        todo = [tree]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, str):
+                if self.redact_text(node) != node:
+                    return False
+            elif isinstance(node, dict):
+                for name, value in node.items():
+                    if may_hold_secret(str(name), self._rules.names):
+                        return False
+                    todo.append(name)
+                    todo.append(value)
+            elif isinstance(node, list):
+                todo.extend(node)
+        return True
 
     def _redact_body(self, message: Request | Response) -> dict[str, Any]:
         """Returns the fields of the message that change."""
@@ -200,48 +234,50 @@ class Redactor:
         return tuple(_with_texts(event, changed.get(i, ())) for i, event in enumerate(events))
 
     def _redact_once(self, text: str) -> str:
-        for value in self._values:
+        for value in self._rules.values:
             if value in text:
                 text = text.replace(value, PLACEHOLDER)
-        if len(text) > 4096:
-            text = redact_shapes.__wrapped__(text, self._extra_names)
-        else:
-            text = redact_shapes(text, self._extra_names)
-        for pattern in self.patterns:
+        text = redact_shapes(text, self._rules.names)
+        for pattern in self._rules.patterns:
             text = re.sub(pattern, PLACEHOLDER, text)
         return text
-
-    @cached_property
-    def _extra_names(self) -> frozenset[str]:
-        return frozenset(map(normalise_name, self.fields))
 
     @cached_property
     def known(self) -> frozenset[str]:
         """The exact values that are secret."""
         return frozenset(self.values) | (
-            secret_values(os.environ) if self.secrets is None else frozenset(self.secrets)
+            environment_secrets() if self.secrets is None else frozenset(self.secrets)
         )
 
     @cached_property
-    def _values(self) -> tuple[str, ...]:
-        """What is replaced wherever it stands; the longest first."""
+    def _rules(self) -> _Rules:
         # What holds a key when it is recorded holds this in its place when it is replayed without one.
         values = self.known | {PLACEHOLDER_KEY} if self.secrets is None else self.known
-        return _forms_of_all(values)
-
-    @cached_property
-    def _redact_name(self) -> Callable[[str], str]:
-        return lru_cache(maxsize=1024)(self.redact_text)
+        return _rules_of(values, frozenset(map(normalise_name, self.fields)), tuple(self.patterns))
 
 
-@lru_cache(maxsize=8)
-def _forms_of_all(values: frozenset[str]) -> tuple[str, ...]:
-    """Returns each way in which one of the values may stand in a text, the longest first."""
-    forms = {form for value in values for form in forms_of(value)}
-    forms |= {form.rstrip("=") for form in forms if form not in values}
-    return tuple(
-        sorted((form for form in forms if form not in PLACEHOLDER), key=lambda form: (-len(form), form))
-    )
+class _Rules:
+    """What the redactors of all tests share that replace the same.
+
+    Attributes:
+        values: each way in which a value that is secret may stand in a text, the longest first.
+        names: those of more fields that are secret.
+        patterns: what more is secret.
+        clean: texts in which nothing is replaced: a suite repeats its system prompts, and each turn of a
+            conversation repeats those before it.
+    """
+
+    def __init__(self, values: frozenset[str], names: frozenset[str], patterns: tuple[str, ...]) -> None:
+        forms = {form for value in values for form in forms_of(value)}
+        forms |= {form.rstrip("=") for form in forms if form not in values}
+        found = [form for form in forms if form not in PLACEHOLDER]
+        self.values = tuple(sorted(found, key=lambda form: (-len(form), form)))
+        self.names = names
+        self.patterns = patterns
+        self.clean: set[str] = set()
+
+
+_rules_of = lru_cache(maxsize=8)(_Rules)
 
 
 def kept_headers(headers: Iterable[tuple[str, str]], extra: Collection[str] = ()) -> dict[str, str]:

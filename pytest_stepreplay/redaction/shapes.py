@@ -7,16 +7,30 @@ rules of its own and knows nothing of these.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 from urllib.parse import unquote
+
+
+class Late:
+    """A regular expression that is compiled when it is first used: hardly any run meets a key of each kind."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._text = text
+        self._flags = flags
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The expression, compiled."""
+        return re.compile(self._text, self._flags)
+
 
 PLACEHOLDER: Final = "[redacted]"
 """What stands in place of a secret, whatever its value."""
 
 # Names are compared without case, "-", "_", "." and a plural "s". What only looks like the name of a secret
 # (max_tokens, token_count, tokenizer, next_page_token, ...) is not listed, and therefore kept.
-_SECRET_NAME: Final = re.compile(
+_SECRET_NAME: Final = Late(
     r"authorization|proxyauthorization|bearertoken|idtoken|securitytoken|sessiontoken|jwt|credential|passphrase|pwd"
     r"|secret|webhooksecret|signingsecret"
     r"|.*(?:api|access|private|secret|secretaccess)key|.*(?:access|api|auth|refresh)token|.*(?:api|client)secret"
@@ -25,20 +39,20 @@ _SECRET_NAME: Final = re.compile(
 )
 # Secret only where the value looks like it: text is streamed as {"token": "Hel"}, too.
 # Neither a plain key, which may name anything, nor a signature: models sign their thoughts, and want them back.
-_DOUBTFUL_NAME: Final = re.compile(
+_DOUBTFUL_NAME: Final = Late(
     r"(?:x|basic)?auth|sessionid|(?:.*(?:signing|encryption|master|account|auth|subscription|shared|storage))key"
     r"|(?!.*(?:page|next|continuation|sync|max|stop|eos|bos|pad|cursor)).*token"
     r"|.*(?:secret|passphrase|authorization|credential)|bearer|hmac",
     re.DOTALL,
 )
-_OPAQUE: Final = re.compile(
+_OPAQUE: Final = Late(
     r"(?:Bearer |Basic |Token )?(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.~+/=:-]{16,}"
 )
-_SECRET_PARAMETER: Final = re.compile(
+_SECRET_PARAMETER: Final = Late(
     r"auth|key|token|hmac|sig|signature|subscriptionkey|awsaccesskeyid|googleaccessid"
     r"|x(?:amz|goog)(?:credential|securitytoken|signature)"
 )
-_NAME_HINT: Final = re.compile(
+_NAME_HINT: Final = Late(
     r"key|token|secret|pass(?:w|phrase)|pwd|auth|credential|jwt|sig|session|hmac|accessid"
 )
 
@@ -79,38 +93,38 @@ _KEYS: Final = {
 """What keys look like, by how they start."""
 
 # From the edge of a word to the edge of a word: none is found inside a longer one, and none is tried twice.
-_KEY_SHAPES: Final = re.compile(
+_KEY_SHAPES: Final = Late(
     rf"(?<![A-Za-z0-9_-])(?:{'|'.join(re.escape(start) + rest for start, rest in _KEYS.items())})"
     r"(?![A-Za-z0-9_-])",
     re.ASCII,
 )
-_BEARER: Final = re.compile(
+_BEARER: Final = Late(
     r"\b(bearer(?:\s{1,8}|%20))(?:(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{8,}|[A-Za-z]{16,})=*",
     re.IGNORECASE | re.ASCII,
 )
-_AUTHORIZATION: Final = re.compile(
+_AUTHORIZATION: Final = Late(
     r"(authorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
     r"(?:bearer|basic|token|digest|negotiate|api-?key|bot|key)\s{1,8})[A-Za-z0-9._~+/-]{6,}=*",
     re.IGNORECASE | re.ASCII,
 )
-_PRIVATE_KEY: Final = re.compile(
+_PRIVATE_KEY: Final = Late(
     r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     r'(?:(?:[^-"]|-(?!----))*-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----'
     # cut off: its lines, with newlines as they are or as JSON escapes
     r"|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{32,})+(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]*[0-9+/=][A-Za-z0-9+/=]*)?)",
     re.ASCII,
 )
-_URL_PASSWORD: Final = re.compile(r"(?<=://)([^\s/?#@:\"'<>]{0,256}:)[^\s/?#@\"'<>]{1,256}(?=@)")
-_PARAMETER: Final = re.compile(r"(?<=[?&#])([\w.%-]{1,64})=([^&\s\"'<>#\\]+)", re.ASCII)
-_JSON_FIELD: Final = re.compile(r'"([^"\\]{1,64})"(\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)', re.DOTALL)
-_ASSIGNMENT: Final = re.compile(
+_URL_PASSWORD: Final = Late(r"(?<=://)([^\s/?#@:\"'<>]{0,256}:)[^\s/?#@\"'<>]{1,256}(?=@)")
+_PARAMETER: Final = Late(r"(?<=[?&#])([\w.%-]{1,64})=([^&\s\"'<>#\\]+)", re.ASCII)
+_JSON_FIELD: Final = Late(r'"([^"\\]{1,64})"(\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)', re.DOTALL)
+_ASSIGNMENT: Final = Late(
     r"(?<![A-Za-z0-9])((?:api[_-]?key|access[_-]?key|secret[_-]?key|access[_-]?token|auth[_-]?token|api[_-]?token|client[_-]?secret"
     r"|secret|password|passwd|passphrase)'?\s{0,4}[:=]\s{0,4})"
     # In quotes it is a value, without them it needs a digit, or more letters than a word has.
     r"(?:([\"'])[^\s\"'\\]{8,}(?=\2)|([\"']?)(?:(?=[A-Za-z_.~+/-]*[0-9])[A-Za-z0-9_.~+/-]{8,}|[A-Za-z]{16,}(?![\w.]))=*)",
     re.IGNORECASE | re.ASCII,
 )
-_INLINE_DATA: Final = re.compile(r"data:[\w/+.-]*(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]*={0,2}", re.ASCII)
+_INLINE_DATA: Final = Late(r"data:[\w/+.-]*(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]*={0,2}", re.ASCII)
 
 
 def normalise_name(name: str) -> str:
@@ -121,12 +135,18 @@ def normalise_name(name: str) -> str:
 @lru_cache(maxsize=2048)
 def _names_secret(name: str, extra: frozenset[str]) -> bool:
     plain = normalise_name(name)
-    return plain in extra or _SECRET_NAME.fullmatch(plain) is not None
+    return plain in extra or _SECRET_NAME.pattern.fullmatch(plain) is not None
 
 
 @lru_cache(maxsize=1024)
 def _names_secret_parameter(name: str, extra: frozenset[str]) -> bool:
-    return _SECRET_PARAMETER.fullmatch(normalise_name(name)) is not None or _names_secret(name, extra)
+    return _SECRET_PARAMETER.pattern.fullmatch(normalise_name(name)) is not None or _names_secret(name, extra)
+
+
+@lru_cache(maxsize=2048)
+def may_hold_secret(name: str, extra: frozenset[str]) -> bool:
+    """Whether a JSON field of this name is secret, or is where its value looks like it."""
+    return _names_secret(name, extra) or _DOUBTFUL_NAME.pattern.fullmatch(normalise_name(name)) is not None
 
 
 def holds_secret(name: str, value: object, extra: frozenset[str]) -> bool:
@@ -138,35 +158,33 @@ def holds_secret(name: str, value: object, extra: frozenset[str]) -> bool:
     return (
         isinstance(value, str)
         and len(value) >= 16
-        and _DOUBTFUL_NAME.fullmatch(normalise_name(name)) is not None
-        and _OPAQUE.fullmatch(value) is not None
+        and _DOUBTFUL_NAME.pattern.fullmatch(normalise_name(name)) is not None
+        and _OPAQUE.pattern.fullmatch(value) is not None
     )
 
 
-@lru_cache(maxsize=2048)
 def redact_shapes(text: str, extra: frozenset[str]) -> str:
     """Returns the text without what looks like a key, and the values of fields that are secret by name.
 
-    Cached, since the requests of a suite repeat their system prompts and each turn of a conversation repeats
-    those before it. A regular expression runs only where a part that it cannot do without was found.
+    A regular expression runs only where a part that it cannot do without was found.
     """
-    if len(text) < 6 or (text.startswith("data:") and _INLINE_DATA.fullmatch(text)):
+    if len(text) < 6 or (text.startswith("data:") and _INLINE_DATA.pattern.fullmatch(text)):
         return text
     if any(start in text for start in _KEYS):
-        text = _KEY_SHAPES.sub(PLACEHOLDER, text)
+        text = _KEY_SHAPES.pattern.sub(PLACEHOLDER, text)
     if "-----BEGIN" in text:
-        text = _PRIVATE_KEY.sub(PLACEHOLDER, text)
+        text = _PRIVATE_KEY.pattern.sub(PLACEHOLDER, text)
     if "://" in text and "@" in text:
-        text = _URL_PASSWORD.sub(rf"\1{PLACEHOLDER}", text)
+        text = _URL_PASSWORD.pattern.sub(rf"\1{PLACEHOLDER}", text)
     lower = text.lower()
     if "bearer" in lower:
-        text = _BEARER.sub(rf"\1{PLACEHOLDER}", text)
+        text = _BEARER.pattern.sub(rf"\1{PLACEHOLDER}", text)
     if "authorization" in lower:
-        text = _AUTHORIZATION.sub(rf"\1{PLACEHOLDER}", text)
-    if ("=" in text or ":" in text) and (extra or _NAME_HINT.search(lower)):
-        text = _JSON_FIELD.sub(lambda found: _redact_field(found, extra), text)
-        text = _PARAMETER.sub(lambda found: _redact_parameter(found, extra), text)
-        text = _ASSIGNMENT.sub(rf"\1\2\3{PLACEHOLDER}", text)
+        text = _AUTHORIZATION.pattern.sub(rf"\1{PLACEHOLDER}", text)
+    if ("=" in text or ":" in text) and (extra or _NAME_HINT.pattern.search(lower)):
+        text = _JSON_FIELD.pattern.sub(lambda found: _redact_field(found, extra), text)
+        text = _PARAMETER.pattern.sub(lambda found: _redact_parameter(found, extra), text)
+        text = _ASSIGNMENT.pattern.sub(rf"\1\2\3{PLACEHOLDER}", text)
     return text
 
 

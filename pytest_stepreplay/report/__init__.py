@@ -7,8 +7,9 @@ imported when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..lazy import importer
 
 if TYPE_CHECKING:
     from .drifts import (
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     )
     from .escaping import escape_for_markdown, escape_for_terminal
 
-_ESCAPING = ("escape_for_markdown", "escape_for_terminal")
-
 __all__ = [
     "describe_change",
     "escape_for_markdown",
@@ -36,9 +35,18 @@ __all__ = [
     "summarize_change",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "escaping" if name in _ESCAPING else "drifts"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+__getattr__ = importer(
+    __name__,
+    {
+        "drifts": (
+            "describe_change",
+            "render_full",
+            "render_json",
+            "render_line",
+            "render_markdown",
+            "render_short",
+            "summarize_change",
+        ),
+        "escaping": ("escape_for_markdown", "escape_for_terminal"),
+    },
+)

@@ -7,9 +7,9 @@ imported when they are first used, since a pytest run names itself as the `Host`
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..lazy import importer
 from .host import Host, set_host
 
 if TYPE_CHECKING:
@@ -18,20 +18,14 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .routing import current, leave, running, use_cassette
 
-_MODULE_OF = {
-    "Filters": "exchange",
-    "Outcome": "outcome",
-    "Session": "cassette",
-    "current": "routing",
-    "leave": "routing",
-    "running": "routing",
-    "use_cassette": "routing",
-}
-
 __all__ = ["Filters", "Host", "Outcome", "Session", "current", "leave", "running", "set_host", "use_cassette"]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = importer(
+    __name__,
+    {
+        "cassette": ("Session",),
+        "exchange": ("Filters",),
+        "outcome": ("Outcome",),
+        "routing": ("current", "leave", "running", "use_cassette"),
+    },
+)

@@ -6,14 +6,12 @@ what is to be written and returns a frozen `Outcome`.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import network, store
 from ..errors import RequestStoppedError, StepReplayError, display_path
-from ..housekeeping.ages import judge_age
-from ..redaction import Redactor, Wall, secret_values
+from ..redaction import Redactor, environment_secrets
 from . import threads
 from .answers import ANSWERING, Answers, read_own
 from .exchange import Exchange, Filters, too_late
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from ..errors import TestOutcomeError
     from ..interception import Recording
     from ..models import Interaction, Request
+    from ..redaction import Wall
     from ..settings import Settings
     from .saving import Work
     from .verification import Verdict, Verifier
@@ -169,7 +168,10 @@ class Session:
             self._checked = True
         if self._answers.loaded is None and self.mode != "live" and store.exists(self.path):
             loaded = read_own(self.path, self.mode)
-            self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
+            if self.settings.max_age is not None:
+                from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
+
+                self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
             self._answers.hold(loaded, self.mode)
         self._answers.borrow(self.mode)
 
@@ -287,7 +289,9 @@ class Session:
 
     def wall(self) -> Wall:
         """Returns what no file of this test may hold: what was secret at its start, and what is now."""
-        secrets = self.redactor.known | secret_values(os.environ)
+        from ..redaction import Wall  # noqa: PLC0415 - only what writes pays for it
+
+        secrets = self.redactor.known | environment_secrets()
         return Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
 
     def _close(self, *, passed: bool, interrupted: bool, why: str) -> Outcome:

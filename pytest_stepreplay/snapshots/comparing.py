@@ -21,8 +21,8 @@ from ..store import (
     write_pending,
     write_snapshots,
 )
-from ..store.cassettes import encode_tree
 from ..store.files import exists
+from ..store.writing import encode_tree
 from .explaining import explain
 from .options import Options, check_options, checked_name, with_options
 

@@ -4,22 +4,30 @@ Paths and `Cassette` values go in and come out; every file that cannot be used i
 why. `bodies` turns what went over the wire into what is stored, and back.
 """
 
-from .cassettes import ReadCassette, parse_cassette, read_cassette, render_cassette, write_cassette
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import importer
+from .cassettes import ReadCassette, parse_cassette, read_cassette
 from .files import check_writable, exists
-from .locks import locked
 from .paths import cassette_path, check_inside, iter_cassettes, named_path, snapshots_path
-from .pending import (
-    Pending,
-    Unit,
-    accept_pending,
-    iter_pending,
-    pending_path,
-    read_pending,
-    reject_pending,
-    write_pending,
-)
-from .secrets import guarded_by
-from .snapshots import parse_snapshots, read_snapshots, snapshots_tree, write_snapshots
+
+if TYPE_CHECKING:
+    from .locks import locked
+    from .pending import (
+        Pending,
+        Unit,
+        accept_pending,
+        iter_pending,
+        pending_path,
+        read_pending,
+        reject_pending,
+        write_pending,
+    )
+    from .secrets import guarded_by
+    from .snapshots import parse_snapshots, read_snapshots, snapshots_tree, write_snapshots
+    from .writing import render_cassette, write_cassette
 
 __all__ = [
     "Pending",
@@ -49,3 +57,23 @@ __all__ = [
     "write_pending",
     "write_snapshots",
 ]
+
+__getattr__ = importer(
+    __name__,
+    {
+        "locks": ("locked",),
+        "pending": (
+            "Pending",
+            "Unit",
+            "accept_pending",
+            "iter_pending",
+            "pending_path",
+            "read_pending",
+            "reject_pending",
+            "write_pending",
+        ),
+        "secrets": ("guarded_by",),
+        "snapshots": ("parse_snapshots", "read_snapshots", "snapshots_tree", "write_snapshots"),
+        "writing": ("render_cassette", "write_cassette"),
+    },
+)

@@ -12,12 +12,11 @@ from base64 import b64decode, b64encode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .. import sse
 from ..models import RawFrame, Request, Response
 from .yaml_text import Tree, is_deeper_than
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
@@ -56,9 +55,7 @@ def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> 
 def body_bytes(message: Request | Response) -> bytes:
     """Return the body as it goes over the wire, without a content encoding; empty where there is none."""
     if message.events is not None:
-        return "".join(
-            sse.frame_of(event) if isinstance(event, str) else event.frame for event in message.events
-        ).encode()
+        return b"".join(frames_of(message))
     if message.text is not None:
         return message.text.encode()
     if message.base64 is not None:
@@ -66,6 +63,14 @@ def body_bytes(message: Request | Response) -> bytes:
     if message.body_kind == "json":
         return json.dumps(message.json, ensure_ascii=False, separators=(",", ":")).encode()
     return b""
+
+
+def frames_of(message: Request | Response) -> Iterator[bytes]:
+    """Yield the frames of a stream as they go over the wire; none for another body."""
+    from ..sse import frame_of  # noqa: PLC0415 - only a run with streams pays for it
+
+    for event in message.events or ():
+        yield (frame_of(event) if isinstance(event, str) else event.frame).encode()
 
 
 def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
@@ -78,6 +83,8 @@ def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
         return {"base64": b64encode(body).decode()}
     kind = media_type(content_type)
     if events and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
+        from .. import sse  # noqa: PLC0415 - as above
+
         return {"events": tuple(stored_frame(frame) for frame in sse.split_frames(text))}
     try:
         tree = _exact_json(text)
@@ -94,6 +101,8 @@ def media_type(content_type: str) -> str:
 
 def stored_frame(frame: str) -> str | RawFrame:
     """Return a frame of a stream in the form it is stored in."""
+    from .. import sse  # noqa: PLC0415 - as above
+
     data = sse.frame_data(frame)
     return RawFrame(frame=frame) if data is None else data
 

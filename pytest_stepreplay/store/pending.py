@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
 from ..models import Cassette, Interaction
-from .cassettes import encode_tree, parse_cassette
+from .cassettes import parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
 from .locks import locked
 from .paths import SNAPSHOTS_SUFFIX, SUFFIXES, check_inside
 from .schema import tree_of
 from .snapshots import parse_snapshots
+from .writing import encode_tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
-from .cassettes import encode_tree, parse_tree
+from .cassettes import parse_tree
 from .files import exists, read_bytes, remove, write_bytes
 from .json_text import shown
 from .locks import locked
 from .schema import check_version
+from .writing import encode_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,8 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from .. import sse
 from ..models import Response, Stream
-from .bodies import EVENT_STREAM, body_bytes, media_type, response_from_wire, stored_frame
+from .bodies import EVENT_STREAM, body_bytes, frames_of, media_type, response_from_wire, stored_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,7 +57,7 @@ def response_from_chunks(
         response = response_from_wire(status, headers, body)
     said = None
     if response.events is not None:
-        said = _said(sizes, [_length(event) for event in response.events])
+        said = _said(sizes, list(map(len, frames_of(response))))
     elif response.body_kind != "json" and len(sizes) > 1:
         said = _said(sizes, [])
     if not (said or end):
@@ -68,11 +67,14 @@ def response_from_chunks(
 
 def chunks_of(response: Response) -> list[Chunk]:
     """Return the chunks of a stored body, in the order they came; none for an empty body."""
-    body = body_bytes(response)
     said = response.stream.chunks if response.stream else None
+    if response.events is None:
+        body, ends = body_bytes(response), list[int]()
+    else:
+        frames = [*frames_of(response)]
+        body, ends = b"".join(frames), list(accumulate(map(len, frames)))
     if not body or (said is None and response.events is None):
         return [Chunk(0, body)] if body else []
-    ends = list(accumulate(_length(event) for event in response.events or ()))
     words = said.split(" ") if said else ["0"] * len(ends)
     chunks: list[Chunk] = []
     position = frame = 0
@@ -104,6 +106,8 @@ def _is_text(chunks: Iterable[Chunk]) -> bool:
 
 def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
     """Yield the events, and take away the chunks that they were in."""
+    from ..sse import split_frames  # noqa: PLC0415 - only a run with streams pays for it
+
     decoder, unfinished = _Utf8(), list[str]()
     chunks.reverse()
     while chunks:
@@ -111,10 +115,10 @@ def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
         unfinished.append(text)
         if "\n" in text or "\r" in text:
             # What comes next may still belong to the last one: half of a line end, for example.
-            *frames, last = sse.split_frames("".join(unfinished))
+            *frames, last = split_frames("".join(unfinished))
             unfinished = [last]
             yield from map(stored_frame, frames)
-    yield from map(stored_frame, sse.split_frames("".join(unfinished)))
+    yield from map(stored_frame, split_frames("".join(unfinished)))
 
 
 def _said(chunks: Sequence[tuple[int, int]], lengths: list[int]) -> str:
@@ -137,8 +141,3 @@ def _read(word: str) -> tuple[int, str, int]:
         if found:
             return int(at), kind, int(count)
     return int(word), "x", 1
-
-
-def _length(event: str | RawFrame) -> int:
-    text = sse.frame_of(event) if isinstance(event, str) else event.frame
-    return len(text) if text.isascii() else len(text.encode())

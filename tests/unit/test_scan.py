@@ -337,7 +337,9 @@ def test_no_bytes_break_the_scan(data: bytes) -> None:
 def test_what_is_found_is_in_the_bytes(text: str) -> None:
     data = text.encode()
     for finding in scan(data, {"a": text}):
-        assert "URL-encoded" in finding.what or finding.secret in text
+        # A private key is found with the ends of its lines taken out, too.
+        in_one_line = text.replace("\n", "")
+        assert "URL-encoded" in finding.what or finding.secret in text or finding.secret in in_one_line
 
 
 @pytest.mark.parametrize(

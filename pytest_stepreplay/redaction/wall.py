@@ -7,7 +7,6 @@ texts, base64, URL-encoding, and texts that are split over the events of a strea
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from .rules import find_hits, from_base64, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
-from .variables import base64_cores, forms_of, secret_values
+from .variables import base64_cores, environment_secrets, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -92,7 +91,7 @@ class Wall:
         return data.decode("utf-8", "surrogateescape")
 
     def _values(self) -> Collection[str]:
-        return secret_values(os.environ) if self.secrets is None else self.secrets
+        return environment_secrets() if self.secrets is None else self.secrets
 
 
 def within_interaction(place: Place) -> Place:
