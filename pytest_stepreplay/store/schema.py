@@ -26,7 +26,6 @@ from ..models import (
 from .sources import line_at, written_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from pydantic import ValidationError
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST_KEYS = 1000
 _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
+_ONLY_TEXT = frozenset({str})
 _TEXT_OR_NOTHING = frozenset({str, type(None)})
 _ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
 _Model = TypeVar("_Model")
@@ -126,7 +126,8 @@ def interaction_of(tree: Any) -> Interaction | None:
             request.method.__class__ is str
             and request.url.__class__ is str
             and response.status.__class__ is int
-            and _are_texts((*response.headers, *response.headers.values()))
+            and response.headers.__class__ is dict
+            and _ONLY_TEXT.issuperset(map(type, (*response.headers, *response.headers.values())))
             and (response.stream is None or (response.stream.end, response.stream.error) in _ENDS)
             and found.recorded_at.__class__ in _TEXT_OR_NOTHING
             and found.elapsed.__class__ in (float, int, type(None))
@@ -141,30 +142,25 @@ class _NotPlainError(Exception):
 
 
 def _message_of(kind: type[_Message], tree: Any) -> _Message:
-    parts = dict(tree)
-    events = parts.get("events")
-    if events is not None:
-        if events.__class__ is not list:
-            raise _NotPlainError
-        parts["events"] = tuple(_event_of(each) for each in events)
-    if parts.get("stream") is not None:
-        parts["stream"] = Stream(**parts["stream"])
-    if not _are_texts(parts[name] for name in ("text", "base64") if parts.get(name) is not None):
+    if "events" in tree or "stream" in tree:
+        tree = dict(tree)
+        if tree.get("events") is not None:
+            tree["events"] = _events_of(tree["events"])
+        if tree.get("stream") is not None:
+            tree["stream"] = Stream(**tree["stream"])
+    message = kind(**tree)
+    if message.text.__class__ not in _TEXT_OR_NOTHING or message.base64.__class__ not in _TEXT_OR_NOTHING:
         raise _NotPlainError
-    return kind(**parts)
+    return message
 
 
-def _event_of(tree: Any) -> str | RawFrame:
-    if tree.__class__ is str:
-        return tree
-    frame = RawFrame(**tree)
-    if frame.frame.__class__ is not str:
+def _events_of(tree: Any) -> tuple[str | RawFrame, ...]:
+    if tree.__class__ is not list:
         raise _NotPlainError
-    return frame
-
-
-def _are_texts(values: Iterable[Any]) -> bool:
-    return all(value.__class__ is str for value in values)
+    events = tuple([each if each.__class__ is str else RawFrame(**each) for each in tree])
+    if not _ONLY_TEXT.issuperset([type(each.frame) for each in events if isinstance(each, RawFrame)]):
+        raise _NotPlainError
+    return events
 
 
 def _plainly(tree: dict[str, Any]) -> Cassette | None:
