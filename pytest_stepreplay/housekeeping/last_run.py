@@ -94,7 +94,7 @@ def sum_up(
     Args:
         outcomes: `session.Outcome` as mappings, of all processes.
         owned: the cassettes of the collected tests, with the id of a test for each.
-        on_disk: all cassettes of the suite.
+        on_disk: the cassettes of the suite, or those of them that no collected test owns.
         folders: where they lie.
         unfit: why the run does not tell what is still needed.
         complete: no test was left out.

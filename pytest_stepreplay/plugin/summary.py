@@ -155,26 +155,29 @@ class Summary:
 
         settings, complete = self._run.settings({}), not partial
         root = self._run.cassettes(settings)
-        on_disk = [
-            str(path)
-            for path in (iter_cassettes(root) if complete else ())
-            if self._is_judged(path, root, collected, everything=not unseen)
-        ]
+        modules, strays = set(collected), []
+        if complete:
+            found = (path for path in iter_cassettes(root) if str(path) not in owned)
+            strays += [
+                str(path) for path in found if self._is_judged(path, root, modules, everything=not unseen)
+            ]
         if complete and not unseen:
             beside = (path for folder in folders for path in iter_cassettes(Path(folder)))
-            on_disk += [str(path) for path in beside if _looks_like_a_cassette(path)]
+            strays += [
+                str(path) for path in beside if str(path) not in owned and _looks_like_a_cassette(path)
+            ]
         for each in self._outcomes:
             each["path"] = each["path"] and os.path.abspath(each["path"])  # noqa: PTH100 - as above
         run = last_run.sum_up(
             self._outcomes,
             owned=owned,
-            on_disk=on_disk,
+            on_disk=strays,
             folders={str(root), *folders},
             unfit=self._why_unfit(partial, exitstatus),
             complete=complete,
         )
         self._remember(run)
-        totals = add_up(self._outcomes, on_disk=on_disk, owned=run.owned, complete=complete)
+        totals = add_up(self._outcomes, on_disk=strays, owned=run.owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
         self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
         self._lines += self._problems + notes
@@ -186,7 +189,7 @@ class Summary:
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _is_judged(self, path: Path, root: Path, collected: list[str], *, everything: bool) -> bool:
+    def _is_judged(self, path: Path, root: Path, collected: set[str], *, everything: bool) -> bool:
         """Whether it is known that no test uses a cassette, once none has.
 
         It is not where its test module is there but was not collected: what it needs is not installed here, say.

@@ -48,7 +48,7 @@ def add_up(
 
     Args:
         outcomes: `session.Outcome` as mappings, of all processes.
-        on_disk: all cassettes of the suite.
+        on_disk: the cassettes of the suite, or those of them that no collected test owns.
         owned: those that a collected test uses.
         complete: nothing narrowed the run. Only then is what nothing used reported; a test's own cassette is
             judged by its own run.
@@ -60,7 +60,7 @@ def add_up(
         for path, _, positions in ((each["path"], each["total"], each["replayed"]), *each["borrowed"]):
             played.setdefault(path, set()).update(positions)
     judged = {each["path"]: each["total"] for each in replays if complete or not each["shared"]}
-    judged = {path: total for path, total in judged.items() if _all_passed(replays, path)}
+    failed = {each["path"] for each in replays if not each["passed"]}
     return Totals(
         replayed=sum(
             len(positions)
@@ -78,7 +78,7 @@ def add_up(
         unplayed={
             path: (total - len(played[path]), total)
             for path, total in sorted(judged.items())
-            if len(played[path]) < total
+            if path not in failed and len(played[path]) < total
         },
         orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
         unmatched=_unmatched(outcomes),
@@ -95,10 +95,6 @@ def _unmatched(outcomes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         given.update(each["selectors"])
         matched.update(each["matched"])
     return tuple(sorted(given - matched))
-
-
-def _all_passed(outcomes: Iterable[Mapping[str, Any]], path: str) -> bool:
-    return all(each["passed"] for each in outcomes if each["path"] == path)
 
 
 def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:

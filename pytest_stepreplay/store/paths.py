@@ -134,23 +134,29 @@ def iter_cassettes(root: Path) -> Iterator[Path]:
     Snapshots and hidden, temporary and pending (``.new``) files are not among them, links to folders are not
     followed, and neither are those to files outside.
     """
-    found = (
-        Path(folder, file)
-        for folder, folders, files in _walk(root)
-        for file in files
-        if file.lower().endswith(SUFFIXES) and not file.startswith(".") and not _is_snapshots(file)
-    )
-    yield from sorted(path for path in found if path.is_file() and not leads_out(path, root))
+    paths = (path for path in _files_under(root) if path.name.lower().endswith(SUFFIXES))
+    yield from sorted(path for path in paths if not _is_snapshots(path.name))
+
+
+def _files_under(root: Path) -> Iterator[Path]:
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = [each for each in found if not each.name.startswith(".")]
+        except OSError:
+            continue
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_file() and not (entry.is_symlink() and leads_out(path, root)):
+                yield path
 
 
 def _is_snapshots(file: str) -> bool:
     return file.lower().endswith(SNAPSHOTS_SUFFIX)
-
-
-def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        yield folder, folders, files
 
 
 def _folders(module: PurePath) -> list[str]:
