@@ -270,6 +270,7 @@ def pytest_runtest_makereport(
     if session and not report.passed:
         item.stash[FAILED] = _why_not_passed(report)
     if session and call.when == "teardown":
+        session.forget()
         del item.stash[SESSION]
     outcomes = run.outcomes()
     if outcomes:

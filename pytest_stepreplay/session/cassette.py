@@ -287,6 +287,10 @@ class Session:
         with store.guarded_by(self.wall()):
             return self._close(passed=passed, interrupted=interrupted, why=why)
 
+    def forget(self) -> None:
+        """Lets go of what came by, once nobody asks for it: else it would wait for a garbage collection."""
+        self._history.exchanges.clear()
+
     def wall(self) -> Wall:
         """Returns what no file of this test may hold: what was secret at its start, and what is now."""
         from ..redaction import Wall  # noqa: PLC0415 - only what writes pays for it

@@ -7,6 +7,7 @@ copy it hands over what happens, since nobody would ever close that one.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 from ..errors import RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
@@ -36,7 +37,7 @@ class History:
         self.exchanges: list[Exchange] = []
         self.missed: dict[object, UnrecordedRequestError] = {}
         self._overread: dict[int | None, RequestStoppedError] = {}
-        self._session = session
+        self._session = ref(session)  # it holds this, and nothing else would then let go of the two
         self._answers = answers
         self._forks = forks
 
@@ -128,4 +129,6 @@ class History:
         recorded: Interaction | None = None,
         error_status: int | None = None,
     ) -> None:
-        self.exchanges.append(Exchange(self._session, request, position, answer, recorded, error_status))
+        session = self._session()
+        if session is not None:
+            self.exchanges.append(Exchange(session, request, position, answer, recorded, error_status))
