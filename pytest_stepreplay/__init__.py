@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from .lazy import importer
+from .lazy import import_plainly, importer
 
 if TYPE_CHECKING:
     from .drift import Change, Drift, Level, Policy, compare
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
     from .models import Cassette, ChatCompletion, ChatCompletionChunk, Interaction
     from .session import Session, use_cassette
+
+import_plainly(__name__)
 
 _ROOMS = {
     "drift": ("Change", "Drift", "Level", "Policy", "compare"),

@@ -15,7 +15,7 @@ import pytest
 
 from ..errors import SettingsError, StepReplayError
 from ..settings import FIELDS, read_values
-from . import snapshots, vcr_marker
+from . import snapshots
 from .opening import (
     FAILED,
     FIRST_TRY,
@@ -28,6 +28,8 @@ from .opening import (
     stop_serving,
 )
 from .run import (
+    ADOPT_KEY,
+    ADOPTED,
     ENVIRONMENT,
     INTERRUPTIONS,
     RUN,
@@ -64,7 +66,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
     hold_placeholders(early_config)
-    vcr_marker.prepare(early_config, parser)
+    try:
+        adopts = read_ini(early_config, ADOPT_KEY)
+    except SettingsError as error:
+        raise pytest.UsageError(f"stepreplay: {error}") from None
+    if adopts:
+        from . import vcr_marker  # noqa: PLC0415 - only a run that adopts the markers pays for it
+
+        vcr_marker.prepare(early_config, parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,6 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshots, "stepreplay-snapshots")
     if run.settings({}).adopt_vcr_marker:
+        from . import vcr_marker  # noqa: PLC0415 - as above
+
         config.pluginmanager.register(vcr_marker, "stepreplay-vcr-marker")
 
 
@@ -142,7 +153,7 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
     item: pytest.Item = request.node
     session = item.stash.get(SESSION, None)
     if session is None:
-        if vcr_marker.ADOPTED in item.stash:
+        if ADOPTED in item.stash:
             session = open_adopted(request, stepreplay_config)
         else:
             session = open_cassette(item, stepreplay_config)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from ..errors import SettingsError, StepReplayError
-from . import vcr_marker
-from .run import RUN, Run, cassette_of, check_config, markers_of, wide_fixtures_of, with_secrets
+from .run import ADOPTED, RUN, Run, cassette_of, check_config, markers_of, wide_fixtures_of, with_secrets
 from .verdicts import SHOWN, failure
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
     for item in items:
         run.collected.add(item.path)
         names: list[str] | None = getattr(item, "fixturenames", None)
-        if names is None or vcr_marker.ADOPTED in item.stash:
+        if names is None or ADOPTED in item.stash:
             continue
         markers = markers_of(item)
         if not markers and "stepreplay" not in names:
@@ -99,6 +98,8 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
 
 def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
     """Returns the session of a test that is marked for another plugin, open for its requests."""
+    from . import vcr_marker  # noqa: PLC0415 - only a run that adopts the markers pays for it
+
     try:
         session = vcr_marker.open_adopted(request, check_config(given))
     except StepReplayError as error:

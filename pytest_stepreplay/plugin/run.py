@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..session import Outcome, Session
 
 MARKER = "stepreplay"
+ADOPT_KEY = "stepreplay_adopt_vcr_marker"
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """What ends the run and not just the test."""
 _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""", re.MULTILINE)
@@ -43,7 +44,8 @@ class Run:
     serving: ExitStack | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
-    paths: dict[tuple[str, Path], Path] = field(default_factory=dict)
+    paths: dict[tuple[str, str], Path] = field(default_factory=dict)
+    _roots: dict[str, Path] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     wide_fixtures: set[object] = field(default_factory=set)
@@ -98,10 +100,14 @@ class Run:
 
     def cassettes(self, settings: Settings) -> Path:
         """Returns the folder of the cassettes."""
-        return self.rootpath / settings.dir
+        if settings.dir not in self._roots:
+            self._roots[settings.dir] = self.rootpath / settings.dir
+        return self._roots[settings.dir]
 
 
 RUN = pytest.StashKey[Run]()
+ADOPTED = pytest.StashKey[bool]()
+"""The test is marked for another plugin, and run on ours."""
 ENVIRONMENT = pytest.StashKey[dict[str, str | None]]()
 
 
@@ -175,20 +181,22 @@ def cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:
     """Returns the path of a test's cassette."""
     from ..store.paths import cassette_path, named_path  # noqa: PLC0415
 
-    root = run.cassettes(settings)
     if settings.cassette is not None:
-        return named_path(root, settings.cassette)
-    known = run.paths.get((item.nodeid, root))
+        return named_path(run.cassettes(settings), settings.cassette)
+    known = run.paths.get((item.nodeid, settings.dir))
     if known is not None:
         return known
     name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
     name = name.replace("::", ".") + bracket + parameters
-    path = run.paths[item.nodeid, root] = cassette_path(root, _module_of(run, item.path), name)
+    path = run.paths[item.nodeid, settings.dir] = cassette_path(
+        run.cassettes(settings), _module_of(run.rootpath, item.path), name
+    )
     return path
 
 
-def _module_of(run: Run, path: Path) -> PurePath:
-    return PurePath(os.path.relpath(path, run.rootpath))
+@lru_cache(maxsize=64)
+def _module_of(rootpath: Path, path: Path) -> PurePath:
+    return PurePath(os.path.relpath(path, rootpath))
 
 
 def wide_fixtures_of(item: pytest.Item) -> Iterator[object]:
@@ -220,7 +228,7 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
     name = fixturedef.argname.lstrip("_") + index
     root = run.cassettes(settings)
-    module = _module_of(run, file)
+    module = _module_of(run.rootpath, file)
     path = cassette_path(root, module, f"{name}.fixture")
     test = f"{module.as_posix()}::{name} (fixture)"
     run.owned[path] = test

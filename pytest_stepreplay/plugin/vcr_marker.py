@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import SettingsError
-from .run import RUN, Run, read_ini, with_secrets
+from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
 from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
 from .vcr_places import existing_path, folder_beside, lenders_of, name_of, path_of
 
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
     from ..settings import Mode
     from .vcr_config import Adopted
 
-KEY: Final = "stepreplay_adopt_vcr_marker"
 RIVALS: Final = {
     "recording": "pytest-recording",
     "vcr": "pytest-vcr",
     "cassetter": "cassetter",
 }
 """Plugins that would answer the same markers, by the names of their entry points."""
-
-ADOPTED = pytest.StashKey[bool]()
 
 
 class Hooks:
@@ -44,20 +41,15 @@ class Hooks:
 
 
 def prepare(config: pytest.Config, parser: pytest.Parser) -> None:
-    """Adds the options of the other plugins, before the command line is read, if the project wants it.
+    """Adds the options of the other plugins, before the command line is read.
 
     Raises:
         UsageError: one of the other plugins is there, and would answer the same markers.
     """
-    try:
-        if not read_ini(config, KEY):
-            return
-    except SettingsError as error:
-        raise pytest.UsageError(f"stepreplay: {error}") from None
     for name, package in RIVALS.items():
         if config.pluginmanager.hasplugin(name):
             raise pytest.UsageError(
-                f"{KEY} is set, and {package} is installed: both would answer @pytest.mark.vcr.\n"
+                f"{ADOPT_KEY} is set, and {package} is installed: both would answer @pytest.mark.vcr.\n"
                 f"Uninstall {package}, or keep it out of this run: pytest -p no:{name} "
                 f"(as a line of the ini file: addopts = -p no:{name})"
             )

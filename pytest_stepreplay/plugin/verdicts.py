@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import StepReplayError, TestOutcomeError, display_path
-from .run import RUN, Run
-from .vcr_marker import ADOPTED
+from .run import ADOPTED, RUN, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

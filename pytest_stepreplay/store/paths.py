@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, halves of surroga
 _RESERVED = re.compile(
     r"\A(CON(?:IN\$|OUT\$)?|PRN|AUX|NUL|(?:COM|LPT)[0-9¹²³])(?= *(?:\.|\Z))", re.IGNORECASE
 )
+_ORDINARY = re.compile(r"[a-z0-9_]{1,100}")
 # pytest writes the characters of a parameter that are not ASCII as escapes.
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U(000[0-9a-f]{5}|0010[0-9a-f]{4}))")
 
@@ -58,7 +60,7 @@ def cassette_path(root: Path, module: PurePath, name: str) -> Path:
             own, directly under `root`.
         name: the test, as in ``TestClass.test_name[parameter]``.
     """
-    return root.joinpath(*_folders(module), f"{_file_name(name)}.yaml")
+    return _folder(root, module) / f"{_file_name(name)}.yaml"
 
 
 def named_path(root: Path, name: str) -> Path:
@@ -159,6 +161,11 @@ def _is_snapshots(file: str) -> bool:
     return file.lower().endswith(SNAPSHOTS_SUFFIX)
 
 
+@lru_cache(maxsize=256)
+def _folder(root: Path, module: PurePath) -> Path:
+    return root.joinpath(*_folders(module))
+
+
 def _folders(module: PurePath) -> list[str]:
     """Return the folders that stand for a test module."""
     parts = list(module.parts)
@@ -170,6 +177,8 @@ def _folders(module: PurePath) -> list[str]:
 
 
 def _file_name(name: str) -> str:
+    if _ORDINARY.fullmatch(name) and not _RESERVED.match(name):
+        return name  # as nearly every name; what follows would give it back as well
     readable = _portable(_ESCAPE.sub(_unescape, name))
     # Where case is ignored, two tests must not share a file either. Class names keep their capitals: those
     # alone are not what two classes differ by.
