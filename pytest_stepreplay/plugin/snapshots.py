@@ -6,7 +6,8 @@ A pytest plugin of its own, which the main one registers: a test may use snapsho
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from ..drift import Policy
+    from ..redaction import Redactor, Wall
     from ..settings import Settings
-    from ..snapshots import ChatSnapshot
+    from ..snapshots import ChatSnapshot, SnapshotOutcome
 
 SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
 PASSED = pytest.StashKey[bool]()
 FAILED = pytest.StashKey[bool]()
 OUTCOME = pytest.StashKey[dict[str, object]]()
 IN_USE = pytest.StashKey[bool]()
+SECRETS = pytest.StashKey[frozenset[str]]()
 
 _MOST_CI_LINES = 60
 _MOST_FACTS = 20
@@ -35,8 +38,7 @@ _MOST_FACTS = 20
 @pytest.fixture
 def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
     """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
-    from ..redaction import Redactor, Wall  # noqa: PLC0415 - only a run that uses snapshots pays for it
-    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
+    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - only a run that uses snapshots pays for it
     from ..store import check_inside, snapshots_path  # noqa: PLC0415 - as above
 
     item, config = request.node, request.config
@@ -44,15 +46,16 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
     try:
         settings = with_secrets(run.settings(check_config(stepreplay_config), markers_of(item)), config)
         # Several tests may share a cassette by name. Their snapshots are each test's own.
-        path = snapshots_path(cassette_of(run, replace(settings, cassette=None), item))
+        own = settings if settings.cassette is None else replace(settings, cassette=None)
+        path = snapshots_path(cassette_of(run, own, item))
         check_inside(path, run.cassettes(settings))
-        redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
+        redactor = cache(partial(_redactor, settings, _secrets_at_start(config)))
         snapshots = ChatSnapshot(
             path,
             test=item.nodeid,
             mode=settings.mode,
             redactor=redactor,
-            wall=Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret)),
+            wall=lambda: _wall(redactor(), settings),
             policy=lambda: _policy(settings, item),
             leave_pending=settings.leaves_pending(),
             shown_path=_shown(config, path),
@@ -65,9 +68,30 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
     return snapshots
 
 
+def _secrets_at_start(config: pytest.Config) -> frozenset[str]:
+    """Returns what was secret when the first snapshot of the run was used; tests may have changed it since."""
+    from ..redaction import secret_values  # noqa: PLC0415 - as above
+
+    if SECRETS not in config.stash:
+        config.stash[SECRETS] = secret_values(os.environ)
+    return config.stash[SECRETS]
+
+
+def _redactor(settings: Settings, secrets: frozenset[str]) -> Redactor:
+    from ..redaction import Redactor  # noqa: PLC0415 - only a value that is not what is stored needs it
+
+    return Redactor(fields=settings.redact_fields, values=secrets.union(settings.secrets))
+
+
+def _wall(redactor: Redactor, settings: Settings) -> Wall:
+    from ..redaction import Wall  # noqa: PLC0415 - only what writes needs it
+
+    return Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret))
+
+
 def _policy(settings: Settings, item: pytest.Item) -> Policy:
     """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
-    from ..session.verification import policy_for  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from ..session.policy import policy_for  # noqa: PLC0415 - only a run that uses snapshots pays for it
     from .opening import SESSION  # noqa: PLC0415 - it imports this module
 
     session = item.stash.get(SESSION, None)
@@ -116,14 +140,18 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     try:
         result = yield
     except BaseException:
-        item.stash[OUTCOME] = asdict(snapshots.close(passed=False, failed=item.stash[FAILED]))
+        item.stash[OUTCOME] = _plain(snapshots.close(passed=False, failed=item.stash[FAILED]))
         raise
     try:
         outcome = snapshots.close(passed=item.stash[PASSED], failed=item.stash[FAILED])
-        item.stash[OUTCOME] = asdict(outcome)
+        item.stash[OUTCOME] = _plain(outcome)
     except StepReplayError as error:
         raise failure(error) from None
     return result
+
+
+def _plain(outcome: SnapshotOutcome) -> dict[str, object]:
+    return {each.name: getattr(outcome, each.name) for each in fields(outcome)}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

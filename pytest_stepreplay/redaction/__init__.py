@@ -1,7 +1,8 @@
 """What is never stored, by two walls that share no rule.
 
 `Redactor` replaces secrets on the way in, in requests before they are matched too. `scan` searches the exact bytes
-that are about to be written, and returns a `Finding` for each secret that is there nevertheless.
+that are about to be written, and returns a `Finding` for each secret that is there nevertheless. Names are imported
+when they are first used, since a run that writes nothing has no use for the second wall.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lazy import importer
-from .redactor import KEPT_RESPONSE_HEADERS, Redactor, kept_headers
-from .shapes import PLACEHOLDER
-from .variables import environment_secrets, secret_values
 
 if TYPE_CHECKING:
+    from .redactor import KEPT_RESPONSE_HEADERS, Redactor, kept_headers
+    from .shapes import PLACEHOLDER
+    from .variables import environment_secrets, secret_values
     from .wall import Finding, Place, Wall, scan, within_interaction
 
 __all__ = [
@@ -30,5 +31,13 @@ __all__ = [
     "within_interaction",
 ]
 
-# A run that writes nothing scans nothing.
-__getattr__ = importer(__name__, {"wall": ("Finding", "Place", "Wall", "scan", "within_interaction")})
+# A run that writes nothing scans nothing, and one whose snapshots all hold redacts nothing either.
+__getattr__ = importer(
+    __name__,
+    {
+        "redactor": ("KEPT_RESPONSE_HEADERS", "Redactor", "kept_headers"),
+        "shapes": ("PLACEHOLDER",),
+        "variables": ("environment_secrets", "secret_values"),
+        "wall": ("Finding", "Place", "Wall", "scan", "within_interaction"),
+    },
+)

@@ -284,7 +284,7 @@ class Session:
         """
         if self.mode in {"replay", "live"}:  # nothing is written
             return self._close(passed=passed, interrupted=interrupted, why=why)
-        with store.guarded_by(self.wall()):
+        with store.guarded_by(self.wall):
             return self._close(passed=passed, interrupted=interrupted, why=why)
 
     def forget(self) -> None:
@@ -358,7 +358,7 @@ class Session:
     def _selectors(self) -> tuple[str, ...]:
         if self.mode != "verify":
             return ()
-        from .verification import selectors_of  # noqa: PLC0415 - only verify pays for it
+        from .policy import selectors_of  # noqa: PLC0415 - only verify pays for it
 
         return tuple(selectors_of(self.settings))
 

@@ -18,6 +18,7 @@ from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..redaction import kept_headers
 from ..store.bodies import response_from_wire
 from ..store.encodings import EncodingError, undo_encoding
+from .policy import policy_for
 
 if TYPE_CHECKING:
     from ..models import Interaction, Response
@@ -105,27 +106,6 @@ class Verifier:
             body_of(stored.response), body_of(new), policy_for(self._settings, stored.request.url)
         )
         return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)
-
-
-def policy_for(settings: Settings, url: str, **defaults: Any) -> drift.Policy:
-    """Returns what the settings say of drift, with the contract of the host that was asked."""
-    given: dict[str, Any] = {"fail_on": "behavior", "contract": drift.contract_of_url(url), **defaults}
-    named = {
-        "fail_on": settings.fail_on,
-        "ignore": settings.ignore,
-        "tolerances": dict(settings.tolerances),
-        "text": dict(settings.text),
-        "contract": settings.contract,
-    }
-    given.update((name, value) for name, value in named.items() if value)
-    if given["contract"] == "none":
-        given["contract"] = None
-    return drift.Policy.from_mapping(given)
-
-
-def selectors_of(settings: Settings) -> frozenset[str]:
-    """Returns the selectors that say what is compared, and how."""
-    return policy_for(settings, "").selectors
 
 
 def _send_into(future: Future[Answered | Unanswered], outgoing: Outgoing) -> None:

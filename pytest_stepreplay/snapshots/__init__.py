@@ -5,8 +5,22 @@ go in through ``==``; closing it writes what is to be written and returns a froz
 is explained by `explain`, for a person.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .comparing import ChatSnapshot, Comparison, Snapshot, SnapshotOutcome
-from .explaining import SHORT, explain
 from .options import Options
 
+if TYPE_CHECKING:
+    from .explaining import SHORT, explain
+
 __all__ = ["SHORT", "ChatSnapshot", "Comparison", "Options", "Snapshot", "SnapshotOutcome", "explain"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in {"SHORT", "explain"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import explaining  # noqa: PLC0415 - only what fails needs it, and the report behind it
+
+    return getattr(explaining, name)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
 from ..drift import ABSENT, Policy, compare
 from ..drift.answers import is_equal, read_answer
 from ..errors import StepReplayError
-from ..redaction import Wall
 from ..store import (
     guarded_by,
     locked,
@@ -23,7 +22,6 @@ from ..store import (
 )
 from ..store.files import exists
 from ..store.writing import encode_tree
-from .explaining import explain
 from .options import Options, check_options, checked_name, with_options
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..drift import Drift
-    from ..redaction import Redactor
+    from ..redaction import Redactor, Wall
 
 Result = Literal["same", "accepted", "written", "differs", "contradicts", "missing"]
 
@@ -111,8 +109,8 @@ class ChatSnapshot:
         *,
         test: str,
         mode: str,
-        redactor: Redactor,
-        wall: Wall | None = None,
+        redactor: Callable[[], Redactor],
+        wall: Callable[[], Wall] | None = None,
         policy: Callable[[], Policy] = Policy,
         leave_pending: bool = True,
         shown_path: str = "",
@@ -124,8 +122,9 @@ class ChatSnapshot:
             test: the id of the test.
             mode: what the run does with snapshots. `rewrite` takes each value as the new one, `record` writes
                 those that are not stored yet, and in all others a missing one is an error.
-            redactor: replaces what must not be stored, in values before they are compared too.
-            wall: what else no file may hold.
+            redactor: returns what replaces that which must not be stored, in values before they are compared
+                too; asked only for one that is not what is stored.
+            wall: returns what no file may hold; asked only if one is written.
             policy: returns what counts as a difference, each time one is looked for.
             leave_pending: leave a pending file where a snapshot fails.
             shown_path: the path as a person would type it.
@@ -136,7 +135,7 @@ class ChatSnapshot:
         self.shown_path = shown_path or str(path)
         self.leaves_pending = leave_pending and mode in {"replay", "verify", "record"}
         self._redactor = redactor
-        self._wall = wall or Wall()
+        self._wall = wall
         self._policy = policy
         self._numbered = 0
         self._stored: dict[str, Any] | None = None
@@ -185,7 +184,7 @@ class ChatSnapshot:
         is_held = name in self._held
         old = self._held[name] if is_held else self._stored.get(name, ABSENT)
         if self.mode == "rewrite" or not is_equal(old, new):  # else nothing of the value is written
-            new = self._redactor.redact_json(new)
+            new = self._redactor().redact_json(new)
         drift = None
         result: Result
         if old is ABSENT:
@@ -208,6 +207,8 @@ class ChatSnapshot:
         elif result == "missing":
             self._check_storable(name, new)
             self._proposed[name] = new
+            from .explaining import explain  # noqa: PLC0415 - only what fails needs it
+
             raise AssertionError("\n".join(explain(self, comparison)))
         else:
             self._held[name] = old

@@ -10,24 +10,28 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .. import redaction
 from ..errors import CassetteWriteError
-from ..redaction import PLACEHOLDER, Redactor, Wall, within_interaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ..redaction import Finding, Place
+    from ..redaction import Finding, Place, Redactor, Wall
 
 _MOST_SHOWN = 5
 
-_BARE = Wall()
-_wall: ContextVar[Wall] = ContextVar("stepreplay_wall", default=_BARE)
+_wall: ContextVar[Callable[[], Wall] | None] = ContextVar("stepreplay_wall", default=None)
 
 
 @contextmanager
-def guarded_by(wall: Wall) -> Iterator[None]:
-    """Lets a project's own secrets and allowed places hold for what is written inside."""
+def guarded_by(wall: Callable[[], Wall] | None) -> Iterator[None]:
+    """Lets a project's own secrets and allowed places hold for what is written inside.
+
+    Args:
+        wall: returns what the wall knows of them, and is asked only if something is written; None for what every
+            project has.
+    """
     token = _wall.set(wall)
     try:
         yield
@@ -46,7 +50,8 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     Raises:
         CassetteWriteError: the file, or its name, would hold one. No message of ours shows it.
     """
-    wall = _wall.get()
+    make = _wall.get()
+    wall = make() if make else redaction.Wall()
     found = wall.findings(content, tree)
     # Where the test's id is allowed, so is the name that was made of it.
     in_name = wall.findings(path.name.encode("utf-8", "surrogateescape"), {"test": path.name})
@@ -65,9 +70,9 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     if allowed:
         fix += (
             "\nIf it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:\n"
-            f"  {written(within_interaction(allowed.place))}: REASON"
+            f"  {written(redaction.within_interaction(allowed.place))}: REASON"
         )
-    redactor = Redactor(values=wall.secrets or ())
+    redactor = redaction.Redactor(values=wall.secrets or ())
     secrets = [each.secret for each in (*found, *in_name)]
     raise CassetteWriteError(
         path.with_name(_masked(redactor, path.name, secrets)),
@@ -79,7 +84,7 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
 def told_place(place: Place) -> str:
     """Returns a place as a person reads it: ``interaction 2, response.json.id``."""
     if place[:1] == ("interactions",) and len(place) > 1 and isinstance(place[1], int):
-        inner = within_interaction(place)
+        inner = redaction.within_interaction(place)
         return f"interaction {place[1] + 1}" + (f", {written(inner)}" if inner is not place else "")
     return written(place)
 
@@ -98,5 +103,5 @@ def _told(finding: Finding) -> str:
 
 def _masked(redactor: Redactor, text: str, secrets: list[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, PLACEHOLDER)
+        text = text.replace(secret, redaction.PLACEHOLDER)
     return redactor.redact_text(text)

@@ -74,7 +74,7 @@ def path(tmp_path: Path) -> Path:
 def open_snapshots(path: Path) -> Open:
     def open_in(mode: str = "replay", **given: Any) -> ChatSnapshot:
         redactor = given.pop("redactor", Redactor(secrets=()))
-        return ChatSnapshot(path, test=TEST, mode=mode, redactor=redactor, shown_path=SHOWN, **given)
+        return ChatSnapshot(path, test=TEST, mode=mode, redactor=lambda: redactor, shown_path=SHOWN, **given)
 
     return open_in
 
@@ -179,7 +179,7 @@ def test_any_json_value_is_equal_to_its_snapshot(
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "any.snapshots.yaml"
     for mode in ("record", "replay"):
-        snapshots = ChatSnapshot(path, test=TEST, mode=mode, redactor=Redactor(secrets=()))
+        snapshots = ChatSnapshot(path, test=TEST, mode=mode, redactor=lambda: Redactor(secrets=()))
         assert value == snapshots
         snapshots.close(passed=True)
 

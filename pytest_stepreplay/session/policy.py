@@ -1,0 +1,34 @@
+"""What the settings say of drift, as the `Policy` that answers are compared by.
+
+The settings and the URL that was asked go in, since the host says which documented object its answers are held to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import drift
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+
+def policy_for(settings: Settings, url: str, **defaults: Any) -> drift.Policy:
+    """Returns what the settings say of drift, with the contract of the host that was asked."""
+    given: dict[str, Any] = {"fail_on": "behavior", "contract": drift.contract_of_url(url), **defaults}
+    named = {
+        "fail_on": settings.fail_on,
+        "ignore": settings.ignore,
+        "tolerances": dict(settings.tolerances),
+        "text": dict(settings.text),
+        "contract": settings.contract,
+    }
+    given.update((name, value) for name, value in named.items() if value)
+    if given["contract"] == "none":
+        given["contract"] = None
+    return drift.Policy.from_mapping(given)
+
+
+def selectors_of(settings: Settings) -> frozenset[str]:
+    """Returns the selectors that say what is compared, and how."""
+    return policy_for(settings, "").selectors
