@@ -202,6 +202,7 @@ def test_a_stream_edited_by_hand_answers(odd: OddServer, tmp_path: Path, client:
 # Pace
 
 
+BRISK = {"events": ['{"a": 1}', '{"b": 2}', "[DONE]"], "stream": {"chunks": "0 40 60"}}
 SLOW = {"events": ['{"a": 1}', '{"b": 2}', "[DONE]"], "stream": {"chunks": "0 200 300"}}
 HOURS = {"events": ['{"a": 1}', '{"b": 2}', "[DONE]"], "stream": {"chunks": "0 3600000 7200000"}}
 
@@ -219,7 +220,7 @@ def test_nothing_waits_unless_asked(
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize(
     ("response", "pace", "least"),
-    [(SLOW, "recorded", 0.3), (SLOW, "0.5", 0.15), (SLOW, 1.5, 0.45), (HOURS, 0.00003, 0.2)],
+    [(BRISK, "recorded", 0.06), (BRISK, "0.5", 0.03), (BRISK, 1.5, 0.09), (HOURS, 0.00001, 0.07)],
 )
 def test_chunks_come_no_earlier_than_the_pace_says(  # noqa: PLR0917 - what is parametrized
     odd: OddServer, tmp_path: Path, client: str, response: dict[str, Any], pace: object, least: float

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,11 @@ from .test_streams import read_stream, write_cassette
 SAID = {"incomplete": "incomplete", "reset": "reset", "silence": "timeout", "protocol": "protocol"}
 """What stands in the cassette for each way to break."""
 
-WAIT = {"silence": 1.0}
+SILENCE: Ending = "silence"
+HEARD = [ending for ending in ENDINGS if ending != SILENCE]
+"""The ways to break that a client hears of; of silence it learns by waiting."""
+
+WAIT = {SILENCE: 2.0}
 """Seconds until a client gives up: enough, on a busy machine, for what is sent at once."""
 
 READ = GREETING[:3]
@@ -46,17 +52,23 @@ def leave_after(number: int, odd: OddServer | None = None) -> Callable[[bytes], 
     return take
 
 
+def at_once(check: Callable[[OddServer, Path, str], None], clients: Iterable[str], folder: Path) -> None:
+    """Does for each client, with a server and a folder of its own, what mostly waits."""
+
+    def run(client: str) -> None:
+        (folder / client).mkdir()
+        with OddServer() as server:
+            check(server, folder / client, client)
+
+    with ThreadPoolExecutor(len(ALL)) as pool:
+        list(pool.map(run, clients))
+
+
 # Broken off
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("client", ALL)
-def test_a_broken_stream_breaks_again_in_the_same_place(
-    odd: OddServer, tmp_path: Path, client: str, ending: Ending
-) -> None:
-    if (client, ending) == ("aiohttp", "protocol"):
-        pytest.skip("aiohttp itself waits for ever after a chunk that is none")
-    path = tmp_path / "x.yaml"
+def check_that_it_breaks_again(odd: OddServer, folder: Path, client: str, ending: Ending) -> None:
+    path = folder / "x.yaml"
     odd.serve(stream(READ, ending=ending))
     wait = WAIT.get(ending, 20.0)
     beside = ALL[client](odd.chat, odd.acknowledge, wait)
@@ -70,18 +82,27 @@ def test_a_broken_stream_breaks_again_in_the_same_place(
     assert len(stored["chunks"].split()) == 3
     with use_cassette(path):
         replayed = ALL[client](odd.chat)
-    assert (replayed.error, replayed.chunks) == (beside.error, beside.chunks)
+    assert (replayed.error, replayed.chunks) == (beside.error, beside.chunks), client
     assert len(odd.requests) == 2
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("client", CLIENTS)
-def test_what_broke_for_one_client_breaks_for_the_others(
+@pytest.mark.parametrize("ending", HEARD)
+@pytest.mark.parametrize("client", ALL)
+def test_a_broken_stream_breaks_again_in_the_same_place(
     odd: OddServer, tmp_path: Path, client: str, ending: Ending
 ) -> None:
     if (client, ending) == ("aiohttp", "protocol"):
         pytest.skip("aiohttp itself waits for ever after a chunk that is none")
-    path = tmp_path / "x.yaml"
+    check_that_it_breaks_again(odd, tmp_path, client, ending)
+
+
+@pytest.mark.usefixtures("odd")
+def test_a_stream_that_falls_silent_does_so_again(tmp_path: Path) -> None:
+    at_once(partial(check_that_it_breaks_again, ending=SILENCE), ALL, tmp_path)
+
+
+def check_what_another_recorded(odd: OddServer, folder: Path, client: str, ending: Ending) -> None:
+    path = folder / "x.yaml"
     odd.serve(stream(READ, ending=ending))
     expected = CLIENTS[client](odd.chat, odd.acknowledge, WAIT.get(ending, 20.0)).error
     assert expected is not None
@@ -89,7 +110,22 @@ def test_what_broke_for_one_client_breaks_for_the_others(
         CLIENTS["httpx"](odd.chat, odd.acknowledge, WAIT.get(ending, 20.0))
     with use_cassette(path):
         replayed = CLIENTS[client](odd.chat)
-    assert (replayed.error, replayed.chunks) == (expected, list(READ))
+    assert (replayed.error, replayed.chunks) == (expected, list(READ)), client
+
+
+@pytest.mark.parametrize("ending", HEARD)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_broke_for_one_client_breaks_for_the_others(
+    odd: OddServer, tmp_path: Path, client: str, ending: Ending
+) -> None:
+    if (client, ending) == ("aiohttp", "protocol"):
+        pytest.skip("aiohttp itself waits for ever after a chunk that is none")
+    check_what_another_recorded(odd, tmp_path, client, ending)
+
+
+@pytest.mark.usefixtures("odd")
+def test_silence_for_one_client_is_silence_for_the_others(tmp_path: Path) -> None:
+    at_once(partial(check_what_another_recorded, ending=SILENCE), CLIENTS, tmp_path)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
