@@ -133,6 +133,7 @@ WAYS = [
 def test_every_style_is_recorded_once_and_replayed_offline_in_every_way(suite: Suite) -> None:
     for number, style in enumerate(STYLES):
         suite.write(ASK + STYLES[style], f"test_style_{number}.py")
+    suite.needs = ("asyncio", "anyio")
     suite.record().assert_outcomes(passed=2 * len(STYLES))
     sent = suite.upstream.count
     suite.go_offline()

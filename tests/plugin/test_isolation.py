@@ -95,9 +95,7 @@ def test_an_interrupted_recording_says_what_it_did_not_write(suite: Suite) -> No
     suite.write(PLAIN)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    raise KeyboardInterrupt')
     suite.monkeypatch.setenv("STEP_API_KEY", "sk-any-key-will-do")
-    result = suite.pytester.runpytest_subprocess(
-        "--stepreplay=record", "-p", "no:hypothesispytest", "-p", "no:asyncio"
-    )
+    result = suite.run_process("--stepreplay=record")
     result.stdout.fnmatch_lines(
         ["not written, the run was interrupted: cassettes/test_chat/test_greeting.yaml"]
     )

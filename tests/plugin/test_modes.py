@@ -148,7 +148,7 @@ def test_an_interrupted_run_writes_nothing(suite: Suite) -> None:
     suite.write(PLAIN)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.")\n    raise KeyboardInterrupt')
     suite.monkeypatch.setenv("STEP_API_KEY", KEY)
-    suite.pytester.runpytest_subprocess("--stepreplay=record")
+    suite.run_process("--stepreplay=record")
     assert suite.upstream.count == 1
     assert suite.cassettes == []
 

@@ -197,8 +197,7 @@ def test_a_run_that_is_stopped_writes_nothing_of_what_it_was_doing(
     suite.write(code)
     suite.monkeypatch.setenv("STEP_API_KEY", KEY)
     # A process of its own: the signal is a real one.
-    plugins = ("-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:randomly")
-    stopped = suite.pytester.runpytest_subprocess(*plugins, "--stepreplay=record")
+    stopped = suite.run_process("--stepreplay=record")
     assert stopped.ret == pytest.ExitCode.INTERRUPTED
     assert set(suite.cassettes) == {"test_chat/test_greeting.yaml"} | done
     stopped.stdout.fnmatch_lines(["not written, the run was interrupted: cassettes/*"])

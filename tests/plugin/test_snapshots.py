@@ -185,7 +185,7 @@ def test_without_an_assertion_a_section_says_what_differs(suite: Suite) -> None:
 def test_plain_assertions_have_that_section_too(recorded: Suite) -> None:
     recorded.change(*RENAMED)
     # A pytest of its own: the one around this one has rewritten the assertions already.
-    result = recorded.pytester.runpytest_subprocess("--assert=plain")
+    result = recorded.run_process("--assert=plain")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*- stepreplay: snapshot 1 differs -*", FACTS[0].replace("[0]", "[[]0]")])
 
