@@ -42,7 +42,7 @@ def test_cassettes_that_no_test_owns_and_interactions_that_none_played(
 ) -> None:
     suite.write(TWO)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say more.")')
-    suite.record(*options)
+    suite.record()
     suite.change(' and ask("Say more.")', "")
     suite.change("test_other", "test_renamed")
     suite.record("-k", "renamed")
