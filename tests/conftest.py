@@ -38,6 +38,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(monkeypatch: pytest.MonkeyPatch, authority: Path) -> None:
     """No test depends on the keys, proxies or pytest options of the person who runs it."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what one child compiles, the next need not
     for name in [*os.environ]:
         if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
             "PYTEST_ADDOPTS",

@@ -29,7 +29,7 @@ FIGURES = {
     ),
     "test_what_a_thread_asks_after_its_test_gets_into_no_other_cassette": f"{len(test_threads.STARTS)} ways",
     "test_a_hostile_file_is_refused_in_one_message": f"{len(test_hostile.ATTACKS)} files",
-    "test_a_hostile_file_does_not_exhaust_memory": f"{test_hostile.MEMORY >> 30} GiB at most",
+    "test_a_hostile_file_does_not_exhaust_memory": f"{test_hostile.MEMORY >> 20} MiB at most",
     "test_what_was_found_once": f"{len(TARGETS)} readers, 100 inputs of each kind a run, and a corpus of {len(test_fuzz_texts.KEPT)} files",
     "test_a_run_that_is_stopped_writes_nothing_of_what_it_was_doing": f"2 endings at {len(test_order.PLACES)} places",
 }
