@@ -119,6 +119,15 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keeps pytest from asking of each cassette whether it is a test."""
+    if collection_path != config.stash[RUN].folder:
+        return None
+    from ..store.paths import holds_cassettes_alone  # noqa: PLC0415 - only where there are some
+
+    return True if holds_cassettes_alone(collection_path) else None
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]

@@ -98,6 +98,11 @@ class Run:
 
         return self.baseline is not None and is_known(result, self.baseline)
 
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the cassettes of all tests that name no other."""
+        return self.cassettes(self._settings)
+
     def cassettes(self, settings: Settings) -> Path:
         """Returns the folder of the cassettes."""
         if settings.dir not in self._roots:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from ..errors import CassetteError, SettingsError, display_path
+from .files import PENDING_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,6 +156,12 @@ def _files_under(root: Path) -> Iterator[Path]:
                 folders.append(path)
             elif entry.is_file() and not (entry.is_symlink() and leads_out(path, root)):
                 yield path
+
+
+def holds_cassettes_alone(root: Path) -> bool:
+    """Tell whether every file under a folder has the name of a cassette, a snapshot or a pending version of one."""
+    names = (file.lower().removesuffix(PENDING_SUFFIX) for _, _, files in os.walk(root) for file in files)
+    return all(name.endswith(READ_SUFFIXES) for name in names)
 
 
 def _is_snapshots(file: str) -> bool:

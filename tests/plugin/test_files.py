@@ -166,3 +166,17 @@ def test_the_cassette_is_readable_and_minimal(suite: Suite) -> None:
     assert "        content: |-\n          Say hello.\n          In two lines, no: 1e3." in text
     assert "    headers:\n      content-type: application/json\n    json:" in text
     assert "user-agent" not in text.lower()
+
+
+def test_pytest_is_not_led_through_the_cassettes(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record().assert_outcomes(passed=1)
+    suite.pytester.makeconftest("def pytest_collect_file(file_path): assert file_path.suffix == '.py'")
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_tests_beside_cassettes_are_found(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record().assert_outcomes(passed=1)
+    suite.cassette().with_name("test_more.py").write_text("def test_more(): pass", encoding="utf-8")
+    suite.run().assert_outcomes(passed=2)
