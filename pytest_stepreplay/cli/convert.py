@@ -69,14 +69,15 @@ def convert(
     only partly.
     """
     from .conversion import Plan, find_sources, read_batches  # noqa: PLC0415 - `stepreplay --help` does without
-    from .project import project_settings  # noqa: PLC0415
+    from .project import guarded_by_project, project_settings  # noqa: PLC0415
 
     if base_url and not base_url.startswith(("http://", "https://")):
         raise click.BadParameter("it should start with https:// or http://", param_hint="--base-url")
     found = list(find_sources(sources, to))
     settings: dict[str, Any] = project_settings("redact_fields", "keep_headers")
     plan = Plan(to, format_, check, dry_run, base_url, **settings, batch=read_batches(found))
-    outcomes = _without_idle_batches(list(_outcomes(found, plan)))
+    with guarded_by_project():
+        outcomes = _without_idle_batches(list(_outcomes(found, plan)))
     if as_json:
         click.echo(json.dumps(_as_tree(outcomes, plan), indent=2))
     elif found:

@@ -94,9 +94,11 @@ def accept(**choice: Any) -> int:
     PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
     changed since is refused, and makes the exit status 1; the others are accepted nevertheless.
     """
-    from ..store import accept_pending  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+    from ..store import accept_pending  # noqa: PLC0415 - `stepreplay --help` does without yaml
+    from .project import guarded_by_project  # noqa: PLC0415 - as above
 
-    return _decide("accepted", accept_pending, **choice)
+    with guarded_by_project():
+        return _decide("accepted", accept_pending, **choice)
 
 
 @click.command(short_help="Drop pending changes.", epilog=EXAMPLE_REJECT)
@@ -108,8 +110,10 @@ def reject(**choice: Any) -> int:
     a part of its pending file is refused, which makes the exit status 1; all of it can be rejected.
     """
     from ..store import reject_pending  # noqa: PLC0415 - as above
+    from .project import guarded_by_project  # noqa: PLC0415
 
-    return _decide("rejected", reject_pending, **choice)
+    with guarded_by_project():
+        return _decide("rejected", reject_pending, **choice)
 
 
 def _decide(

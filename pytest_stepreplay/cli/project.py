@@ -7,9 +7,12 @@ import os
 import shlex
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 FOLDER: Final = "cassettes"
 KEY: Final = "stepreplay_dir"
@@ -51,6 +54,22 @@ def project_settings(*names: str) -> dict[str, Any]:
     given = {name: values.get(f"stepreplay_{name}") for name in names or FIELDS}
     read = {name: _as_pytest(FIELDS[name].ini_type, value) for name, value in given.items()}
     return read_values(display(path), read) if path else {}
+
+
+def guarded_by_project() -> AbstractContextManager[None]:
+    """Lets what the project allows to look like a secret be written inside, as its tests may write it.
+
+    What only a test's marker allows no command knows.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken, or the setting is not valid.
+    """
+    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - most commands do without
+    from ..settings import Settings  # noqa: PLC0415
+    from ..store import guarded_by  # noqa: PLC0415
+
+    allowed = Settings.merge(project_settings("allow_secret")).allow_secret
+    return guarded_by(lambda: Wall(environment_secrets(), tuple(selector for selector, _ in allowed)))
 
 
 def project_root() -> Path:

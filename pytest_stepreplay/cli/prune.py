@@ -62,14 +62,16 @@ def prune(dry_run: bool, yes: bool, as_json: bool) -> int:
 def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str, str]:
     """Prunes, and returns why what was refused was."""
     from ..housekeeping.pruning import prune as remove  # noqa: PLC0415 - as above
+    from .project import guarded_by_project  # noqa: PLC0415
     from .terminal import safe  # noqa: PLC0415
 
     refused = {}
-    for each in going:
-        try:
-            remove(each, folders)
-        except CassetteError as error:
-            refused[each.seen.path] = safe(str(error))
+    with guarded_by_project():
+        for each in going:
+            try:
+                remove(each, folders)
+            except CassetteError as error:
+                refused[each.seen.path] = safe(str(error))
     return refused
 
 

@@ -61,14 +61,16 @@ def relink(dry_run: bool, yes: bool, as_json: bool) -> int:
 def _carry_out(links: Sequence[Link]) -> dict[str, str]:
     """Moves the cassettes, and returns for each test why it was refused."""
     from ..housekeeping.relinking import relink as move  # noqa: PLC0415 - as above
+    from .project import guarded_by_project  # noqa: PLC0415
     from .terminal import safe  # noqa: PLC0415
 
     refused = {}
-    for each in links:
-        try:
-            move(each)
-        except CassetteError as error:
-            refused[each.test] = safe(str(error))
+    with guarded_by_project():
+        for each in links:
+            try:
+                move(each)
+            except CassetteError as error:
+                refused[each.test] = safe(str(error))
     return refused
 
 

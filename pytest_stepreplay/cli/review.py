@@ -66,11 +66,12 @@ def review(paths: tuple[str, ...]) -> int:
             for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
                 click.echo(f"  {_one_line(command)}")
         return 1 if found else 0
-    from .terminal import open_console  # noqa: PLC0415 - `stepreplay --help` does without rich
+    from .project import guarded_by_project  # noqa: PLC0415 - `stepreplay --help` does without rich and yaml
+    from .terminal import open_console  # noqa: PLC0415 - as above
 
     walk = _Review(open_console(), found)
     try:
-        with reading_keys() as read_key:
+        with guarded_by_project(), reading_keys() as read_key:
             walk.ask(read_key)
     finally:
         walk.print_outcome()

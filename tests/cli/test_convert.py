@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from pytest_stepreplay import use_cassette
 from pytest_stepreplay.cli import checking
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response, Stream, StreamError
 from pytest_stepreplay.store import read_cassette
+from tests.conftest import KEY as REVOKED
 
 from .conftest import URL, Project, Terminal, chat, user
 
@@ -429,6 +431,17 @@ def test_what_the_project_says_of_secrets_and_headers_holds(project: Project) ->
     assert made.response.headers["x-trace-id"] == "t-1"
     write(project, "pytest.ini", "[pytest]\nstepreplay_redact_fields =\n  a\n[x\n")
     assert project.run("convert", "old.json").status == 2
+
+
+def test_what_the_project_allows_is_converted(project: Project) -> None:
+    write(project, "old.json", vcr(f"1 {b64encode(REVOKED.encode()).decode()}"))
+    refused = project.run("convert", "old.json", "--to", "new")
+    assert refused.status == 1
+    assert "would hold what looks like a secret" in refused.out
+    assert not (project.path / "new").exists()
+    allowed = "    request.**: it was revoked\n    response.**: the same\n"
+    write(project, "pytest.ini", f"[pytest]\nstepreplay_allow_secret =\n{allowed}")
+    assert project.run("convert", "old.json", "--to", "new").status == 0
 
 
 # ---------------------------------------------------------------- --check

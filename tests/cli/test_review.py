@@ -20,6 +20,8 @@ import pytest
 from pytest_stepreplay import store
 from pytest_stepreplay.drift import compare
 from pytest_stepreplay.models import Cassette, Interaction, Response
+from pytest_stepreplay.redaction import Wall
+from tests.conftest import KEY
 
 from .conftest import URL, Project, chat, completion, user
 
@@ -255,6 +257,28 @@ def test_one_interaction_is_accepted_and_another_rejected(plan: Project) -> None
     assert plan.run("reject", PLAN, "-n", "1").out == f"rejected {PLAN}: interaction 1\n"
     assert texts(plan, PLAN) == ["search", "Same.", "Good day."]
     assert waiting(plan) == {OTHER: ["1"]}
+
+
+@pytest.mark.parametrize("verb", ["accept", "reject"])
+def test_what_the_project_allows_is_no_secret_to_a_decision(project: Project, verb: str) -> None:
+    with store.guarded_by(lambda: Wall((), ("response.**",))):
+        leave_pending(
+            project,
+            PLAN,
+            (completion(f"My key was {KEY}."), completion(f"My key is {KEY}.")),
+            (completion("One."), completion("Two.")),
+        )
+    refused = project.run(verb, PLAN, "-n", "2")
+    assert refused.status == 1
+    assert "would hold what looks like a secret" in refused.err
+    assert KEY not in refused.err
+    settings = "[pytest]\nstepreplay_allow_secret =\n    response.json.**: it was revoked\n"
+    (project.path / "pytest.ini").write_text(settings, encoding="utf-8")
+    assert project.run(verb, PLAN, "-n", "2").status == 0
+    assert project.run(verb, PLAN, "-n", "1").status == 0
+    was, end = ("is", "Two.") if verb == "accept" else ("was", "One.")
+    assert texts(project, PLAN) == [f"My key {was} {KEY}.", end]
+    assert waiting(project) == {}
 
 
 def test_one_snapshot_is_accepted(plan: Project) -> None:
