@@ -51,7 +51,9 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
         headers: as the client sends them.
         body: the whole of it.
     """
-    content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), None)
+    content_type = headers.get("content-type")  # most clients' headers do not mind the case
+    if content_type is None:
+        content_type = next((text for name, text in headers.items() if name.lower() == "content-type"), None)
     exchange = player.begin(request_from_wire(method, url, body, content_type))
     if exchange.response is not None and exchange.verifies:
         from .sending import Outgoing  # noqa: PLC0415 - only verify pays for it

@@ -116,6 +116,7 @@ class Redactor:
         if redacted == text and len(text) <= _LONGEST_REMEMBERED:
             if len(clean) >= _MOST_REMEMBERED:
                 clean.clear()
+                self._rules.plain_names.clear()
             clean.add(text)
         return redacted
 
@@ -169,20 +170,27 @@ class Redactor:
 
     def _is_clean(self, tree: Any) -> bool:
         """Whether nothing in the tree can be secret, as in most. It copies nothing, as redaction must."""
+        rules = self._rules
         todo = [tree]
-        while todo:
-            node = todo.pop()
+        for node in todo:  # which grows meanwhile
             if isinstance(node, str):
-                if self.redact_text(node) != node:
+                if node not in rules.clean and self.redact_text(node) != node:
                     return False
             elif isinstance(node, dict):
-                for name, value in node.items():
-                    if may_hold_secret(str(name), self._rules.names):
-                        return False
-                    todo.append(name)
-                    todo.append(value)
+                if not rules.plain_names.issuperset(node) and not all(map(self._is_plain_name, node)):
+                    return False
+                todo += node.values()
             elif isinstance(node, list):
-                todo.extend(node)
+                todo += node
+        return True
+
+    def _is_plain_name(self, name: object) -> bool:
+        """Whether a field's name is no secret, and says of no value that it is one."""
+        text, rules = str(name), self._rules
+        if may_hold_secret(text, rules.names) or self.redact_text(text) != text:
+            return False
+        if text in rules.clean:
+            rules.plain_names.add(text)
         return True
 
     def _redact_body(self, message: Request | Response) -> dict[str, Any]:
@@ -265,6 +273,7 @@ class _Rules:
         patterns: what more is secret.
         clean: texts in which nothing is replaced: a suite repeats its system prompts, and each turn of a
             conversation repeats those before it.
+        plain_names: names of fields in which nothing is replaced either, whatever their values are.
     """
 
     def __init__(self, values: frozenset[str], names: frozenset[str], patterns: tuple[str, ...]) -> None:
@@ -275,6 +284,7 @@ class _Rules:
         self.names = names
         self.patterns = patterns
         self.clean: set[str] = set()
+        self.plain_names: set[str] = set()
 
 
 _rules_of = lru_cache(maxsize=8)(_Rules)

@@ -19,7 +19,7 @@ from .forks import Forks
 from .guard import Guard
 from .history import History
 from .host import host
-from .outcome import Outcome, counted
+from .outcome import Outcome, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -314,7 +314,7 @@ class Session:
             else:
                 self._work().save()
                 written = True
-        outcome = Outcome(
+        return Outcome(
             path=str(self.path),
             mode=self.mode,
             shared=self._shared,
@@ -328,9 +328,8 @@ class Session:
             matched=tuple(selector for drift in self.drift for selector in drift.matched),
             late=tuple(each.not_come(self._name) for each in under_way),
             stale=self.stale,
+            **count(self._history, self._answers, self.settings, self.test or display_path(self.path)),
         )
-        name = self.test or display_path(self.path)
-        return counted(outcome, self.settings, self._history, self._answers, name)
 
     def _work(self) -> Work:
         from .saving import work_of  # noqa: PLC0415 - a run that only replays does without

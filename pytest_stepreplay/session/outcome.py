@@ -1,6 +1,6 @@
 """What happened to one cassette while it was open: an `Outcome`, as reports take it and xdist carries it.
 
-`counted` fills in what can be counted: the session's history and the answers it had go in, and what was played,
+`count` fills in what can be counted: the session's history and the answers it had go in, and what was played,
 missed, sent and saved comes out.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,32 +46,29 @@ class Outcome:
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def counted(outcome: Outcome, settings: Settings, history: History, answers: Answers, name: str) -> Outcome:
-    """Returns the outcome with what became of the requests.
+def count(history: History, answers: Answers, settings: Settings, name: str) -> dict[str, Any]:
+    """Returns those fields of an `Outcome` that say what became of the requests.
 
     Args:
-        outcome: what else is known of the cassette.
-        settings: the session's.
         history: what came by.
         answers: what the session could answer with.
+        settings: the session's.
         name: of the test or, without one, of the cassette, for responses that were errors.
     """
-    played = history.played if outcome.mode != "verify" else ()  # what is sent once more saves nothing
+    played = history.played if settings.mode != "verify" else ()  # what is sent once more saves nothing
     positions = [each.position for each in history.exchanges if each.position is not None]
-    return replace(
-        outcome,
-        total=len(answers.own),
-        replayed=tuple(each for each in positions if each < len(answers.own)),
-        missed=len(history.misses),
-        sent=sum(each.answer is None for each in history.exchanges),
-        errors_not_recorded=tuple(
-            f"{each.error_status} in {name}" for each in history.exchanges if each.error_status is not None
-        ),
-        tokens_saved=sum(_tokens_of(each.response) for each in played),
-        seconds_saved=sum(each.elapsed or 0.0 for each in played),
-        borrowed=tuple(answers.borrowed(positions)),
-        asked=_asked_in_vain(history, settings),
-    )
+    errors = [each.error_status for each in history.exchanges if each.error_status is not None]
+    return {
+        "total": len(answers.own),
+        "replayed": tuple([each for each in positions if each < len(answers.own)]),
+        "missed": len(history.misses),
+        "sent": sum([each.answer is None for each in history.exchanges]),
+        "errors_not_recorded": tuple([f"{status} in {name}" for status in errors]),
+        "tokens_saved": sum([_tokens_of(each.response) for each in played]),
+        "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
+        "borrowed": tuple(answers.borrowed(positions)),
+        "asked": _asked_in_vain(history, settings),
+    }
 
 
 def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -87,7 +87,7 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
     _home = threading.current_thread()
     if not _installed:
         _installed.append(_install())
-    with interception.installed(current), threads.inheriting(_find_owner), session.guard():
+    with session.guard():
         if of_fixture:
             _fixtures.add(session)
         _running.append(session)
@@ -128,7 +128,7 @@ def leave() -> None:
     """Takes out what was installed, also for threads that have outlived their tests: the run has ended."""
     for session in [*_staying]:
         _leave(session)
-    while _installed:
+    while _installed and not _running:  # a run inside of a test leaves the test's own alone
         _installed.pop().close()
 
 

@@ -61,7 +61,7 @@ def body_bytes(message: Request | Response) -> bytes:
     if message.base64 is not None:
         return b64decode(message.base64)
     if message.body_kind == "json":
-        return json.dumps(message.json, ensure_ascii=False, separators=(",", ":")).encode()
+        return _write_compactly(message.json).encode()
     return b""
 
 
@@ -117,7 +117,7 @@ def _exact_json(text: str) -> Tree:
         ValueError: it is not JSON, or its value would not come back equal.
         RecursionError: it is nested too deeply for the parser.
     """
-    tree = json.loads(text, object_pairs_hook=_object, parse_float=_float, parse_constant=_refuse)
+    tree = _read_exactly(text)
     if _SURROGATE_ESCAPE.search(text):
         json.dumps(tree, ensure_ascii=False).encode()  # UnicodeEncodeError, a ValueError, for half a pair
     if text.count("[") + text.count("{") > MAX_JSON_DEPTH and is_deeper_than(tree, MAX_JSON_DEPTH):
@@ -148,3 +148,7 @@ def _is_same_number(digits: str, value: float) -> bool:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_read_exactly = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_refuse).decode
+_write_compactly = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
