@@ -196,6 +196,7 @@ class Playback:
         self.headers = response.headers
         stream = response.stream
         self.chunks = chunks_of(response)
+        self._pace = exchange.pace
         self.error: StreamError | None = stream.error if stream else None
         self._closed = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
         once = response.events is None and len(self.chunks) < 2 and (stream is None or stream.end is None)
@@ -203,8 +204,9 @@ class Playback:
 
     def pause_before(self, chunk: Chunk) -> float:
         """Returns the seconds to wait before a chunk comes."""
-        pace = self._exchange.pace
-        return max(0.0, chunk.at / 1000 * pace - self._exchange.elapsed()) if pace else 0.0
+        if not self._pace:
+            return 0.0
+        return max(0.0, chunk.at / 1000 * self._pace - self._exchange.elapsed())
 
     def past_the_end(self) -> BaseException | None:
         """Returns the error for a client that reads on where the recorded one had stopped; None where it had not."""

@@ -40,7 +40,8 @@ def read_text(content: bytes | str, path: Path) -> str:
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
-    return content.removeprefix("\ufeff").replace("\r\n", "\n")
+    content = content.removeprefix("\ufeff")
+    return content.replace("\r\n", "\n") if "\r" in content else content
 
 
 def _unzip(content: bytes, path: Path) -> bytes:

@@ -72,10 +72,12 @@ def chunks_of(response: Response) -> list[Chunk]:
         body, ends = body_bytes(response), list[int]()
     else:
         frames = [*frames_of(response)]
+        if said is None or "/" not in said:
+            return _whole_frames(frames, said)
         body, ends = b"".join(frames), list(accumulate(map(len, frames)))
-    if not body or (said is None and response.events is None):
+    if not body or said is None:
         return [Chunk(0, body)] if body else []
-    words = said.split(" ") if said else ["0"] * len(ends)
+    words = said.split(" ")
     chunks: list[Chunk] = []
     position = frame = 0
     for word in words:
@@ -90,6 +92,26 @@ def chunks_of(response: Response) -> list[Chunk]:
     if position < len(body):
         at, data = chunks.pop() if chunks else Chunk(0, b"")
         chunks.append(Chunk(at, data + body[position:]))
+    return chunks
+
+
+def _whole_frames(frames: list[bytes], said: str | None) -> list[Chunk]:
+    """Return the chunks of a stream of which each held whole frames, as those of most servers do."""
+    if said is None:
+        return [Chunk(0, frame) for frame in frames if frame]
+    chunks: list[Chunk] = []
+    first = 0
+    for word in said.split(" "):
+        at, _, count = word.partition("x")
+        last = first + (int(count) if count else 1)
+        data = b"".join(frames[first:last])
+        if data:
+            chunks.append(Chunk(int(at), data))
+        first = last
+    rest = b"".join(frames[first:])
+    if rest:
+        at_last, data = chunks.pop() if chunks else Chunk(0, b"")
+        chunks.append(Chunk(at_last, data + rest))
     return chunks
 
 
