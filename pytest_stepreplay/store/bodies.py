@@ -70,7 +70,7 @@ def frames_of(message: Request | Response) -> Iterator[bytes]:
     from ..sse import frame_of  # noqa: PLC0415 - only a run with streams pays for it
 
     for event in message.events or ():
-        yield (frame_of(event) if isinstance(event, str) else event.frame).encode()
+        yield frame_of(event).encode() if isinstance(event, str) else event.frame.encode()
 
 
 def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:

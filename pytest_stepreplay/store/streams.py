@@ -99,9 +99,12 @@ def _whole_frames(frames: list[bytes], said: str | None) -> list[Chunk]:
     """Return the chunks of a stream of which each held whole frames, as those of most servers do."""
     if said is None:
         return [Chunk(0, frame) for frame in frames if frame]
+    words = said.split(" ")
+    if "x" not in said and len(words) == len(frames):
+        return list(map(Chunk, map(int, words), frames))
     chunks: list[Chunk] = []
     first = 0
-    for word in said.split(" "):
+    for word in words:
         at, _, count = word.partition("x")
         last = first + (int(count) if count else 1)
         data = b"".join(frames[first:last])
