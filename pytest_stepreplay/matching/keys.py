@@ -57,8 +57,9 @@ class Matcher:
 
     def key(self, request: Request) -> str:
         """Returns the request's key: a digest, equal for requests that match."""
-        text = canonical_text(self.comparable(request))
-        return blake2b(text.encode("ascii"), digest_size=16).hexdigest()
+        parts = self.comparable(request)
+        body = canonical_text(parts.pop("body", None))
+        return blake2b(f"{parts!a} {body}".encode("ascii"), digest_size=16).hexdigest()
 
     def comparable(self, request: Request) -> dict[str, Any]:
         """Returns the parts that are compared, by name, in the form they are compared in.

@@ -92,6 +92,12 @@ _KEYS: Final = {
 }
 """What keys look like, by how they start."""
 
+_KEY_STARTS: Final = {
+    mark: [start for start in _KEYS if (mark and mark in start) or not (mark or "-" in start or "_" in start)]
+    for mark in ("-", "_", "")
+}
+"""The starts of keys by a character that they all have, so that most texts need not be searched for most of them."""
+
 # From the edge of a word to the edge of a word: none is found inside a longer one, and none is tried twice.
 _KEY_SHAPES: Final = Late(
     rf"(?<![A-Za-z0-9_-])(?:{'|'.join(re.escape(start) + rest for start, rest in _KEYS.items())})"
@@ -170,7 +176,7 @@ def redact_shapes(text: str, extra: frozenset[str]) -> str:
     """
     if len(text) < 6 or (text.startswith("data:") and _INLINE_DATA.pattern.fullmatch(text)):
         return text
-    if any(start in text for start in _KEYS):
+    if _may_hold_key(text):
         text = _KEY_SHAPES.pattern.sub(PLACEHOLDER, text)
     if "-----BEGIN" in text:
         text = _PRIVATE_KEY.pattern.sub(PLACEHOLDER, text)
@@ -186,6 +192,10 @@ def redact_shapes(text: str, extra: frozenset[str]) -> str:
         text = _PARAMETER.pattern.sub(lambda found: _redact_parameter(found, extra), text)
         text = _ASSIGNMENT.pattern.sub(rf"\1\2\3{PLACEHOLDER}", text)
     return text
+
+
+def _may_hold_key(text: str) -> bool:
+    return any(start in text for mark, starts in _KEY_STARTS.items() if mark in text for start in starts)
 
 
 def _redact_field(found: re.Match[str], extra: frozenset[str]) -> str:

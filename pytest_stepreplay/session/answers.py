@@ -88,6 +88,7 @@ class Answers:
         self._next = 0
         self._index: matching.Index | None = None
         self._index_of_today: matching.Index | None = None
+        self._seen_today: list[Request] = []
         self._missed_conversations: set[str] = set()
 
     def hold(self, loaded: store.ReadCassette, mode: str) -> None:
@@ -95,6 +96,7 @@ class Answers:
         self.loaded = loaded
         self.own = self._all = loaded.cassette.interactions
         self._index = self._index_of_today = None
+        self._seen_today = []
         if mode in ANSWERING and len(self.own) > MANY:
             self._make_index()
 
@@ -118,6 +120,7 @@ class Answers:
             self._lent.append((path, len(interactions)))
             self._all += interactions
         self._index = self._index_of_today = None
+        self._seen_today = []
 
     def find(self, request: Request) -> int | None:
         """Returns the position of what answers the request; None where nothing does.
@@ -193,13 +196,19 @@ class Answers:
         What was redacted when it was recorded hardly ever looks different today, so this is rarely needed.
         """
         if self._index_of_today is None:
-            self._index_of_today = matching.Index(self.matcher, self._requests())
+            seen = self._requests()
+            if all(now is each.request for now, each in zip(seen, self._all, strict=True)):
+                self._index_of_today = self._index or self._make_index()
+            else:
+                self._index_of_today = matching.Index(self.matcher, seen)
         return self._index_of_today.positions(key)
 
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
-        filtered = (self._filters.request(each.request) or each.request for each in self._all)
-        return [self._redactor.redact_request(each) for each in filtered]
+        if len(self._seen_today) != len(self._all):
+            filtered = (self._filters.request(each.request) or each.request for each in self._all)
+            self._seen_today = [self._redactor.redact_request(each) for each in filtered]
+        return self._seen_today
 
     def _moved(self) -> str | None:
         """Returns the cassette of a test of this name that is gone, where this one's is not there."""
