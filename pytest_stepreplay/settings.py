@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from difflib import get_close_matches
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from .errors import SettingsError
 
@@ -30,8 +29,7 @@ PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One setting: how its value is read, and where it may be given besides the ini file."""
 
     read: Callable[[object], object]
@@ -422,5 +420,7 @@ def read_marker(args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[
 
 
 def _suggest(value: object, choices: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
+
     close = get_close_matches(str(value), list(choices), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -55,7 +55,8 @@ def last_run_of_project() -> LastRun:
     Raises:
         StepReplayError: there is none.
     """
-    from ..housekeeping.last_run import CACHE_KEY, read  # noqa: PLC0415 - `stepreplay --help` does without
+    from ..housekeeping import CACHE_KEY  # noqa: PLC0415 - `stepreplay --help` does without
+    from ..housekeeping.last_run import read  # noqa: PLC0415 - as above
     from .project import cache_folder, display  # noqa: PLC0415
 
     path = cache_folder() / "v" / CACHE_KEY

@@ -3,3 +3,10 @@
 Cassettes and what the last run has seen (`last_run`) go in; frozen plans come out (`pruning`, `relinking`,
 `ages`), which the commands show before they carry them out.
 """
+
+from __future__ import annotations
+
+from typing import Final
+
+CACHE_KEY: Final = "stepreplay/last_run"
+"""Where what the last run knows of the cassettes lies in pytest's cache."""

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-CACHE_KEY: Final = "stepreplay/last_run"
-"""Where it lies in pytest's cache."""
-
 VERSION: Final = 1
 
 

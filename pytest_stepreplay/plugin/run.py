@@ -30,7 +30,7 @@ _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""
 PYTEST = Path(pytest.__file__).parent
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Run:
     """One pytest run: what it was set to, and what has happened in it so far."""
 

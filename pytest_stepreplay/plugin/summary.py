@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import StepReplayError
-from ..housekeeping import last_run
+from ..housekeeping import CACHE_KEY
 from .opening import stop_serving
 from .run import RUN
 from .verification import publish
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from ..housekeeping.last_run import LastRun
 
 NARROWING = {
     "collectonly": "--collect-only",
@@ -168,6 +170,8 @@ class Summary:
             ]
         for each in self._outcomes:
             each["path"] = each["path"] and os.path.abspath(each["path"])  # noqa: PTH100 - as above
+        from ..housekeeping import last_run  # noqa: PLC0415 - as above
+
         run = last_run.sum_up(
             self._outcomes,
             owned=owned,
@@ -225,20 +229,22 @@ class Summary:
         unfit = [f"it was not whole: {partial}"] if partial else []
         return unfit + ([f"it failed, with exit status {int(exitstatus)}"] if exitstatus else [])
 
-    def _remember(self, run: last_run.LastRun) -> None:
+    def _remember(self, run: LastRun) -> None:
         """Leaves what the run knows of the cassettes in pytest's cache, for `stepreplay prune` and `relink`."""
+        from ..housekeeping import last_run  # noqa: PLC0415 - as above
+
         cache = _cache_of(self._config)
         if cache is not None:
-            cache.set(last_run.CACHE_KEY, last_run.render(run))
+            cache.set(CACHE_KEY, last_run.render(run))
 
     def _forget(self) -> None:
         """Makes an older run's knowledge unfit, once a run has used no cassette at all."""
         cache = _cache_of(self._config)
-        if cache is None or self._config.getoption("collectonly", False):
+        if cache is None or self._config.getoption("collectonly", False) or not cache.get(CACHE_KEY, None):
             return
-        if cache.get(last_run.CACHE_KEY, None) is not None:
-            run = last_run.LastRun(("it used no cassette",), complete=False, folders=(), owned=())
-            cache.set(last_run.CACHE_KEY, last_run.render(run))
+        from ..housekeeping.last_run import LastRun  # noqa: PLC0415 - as above
+
+        self._remember(LastRun(("it used no cassette",), complete=False, folders=(), owned=()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section, if something happened."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay.housekeeping.last_run import CACHE_KEY, read
+from pytest_stepreplay.housekeeping import CACHE_KEY
+from pytest_stepreplay.housekeeping.last_run import read
 from pytest_stepreplay.store import pending_path, read_cassette
 from tests.conftest import KEY
 from tests.plugin.suite import PLAIN, Suite
