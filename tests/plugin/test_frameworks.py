@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .suite import GREETING, Suite
+from .suite import GREETING, PLAIN, Suite
 
 ASK = """
     import asyncio, os, unittest
@@ -255,4 +255,20 @@ def test_an_installed_but_unused_plugin_imports_nothing_heavy(suite: Suite) -> N
         "import sys\n\ndef test_it():\n    print('HEAVY', sorted(sys.modules.keys() & {{'vcr', 'deepdiff', 'pydantic', 'yaml', 'httpx', 'rich', 'click'}}))\n"
     )
     result = suite.pytester.runpytest_subprocess("-s", "-p", "no:hypothesispytest")
+    result.stdout.fnmatch_lines(["*HEAVY ?]*"])
+
+
+def test_a_replay_imports_nothing_heavy_either(suite: Suite) -> None:
+    suite.write(
+        PLAIN
+        + """
+    def test_heavy():
+        import sys
+        print("HEAVY", sorted(sys.modules.keys() & {{"vcr", "deepdiff", "pydantic", "yaml", "filelock"}}))
+    """
+    )
+    suite.record()
+    suite.go_offline()
+    result = suite.run_process("-s")
+    result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*HEAVY ?]*"])
