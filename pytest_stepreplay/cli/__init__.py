@@ -8,71 +8,43 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
-
-import click
+from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
 from . import convert, demo, diff, lint, listing, pending, prune, relink, review, show
+from .command import HELP, UsageError, help_page, unknown
+from .terminal import echo, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 # As a shell reports a command that SIGINT or SIGPIPE ended.
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
+USAGE: Final = "stepreplay [OPTIONS] COMMAND [ARGS]..."
+DESCRIPTION: Final = """
+Record real chat completions once, replay them offline, and see what differs.
 
-class _Group(click.Group):
-    """A group whose commands end quietly when nobody reads their output any more (``| head``)."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _ending_with_the_reader():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _ending_with_the_reader():
-            status = super().invoke(ctx)
-            sys.stdout.flush()
-            return status
-
-
-@contextmanager
-def _ending_with_the_reader() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # What Python still flushes at its exit must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise click.exceptions.Exit(PIPE_CLOSED) from None
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pytest-stepreplay", prog_name="stepreplay")
-def stepreplay() -> None:
-    """Record real chat completions once, replay them offline, and see what differs.
-
-    Start with `stepreplay demo`: it needs no API key and no network.
-    """
-
-
-_COMMANDS: Final = (
-    demo.demo,
-    listing.list_,
-    show.show,
-    diff.diff,
-    lint.lint,
-    pending.pending,
-    review.review,
-    pending.accept,
-    pending.reject,
-    convert.convert,
-    prune.prune,
-    relink.relink,
-)
-for _command in _COMMANDS:
-    stepreplay.add_command(_command)
+Start with `stepreplay demo`: it needs no API key and no network.
+"""
+COMMANDS: Final = {
+    command.name: command
+    for command in (
+        pending.ACCEPT,
+        convert.CONVERT,
+        demo.DEMO,
+        diff.DIFF,
+        lint.LINT,
+        listing.LIST,
+        pending.PENDING,
+        prune.PRUNE,
+        pending.REJECT,
+        relink.RELINK,
+        review.REVIEW,
+        show.SHOW,
+    )
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -84,16 +56,64 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is escaped, not an error
             stream.reconfigure(errors="backslashreplace")
+    if args is None:
+        args = expanded(sys.argv[1:]) if sys.platform == "win32" else sys.argv[1:]
     try:
-        status = stepreplay.main(args, prog_name="stepreplay", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.Abort:
+        status = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads the output any more (``| head``)
+        # What Python still flushes at its exit must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except (KeyboardInterrupt, EOFError):
+        echo("", err=True)
         return INTERRUPTED
     except (StepReplayError, OSError) as error:
-        from .terminal import safe  # noqa: PLC0415 - only an error needs it
-
-        click.echo(f"stepreplay: {safe(str(error))}", err=True)
+        echo(f"stepreplay: {safe(str(error))}", err=True)
         return 2
-    return status if isinstance(status, int) else 0
+    return status
+
+
+def _run(words: Sequence[str]) -> int:
+    command = COMMANDS.get(words[0]) if words else None
+    try:
+        return command.start(words[1:]) if command else _answer(words)
+    except UsageError as error:
+        usage = command.usage if command else USAGE
+        name = f"stepreplay {command.name}" if command else "stepreplay"
+        echo(safe(f"Usage: {usage}\nstepreplay: {error}\nTry: {name} --help"), err=True)
+        return 2
+
+
+def _answer(words: Sequence[str]) -> int:
+    """Says what a call that names no command asks for.
+
+    Raises:
+        UsageError: that is nothing known.
+    """
+    version = "--version"
+    if not words or words[0] in HELP.flags:
+        options = [(version, "Show the version and exit."), (HELP.label, HELP.text)]
+        commands = [(command.name, command.summary) for command in COMMANDS.values()]
+        page = help_page(USAGE, DESCRIPTION, {"Options": options, "Commands": commands})
+        echo(page, err=not words)
+        return 0 if words else 2
+    if words[0] == version:
+        from .. import __version__  # noqa: PLC0415 - read from the package's metadata
+
+        echo(f"stepreplay, version {__version__}")
+        return 0
+    if words[0].startswith("-"):
+        raise unknown("option", words[0], [version, *HELP.flags])
+    raise unknown("command", words[0], COMMANDS)
+
+
+def expanded(words: Iterable[str]) -> list[str]:
+    """Returns the words with home folders, variables and globs filled in, which no shell of Windows does."""
+    from glob import glob  # noqa: PLC0415 - only Windows needs it
+
+    found: list[str] = []
+    for word in words:
+        filled = os.path.expandvars(os.path.expanduser(word))  # noqa: PTH111 - a word need not be a path
+        found += glob(filled, recursive=True) or [filled]  # noqa: PTH207 - as before
+    return found

@@ -5,51 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
+from .command import AS_JSON, Command, Operand, Option, UsageError, existing_path, folder_path, one_of
+from .terminal import echo, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from .conversion import Outcome, Plan, Source
 
 SHOWN: Final = 3
 """How many skipped parts of a file are told; `--json` tells all."""
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay convert tests/cassettes --to cassettes --check
-  stepreplay convert cassettes/old.yaml
-  stepreplay convert cassettes --to exported --format vcr
-"""
 
-
-@click.command(
-    "convert", short_help="Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.", epilog=EXAMPLE
-)
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--to", type=click.Path(file_okay=False, path_type=Path), help="Write the new files under this folder."
-)
-@click.option(
-    "--check", is_flag=True, help="Replay each interaction through a real client first, old against new."
-)
-@click.option("--dry-run", is_flag=True, help="Say what would become of each file, and write nothing.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["stepreplay", "vcr", "har", "jsonl"]),
-    default="stepreplay",
-    show_default=True,
-    help="The format of the new files.",
-)
-@click.option(
-    "--base-url", default="", metavar="URL", help="Where requests went, for logs that do not say it."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def convert(
+def _run(
     *,
     sources: tuple[Path, ...],
     to: Path | None,
@@ -59,7 +30,32 @@ def convert(
     base_url: str,
     as_json: bool,
 ) -> int:
-    """Convert cassettes of other tools to ours, or ours to theirs.
+    from .conversion import Plan, find_sources, read_batches  # noqa: PLC0415 - `stepreplay --help` does without
+    from .project import guarded_by_project, project_settings  # noqa: PLC0415
+
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise UsageError("--base-url: it should start with https:// or http://")
+    found = list(find_sources(sources, to))
+    settings: dict[str, Any] = project_settings("redact_fields", "keep_headers")
+    plan = Plan(to, format_, check, dry_run, base_url, **settings, batch=read_batches(found))
+    with guarded_by_project():
+        outcomes = _without_idle_batches(list(_outcomes(found, plan)))
+    if as_json:
+        echo(json.dumps(_as_tree(outcomes, plan), indent=2))
+    elif found:
+        _print(outcomes, plan)
+    else:
+        echo(f"There is no cassette in {' or '.join(map(str, sources))}", err=True)
+    failed = any(outcome.result in ("refused", "partly") for outcome in outcomes)
+    return 1 if failed or not found else 0
+
+
+_FORMATS: Final = ("stepreplay", "vcr", "har", "jsonl")
+CONVERT: Final = Command(
+    name="convert",
+    summary="Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.",
+    description="""
+    Convert cassettes of other tools to ours, or ours to theirs.
 
     SOURCES are files and folders: cassettes of vcrpy (YAML, JSON, gzip) and cassetter (YAML, TOML), HTTP archives
     (HAR), and logs of requests and responses (JSON Lines). The format is told by the content.
@@ -67,25 +63,27 @@ def convert(
     Without --to, a new file takes its source's place where the name can stay, else it stands beside it. Secrets are
     redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused, or converted
     only partly.
-    """
-    from .conversion import Plan, find_sources, read_batches  # noqa: PLC0415 - `stepreplay --help` does without
-    from .project import guarded_by_project, project_settings  # noqa: PLC0415
-
-    if base_url and not base_url.startswith(("http://", "https://")):
-        raise click.BadParameter("it should start with https:// or http://", param_hint="--base-url")
-    found = list(find_sources(sources, to))
-    settings: dict[str, Any] = project_settings("redact_fields", "keep_headers")
-    plan = Plan(to, format_, check, dry_run, base_url, **settings, batch=read_batches(found))
-    with guarded_by_project():
-        outcomes = _without_idle_batches(list(_outcomes(found, plan)))
-    if as_json:
-        click.echo(json.dumps(_as_tree(outcomes, plan), indent=2))
-    elif found:
-        _print(outcomes, plan)
-    else:
-        click.echo(f"There is no cassette in {' or '.join(map(str, sources))}", err=True)
-    failed = any(outcome.result in ("refused", "partly") for outcome in outcomes)
-    return 1 if failed or not found else 0
+    """,
+    examples=(
+        "stepreplay convert tests/cassettes --to cassettes --check",
+        "stepreplay convert cassettes/old.yaml",
+        "stepreplay convert cassettes --to exported --format vcr",
+    ),
+    operands=(Operand("sources", "some", existing_path),),
+    options=(
+        Option("--to DIR", "Write the new files under this folder.", {"type": folder_path}),
+        Option("--check", "Replay each interaction through a real client first, old against new."),
+        Option("--dry-run", "Say what would become of each file, and write nothing."),
+        Option(
+            f"--format [{'|'.join(_FORMATS)}]",
+            "The format of the new files. [default: stepreplay]",
+            {"dest": "format_", "type": one_of(_FORMATS), "default": "stepreplay"},
+        ),
+        Option("--base-url URL", "Where requests went, for logs that do not say it.", {"default": ""}),
+        AS_JSON,
+    ),
+    run=_run,
+)
 
 
 def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
@@ -165,7 +163,6 @@ def _print(outcomes: list[Outcome], plan: Plan) -> None:
     from rich.text import Text  # noqa: PLC0415 - as above
 
     from .conversion import Result  # noqa: PLC0415
-    from .terminal import open_console, plural, safe  # noqa: PLC0415
 
     console = open_console()
 

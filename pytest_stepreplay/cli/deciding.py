@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
+from .command import AS_JSON, Option, UsageError
+from .terminal import echo
 
 if TYPE_CHECKING:
     from ..housekeeping.last_run import LastRun
 
 
-def consent_options(command: Any) -> Any:
-    """Adds `--dry-run`, `--yes` and `--json` to a command."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON for a program."),
-        click.option("--yes", "-y", is_flag=True, help="Do it without asking."),
-        click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing."),
-    ):
-        command = option(command)
-    return command
+CONSENT: Final = (
+    Option("--dry-run", "Say what would be done, and do nothing."),
+    Option("-y, --yes", "Do it without asking."),
+    AS_JSON,
+)
+"""The options of such a command."""
 
 
 def check_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -31,9 +28,9 @@ def check_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
         UsageError: they do not go together.
     """
     if dry_run and yes:
-        raise click.UsageError("say --dry-run or --yes, not both")
+        raise UsageError("say --dry-run or --yes, not both")
     if as_json and not (dry_run or yes):
-        raise click.UsageError("--json asks nothing: say --dry-run or --yes with it")
+        raise UsageError("--json asks nothing: say --dry-run or --yes with it")
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:
@@ -45,8 +42,14 @@ def is_agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("there is no terminal to ask at: say --yes to do it, or --dry-run")
-    return click.confirm(question, default=False)
+        raise UsageError("there is no terminal to ask at: say --yes to do it, or --dry-run")
+    while True:
+        answer = input(f"{question} [y/N]: ").strip().lower()
+        if answer in ("y", "yes"):
+            return True
+        if answer in ("", "n", "no"):
+            return False
+        echo("Say y or n.")
 
 
 def last_run_of_project() -> LastRun:

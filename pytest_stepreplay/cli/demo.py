@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import click
-
 from ..errors import StepReplayError
+from .command import Command, Option, folder_path
+from .terminal import open_console, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,31 +72,7 @@ class FailedStepError(Exception):
     """A step of the demo did not do what it should."""
 
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay demo
-  stepreplay demo --keep my-first-cassette
-  STEP_API_KEY=... stepreplay demo --live
-"""
-
-
-@click.command(short_help="Learn it in a minute: no key, no network.", epilog=EXAMPLE)
-@click.option("--live", is_flag=True, help=f"Call StepFun instead of the built-in upstream; needs {KEY}.")
-@click.option(
-    "--keep",
-    metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Leave the files in DIR, a new or empty folder.",
-)
-def demo(live: bool, keep: Path | None) -> int:
-    """Record, replay offline, change the prompt, and compare answers: for real, in four steps.
-
-    A test is written into a temporary folder and run by pytest with the openai client. The API is a stand-in
-    that runs on this machine, so no key is needed, nothing is paid and nothing leaves it. The exit status is
-    0 if each step did what it should, and 1 if one did not.
-    """
-    from .terminal import open_console, safe  # noqa: PLC0415 - `stepreplay --help` does without rich
-
+def _run(live: bool, keep: Path | None) -> int:
     live_access = _live_access() if live else None
     if find_spec("openai") is None:
         raise StepReplayError(
@@ -119,6 +95,29 @@ def demo(live: bool, keep: Path | None) -> int:
             return 1
         tour.say_goodbye(keep)
     return 0
+
+
+DEMO: Final = Command(
+    name="demo",
+    summary="Learn it in a minute: no key, no network.",
+    description="""
+    Record, replay offline, change the prompt, and compare answers: for real, in four steps.
+
+    A test is written into a temporary folder and run by pytest with the openai client. The API is a stand-in
+    that runs on this machine, so no key is needed, nothing is paid and nothing leaves it. The exit status is
+    0 if each step did what it should, and 1 if one did not.
+    """,
+    examples=(
+        "stepreplay demo",
+        "stepreplay demo --keep my-first-cassette",
+        "STEP_API_KEY=... stepreplay demo --live",
+    ),
+    options=(
+        Option("--live", f"Call StepFun instead of the built-in upstream; needs {KEY}."),
+        Option("--keep DIR", "Leave the files in DIR, a new or empty folder.", {"type": folder_path}),
+    ),
+    run=_run,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +338,7 @@ class _Tour:
         self._print(text, "dim")
 
     def _print(self, text: str, style: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - as in `demo`
-
-        from .terminal import safe  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - `stepreplay --help` does without
 
         for line in safe(text).splitlines():
             self.console.print(Text(f"  {line}".rstrip(), style), soft_wrap=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import click
-
 from ..errors import StepReplayError
+from .command import AS_JSON, Command, Operand, Option, UsageError, one_of
+from .terminal import echo, json_text, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,26 +41,24 @@ class Pair:
     same_request: bool
 
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay diff cassettes/test_chat/test_greeting.yaml again/test_chat/test_greeting.yaml
-  curl ... | stepreplay diff stored.json - --fail-on behavior
-"""
+def _run(a: str, b: str, fail_on: str, as_json: bool) -> int:
+    if a == b == "-":
+        raise UsageError("only one of A and B can be -")
+    old, new = _read_items(a), _read_items(b)
+    pairs, only_old, only_new = _paired(old, new)
+    if as_json:
+        echo(json_text(_as_json(a, b, pairs, only_old, only_new)))
+    else:
+        _print(a, b, pairs, only_old, only_new)
+    alone = bool(only_old or only_new) and fail_on not in ("contract", "never")
+    return 1 if alone or not all(pair.drift.passes(fail_on) for pair in pairs) else 0
 
 
-@click.command(short_help="Compare two cassettes, completions or streams.", epilog=EXAMPLE)
-@click.argument("a")
-@click.argument("b")
-@click.option(
-    "--fail-on",
-    type=click.Choice(FAIL_ON),
-    default="content",
-    show_default=True,
-    help="The level from which on a difference makes the exit status 1.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def diff(a: str, b: str, fail_on: str, as_json: bool) -> int:
-    """Show how the responses in B differ from those in A, without what is volatile.
+DIFF: Final = Command(
+    name="diff",
+    summary="Compare two cassettes, completions or streams.",
+    description="""
+    Show how the responses in B differ from those in A, without what is volatile.
 
     A and B are cassettes, JSON files with a chat completion (or a list of them), or the text of a stream. One
     of them may be - for stdin. Cassettes are compared request by request: equal requests first, the others in
@@ -68,19 +66,22 @@ def diff(a: str, b: str, fail_on: str, as_json: bool) -> int:
 
     Levels, worst first: contract (the documented object is broken), behavior (tools, arguments, finish
     reason), content (texts), metadata (model, usage). A response that only one side has counts as behavior.
-    """
-    if a == b == "-":
-        raise click.UsageError("only one of A and B can be -")
-    old, new = _read_items(a), _read_items(b)
-    pairs, only_old, only_new = _paired(old, new)
-    if as_json:
-        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
-
-        click.echo(json_text(_as_json(a, b, pairs, only_old, only_new)))
-    else:
-        _print(a, b, pairs, only_old, only_new)
-    alone = bool(only_old or only_new) and fail_on not in ("contract", "never")
-    return 1 if alone or not all(pair.drift.passes(fail_on) for pair in pairs) else 0
+    """,
+    examples=(
+        "stepreplay diff cassettes/test_chat/test_greeting.yaml again/test_chat/test_greeting.yaml",
+        "curl ... | stepreplay diff stored.json - --fail-on behavior",
+    ),
+    operands=(Operand("a"), Operand("b")),
+    options=(
+        Option(
+            f"--fail-on [{'|'.join(FAIL_ON)}]",
+            "The level from which on a difference makes the exit status 1. [default: content]",
+            {"type": one_of(FAIL_ON), "default": "content"},
+        ),
+        AS_JSON,
+    ),
+    run=_run,
+)
 
 
 def _read_items(name: str) -> list[Item]:
@@ -205,8 +206,6 @@ def _as_json(
 
 def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only_new: Sequence[Item]) -> None:
     from rich.text import Text  # noqa: PLC0415 - as in `_read_items`
-
-    from .terminal import open_console, plural, safe  # noqa: PLC0415
 
     console = open_console()
     many = len(pairs) + len(only_old) + len(only_new) > 1

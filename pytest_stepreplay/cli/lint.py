@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -10,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from ..errors import CassetteError
+from .command import AS_JSON, Command, Operand, Option, UsageError, existing_path
+from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,27 +22,8 @@ if TYPE_CHECKING:
     from ..models import Cassette
     from ..redaction import Wall
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay lint
-  stepreplay lint tests/cassettes --max-age 90d --skip volatile
-  stepreplay lint --fix
-"""
 _DAYS: Final = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 _NO_CASSETTES: Final = (".new", ".snapshots.yaml")
-
-
-class Age(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic only in newer versions of click
-    """A time span such as ``90d``."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Returns the time span."""
-        found = re.fullmatch(r"(\d{1,6})([hdwmy])", str(value))
-        if not found:
-            self.fail(f"{value!r} is no age; write it as 36h, 90d, 12w, 6m or 1y", param, ctx)
-        return timedelta(days=int(found[1]) * _DAYS[found[2]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +35,9 @@ class Project:
     skip: frozenset[str]
 
 
-@click.command("lint", short_help="Find secrets and other problems in cassettes.", epilog=EXAMPLE)
-@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-@click.option("--fix", is_flag=True, help="Replace secrets in place, where that is safe.")
-@click.option(
-    "--max-age", type=Age(), metavar="AGE", help="Also report recordings older than this: 90d, 12w, 1y."
-)
-@click.option("--skip", multiple=True, metavar="CHECK", help="Leave out a check; may be given several times.")
-def lint(
-    paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: tuple[str, ...]
+def _run(
+    paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: list[str]
 ) -> int:
-    """Check cassettes: secrets, broken contracts, requests that never match, and more.
-
-    PATHS are cassettes and folders, ours and other tools'; by default the project's folder. Each problem is one
-    line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale, unreadable.
-    Exit status 0: no problem is left. 1: some are. 2: bad usage.
-    """
     from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
 
     project = _read_project(max_age, skip)
@@ -88,13 +56,51 @@ def lint(
         found += [(name, problem) for problem in problems]
     if as_json:
         rows = [_row(name, problem) for name, problem in found]
-        click.echo(json.dumps({"files": files, "fixed": fixed, "problems": rows}, indent=2))
+        echo(json.dumps({"files": files, "fixed": fixed, "problems": rows}, indent=2))
     else:
         _print(found, files, fixed, " or ".join(display(path) for path in searched))
     return 1 if found else 0
 
 
-def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
+def _age(text: str) -> timedelta:
+    """Returns the time span that a text such as ``90d`` names."""
+    found = re.fullmatch(r"(\d{1,6})([hdwmy])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age; write it as 36h, 90d, 12w, 6m or 1y")
+    return timedelta(days=int(found[1]) * _DAYS[found[2]])
+
+
+LINT: Final = Command(
+    name="lint",
+    summary="Find secrets and other problems in cassettes.",
+    description="""
+    Check cassettes: secrets, broken contracts, requests that never match, and more.
+
+    PATHS are cassettes and folders, ours and other tools'; by default the project's folder. Each problem is one
+    line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale, unreadable.
+    Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    """,
+    examples=(
+        "stepreplay lint",
+        "stepreplay lint tests/cassettes --max-age 90d --skip volatile",
+        "stepreplay lint --fix",
+    ),
+    operands=(Operand("paths", "any", existing_path),),
+    options=(
+        AS_JSON,
+        Option("--fix", "Replace secrets in place, where that is safe."),
+        Option("--max-age AGE", "Also report recordings older than this: 90d, 12w, 1y.", {"type": _age}),
+        Option(
+            "--skip CHECK",
+            "Leave out a check; may be given several times.",
+            {"action": "append", "default": []},
+        ),
+    ),
+    run=_run,
+)
+
+
+def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
     from ..lint import CHECKS, Expected  # noqa: PLC0415 - `stepreplay --help` does without
     from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - as above
     from ..settings import Settings  # noqa: PLC0415 - as above
@@ -102,9 +108,7 @@ def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
 
     unknown = [name for name in skip if name not in CHECKS]
     if unknown:
-        raise click.BadParameter(
-            f"{unknown[0]!r} is no check; there are {', '.join(CHECKS)}", param_hint="--skip"
-        )
+        raise UsageError(f"--skip: {unknown[0]!r} is no check; there are {', '.join(CHECKS)}")
     settings = Settings.merge(project_settings())
     return Project(
         wall=Wall(environment_secrets(), tuple(selector for selector, _ in settings.allow_secret)),
@@ -113,7 +117,7 @@ def _read_project(max_age: timedelta | None, skip: tuple[str, ...]) -> Project:
             ignore_request=settings.ignore_request,
             ignore_hosts=settings.ignore_hosts,
             contract=settings.contract,
-            max_age=max_age or (Age().convert(settings.max_age, None, None) if settings.max_age else None),
+            max_age=max_age or (_age(settings.max_age.strip()) if settings.max_age else None),
             now=datetime.now(UTC),
         ),
         skip=frozenset(skip),
@@ -261,15 +265,13 @@ def _place(problem: Problem) -> str:
 
 
 def _print(found: list[tuple[str, Problem]], files: int, fixed: int, where: str) -> None:
-    from .terminal import plural, safe  # noqa: PLC0415 - as in `_read_project`
-
     for name, problem in found:
         at = f"{name}:{problem.line}" if problem.line else name
         place = _place(problem)
         told = f"{at}: {place}: " if place else f"{at}: "
-        click.echo(safe(f"{told}{problem.what}; {problem.fix}").replace("\n", " "))
+        echo(safe(f"{told}{problem.what}; {problem.fix}").replace("\n", " "))
     if not files:
-        click.echo(f"There is no cassette in {where}: record some with pytest --stepreplay=record", err=True)
+        echo(f"There is no cassette in {where}: record some with pytest --stepreplay=record", err=True)
         return
     told = f"{plural(files, 'file')}, " + (plural(len(found), "problem") if found else "no problems")
-    click.echo(told + (f", {fixed} fixed" if fixed else ""))
+    echo(told + (f", {fixed} fixed" if fixed else ""))

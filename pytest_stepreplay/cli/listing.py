@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ..errors import StepReplayError
+from .command import AS_JSON, Command, Operand, Option, existing_path
+from .terminal import echo, json_text, open_console, plural, safe
 
 WIDE: Final = 76
 """Columns of a terminal below which only the path and the number of interactions are listed."""
@@ -33,24 +33,7 @@ class Row:
     error: str | None = None
 
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay list
-  stepreplay list cassettes/test_chat --json
-  stepreplay list --stats
-"""
-
-
-@click.command("list", short_help="List cassettes with their size, age, models and tokens.", epilog=EXAMPLE)
-@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--stats", is_flag=True, help="Add them up: tokens, models, hosts, ages, sizes.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def list_(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
-    """List cassettes: how many interactions, how old, which models, how many tokens, how large.
-
-    PATHS are cassettes and folders; by default the project's folder (stepreplay_dir in its pytest settings,
-    else cassettes/). A cassette that cannot be read is listed with the reason, and makes the exit status 1.
-    """
+def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
     from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
 
     searched = paths or (cassette_folder(),)
@@ -59,24 +42,41 @@ def list_(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
     rows = [_read_row(path) for path in _cassettes_under(searched)]
     if as_json:
         total = {"interactions": sum(it.interactions for it in rows), "tokens": sum(it.tokens for it in rows)}
-        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
-
-        click.echo(json_text({"cassettes": [asdict(row) for row in rows], "total": total}))
+        echo(json_text({"cassettes": [asdict(row) for row in rows], "total": total}))
     elif rows:
         _print_rows(rows)
     else:
         places = " or ".join(display(path) for path in searched)
-        click.echo(f"There is no cassette in {places}: record some with pytest --stepreplay=record", err=True)
+        echo(f"There is no cassette in {places}: record some with pytest --stepreplay=record", err=True)
     return 1 if any(row.error for row in rows) else 0
 
 
-def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
-    from rich.text import Text  # noqa: PLC0415 - as in `list_`
+LIST: Final = Command(
+    name="list",
+    summary="List cassettes with their size, age, models and tokens.",
+    description="""
+    List cassettes: how many interactions, how old, which models, how many tokens, how large.
 
-    from ..store import read_cassette  # noqa: PLC0415 - as in `list_`
+    PATHS are cassettes and folders; by default the project's folder (stepreplay_dir in its pytest settings,
+    else cassettes/). A cassette that cannot be read is listed with the reason, and makes the exit status 1.
+    """,
+    examples=(
+        "stepreplay list",
+        "stepreplay list cassettes/test_chat --json",
+        "stepreplay list --stats",
+    ),
+    operands=(Operand("paths", "any", existing_path),),
+    options=(Option("--stats", "Add them up: tokens, models, hosts, ages, sizes."), AS_JSON),
+    run=_run,
+)
+
+
+def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
+    from rich.text import Text  # noqa: PLC0415 - as in `_run`
+
+    from ..store import read_cassette  # noqa: PLC0415 - as in `_run`
     from .project import display  # noqa: PLC0415
     from .statistics import Statistics, print_statistics  # noqa: PLC0415
-    from .terminal import open_console, safe  # noqa: PLC0415
 
     found, broken = Statistics(datetime.now(UTC)), dict[str, str]()
     for path in _cassettes_under(searched):
@@ -86,9 +86,7 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
         except (StepReplayError, OSError) as error:
             broken[shown] = str(error)
     if as_json:
-        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
-
-        click.echo(json_text({"stats": found.to_json(), "unreadable": broken}))
+        echo(json_text({"stats": found.to_json(), "unreadable": broken}))
     else:
         console = open_console()
         print_statistics(console, found)
@@ -99,14 +97,14 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
 
 def age_of(recorded_at: str | None, now: datetime) -> str:
     """Returns how long ago that was: ``3 days``; nothing where it is not known."""
-    from ..housekeeping.ages import age_in_words, moment_of  # noqa: PLC0415 - as in `list_`
+    from ..housekeeping.ages import age_in_words, moment_of  # noqa: PLC0415 - as in `_run`
 
     moment = moment_of(recorded_at)
     return age_in_words(moment, now) if moment else ""
 
 
 def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
-    from ..store import iter_cassettes  # noqa: PLC0415 - as in `list_`
+    from ..store import iter_cassettes  # noqa: PLC0415 - as in `_run`
 
     seen = set()
     for path in paths:
@@ -117,7 +115,7 @@ def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _read_row(path: Path) -> Row:
-    from ..store import read_cassette  # noqa: PLC0415 - as in `list_`
+    from ..store import read_cassette  # noqa: PLC0415 - as in `_run`
     from .conversation import model_of, read_turns, tokens_of  # noqa: PLC0415
     from .project import display  # noqa: PLC0415
 
@@ -141,11 +139,9 @@ def _read_row(path: Path) -> Row:
 
 
 def _print_rows(rows: list[Row]) -> None:
-    from rich.filesize import decimal  # noqa: PLC0415 - as in `list_`
+    from rich.filesize import decimal  # noqa: PLC0415 - as in `_run`
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
-
-    from .terminal import open_console, plural, safe  # noqa: PLC0415
 
     console, now = open_console(), datetime.now(UTC)
     table = Table(box=None, pad_edge=False, header_style="dim")

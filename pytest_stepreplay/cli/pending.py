@@ -13,9 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from ..errors import CassetteError, StepReplayError
+from .command import AS_JSON, Command, Operand, Option, UsageError, number_from_1
+from .terminal import echo, json_text, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,74 +26,35 @@ if TYPE_CHECKING:
 
 SNAPSHOTS: Final = ".snapshots.yaml"
 SHOWN_VALUE: Final = 160  # characters of a value that is new or removed, in one line
-EXAMPLE: Final = """\b
-Example:
-  stepreplay pending
-  stepreplay pending cassettes/test_chat --json
-"""
-EXAMPLE_ACCEPT: Final = """\b
-Example:
-  stepreplay accept cassettes/test_chat/test_greeting.yaml --interaction 2
-  stepreplay accept 'cassettes/test_chat/*'
-  stepreplay accept --all
-"""
-EXAMPLE_REJECT: Final = EXAMPLE_ACCEPT.replace("accept", "reject")
+PATHS: Final = Operand("paths", "any")  # not checked here: a name may be short, or a glob
 
 
-@click.command(short_help="List the changes that wait for a decision.", epilog=EXAMPLE)
-@click.argument("paths", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def pending(paths: tuple[str, ...], as_json: bool) -> int:
-    """List pending changes: how much each one matters, and what it leads with.
-
-    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
-    exit status is 1 if anything is pending.
-    """
+def _list(paths: tuple[str, ...], as_json: bool) -> int:
     found = read_all(find_pending(paths))
     if as_json:
-        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
-
-        click.echo(json_text({"pending": [_as_json(each) for each in found]}))
+        echo(json_text({"pending": [_as_json(each) for each in found]}))
     else:
         print_list(found)
     return 1 if found else 0
 
 
-def _deciding_options(command: Any) -> Any:
-    for option in (
-        click.option(
-            "--snapshot",
-            "-s",
-            "snapshots",
-            multiple=True,
-            metavar="NAME",
-            help="Only this snapshot of the file.",
-        ),
-        click.option(
-            "--interaction",
-            "-n",
-            "interactions",
-            multiple=True,
-            type=click.IntRange(min=1),
-            help="Only this interaction of the cassette, counted from 1.",
-        ),
-        click.option(
-            "--all", "everything", is_flag=True, help="All that is pending in the project's folder."
-        ),
-        click.argument("paths", nargs=-1),
-    ):
-        command = option(command)
-    return command
+PENDING: Final = Command(
+    name="pending",
+    summary="List the changes that wait for a decision.",
+    description="""
+    List pending changes: how much each one matters, and what it leads with.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
+    exit status is 1 if anything is pending.
+    """,
+    examples=("stepreplay pending", "stepreplay pending cassettes/test_chat --json"),
+    operands=(PATHS,),
+    options=(AS_JSON,),
+    run=_list,
+)
 
 
-@click.command(short_help="Put pending changes into their cassettes.", epilog=EXAMPLE_ACCEPT)
-@_deciding_options
-def accept(**choice: Any) -> int:
-    """Accept pending changes: the new versions take the place of the old ones.
-
-    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
-    changed since is refused, and makes the exit status 1; the others are accepted nevertheless.
-    """
+def _accept(**choice: Any) -> int:
     from ..store import accept_pending  # noqa: PLC0415 - `stepreplay --help` does without yaml
     from .project import guarded_by_project  # noqa: PLC0415 - as above
 
@@ -101,19 +62,59 @@ def accept(**choice: Any) -> int:
         return _decide("accepted", accept_pending, **choice)
 
 
-@click.command(short_help="Drop pending changes.", epilog=EXAMPLE_REJECT)
-@_deciding_options
-def reject(**choice: Any) -> int:
-    """Reject pending changes: the cassettes stay as they are, and the new versions are deleted.
-
-    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. Where a cassette has changed since,
-    a part of its pending file is refused, which makes the exit status 1; all of it can be rejected.
-    """
+def _reject(**choice: Any) -> int:
     from ..store import reject_pending  # noqa: PLC0415 - as above
     from .project import guarded_by_project  # noqa: PLC0415
 
     with guarded_by_project():
         return _decide("rejected", reject_pending, **choice)
+
+
+_DECIDING: Final = (
+    Option("--all", "All that is pending in the project's folder.", {"dest": "everything"}),
+    Option(
+        "-n, --interaction N",
+        "Only this interaction of the cassette, counted from 1.",
+        {"dest": "interactions", "type": number_from_1, "action": "append", "default": []},
+    ),
+    Option(
+        "-s, --snapshot NAME",
+        "Only this snapshot of the file.",
+        {"dest": "snapshots", "action": "append", "default": []},
+    ),
+)
+ACCEPT: Final = Command(
+    name="accept",
+    summary="Put pending changes into their cassettes.",
+    description="""
+    Accept pending changes: the new versions take the place of the old ones.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
+    changed since is refused, and makes the exit status 1; the others are accepted nevertheless.
+    """,
+    examples=(
+        "stepreplay accept cassettes/test_chat/test_greeting.yaml --interaction 2",
+        "stepreplay accept 'cassettes/test_chat/*'",
+        "stepreplay accept --all",
+    ),
+    operands=(PATHS,),
+    options=_DECIDING,
+    run=_accept,
+)
+REJECT: Final = Command(
+    name="reject",
+    summary="Drop pending changes.",
+    description="""
+    Reject pending changes: the cassettes stay as they are, and the new versions are deleted.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. Where a cassette has changed since,
+    a part of its pending file is refused, which makes the exit status 1; all of it can be rejected.
+    """,
+    examples=tuple(example.replace("accept", "reject") for example in ACCEPT.examples),
+    operands=(PATHS,),
+    options=_DECIDING,
+    run=_reject,
+)
 
 
 def _decide(
@@ -122,19 +123,17 @@ def _decide(
     *,
     paths: tuple[str, ...],
     everything: bool,
-    interactions: tuple[int, ...],
-    snapshots: tuple[str, ...],
+    interactions: list[int],
+    snapshots: list[str],
 ) -> int:
-    from .terminal import safe  # noqa: PLC0415 - as above
-
     if everything == bool(paths):
-        raise click.UsageError("name PATHS or say --all, not both" if paths else "name PATHS, or say --all")
+        raise UsageError("name PATHS or say --all, not both" if paths else "name PATHS, or say --all")
     files = find_pending(paths, must_exist=True)
     chosen = None
     if interactions or snapshots:
         files, chosen = _chosen_units(files, interactions, snapshots)
     if not files:
-        click.echo("Nothing is pending.")
+        echo("Nothing is pending.")
     refused = False
     for read in read_all(files):
         path = read.path
@@ -143,9 +142,9 @@ def _decide(
             left = decide(path, chosen)
         except CassetteError as error:
             refused = True
-            click.echo(f"refused: {safe(str(error))}", err=True)
+            echo(f"refused: {safe(str(error))}", err=True)
         else:
-            click.echo(f"{done} {tell_units(path, units)}" + (f", {len(left)} still pending" if left else ""))
+            echo(f"{done} {tell_units(path, units)}" + (f", {len(left)} still pending" if left else ""))
     return 1 if refused else 0
 
 
@@ -156,9 +155,9 @@ def _chosen_units(
     noun = "interaction" if interactions else "snapshot"
     of_kind = [path for path in files if noun_for(path) == noun]
     if interactions and snapshots:
-        raise click.UsageError("--interaction is for cassettes and --snapshot for snapshots; say one of them")
+        raise UsageError("--interaction is for cassettes and --snapshot for snapshots; say one of them")
     if len(of_kind) != 1:
-        raise click.UsageError(f"--{noun} needs one pending file with {noun}s; PATHS name {len(of_kind)}")
+        raise UsageError(f"--{noun} needs one pending file with {noun}s; PATHS name {len(of_kind)}")
     return of_kind, [*map(str, interactions), *snapshots]
 
 
@@ -238,8 +237,6 @@ class Finding:
     @property
     def name(self) -> str:
         """``interaction 2 of 5``, ``snapshot plan``, or what is new as a whole."""
-        from .terminal import plural, safe  # noqa: PLC0415 - as above
-
         if isinstance(self.unit.new, tuple):
             return f"a new cassette with {plural(len(self.unit.new), 'interaction')}"
         if self.pending.kind == "cassette":
@@ -319,8 +316,6 @@ class Finding:
 
     def facts(self, *, full: bool) -> str:
         """Returns the leading changes in a few lines, or all of them."""
-        from .terminal import safe  # noqa: PLC0415 - as above
-
         if self.drift is None:
             return safe(self._value(indent=2)) if full else self.line
         return "\n".join([*self.around, self.drift.full() if full else self.drift.short()])
@@ -358,7 +353,6 @@ def noun_for(path: Path) -> str:
 def tell_units(path: Path, units: Sequence[str]) -> str:
     """Returns ``cassettes/a.yaml: interactions 1, 3``, safe to print; the file alone for all of a new one."""
     from ..store.pending import WHOLE  # noqa: PLC0415 - as above
-    from .terminal import safe  # noqa: PLC0415
 
     if noun_for(path) == "interaction" and units == [WHOLE]:
         units = []
@@ -372,8 +366,6 @@ def tell_units(path: Path, units: Sequence[str]) -> str:
 def print_list(found: Sequence[Pending | Unreadable]) -> None:
     """Prints what is pending, one file after another, with one line for each change."""
     from rich.text import Text  # noqa: PLC0415 - as above
-
-    from .terminal import open_console, plural, safe  # noqa: PLC0415
 
     console = open_console()
 
@@ -404,7 +396,11 @@ def commands_for(found: Iterable[Pending | Unreadable]) -> list[str]:
         if isinstance(each, Unreadable):
             continue
         target = shlex.quote(str(each.path))
-        one = f" --{noun_for(each.path)} {shlex.quote(each.units[0].name)}" if len(each.units) > 1 else ""
+        one = ""
+        if len(each.units) > 1:
+            name = each.units[0].name
+            joint = "=" if name.startswith("-") else " "  # behind a space it would look like an option
+            one = f" --{noun_for(each.path)}{joint}{shlex.quote(name)}"
         for verb in ("reject",) if each.stale else ("accept", "reject"):
             commands += [f"stepreplay {verb} {target}{part}" for part in dict.fromkeys(["", one])]
     return commands

@@ -5,32 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from ..errors import CassetteError, StepReplayError
-from .deciding import check_consent, consent_options, is_agreed, last_run_of_project
+from .command import Command
+from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
+from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..housekeeping.pruning import Needless
 
-EXAMPLE: Final = """\b
-Example:
-  pytest && stepreplay prune --dry-run
-  stepreplay prune --yes
-"""
 
-
-@click.command(short_help="Remove what the last run did not play.", epilog=EXAMPLE)
-@consent_options
-def prune(dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Remove interactions that no test plays, and cassettes that no test uses.
-
-    What is needed is what the last run of pytest played. After a run that failed, that did not see every test
-    or that did not replay, nothing is removed. What has changed since that run stays, and so does what waits
-    for a decision. The exit status is 1 where something is left to be removed.
-    """
+def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     from ..housekeeping.pruning import plan  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
 
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
@@ -44,26 +30,41 @@ def prune(dry_run: bool, yes: bool, as_json: bool) -> int:
     going = [each for each in needless if not each.kept]
     if as_json:
         refused = {} if dry_run else _carry_out(going, run.folders)
-        click.echo(json.dumps(_as_json(needless, refused, dry_run=dry_run), indent=2))
+        echo(json.dumps(_as_json(needless, refused, dry_run=dry_run), indent=2))
         return 1 if refused or (dry_run and going) else 0
     _print_plan(needless)
     if not going:
         return 0
     if dry_run or not is_agreed("Remove this?", yes=yes):
-        click.echo("Nothing was changed.")
+        echo("Nothing was changed.")
         return 1
     refused = _carry_out(going, run.folders)
     for problem in refused.values():
-        click.echo(f"refused: {problem}", err=True)
-    click.echo(f"Removed from {_files(len(going) - len(refused))}.")
+        echo(f"refused: {problem}", err=True)
+    echo(f"Removed from {plural(len(going) - len(refused), 'cassette')}.")
     return 1 if refused else 0
+
+
+PRUNE: Final = Command(
+    name="prune",
+    summary="Remove what the last run did not play.",
+    description="""
+    Remove interactions that no test plays, and cassettes that no test uses.
+
+    What is needed is what the last run of pytest played. After a run that failed, that did not see every test
+    or that did not replay, nothing is removed. What has changed since that run stays, and so does what waits
+    for a decision. The exit status is 1 where something is left to be removed.
+    """,
+    examples=("pytest && stepreplay prune --dry-run", "stepreplay prune --yes"),
+    options=CONSENT,
+    run=_run,
+)
 
 
 def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str, str]:
     """Prunes, and returns why what was refused was."""
     from ..housekeeping.pruning import prune as remove  # noqa: PLC0415 - as above
     from .project import guarded_by_project  # noqa: PLC0415
-    from .terminal import safe  # noqa: PLC0415
 
     refused = {}
     with guarded_by_project():
@@ -77,24 +78,23 @@ def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str,
 
 def _print_plan(needless: Sequence[Needless]) -> None:
     from .project import display  # noqa: PLC0415 - as above
-    from .terminal import plural, safe  # noqa: PLC0415
 
     if not needless:
-        click.echo("Nothing to prune: the last run played all that is recorded.")
+        echo("Nothing to prune: the last run played all that is recorded.")
     size, interactions, cassettes = 0, 0, 0
     for each in needless:
         where = safe(display(each.path))
         if each.kept:
-            click.echo(f"{where}: {each.why}; kept, since {each.kept}")
+            echo(f"{where}: {each.why}; kept, since {each.kept}")
             continue
-        click.echo(f"{where}: {each.why}")
+        echo(f"{where}: {each.why}")
         interactions += len(each.interactions or ())
         if each.interactions is None:
             cassettes, size = cassettes + 1, size + each.seen.size
     if interactions or cassettes:
         told = [plural(cassettes, "cassette") + f" of {size:,} bytes"] if cassettes else []
         told += [f"{plural(interactions, 'interaction')} of others"] if interactions else []
-        click.echo(f"To be removed: {', and '.join(told)}.")
+        echo(f"To be removed: {', and '.join(told)}.")
 
 
 def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
@@ -112,7 +112,3 @@ def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: 
             for each in needless
         ],
     }
-
-
-def _files(number: int) -> str:
-    return f"{number:,} cassette" + ("" if number == 1 else "s")

@@ -6,33 +6,18 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from ..errors import CassetteError
-from .deciding import check_consent, consent_options, is_agreed, last_run_of_project
+from .command import Command
+from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
+from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..housekeeping.relinking import Link
 
-EXAMPLE: Final = """\b
-Example:
-  pytest; stepreplay relink --dry-run
-  stepreplay relink --yes
-"""
 
-
-@click.command(short_help="Give renamed and moved tests their cassettes back.", epilog=EXAMPLE)
-@consent_options
-def relink(dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Move the cassettes of tests that were renamed or moved to where these look for them.
-
-    Run pytest first: the tests that fail for want of a cassette are those that are looked at. Their cassettes
-    are found among those that no test uses, by what the tests asked and by the ids of the tests that recorded
-    them. Where several would do, all are listed and none is moved. The exit status is 1 where something is
-    left to be moved.
-    """
+def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     from ..housekeeping.relinking import find_links  # noqa: PLC0415 - `stepreplay --help` does without pydantic
     from .project import project_root  # noqa: PLC0415
 
@@ -42,27 +27,42 @@ def relink(dry_run: bool, yes: bool, as_json: bool) -> int:
     unsure = len(links) > len(sure)
     if as_json:
         refused = {} if dry_run else _carry_out(sure)
-        click.echo(json.dumps(_as_json(links, refused, dry_run=dry_run), indent=2))
+        echo(json.dumps(_as_json(links, refused, dry_run=dry_run), indent=2))
         return 1 if refused or unsure or (dry_run and sure) else 0
     _print_links(links)
     if not sure:
         return 1 if unsure else 0
     if dry_run or not is_agreed("Move them?", yes=yes):
-        click.echo("Nothing was changed.")
+        echo("Nothing was changed.")
         return 1
     refused = _carry_out(sure)
     for problem in refused.values():
-        click.echo(f"refused: {problem}", err=True)
-    number = len(sure) - len(refused)
-    click.echo(f"Moved {number:,} cassette{'' if number == 1 else 's'}. Run the tests: pytest")
+        echo(f"refused: {problem}", err=True)
+    echo(f"Moved {plural(len(sure) - len(refused), 'cassette')}. Run the tests: pytest")
     return 1 if refused or unsure else 0
+
+
+RELINK: Final = Command(
+    name="relink",
+    summary="Give renamed and moved tests their cassettes back.",
+    description="""
+    Move the cassettes of tests that were renamed or moved to where these look for them.
+
+    Run pytest first: the tests that fail for want of a cassette are those that are looked at. Their cassettes
+    are found among those that no test uses, by what the tests asked and by the ids of the tests that recorded
+    them. Where several would do, all are listed and none is moved. The exit status is 1 where something is
+    left to be moved.
+    """,
+    examples=("pytest; stepreplay relink --dry-run", "stepreplay relink --yes"),
+    options=CONSENT,
+    run=_run,
+)
 
 
 def _carry_out(links: Sequence[Link]) -> dict[str, str]:
     """Moves the cassettes, and returns for each test why it was refused."""
     from ..housekeeping.relinking import relink as move  # noqa: PLC0415 - as above
     from .project import guarded_by_project  # noqa: PLC0415
-    from .terminal import safe  # noqa: PLC0415
 
     refused = {}
     with guarded_by_project():
@@ -76,21 +76,20 @@ def _carry_out(links: Sequence[Link]) -> dict[str, str]:
 
 def _print_links(links: Sequence[Link]) -> None:
     from .project import display  # noqa: PLC0415 - as above
-    from .terminal import safe  # noqa: PLC0415
 
     if not links:
-        click.echo("Nothing to relink: no test of the last run misses a cassette that is somewhere else.")
+        echo("Nothing to relink: no test of the last run misses a cassette that is somewhere else.")
     for each in links:
         target = display(each.target)
-        click.echo(safe(each.test))
+        echo(safe(each.test))
         if each.source:
-            click.echo(safe(f"  {display(each.source)} -> {target}\n  {each.why}"))
+            echo(safe(f"  {display(each.source)} -> {target}\n  {each.why}"))
             continue
-        click.echo("  not sure; move one yourself:")
+        echo("  not sure; move one yourself:")
         for source in each.sources:
-            click.echo(safe(f"    mv {shlex.quote(display(source))} {shlex.quote(target)}"))
+            echo(safe(f"    mv {shlex.quote(display(source))} {shlex.quote(target)}"))
         if each.rivals:
-            click.echo(safe(f"  {', '.join(each.rivals)} may own it too"))
+            echo(safe(f"  {', '.join(each.rivals)} may own it too"))
 
 
 def _as_json(links: Sequence[Link], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:

@@ -12,10 +12,19 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import click
-
 from ..errors import CassetteError
-from .pending import Unreadable, commands_for, find_pending, findings_of, print_list, read_all, tell_units
+from .command import Command
+from .pending import (
+    PATHS,
+    Unreadable,
+    commands_for,
+    find_pending,
+    findings_of,
+    print_list,
+    read_all,
+    tell_units,
+)
+from .terminal import echo, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,45 +38,22 @@ if TYPE_CHECKING:
 
 KEYS: Final = "a accept  r reject  s skip  A R S all the rest  d full diff  q quit"
 VERBS: Final = {"a": "accepted", "r": "rejected", "s": "skipped"}
-END_OF_INPUT: Final = ("", "\x04")
+END_OF_INPUT: Final = ("", "\x04", "\x1a")  # Ctrl-D, and Ctrl-Z on Windows
 LINES: Final = 2_000  # of a full diff
 SHORTEST: Final = 3  # lines of a change, however low the terminal is
 WHOLE_SEQUENCE: Final = 0.05  # seconds in which the rest of what one key sends is there
-EXAMPLE: Final = """\b
-Keys:
-  a  accept: the new version takes the place of the old one
-  r  reject: the old version stays
-  s  skip: decide later
-  A, R, S  the same for this change and all the rest
-  d  show the full diff, or the leading changes again
-  q  quit; what was decided stays decided, as with Ctrl-C
-
-\b
-Example:
-  stepreplay review
-  stepreplay review cassettes/test_chat
-"""
 
 
-@click.command(short_help="Accept or reject pending changes one by one.", epilog=EXAMPLE)
-@click.argument("paths", nargs=-1)
-def review(paths: tuple[str, ...]) -> int:
-    """Walk through the pending changes, and decide about each with one key.
-
-    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
-    exit status is 1 if a change was refused. Without a terminal nothing is asked: the changes are listed with
-    the commands to use instead, and the exit status is 1 if there are any.
-    """
+def _run(paths: tuple[str, ...]) -> int:
     found = read_all(find_pending(paths))
     if not found or not (sys.stdin.isatty() and sys.stdout.isatty()):
         print_list(found)
         if found:
-            click.echo("\nreview asks in a terminal, and this is none. Decide with:")
+            echo("\nreview asks in a terminal, and this is none. Decide with:")
             for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
-                click.echo(f"  {_one_line(command)}")
+                echo(f"  {_one_line(command)}")
         return 1 if found else 0
     from .project import guarded_by_project  # noqa: PLC0415 - `stepreplay --help` does without rich and yaml
-    from .terminal import open_console  # noqa: PLC0415 - as above
 
     walk = _Review(open_console(), found)
     try:
@@ -76,6 +62,30 @@ def review(paths: tuple[str, ...]) -> int:
     finally:
         walk.print_outcome()
     return 1 if walk.refused else 0
+
+
+REVIEW: Final = Command(
+    name="review",
+    summary="Accept or reject pending changes one by one.",
+    description="""
+    Walk through the pending changes, and decide about each with one key.
+
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
+    exit status is 1 if a change was refused. Without a terminal nothing is asked: the changes are listed with
+    the commands to use instead, and the exit status is 1 if there are any.
+    """,
+    examples=("stepreplay review", "stepreplay review cassettes/test_chat"),
+    operands=(PATHS,),
+    keys=(
+        ("a", "accept: the new version takes the place of the old one"),
+        ("r", "reject: the old version stays"),
+        ("s", "skip: decide later"),
+        ("A, R, S", "the same for this change and all the rest"),
+        ("d", "show the full diff, or the leading changes again"),
+        ("q", "quit; what was decided stays decided, as with Ctrl-C"),
+    ),
+    run=_run,
+)
 
 
 def _one_line(text: str) -> str:
@@ -121,9 +131,7 @@ class _Review:
 
     def print_outcome(self) -> None:
         """Prints what was decided, and what was refused."""
-        from rich.text import Text  # noqa: PLC0415 - as in `review`
-
-        from .terminal import plural, safe  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
         self._console.print()
         for verb, units in self._decided.items():
@@ -140,7 +148,7 @@ class _Review:
             self._console.print(Text(f"{plural(left, 'change')} still pending", "dim"))
 
     def _decide(self, verb: str, findings: list[Finding]) -> None:
-        from ..store import accept_pending, reject_pending  # noqa: PLC0415 - as in `review`
+        from ..store import accept_pending, reject_pending  # noqa: PLC0415 - as in `_run`
 
         files: dict[Path, list[str]] = {}
         for finding in findings:
@@ -155,7 +163,7 @@ class _Review:
                 self.refused.append(str(error))
 
     def _show(self, at: int, *, full: bool, note: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - as in `review`
+        from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
         finding, console = self._findings[at], self._console
         head = self._head(finding, at)
@@ -171,7 +179,7 @@ class _Review:
         console.print(Text(f"{note} {KEYS}" if note else KEYS, "bold yellow" if note else "bold"))
 
     def _head(self, finding: Finding, at: int) -> list[Text]:
-        from rich.text import Text  # noqa: PLC0415 - as in `review`
+        from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
         pending, request = finding.pending, finding.request
         told = [
@@ -200,11 +208,20 @@ def _uninterrupted() -> Iterator[None]:
 
 
 if sys.platform == "win32":
+    import msvcrt
 
     @contextmanager
     def reading_keys() -> Iterator[Callable[[], str]]:
         """Yields a function that waits for a key and returns it."""
-        yield click.getchar
+        yield _read_key
+
+    def _read_key() -> str:
+        key = msvcrt.getwch()
+        if key in ("\x00", "\xe0"):  # what a special key sends is two characters
+            return key + msvcrt.getwch()
+        if key == "\x03":  # Ctrl-C is not told in another way
+            raise KeyboardInterrupt
+        return key
 
 else:
     import select

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from ..errors import StepReplayError
+from .command import AS_JSON, Command, Operand, Option, number_from_1
+from .terminal import echo, json_text, open_console, plural, print_block, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,27 +30,10 @@ LISTED: Final = 12  # items of a list, such as an embedding, that are shown
 TEXT: Final = 2_000  # characters of a body that is no conversation
 
 
-EXAMPLE: Final = """\b
-Example:
-  stepreplay show test_chat/test_greeting
-  stepreplay show cassettes/test_chat/test_greeting.yaml --interaction 2
-"""
-
-
-@click.command(short_help="Print a cassette as a conversation.", epilog=EXAMPLE)
-@click.argument("cassette")
-@click.option("--interaction", "-n", type=click.IntRange(min=1), help="Show only this one, counted from 1.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
-def show(cassette: str, interaction: int | None, as_json: bool) -> int:
-    """Print a cassette as a conversation that a person can read.
-
-    CASSETTE is a file, or the name of one in the project's folder; .yaml may be left out. Streams are
-    assembled. What an earlier request said already is not repeated.
-    """
+def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
     from ..store import read_cassette  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
     from .conversation import read_turns  # noqa: PLC0415
     from .project import display, find_cassette  # noqa: PLC0415
-    from .terminal import open_console  # noqa: PLC0415
 
     path = find_cassette(cassette)
     read = read_cassette(path)
@@ -61,9 +44,7 @@ def show(cassette: str, interaction: int | None, as_json: bool) -> int:
         turns = turns[interaction - 1 : interaction]
     if as_json:
         head = {"path": display(path), "format": read.format, "test": read.cassette.test}
-        from .terminal import json_text  # noqa: PLC0415 - only a program asks for it
-
-        click.echo(json_text({**head, "interactions": [_as_json(turn) for turn in turns]}))
+        echo(json_text({**head, "interactions": [_as_json(turn) for turn in turns]}))
         return 0
     console = open_console()
     _print_head(console, display(path), read.cassette, read.format)
@@ -72,8 +53,30 @@ def show(cassette: str, interaction: int | None, as_json: bool) -> int:
     return 0
 
 
+SHOW: Final = Command(
+    name="show",
+    summary="Print a cassette as a conversation.",
+    description="""
+    Print a cassette as a conversation that a person can read.
+
+    CASSETTE is a file, or the name of one in the project's folder; .yaml may be left out. Streams are
+    assembled. What an earlier request said already is not repeated.
+    """,
+    examples=(
+        "stepreplay show test_chat/test_greeting",
+        "stepreplay show cassettes/test_chat/test_greeting.yaml --interaction 2",
+    ),
+    operands=(Operand("cassette"),),
+    options=(
+        Option("-n, --interaction N", "Show only this one, counted from 1.", {"type": number_from_1}),
+        AS_JSON,
+    ),
+    run=_run,
+)
+
+
 def _as_json(turn: Turn) -> dict[str, Any]:
-    from .conversation import body_of  # noqa: PLC0415 - as in `show`
+    from .conversation import body_of  # noqa: PLC0415 - as in `_run`
 
     interaction = turn.interaction
     request, response = interaction.request, interaction.response
@@ -94,9 +97,7 @@ def _as_json(turn: Turn) -> dict[str, Any]:
 
 
 def _print_head(console: Console, path: str, cassette: Cassette, form: str) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `show`
-
-    from .terminal import plural, safe  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
     facts = [plural(len(cassette.interactions), "interaction")]
     if cassette.test:
@@ -108,10 +109,9 @@ def _print_head(console: Console, path: str, cassette: Cassette, form: str) -> N
 
 
 def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `show`
+    from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
     from .conversation import body_of  # noqa: PLC0415
-    from .terminal import plural, print_block, safe  # noqa: PLC0415
 
     def block(label: str, text: str, style: str = "") -> None:
         print_block(console, safe(label), Text(safe(text), style), STYLES.get(label.partition(" ")[0], ""))
@@ -142,7 +142,7 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
 def _print_message(
     block: Callable[..., None], message: dict[str, Any], names: dict[str, str], suffix: str = ""
 ) -> None:
-    from .conversation import calls_of, text_of  # noqa: PLC0415 - as in `show`
+    from .conversation import calls_of, text_of  # noqa: PLC0415 - as in `_run`
 
     role = str(message.get("role") or "?")
     for key in ("reasoning", "reasoning_content"):
@@ -162,7 +162,7 @@ def _print_message(
 
 
 def _print_response(block: Callable[..., None], turn: Turn) -> None:
-    from .conversation import body_of  # noqa: PLC0415 - as in `show`
+    from .conversation import body_of  # noqa: PLC0415 - as in `_run`
 
     response, completion = turn.interaction.response, turn.completion
     error = _error_of(response, completion)
@@ -204,7 +204,7 @@ def _parameters_of(body: dict[str, Any]) -> str:
 
 
 def _names_of_calls(messages: tuple[dict[str, Any], ...]) -> dict[str, str]:
-    from .conversation import calls_of  # noqa: PLC0415 - as in `show`
+    from .conversation import calls_of  # noqa: PLC0415 - as in `_run`
 
     return {call_id: name for message in messages for call_id, name, _ in calls_of(message)}
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..housekeeping.ages import age_in_words, moment_of
 from .conversation import model_of, read_turns
+from .terminal import plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,8 +124,6 @@ def print_statistics(console: Console, found: Statistics) -> None:
     from rich.filesize import decimal  # noqa: PLC0415 - `stepreplay --help` does without
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
-
-    from .terminal import plural, safe  # noqa: PLC0415
 
     def table(title: str, *columns: str, rows: list[tuple[str, ...]]) -> None:
         grid = Table(box=None, pad_edge=False, header_style="dim")

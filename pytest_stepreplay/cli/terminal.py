@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def print_block(console: Console, label: str, body: Text, style: str = "") -> No
         line.rstrip()
         start = Text(label.ljust(indent), style) if number == 0 and not below else Text(" " * indent)
         console.print(start + line, soft_wrap=True)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints a text, on stderr if need be, so that it is seen before whatever comes next."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
 
 
 def safe(text: str) -> str:

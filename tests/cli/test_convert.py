@@ -336,9 +336,9 @@ def test_what_cannot_be_converted_at_all_says_why(project: Project) -> None:
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        ((), "Missing argument 'SOURCES...'"),
-        (("nowhere",), "Path 'nowhere' does not exist"),
-        ((".", "--format", "xml"), "'xml' is not one of"),
+        ((), "SOURCES is missing"),
+        (("nowhere",), "SOURCES: 'nowhere' does not exist"),
+        ((".", "--format", "xml"), "'xml' is not one of stepreplay, vcr, har, jsonl"),
         ((".", "--base-url", "api.stepfun.com"), "it should start with https:// or http://"),
     ],
 )

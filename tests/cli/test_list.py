@@ -102,7 +102,7 @@ def test_no_cassette_is_no_error_and_says_how_to_record(project: Project) -> Non
 def test_a_path_that_does_not_exist_is_bad_usage(project: Project) -> None:
     result = project.run("list", "nowhere")
     assert result.status == 2
-    assert "Path 'nowhere' does not exist" in result.err
+    assert "PATHS: 'nowhere' does not exist" in result.err
 
 
 @pytest.mark.parametrize(

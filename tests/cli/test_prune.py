@@ -223,7 +223,18 @@ class Keys(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("typed", "expected"), [("y\n", (0, 1)), ("n\n", (1, 2)), ("\n", (1, 2))])
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("y\n", (0, 1)),
+        (" YES \n", (0, 1)),
+        ("n\n", (1, 2)),
+        ("\n", (1, 2)),
+        ("what?\ny\n", (0, 1)),
+        ("what?\n", (130, 2)),
+        ("", (130, 2)),
+    ],
+)
 def test_a_person_is_asked(
     suite: Suite, project: Project, monkeypatch: pytest.MonkeyPatch, typed: str, expected: tuple[int, int]
 ) -> None:
@@ -233,6 +244,7 @@ def test_a_person_is_asked(
     monkeypatch.setattr(sys, "stdout", terminal)
     status = project.run("prune").status
     assert "Remove this? [y/N]:" in terminal.getvalue()
+    assert ("Say y or n.\n" in terminal.getvalue()) is ("what" in typed)
     assert (status, len(suite.cassettes)) == expected
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -311,7 +312,8 @@ def test_what_is_asked_wrongly_changes_nothing(plan: Project, command: str, args
     before = waiting(plan)
     result = plan.run(command, *args)
     assert (result.status, result.out, waiting(plan)) == (2, "", before)
-    assert "Error: " in result.err or "nothing is pending for it" in result.err
+    usage = f"Usage: stepreplay {command} [OPTIONS] [PATHS]...\nstepreplay: "
+    assert result.err.startswith(usage) or "nothing is pending for it" in result.err
     assert "\x1b" not in result.err
 
 
@@ -358,6 +360,17 @@ def test_without_a_terminal_review_prints_the_commands(plan: Project) -> None:
     assert f"  stepreplay accept {PLAN}.new --interaction 1" in commands
     assert commands[-1] == "  stepreplay reject --all"
     assert len(waiting(plan)) == 3
+
+
+def test_the_printed_commands_can_be_typed(project: Project) -> None:
+    (project.path / SNAPSHOTS).parent.mkdir(parents=True)
+    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"-x y": 1, "b": 1})
+    store.write_pending(project.path / SNAPSHOTS, store.snapshots_tree(TEST, {"-x y": 2, "b": 2}))
+    commands = [
+        shlex.split(line) for line in project.run("review").out.splitlines() if line.startswith("  st")
+    ]
+    (one,) = [command for command in commands if command[1] == "accept" and "-x y" in command[-1]]
+    assert project.run(*one[1:]).out == f"accepted {SNAPSHOTS}: snapshot -x y, 1 still pending\n"
 
 
 def test_a_stale_one_gets_no_command_that_would_be_refused(plan: Project) -> None:

@@ -21,7 +21,7 @@ OWNERS = {
     "yaml": {"store", "formats"},
     "filelock": {"store"},
     "pytest": {"plugin"},
-    "click": {"cli"},
+    "click": set[str](),
     "rich": {"cli"},
     "httpx": {"interception"},
     "httpx2": {"interception"},
