@@ -188,10 +188,10 @@ class Policy:
         """
         if not isinstance(values, Mapping):
             raise SettingsError(f"a policy is a table of settings, not {values!r:.60}")
-        valid = tuple(each.name for each in fields(cls))
         for name in values:
-            if name not in valid:
-                raise SettingsError(f"a policy has no {name!r:.60}; it has {', '.join(valid)}")
+            if name not in cls.__dataclass_fields__:
+                valid = ", ".join(each.name for each in fields(cls))
+                raise SettingsError(f"a policy has no {name!r:.60}; it has {valid}")
         return cls(**values)
 
     @property

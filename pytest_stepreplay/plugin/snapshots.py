@@ -29,7 +29,6 @@ PASSED = pytest.StashKey[bool]()
 FAILED = pytest.StashKey[bool]()
 OUTCOME = pytest.StashKey[dict[str, object]]()
 IN_USE = pytest.StashKey[bool]()
-SECRETS = pytest.StashKey[frozenset[str]]()
 
 _MOST_CI_LINES = 60
 _MOST_FACTS = 20
@@ -38,7 +37,8 @@ _MOST_FACTS = 20
 @pytest.fixture
 def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
     """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
-    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from ..redaction import environment_secrets  # noqa: PLC0415 - only a run that uses snapshots pays for it
+    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
     from ..store import check_inside, snapshots_path  # noqa: PLC0415 - as above
 
     item, config = request.node, request.config
@@ -49,7 +49,7 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
         own = settings if settings.cassette is None else replace(settings, cassette=None)
         path = snapshots_path(cassette_of(run, own, item))
         check_inside(path, run.cassettes(settings))
-        redactor = cache(partial(_redactor, settings, _secrets_at_start(config)))
+        redactor = cache(partial(_redactor, settings, environment_secrets()))
         snapshots = ChatSnapshot(
             path,
             test=item.nodeid,
@@ -66,15 +66,6 @@ def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str
     item.stash[PASSED] = item.stash[FAILED] = False
     config.stash[IN_USE] = True
     return snapshots
-
-
-def _secrets_at_start(config: pytest.Config) -> frozenset[str]:
-    """Returns what was secret when the first snapshot of the run was used; tests may have changed it since."""
-    from ..redaction import secret_values  # noqa: PLC0415 - as above
-
-    if SECRETS not in config.stash:
-        config.stash[SECRETS] = secret_values(os.environ)
-    return config.stash[SECRETS]
 
 
 def _redactor(settings: Settings, secrets: frozenset[str]) -> Redactor:

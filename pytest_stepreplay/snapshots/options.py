@@ -52,6 +52,8 @@ def check_options(options: Mapping[str, Any]) -> None:
         SettingsError: one is not; the message lists the valid ones.
     """
     __tracebackhide__ = True
+    if not options:
+        return
     for name in options:
         if name not in OPTIONS:
             close = get_close_matches(name, OPTIONS, n=1)
@@ -70,6 +72,8 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def with_options(policy: Policy, options: Options) -> Policy:
     """Returns the policy of the test with what is said of one snapshot added."""
+    if not options:
+        return policy
     given = Policy.from_mapping(options)
     return replace(
         policy,
