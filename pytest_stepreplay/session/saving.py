@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import matching, store
-from ..drift.keeping import keep_volatile
-from ..housekeeping.ages import with_new_dates
 from ..models import Cassette, Interaction
 from .answers import read_own
 from .merging import merge_recorded, merge_rewritten
-from .verification import compare_interactions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,6 +61,9 @@ class Work:
             now: what the file holds, others having written it perhaps.
         """
         if self.settings.mode == "rewrite":
+            from ..drift.keeping import keep_volatile  # noqa: PLC0415 - recording keeps nothing
+            from ..housekeeping.ages import with_new_dates  # noqa: PLC0415 - as above
+
             pairs = self.pairs()
             rewritten = keep_volatile(self.known, self.recorded, pairs)
             rewritten = with_new_dates(rewritten, self.recorded, self.settings)
@@ -83,6 +83,8 @@ class Work:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Returns how each interaction recorded anew differs from the one that it replaces."""
+        from .verification import compare_interactions  # noqa: PLC0415 - recording compares nothing
+
         return tuple(
             compare_interactions(self.settings, self.known[old], new, old)
             for new, old in zip(self.recorded, self.pairs(), strict=True)

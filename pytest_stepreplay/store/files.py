@@ -83,7 +83,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             fix="Record less in one test, or in several cassettes",
         )
     try:
-        target = Path(os.path.realpath(path))  # a link stays a link
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path  # a link stays a link
         if not _holds(target, content):
             target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, content)

@@ -47,12 +47,15 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         CassetteWriteError: the lock cannot be had; the message says who holds it.
     """
+    held: set[Path] = _held.__dict__.setdefault("paths", set())
+    if path in held:
+        yield
+        return
     try:
         target = Path(os.path.realpath(path))
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
     target = target.with_name(target.name.removesuffix(PENDING_SUFFIX))
-    held: set[Path] = _held.__dict__.setdefault("paths", set())
     if target in held:
         yield
         return
@@ -110,10 +113,10 @@ def _remove_leftovers(target: Path) -> None:
 
     left: dict[str, list[Path]] = {}
     with suppress(OSError):
-        for each in target.parent.iterdir():
-            found = HIDDEN.fullmatch(each.name)
+        for name in os.listdir(target.parent):  # noqa: PTH208 - a Path for each file takes longer than all the rest
+            found = HIDDEN.fullmatch(name) if name.startswith(".") else None
             if found:
-                left.setdefault(found[1], []).append(each)
+                left.setdefault(found[1], []).append(target.with_name(name))
     mine = {stem_of(each) for each in (target, *_held.paths)}
     for stem, files in left.items():
         temporary = [each for each in files if each.suffix == ".tmp"]
@@ -142,9 +145,10 @@ def _sign(file: Path) -> None:
         "since": datetime.now(UTC).isoformat("T", "seconds"),
     }
     with suppress(OSError):  # it is for a message alone
-        descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(file, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
         try:
-            os.write(descriptor, json.dumps(who).encode())
+            # Not O_TRUNC: after it, ext4 brings the file to the disk when it is closed.
+            os.ftruncate(descriptor, os.write(descriptor, json.dumps(who).encode()))
         finally:
             os.close(descriptor)
 
