@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +32,7 @@ ESCAPED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uf
 # A plain scalar begins with a letter, "_", "$" or "/", as no number, date or indicator of YAML does, and has
 # none of the pairs that end it.
 _PLAIN_START = re.compile(r"(?!\d)[\w$/]")
+_BLOCKS = (dict, list, tuple)
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -57,7 +59,7 @@ def is_deeper_than(tree: Tree, levels: int) -> bool:
 
 
 def _blocks(values: Iterable[Tree]) -> list[Tree]:
-    return [value for value in values if isinstance(value, dict | list | tuple)]
+    return [value for value in values if isinstance(value, _BLOCKS)]
 
 
 _NEEDS_ESCAPE = re.compile(rf"[\t\n{ESCAPED}]")
@@ -97,7 +99,7 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
             left -= 1
             name = _render_key(key)
             out.append(f"{lead}? {name}\n{pad}:" if len(name) > MAX_KEY else f"{lead}{name}:")
-            if not value or not isinstance(value, dict | list | tuple):
+            if not value or not isinstance(value, _BLOCKS):
                 out.append(f" {_render_scalar(value, inner, at_end=at_end and not left)}\n")
             else:
                 out.append("\n")
@@ -108,13 +110,14 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
     else:
         for item in block:
             left -= 1
-            if item and isinstance(item, dict | list | tuple):
+            if item and isinstance(item, _BLOCKS):
                 _render_block(out, item, inner, f"{lead}- ", depth + 1, at_end=at_end and not left)
             else:
                 out.append(f"{lead}- {_render_scalar(item, inner, at_end=at_end and not left)}\n")
             lead = pad
 
 
+@lru_cache(maxsize=1024)  # interactions repeat their keys
 def _render_key(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"a key is of the type {type(key).__name__}, not text")  # noqa: TRY004 -- one kind for all
