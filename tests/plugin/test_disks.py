@@ -74,7 +74,8 @@ def test_a_full_disk_is_said_by_the_test_that_recorded(suite: Suite, disk: Path)
 def test_a_disk_that_takes_no_more_is_said_too(suite: Suite) -> None:
     suite.write(PLAIN + AFTERWARDS)
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--stepreplay=record"],
+        # -B: bytecode would be cut off at the limit too, and no later run could import it.
+        [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--stepreplay=record"],
         cwd=suite.pytester.path,
         env={**os.environ, "STEP_API_KEY": KEY},
         capture_output=True,
