@@ -415,3 +415,51 @@ def test_no_key_is_ever_stored(suite: Suite) -> None:
     text = suite.cassette(FILE).read_text(encoding="utf-8")
     assert KEY not in text
     assert "key [redacted]" in text
+
+
+def test_a_fixture_and_its_test_have_the_same_snapshots(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        @pytest.fixture
+        def checked(chat_snapshot):
+            assert "first" == chat_snapshot
+            return chat_snapshot
+
+        def test_plan(checked, chat_snapshot):
+            assert checked is chat_snapshot
+            assert "second" == chat_snapshot
+
+        def test_asked_for_later(request):
+            assert "third" == request.getfixturevalue("chat_snapshot")
+    """)
+    suite.record().assert_outcomes(passed=2)
+    assert read_snapshots(suite.cassette(FILE)) == {"1": "first", "2": "second"}
+    suite.run().assert_outcomes(passed=2)
+
+
+def test_another_may_take_its_place(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        @pytest.mark.parametrize("chat_snapshot", ["mine"])
+        def test_parameter(chat_snapshot):
+            assert chat_snapshot == "mine"
+
+        @pytest.mark.parametrize("stepreplay_config", [{{"mode": "record"}}])
+        def test_config_as_parameter(chat_snapshot, stepreplay_config):
+            assert "new" == chat_snapshot
+
+        class TestOther:
+            @pytest.fixture
+            def chat_snapshot(self, chat_snapshot):
+                return chat_snapshot("named")
+
+            def test_fixture(self, chat_snapshot):
+                assert "value" == chat_snapshot
+    """)
+    suite.run().assert_outcomes(passed=2, failed=1)
+    suite.record().assert_outcomes(passed=3)
+    assert read_snapshots(suite.cassette("test_chat/TestOther.test_fixture.snapshots.yaml")) == {
+        "named": "value"
+    }
