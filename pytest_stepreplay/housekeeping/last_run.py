@@ -124,7 +124,7 @@ def sum_up(
         missing=tuple(
             Missing(path, test, **asked.get(path, {}))
             for path, test in sorted(owned.items())
-            if not os.path.lexists(path)
+            if not totals.get(path) and not os.path.lexists(path)  # what was played from is there
         ),
     )
 

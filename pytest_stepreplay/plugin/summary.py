@@ -122,7 +122,8 @@ class Summary:
 
             leave()
         partial = self._why_partial(session, exitstatus)
-        owned = {os.path.abspath(path): test for path, test in self._run.owned.items()}  # noqa: PTH100 - links stay
+        absolute = {str(path): os.path.abspath(path) for path in self._run.owned}  # noqa: PTH100 - links stay
+        owned = {absolute[str(path)]: test for path, test in self._run.owned.items()}
         folders = set(map(str, self._run.folders))
         collected = sorted(str(path) for path in self._run.collected)
         unseen = self._run.unseen
@@ -153,23 +154,22 @@ class Summary:
             self._forget()
             return
         from ..report.totals import add_up, render_totals  # noqa: PLC0415
-        from ..store.paths import iter_cassettes  # noqa: PLC0415 - only a run that used a cassette pays for it
+        from ..store.paths import cassette_names  # noqa: PLC0415 - only a run that used a cassette pays for it
 
         settings, complete = self._run.settings({}), not partial
-        root = self._run.cassettes(settings)
+        root = Path(os.path.abspath(self._run.cassettes(settings)))  # noqa: PTH100 - as above
         modules, strays = set(collected), []
         if complete:
-            found = (path for path in iter_cassettes(root) if str(path) not in owned)
+            found = (name for name in cassette_names(root) if name not in owned)
             strays += [
-                str(path) for path in found if self._is_judged(path, root, modules, everything=not unseen)
+                name for name in found if self._is_judged(Path(name), root, modules, everything=not unseen)
             ]
         if complete and not unseen:
-            beside = (path for folder in folders for path in iter_cassettes(Path(folder)))
-            strays += [
-                str(path) for path in beside if str(path) not in owned and _looks_like_a_cassette(path)
-            ]
+            beside = (name for folder in folders for name in cassette_names(Path(folder)))
+            strays += [name for name in beside if name not in owned and _looks_like_a_cassette(Path(name))]
         for each in self._outcomes:
-            each["path"] = each["path"] and os.path.abspath(each["path"])  # noqa: PTH100 - as above
+            path = each["path"]
+            each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
         from ..housekeeping import last_run  # noqa: PLC0415 - as above
 
         run = last_run.sum_up(

@@ -137,25 +137,30 @@ def iter_cassettes(root: Path) -> Iterator[Path]:
     Snapshots and hidden, temporary and pending (``.new``) files are not among them, links to folders are not
     followed, and neither are those to files outside.
     """
-    paths = (path for path in _files_under(root) if path.name.lower().endswith(SUFFIXES))
-    yield from sorted(path for path in paths if not _is_snapshots(path.name))
+    yield from map(Path, cassette_names(root))
 
 
-def _files_under(root: Path) -> Iterator[Path]:
-    folders = [root]
+def cassette_names(root: Path) -> list[str]:
+    """Return the paths that `iter_cassettes` yields, as texts, which cost a fraction of it."""
+    names: list[str] = []
+    folders = [str(root)]
     while folders:
-        folder = folders.pop()
         try:
-            with os.scandir(folder) as found:
+            with os.scandir(folders.pop()) as found:
                 entries = [each for each in found if not each.name.startswith(".")]
         except OSError:
             continue
         for entry in entries:
-            path = folder / entry.name
             if entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-            elif entry.is_file() and not (entry.is_symlink() and leads_out(path, root)):
-                yield path
+                folders.append(entry.path)
+            elif (
+                entry.name.lower().endswith(SUFFIXES)
+                and not _is_snapshots(entry.name)
+                and entry.is_file()
+                and not (entry.is_symlink() and leads_out(Path(entry.path), root))
+            ):
+                names.append(entry.path)
+    return sorted(names, key=lambda name: name.split(os.sep))  # noqa: PTH206
 
 
 def holds_cassettes_alone(root: Path) -> bool:
