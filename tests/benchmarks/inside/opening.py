@@ -12,13 +12,12 @@ from ..environments import CASSETTER, FLOOR, OURS
 Open = Callable[[str], AbstractContextManager[Any]]
 
 
-def opener(tool: str, mode: Literal["record", "replay"], *, quickly: bool = False) -> Open:
+def opener(tool: str, mode: Literal["record", "replay"]) -> Open:
     """Returns what opens a cassette by its path.
 
     Args:
         tool: as in `environments`; the floor opens nothing.
         mode: what to do with requests.
-        quickly: compare as little as possible while recording, where only the file matters.
     """
     if tool == FLOOR:
         return lambda path: nullcontext()
@@ -27,9 +26,9 @@ def opener(tool: str, mode: Literal["record", "replay"], *, quickly: bool = Fals
         return lambda path: use_cassette(path, mode=mode)
     if tool == CASSETTER:
         use = import_module("cassetter").use_cassette
-        record_mode = ("all" if quickly else "new_episodes") if mode == "record" else "none"
+        record_mode = "new_episodes" if mode == "record" else "none"
         return lambda path: use(path, record_mode=record_mode, match_on=["method", "uri", "json_body"])
-    record_mode = ("all" if quickly else "new_episodes") if mode == "record" else "none"
-    parts = [] if quickly else ["method", "scheme", "host", "port", "path", "query", "body"]
+    record_mode = "new_episodes" if mode == "record" else "none"
+    parts = ["method", "scheme", "host", "port", "path", "query", "body"]
     vcr: Any = import_module("vcr").VCR(record_mode=record_mode, match_on=parts)
     return cast("Open", vcr.use_cassette)
