@@ -185,7 +185,9 @@ def pytest_fixture_setup(
     if run.serving is not None and fixturedef.scope == "function":
         serve_fixtures(request.node)
     asked_for = fixturedef in run.wide_fixtures or (run.open is not None and fixturedef.scope != "function")
-    if not asked_for or fixturedef.argname == "stepreplay_config":
+    # Where the run is only planned, no fixture is run, and `stepreplay_config` cannot be asked.
+    planned = asked_for and request.config.getoption("setupplan", False)
+    if not asked_for or planned or fixturedef.argname == "stepreplay_config":
         return (yield)
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
@@ -250,6 +252,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
         return (yield)
     run = item.config.stash[RUN]
     why = item.stash[FAILED]
+    if item.config.getoption("setuponly", False):  # --setup-plan too
+        why = why or "only fixtures were set up"
     stop_serving(run)
     try:
         yield

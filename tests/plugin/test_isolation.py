@@ -320,3 +320,12 @@ def test_a_module_can_have_settings_of_its_own(suite: Suite) -> None:
     suite.record()
     suite.change("Say hello.", "Say goodbye.")
     suite.run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_a_run_that_only_sets_up_judges_no_cassette(suite: Suite, option: str) -> None:
+    suite.write(PLAIN)
+    suite.record()
+    result = suite.run(option, "--stepreplay-unused=error")
+    assert result.ret == 0
+    assert "unplayed" not in result.stdout.str()
