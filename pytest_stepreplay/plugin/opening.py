@@ -65,7 +65,9 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
 
 
 def _config_is_overridden(item: pytest.Item) -> bool:
-    """Whether the project has a `stepreplay_config` fixture of its own for this test."""
+    """Whether the project has a `stepreplay_config` fixture of its own for this test, or gives it as a parameter."""
+    if "stepreplay_config" in getattr(getattr(item, "callspec", None), "params", ()):
+        return True
     try:
         found = item.session._fixturemanager.getfixturedefs("stepreplay_config", item)
     except AttributeError:  # it is pytest's own; without it, what costs more is always right
@@ -74,7 +76,7 @@ def _config_is_overridden(item: pytest.Item) -> bool:
 
 
 def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
-    """Returns the session of a test, open for its requests until `close_cassette`.
+    """Returns the session of a test, open for its requests until its fixtures are torn down.
 
     Args:
         item: the test.

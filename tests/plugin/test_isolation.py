@@ -322,6 +322,19 @@ def test_a_module_can_have_settings_of_its_own(suite: Suite) -> None:
     suite.run().assert_outcomes(passed=1)
 
 
+def test_settings_can_be_parameters(suite: Suite) -> None:
+    suite.write(
+        PLAIN.replace(
+            "@pytest.mark.stepreplay\n    def test_greeting():",
+            '@pytest.mark.stepreplay\n    @pytest.mark.parametrize("stepreplay_config", '
+            '[{{"ignore_request": ["messages"]}}, {{}}])\n    def test_greeting(stepreplay_config):',
+        )
+    )
+    suite.record()
+    suite.change("Say hello.", "Say goodbye.")
+    suite.run().assert_outcomes(passed=1, failed=1)
+
+
 @pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
 def test_a_run_that_only_sets_up_judges_no_cassette(suite: Suite, option: str) -> None:
     suite.write(PLAIN)
