@@ -6,6 +6,7 @@ A `Bench` goes in, series of measures come out; `WORKS` names them all.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,7 +166,16 @@ def _one_cassette(bench: Bench) -> list[Series]:
 
         def measure(tool: Tool, count: int = count) -> Values:
             path = bench.folder / tool.name / str(count) / "cassette.yaml"
-            values = bench.inside("cassettes", tool.environment, "replay", tool.environment, path, count, url)
+            try:
+                values = bench.inside(
+                    "cassettes", tool.environment, "replay", tool.environment, path, count, url
+                )
+            except BenchmarkError as error:
+                if tool.environment == OURS:
+                    raise
+                # cassetter 0.16.1 reads no YAML of more than 250,000 nodes.
+                print(f"{tool.name} replays no cassette of {count:,} interactions: {error}", file=sys.stderr)
+                return {}
             return {f"{count:,} interactions: {name}": value for name, value in values.items()}
 
         found += take_turns(rounds, {tool.name: partial(measure, tool) for tool in tools})
@@ -229,6 +239,7 @@ def _collecting(bench: Bench) -> list[Series]:
 _WATCH = """
 
 import json
+import sys
 import time
 from pathlib import Path
 
