@@ -122,7 +122,7 @@ class Summary:
 
             leave()
         partial = self._why_partial(session, exitstatus)
-        absolute = {str(path): os.path.abspath(path) for path in self._run.owned}  # noqa: PTH100 - links stay
+        absolute = self._absolute_paths()
         owned = {absolute[str(path)]: test for path, test in self._run.owned.items()}
         folders = set(map(str, self._run.folders))
         collected = sorted(str(path) for path in self._run.collected)
@@ -170,18 +170,19 @@ class Summary:
         for each in self._outcomes:
             path = each["path"]
             each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
-        from ..housekeeping import last_run  # noqa: PLC0415 - as above
+        if _cache_of(self._config) is not None:
+            from ..housekeeping.last_run import sum_up  # noqa: PLC0415 - as above
 
-        run = last_run.sum_up(
-            self._outcomes,
-            owned=owned,
-            on_disk=strays,
-            folders={str(root), *folders},
-            unfit=self._why_unfit(partial, exitstatus),
-            complete=complete,
-        )
-        self._remember(run)
-        totals = add_up(self._outcomes, on_disk=strays, owned=run.owned, complete=complete)
+            run = sum_up(
+                self._outcomes,
+                owned=owned,
+                on_disk=strays,
+                folders={str(root), *folders},
+                unfit=self._why_unfit(partial, exitstatus),
+                complete=complete,
+            )
+            self._remember(run)
+        totals = add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
         self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
         self._lines += self._problems + notes
@@ -192,6 +193,16 @@ class Summary:
             self._lines += ["", *publish(verified, settings, self._config)]
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _absolute_paths(self) -> dict[str, str]:
+        """Returns the absolute path of each cassette that a test owns, by the path as it is known; links stay."""
+        folder = str(self._run.cassettes(self._run.settings({})))
+        absolute = os.path.abspath(folder)  # noqa: PTH100 - it would follow links
+        inside = folder + os.sep  # nothing in there leads up again, so that most need no look of their own
+        return {
+            path: absolute + path[len(folder) :] if path.startswith(inside) else os.path.abspath(path)  # noqa: PTH100
+            for path in map(str, self._run.owned)
+        }
 
     def _is_judged(self, path: Path, root: Path, collected: set[str], *, everything: bool) -> bool:
         """Whether it is known that no test uses a cassette, once none has.

@@ -60,6 +60,8 @@ def add_up(
         for path, _, positions in ((each["path"], each["total"], each["replayed"]), *each["borrowed"]):
             played.setdefault(path, set()).update(positions)
     judged = {each["path"]: each["total"] for each in replays if complete or not each["shared"]}
+    used = {*owned, *(each["path"] for each in outcomes)}
+    used.update(path for each in outcomes for path, _, _ in each["borrowed"])
     failed = {each["path"] for each in replays if not each["passed"]}
     return Totals(
         replayed=sum(
@@ -80,7 +82,7 @@ def add_up(
             for path, total in sorted(judged.items())
             if path not in failed and len(played[path]) < total
         },
-        orphans=tuple(sorted(set(on_disk) - set(owned))) if complete else (),
+        orphans=tuple(sorted(set(on_disk) - used)) if complete else (),
         unmatched=_unmatched(outcomes),
         late=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["late"])),
         stale={each["path"]: each["stale"] for each in outcomes if each["stale"]},
