@@ -18,6 +18,10 @@ import httpx  # noqa: F401
 import httpx2  # noqa: F401
 import openai.resources.chat.completions  # noqa: F401
 import requests  # noqa: F401
+import rich.console
+import rich.filesize
+import rich.progress
+import rich.table  # noqa: F401
 
 import pytest_stepreplay
 
