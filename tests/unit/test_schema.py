@@ -75,6 +75,8 @@ def broken_trees(draw: st.DrawFn) -> Any:
 @example({"request": {"method": "GET", "url": ""}, "response": {"status": 200}, "recorded_at": 0})
 @example({"request": {"method": "GET", "url": ""}, "response": {"status": 200}, "elapsed": 3})
 @example({"request": {"method": "GET", "url": ""}, "response": {"status": 200, "text": 0}})
+@example({"request": {"method": "GET", "url": ""}, "response": {"status": 200, "events": "ab"}})
+@example({"request": {"method": "GET", "url": ""}, "response": {"status": 200}, "elapsed": 3})
 @example({"request": {"method": "GET", "url": "", "events": [0]}, "response": {"status": 200}})
 def test_what_is_read_directly_is_what_pydantic_reads(tree: Any) -> None:
     direct = interaction_of(tree)
