@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -57,10 +58,8 @@ def parse_any(text: str, construct: Construct | None = None) -> Tree:
     Raises:
         BrokenYamlError: the text cannot be read.
     """
-    builder = _Builder(text, construct)
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            builder.take(event)
+        return _build(text, construct)
     except yaml.reader.ReaderError:
         odd = _ODD.search(text)
         line = text.count("\n", 0, odd.start()) + 1 if odd else None
@@ -68,9 +67,27 @@ def parse_any(text: str, construct: Construct | None = None) -> Tree:
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark  # its own line counts more than line feeds, and one after the last
+        if mark:
+            _refuse_depth(text[: mark.index], construct)
         line = text.count("\n", 0, mark.index) + 1 if mark else None
         raise BrokenYamlError(f"is not valid YAML ({problem})", line) from None
+
+
+def _build(text: str, construct: Construct | None) -> Tree:
+    builder = _Builder(text, construct)
+    for event in yaml.parse(text, Loader=_Loader):
+        builder.take(event)
     return builder.root
+
+
+def _refuse_depth(text: str, construct: Construct | None) -> None:
+    """Raise if what came before an error is nested too deeply.
+
+    A scanner reads up to 1024 characters ahead, since ``[`` may start a key, and has limits of its own: it can refuse
+    the depth, in words of its own, before the builder has seen the first level. Cut off there, all levels come.
+    """
+    with suppress(yaml.YAMLError):  # then it was not the depth
+        _build(text, construct)
 
 
 def line_of(text: str, path: Sequence[object]) -> int | None:

@@ -292,11 +292,43 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
     assert yaml_parser.parse(rendered) == yaml_events.parse_any(rendered) == deep
     with pytest.raises(ValueError, match="nested more than 500 levels"):
         yaml_text.render(nested(yaml_text.MAX_DEPTH))
-    deeper = "[" * 100_000 if kind is list else "{a: " * 100_000
-    with pytest.raises(yaml_events.BrokenYamlError, match="nested more than 500 levels"):
-        yaml_events.parse_any(deeper)
     with pytest.raises(yaml_parser.UnusualTextError):
         yaml_parser.parse("a:\n" + "- " * 501 + "x\n")
+
+
+LOADERS = [
+    yaml.SafeLoader,
+    *([yaml.CSafeLoader] if yaml.__with_libyaml__ else []),
+]  # PyYAML comes without, too
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    ("start", "level", "line"),
+    [
+        ("", "[", 1),
+        ("a: 1\nb: ", "[[", 2),
+        ("a: 1\nb: ", "{", 2),
+        ("", "{a: ", 1),
+        ("a: ", "[{a: ", 1),
+        ("", "- ", 1),
+        ("", "? ", 1),
+        ("", "[\n", 501),
+        ("a: ", "[ #\n", 500),
+        ("", "[ 1, ", 1),
+        ("", '["[", ', 1),
+    ],
+)
+def test_too_deep_is_said_in_our_words_whatever_the_parser_says(
+    start: str, level: str, line: int, loader: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_events, "_Loader", loader)
+    for levels in (501, 10_000):
+        with pytest.raises(
+            yaml_events.BrokenYamlError, match=r"^is nested more than 500 levels deep$"
+        ) as refused:
+            yaml_events.parse_any(start + level * levels)
+        assert refused.value.line == line
 
 
 @pytest.mark.parametrize(
