@@ -25,6 +25,10 @@ MODES: Final[tuple[str, ...]] = get_args(Mode)
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
 """What a request can be matched on; by default on all of it."""
 
+ABSENT_EQUALS: Final = ("nothing", "default", "null", "empty")
+"""What of a request's body is the same as its absence: nothing; what the API documents as the default; null anywhere,
+too; empty texts, lists and objects anywhere, too."""
+
 PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""
 
@@ -250,6 +254,17 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "match_on": Field(_some_of(*MATCHERS), "which parts of a request must be equal", ini_type="args"),
     "ignore_request": Field(_selectors, "selectors of request body fields that may differ", ini_type="args"),
+    "ignore_order": Field(
+        _selectors,
+        "selectors of lists in the request body whose items may come in any order",
+        ini_type="args",
+    ),
+    "absent_equals": Field(
+        _one_of(*ABSENT_EQUALS),
+        "what of the request body is the same as its absence: nothing, default (what the API documents as its "
+        "default; this is the default), null (anywhere, too), empty (texts, lists and objects, too)",
+        metavar="|".join(ABSENT_EQUALS),
+    ),
     "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
     "tolerances": Field(
         _table("tolerances"), "how far numbers may differ, as lines of SELECTOR: 20%", ini_type="linelist"
@@ -344,6 +359,8 @@ class Settings:
     contract: Any = None
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
+    ignore_order: tuple[str, ...] = ()
+    absent_equals: str = "default"
     allow_repeats: bool = False
     pace: float = 0.0
     record_errors: bool = False

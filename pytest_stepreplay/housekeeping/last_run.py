@@ -52,6 +52,8 @@ class Missing:
     keys: tuple[str, ...] = ()
     match_on: tuple[str, ...] = ()
     ignore_request: tuple[str, ...] = ()
+    ignore_order: tuple[str, ...] = ()
+    absent_equals: str = "default"
     redact_fields: tuple[str, ...] = ()
 
 

@@ -170,7 +170,7 @@ class _Keys:
     def __init__(self, missing: Missing) -> None:
         self._keys = set(missing.keys)
         if self._keys:
-            self._matcher = Matcher(match_on=missing.match_on, ignore_request=missing.ignore_request)
+            self._matcher = Matcher.of(missing)
             self._redactor = Redactor(fields=missing.redact_fields)
 
     def answered_by(self, cassette: Cassette) -> bool:

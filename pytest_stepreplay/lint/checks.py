@@ -48,6 +48,8 @@ class Expected:
     Attributes:
         match_on: which parts of a request must be equal.
         ignore_request: selectors of request fields that may differ.
+        ignore_order: selectors of lists whose items may come in any order.
+        absent_equals: what is the same as its absence, one of `ABSENT_EQUALS`.
         ignore_hosts: hosts whose requests pass by.
         contract: the documented object; None for that of each host.
         max_age: how old a recording may be; None for as old as it likes.
@@ -56,6 +58,8 @@ class Expected:
 
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
+    ignore_order: tuple[str, ...] = ()
+    absent_equals: str = "default"
     ignore_hosts: tuple[str, ...] = ()
     contract: str | None = None
     max_age: timedelta | None = None
@@ -233,7 +237,7 @@ _OF_EACH: Final = (_broken_contract, _never_matching, _volatile, _wrong_body, _s
 
 def _repeated(interactions: Sequence[Interaction], expected: Expected) -> Iterator[Problem]:
     """Finds the same request with the same answer over and over, as other tools stack them up."""
-    matcher = Matcher(expected.match_on, expected.ignore_request)
+    matcher = Matcher.of(expected)
     first: dict[tuple[str, str], int] = {}
     repeated: dict[int, list[int]] = {}
     for number, each in enumerate(interactions):

@@ -7,13 +7,15 @@ sampling parameters, then where the request went, then anything else. Requests t
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings import MATCHERS
-from .keys import DEFAULT_MATCHER, canonical_text
+from .canonical import canonical_text
+from .keys import DEFAULT_MATCHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +50,8 @@ _SHOWN: Final = 60
 _ALIKE: Final = (24, 8)
 """Messages of one role that begin with the same characters, so many, are taken for one that was changed."""
 _WORDS_SHOWN: Final = 240
+_SORTED: Final = 1000
+"""Items of a list that are looked at in any order."""
 _COMPARED: Final = 20_000
 """Characters of a text, from a little before its first change, that are compared word by word."""
 
@@ -60,11 +64,13 @@ class Difference:
         selector: the place; in the request, or in the recorded one for what is missing.
         text: what differs there, on one line that is safe to print.
         in_body: the place is in the JSON body, so that `ignore_request` can name it.
+        unordered: a selector of the list whose items are the same in another order; empty for any other difference.
     """
 
     selector: str
     text: str
     in_body: bool = False
+    unordered: str = ""
 
     def __str__(self) -> str:
         return f"{self.selector}: {self.text}"
@@ -154,6 +160,9 @@ def _compare(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
     elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
         yield from _compare_fields(path, old, new, _MESSAGE_FIELDS if path[:1] == ("messages",) else ())
     elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
+        if _in_other_order(old, new):
+            yield _reordered(path, _show(new))
+            return
         for i, (before, after) in enumerate(zip(old, new, strict=False)):
             yield from _compare((*path, i), before, after)
         for i in range(len(new), len(old)):
@@ -242,7 +251,7 @@ def _compare_tools(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
             yield _difference(path, f"{_visible(_shorten(name))} was added")
     common = [name for name in after if name in before]
     if common != [name for name in before if name in after]:
-        yield _difference(path, f"in another order, now {_visible(_shorten(', '.join(common)))}")
+        yield _reordered(path, _visible(_shorten(", ".join(common))))
     for i, name in enumerate(after):
         if name in before:
             yield from _compare((*path, i), before[name], after[name])
@@ -303,6 +312,20 @@ def _difference(path: _Path, text: str) -> Difference:
     from ..drift.selectors import format_path  # noqa: PLC0415 - only a miss needs it
 
     return Difference(format_path(path), text, in_body=True)
+
+
+def _in_other_order(old: list[Any], new: list[Any]) -> bool:
+    if not 1 < len(old) == len(new) <= _SORTED:
+        return False
+    before, after = list(map(canonical_text, old)), list(map(canonical_text, new))
+    return before != after and sorted(before) == sorted(after)
+
+
+def _reordered(path: _Path, shown: str) -> Difference:
+    from ..drift.selectors import format_path  # noqa: PLC0415 - only a miss needs it
+
+    everywhere = re.sub(r"\[\d+\]", "[*]", format_path(path))
+    return Difference(format_path(path), f"in another order, now {shown}", in_body=True, unordered=everywhere)
 
 
 def _describe_texts(old: str, new: str) -> str:

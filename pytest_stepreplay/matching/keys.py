@@ -6,27 +6,39 @@ differs from run to run without meaning anything (the ids of tool calls, the por
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
-from json.encoder import encode_basestring_ascii
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from ..endpoints import endpoint_of
 from ..errors import SettingsError
-from ..settings import MATCHERS
+from ..settings import ABSENT_EQUALS, MATCHERS
+from .bodies import EMPTY, read_multipart, with_order, with_renamed_calls, without_empty
+from .canonical import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..drift.selectors import Selectors
     from ..models import Request
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+class _Settings(Protocol):
+    """What decides which requests are equal: `Settings`, or what was kept of them."""
+
+    @property
+    def match_on(self) -> tuple[str, ...]: ...
+    @property
+    def ignore_request(self) -> tuple[str, ...]: ...
+    @property
+    def ignore_order(self) -> tuple[str, ...]: ...
+    @property
+    def absent_equals(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -36,10 +48,14 @@ class Matcher:
     Attributes:
         match_on: some of `MATCHERS`.
         ignore_request: selectors of the places in a JSON body that may differ.
+        ignore_order: selectors of the lists in a JSON body whose items may come in any order.
+        absent_equals: what of a JSON body is the same as its absence, one of `ABSENT_EQUALS`.
     """
 
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
+    ignore_order: tuple[str, ...] = ()
+    absent_equals: str = "default"
 
     def __post_init__(self) -> None:
         """Checks the names and the selectors.
@@ -53,7 +69,16 @@ class Matcher:
         if unknown or not names or isinstance(self.match_on, str):
             problem = f"{unknown[0]!r} is not known" if unknown else "it must be a list with a name in it"
             raise SettingsError(f"match_on: {problem}. Valid names: {', '.join(MATCHERS)}")
-        _ = self._selectors
+        if self.absent_equals not in ABSENT_EQUALS:
+            raise SettingsError(
+                f"absent_equals: {self.absent_equals!r} is not one of {', '.join(ABSENT_EQUALS)}"
+            )
+        _ = self._ignored, self._unordered
+
+    @classmethod
+    def of(cls, settings: _Settings) -> Matcher:
+        """Returns the matcher that settings ask for."""
+        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
 
     def key(self, request: Request) -> str:
         """Returns the request's key: a digest, equal for requests that match."""
@@ -99,25 +124,39 @@ class Matcher:
                 [event if isinstance(event, str) else [event.frame] for event in request.events or ()],
             ]
         if kind != "json":
-            return [kind, getattr(request, kind)]
+            parts = read_multipart(request)
+            return [kind, getattr(request, kind)] if parts is None else ["multipart", parts]
         tree = request.json
-        if self._selectors is not None:
+        if self._ignored is not None:
             from ..drift.selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
 
-            tree = remove(tree, self._selectors)
+            tree = remove(tree, self._ignored)
+        if self.absent_equals != "nothing":
+            url = _read_url(request.url)
+            tree = endpoint_of(url.path).without_defaults(tree, url.host)
+        if self.absent_equals in EMPTY:
+            tree = without_empty(tree, EMPTY[self.absent_equals])
+        if self._unordered is not None:
+            tree = with_order(tree, self._unordered)
         if isinstance(tree, dict):
-            tree = _with_renamed_calls(tree)
-            if tree.get("stream") is False:  # the documented default
-                tree = {name: value for name, value in tree.items() if name != "stream"}
+            tree = with_renamed_calls(tree)
         return [kind, tree]
 
     @cached_property
-    def _selectors(self) -> Selectors | None:
-        if not self.ignore_request:
-            return None
-        from ..drift.selectors import Selectors  # noqa: PLC0415 - only a run that ignores something needs it
+    def _ignored(self) -> Selectors | None:
+        return _read_selectors(self.ignore_request)
 
-        return Selectors(self.ignore_request)
+    @cached_property
+    def _unordered(self) -> Selectors | None:
+        return _read_selectors(self.ignore_order)
+
+
+def _read_selectors(texts: tuple[str, ...]) -> Selectors | None:
+    if not texts:
+        return None
+    from ..drift.selectors import Selectors  # noqa: PLC0415 - only a run that names places needs it
+
+    return Selectors(texts)
 
 
 DEFAULT_MATCHER: Final = Matcher()
@@ -192,111 +231,3 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
-
-
-def _with_renamed_calls(body: dict[str, Any]) -> dict[str, Any]:
-    """Returns the body with tool calls numbered in the order in which the messages first name them.
-
-    Only ``tool_calls[].id`` and the ``tool_call_id`` that cites it are renamed. Nothing is changed in place.
-    """
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not any(map(_call_ids, messages)):
-        return body
-    names: dict[str, str] = {}
-    renamed = []
-    for message in messages:
-        ids = _call_ids(message)
-        if ids:
-            for one in ids:
-                names.setdefault(one, f"call-{len(names) + 1}")
-            message = dict(message)  # noqa: PLW2901 - the copy takes its place
-            if isinstance(message.get("tool_calls"), list):
-                message["tool_calls"] = [
-                    {**call, "id": names[call["id"]]} if _has_id(call) else call
-                    for call in message["tool_calls"]
-                ]
-            if isinstance(message.get("tool_call_id"), str):
-                message["tool_call_id"] = names[message["tool_call_id"]]
-        renamed.append(message)
-    return {**body, "messages": renamed}
-
-
-def _call_ids(message: Any) -> list[str]:
-    """Returns the ids of tool calls that a message makes or cites, in order."""
-    if not isinstance(message, dict):
-        return []
-    calls = message.get("tool_calls")
-    ids = [call["id"] for call in calls if _has_id(call)] if isinstance(calls, list) else []
-    cited = message.get("tool_call_id")
-    return [*ids, cited] if isinstance(cited, str) else ids
-
-
-def _has_id(call: Any) -> bool:
-    return isinstance(call, dict) and isinstance(call.get("id"), str)
-
-
-def canonical_text(tree: Any) -> str:
-    """Returns a text that is equal for equal JSON values: ``1`` is ``1.0``, but neither ``true`` nor ``"1"``."""
-    try:
-        text = _compact(tree)
-    except (RecursionError, ValueError, TypeError):
-        return _walked(tree)
-    # What may be a float that is a whole number: its text must be that of the number.
-    return _walked(tree) if (".0" in text or "e+" in text) and _WHOLE_FLOAT.search(text) else text
-
-
-_compact: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-_WHOLE_FLOAT: Final = re.compile(r"(?:\A|[\[:,])-?[0-9]+(?:\.0|(?:\.[0-9]+)?e\+[0-9]+)(?:[\]},]|\Z)")
-
-
-def _walked(tree: Any) -> str:
-    """Returns the same text, made without recursion: neither a deep body nor a deep stack changes a key."""
-    parts: list[str] = []
-    write = parts.append
-    stack: list[Iterator[tuple[str, Any]]] = [iter([("", tree)])]
-    ends = [""]
-    while stack:
-        for before, node in stack[-1]:
-            write(before)
-            if isinstance(node, str):
-                write(encode_basestring_ascii(node))
-            elif isinstance(node, dict):
-                pairs = sorted(((str(key), value) for key, value in node.items()), key=itemgetter(0))
-                names = (f"{encode_basestring_ascii(name)}:" for name, _ in pairs)
-                members = zip(names, (value for _, value in pairs), strict=True)
-                stack.append(_separated(members))
-                ends.append("}")
-                write("{")
-                break
-            elif isinstance(node, list | tuple):
-                stack.append(_separated(("", each) for each in node))
-                ends.append("]")
-                write("[")
-                break
-            elif isinstance(node, float) and node.is_integer():
-                write(_whole(int(node)))
-            elif isinstance(node, int) and not isinstance(node, bool):
-                write(_whole(node))
-            elif node is None or isinstance(node, bool | float):
-                write(json.dumps(node))
-            else:
-                write(encode_basestring_ascii(f"{type(node).__name__} {node}"))
-        else:
-            stack.pop()
-            write(ends.pop())
-    return "".join(parts)
-
-
-def _separated(members: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yields the members with a comma before the name of all but the first."""
-    comma = ""
-    for name, value in members:
-        yield comma + name, value
-        comma = ","
-
-
-def _whole(number: int) -> str:
-    try:
-        return repr(number)
-    except ValueError:  # more than 4,300 digits
-        return hex(number)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
+from .canonical import canonical_text
 from .contrast import count_common, differences, read_content
-from .keys import canonical_text
+from .keys import DEFAULT_MATCHER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..models import Request
     from .contrast import Difference
@@ -51,11 +52,14 @@ class Nearest:
         position: where it stands in the cassette, from 0.
         played: it has answered another request already.
         differences: what differs, the most telling first.
+        remedy: the settings under which both would be equal, where only such things differ as a program often does
+            not control.
     """
 
     position: int
     played: bool
     differences: tuple[Difference, ...]
+    remedy: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 def nearest(
@@ -85,7 +89,31 @@ def nearest(
         best, key=lambda i: (mine.likeness(candidates[i]) + (0 if i in answered else _UNPLAYED), -i)
     )
     found = differences(candidates[position], request, matcher)
-    return Nearest(position, position in answered, found)
+    return Nearest(
+        position, position in answered, found, _find_remedy(candidates[position], request, found, matcher)
+    )
+
+
+def _find_remedy(
+    recorded: Request, request: Request, found: tuple[Difference, ...], matcher: Matcher | None
+) -> dict[str, str | tuple[str, ...]]:
+    """Returns the least settings under which the two requests are equal; none where they differ in more."""
+    matcher = matcher or DEFAULT_MATCHER
+    lists = tuple(dict.fromkeys(each.unordered for each in found if each.unordered))
+    tries: list[dict[str, str | tuple[str, ...]]] = [
+        {},
+        {"absent_equals": "null"},
+        {"absent_equals": "empty"},
+    ]
+    for one in tries:
+        settings = ({"ignore_order": (*matcher.ignore_order, *lists)} if lists else {}) | one
+        if settings and _are_equal_under(replace(matcher, **settings), recorded, request):  # type: ignore[arg-type] # each by its field's name
+            return settings
+    return {}
+
+
+def _are_equal_under(matcher: Matcher, one: Request, other: Request) -> bool:
+    return matcher.key(one) == matcher.key(other)
 
 
 def telling_word(request: Request) -> str:

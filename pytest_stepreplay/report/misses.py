@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from .escaping import escape_for_terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..matching import Nearest
     from ..models import Request
 
@@ -26,6 +29,13 @@ _MEANT = (
     "stop",
 )
 """What a request asks for: a difference there is never suggested to be ignored."""
+
+
+_CAUSES = {
+    "absent_equals": "fields that are null or empty on one side and absent on the other",
+    "ignore_order": "the order of a list",
+}
+"""What makes two requests differ that are equal under a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,8 @@ def _reason(miss: Miss) -> str:
     if miss.times_recorded:
         asked = _times(miss.times_recorded + 1)
         return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {asked}."
+    if remedy := _remedy(miss):
+        return f"it differs only by {_enumerate([_CAUSES[name] for name in remedy])}."
     if miss.elsewhere:
         return f"it was recorded for another test, in {miss.elsewhere}."
     return "it was never recorded."
@@ -112,7 +124,15 @@ def _fixes(miss: Miss) -> list[str]:
         record = f"pytest {test}--stepreplay=record"
     else:
         record = f'use_cassette("{miss.cassette}", mode="record")'
+    remedy = _remedy(miss)
     lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
+    if remedy:
+        settings = ", ".join(f"{name}={_literal(value)}" for name, value in remedy.items())
+        advice = [_advice(remedy), f"         {_setting(miss, settings)}"]
+        # What comes in another order each time, does so after the next recording too.
+        if "ignore_order" in remedy:
+            return [f"  Fix: {advice[0]}", advice[1]]
+        lines += [f"       {advice[0]}", advice[1]]
     if not miss.writable:
         lines.insert(
             1,
@@ -136,6 +156,27 @@ def _fixes(miss: Miss) -> list[str]:
         setting = _setting(miss, f'ignore_request=["{volatile}"]')
         lines += [f"       if {volatile} differs on every run:", f"         {setting}"]
     return lines
+
+
+def _remedy(miss: Miss) -> Mapping[str, str | tuple[str, ...]]:
+    return miss.nearest.remedy if miss.nearest else {}
+
+
+def _advice(remedy: Mapping[str, str | tuple[str, ...]]) -> str:
+    if "ignore_order" not in remedy:
+        return "if that is the same to your API:"
+    also = " (and leave out what is null or empty)" if "absent_equals" in remedy else ""
+    return (
+        f"sort {_enumerate(remedy['ignore_order'])} where the request is made{also}, or do not compare that:"
+    )
+
+
+def _literal(value: str | tuple[str, ...]) -> str:
+    return json.dumps(value if isinstance(value, str) else list(value))
+
+
+def _enumerate(items: Sequence[str]) -> str:
+    return " and ".join([*filter(None, [", ".join(items[:-1])]), items[-1]])
 
 
 def _setting(miss: Miss, argument: str) -> str:

@@ -72,7 +72,7 @@ class Answers:
         """Holds nothing yet; the arguments are the session's."""
         self.loaded: store.ReadCassette | None = None
         self.own: tuple[Interaction, ...] = ()
-        self.matcher = matching.Matcher(match_on=settings.match_on, ignore_request=settings.ignore_request)
+        self.matcher = matching.Matcher.of(settings)
         self.played: dict[int, int] = {}
         self.missed_some = False
         self._allow_repeats = settings.allow_repeats

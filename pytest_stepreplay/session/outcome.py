@@ -71,7 +71,7 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
     }
 
 
-def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...]]:
+def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...] | str]:
     """Returns the keys of what was missed, with the settings that make them, for `stepreplay relink`."""
     if not history.missed:
         return {}
@@ -79,6 +79,8 @@ def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str,
         "keys": tuple(str(key) for key in history.missed),
         "match_on": settings.match_on,
         "ignore_request": settings.ignore_request,
+        "ignore_order": settings.ignore_order,
+        "absent_equals": settings.absent_equals,
         "redact_fields": settings.redact_fields,
     }
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..models import RawFrame, Request, Response
+from ..multipart import with_fixed_boundary
 from .yaml_text import Tree, is_deeper_than
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _LIKE_EVENTS = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
 
 
 def request_from_wire(method: str, url: str, body: bytes, content_type: str | None) -> Request:
-    """Return the request with its body in the form it is stored in.
+    """Return the request with its body in the form it is stored in; a multipart one with a fixed boundary.
 
     Args:
         method: as sent.
@@ -37,7 +38,8 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         body: as sent; empty for none.
         content_type: the header's value, if there is one.
     """
-    return Request(method=method, url=url, **_stored(body, content_type or "", events=False))
+    kind = content_type or ""
+    return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, events=False))
 
 
 def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> Response:

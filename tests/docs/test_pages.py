@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pytest_stepreplay.endpoints import ENDPOINTS, GENERIC
 from pytest_stepreplay.redaction import KEPT_RESPONSE_HEADERS
 from pytest_stepreplay.settings import FIELDS, MARKER_ARGUMENTS, Settings
 from tests.unit.test_rooms import BELOW
@@ -68,6 +71,35 @@ def test_the_arguments_of_the_marker_are_all_told() -> None:
     page = (REPOSITORY / "docs/settings.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"takes these arguments: (.+?)\.\n", page, re.DOTALL)
     assert tuple(re.findall(r"`(\w+)`", told)) == MARKER_ARGUMENTS
+
+
+def test_the_table_of_documented_defaults_is_the_one_that_is_used() -> None:
+    page = (REPOSITORY / "docs/replay.md").read_text(encoding="utf-8")
+    assert "\n".join(default_rows()) in page
+
+
+def default_rows() -> Iterator[str]:
+    """Yields the rows of the table of docs/replay.md, as the endpoints have it."""
+    for endpoint in (*ENDPOINTS, GENERIC):
+        for place, fields in endpoint.optional.items():
+            yield _row(endpoint.name, ".".join(place).replace(".*", "[*]"), fields)
+        for host, fields in endpoint.optional_by_host.items():
+            yield _row(f"{endpoint.name} at {host}", "", fields)
+
+
+def _row(name: str, place: str, fields: Mapping[str, tuple[object, ...]]) -> str:
+    nulls = [f"`{field}`" for field, values in fields.items() if None in values]
+    defaults = [
+        f"`{field}: {json.dumps(value)}`"
+        for field, values in fields.items()
+        for value in values
+        if value is not None
+    ]
+    told = [
+        *([f"`null` in {', '.join(nulls)}"] if nulls else []),
+        *([", ".join(defaults)] if defaults else []),
+    ]
+    return f"| {name} | {f'`{place}`' if place else 'the body'} | {'; '.join(told)} |"
 
 
 def test_the_response_headers_that_are_kept_are_all_told() -> None:

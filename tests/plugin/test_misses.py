@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_stepreplay.upstream import Raw
+
 from .suite import GREETING, Suite
 
 
@@ -184,3 +186,109 @@ def test_a_miss_in_a_task_group_is_shown_as_itself(suite: Suite) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["FAILED test_chat.py::test_group - Failed: not recorded: *"])
     assert "ExceptionGroup" not in result.stdout.str()
+
+
+TOOLS = """
+    import os
+    import httpx, pytest
+
+    @pytest.mark.stepreplay
+    def test_tools():
+        tools = [{{"type": "function", "function": {{"name": name}}}} for name in os.environ["NAMES"].split()]
+        body = {{"model": "m", "messages": [{{"role": "user", "content": "Hi"}}], "tools": tools}}
+        body |= {{"seed": None, "n": 1}} if "FULL" in os.environ else {{}}
+        body |= {{"customer": None}} if "EXTRA" in os.environ else {{}}
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        assert httpx.post("{url}/chat/completions", json=body, headers=headers).status_code == 200
+"""
+
+
+def test_an_order_that_the_program_does_not_control(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAMES", "search weather")
+    suite.write(TOOLS)
+    suite.record()
+    monkeypatch.setenv("NAMES", "weather search")
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *tools: in another order, now weather, search",
+            "E *Why: it differs only by the order of a list.",
+            "E *Fix: sort tools where the request is made, or do not compare that:",
+            'E *@pytest.mark.stepreplay(ignore_order=?"tools"?)',
+        ]
+    )
+    assert "--stepreplay=record" not in result.stdout.str(), (
+        "recorded once more, it differs again in the next run"
+    )
+    suite.change("mark.stepreplay", 'mark.stepreplay(ignore_order=["tools"])')
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_null_and_documented_defaults_are_absent(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAMES", "search")
+    suite.write(TOOLS)
+    suite.record()
+    monkeypatch.setenv("FULL", "1")
+    suite.run().assert_outcomes(passed=1)
+    monkeypatch.setenv("EXTRA", "1")
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *customer: was not recorded, now null",
+            "E *Why: it differs only by fields that are null or empty on one side and absent on the other.",
+            "E *Fix: if the test means to ask this, record it:",
+            "E *if that is the same to your API:",
+            'E *@pytest.mark.stepreplay(absent_equals="null")',
+        ]
+    )
+    suite.change("mark.stepreplay", 'mark.stepreplay(absent_equals="null")')
+    suite.run().assert_outcomes(passed=1)
+    suite.run("-o", "stepreplay_absent_equals=nothing").assert_outcomes(passed=1)
+    suite.change('absent_equals="null"', "")
+    suite.run("-o", "stepreplay_absent_equals=nothing").assert_outcomes(failed=1)
+
+
+def test_an_upload_replays_whatever_its_boundary(suite: Suite) -> None:
+    suite.write(
+        """
+        import asyncio, io
+        import httpx, pytest, requests
+        from openai import AsyncOpenAI, OpenAI
+
+        audio = b"RIFF" + bytes(range(256))
+
+        def say_it_with_openai():
+            client = OpenAI(base_url="{url}", max_retries=0)
+            client.audio.transcriptions.create(model="step-asr", file=("a.wav", io.BytesIO(audio)))
+
+        def say_it_with_openai_async():
+            async def ask():
+                async with AsyncOpenAI(base_url="{url}", max_retries=0) as client:
+                    await client.files.create(file=("a.jsonl", b"{{}}"), purpose="batch")
+            asyncio.run(ask())
+
+        def say_it_with_httpx():
+            httpx.post("{url}/files", files={{"file": ("a.wav", audio)}}, data={{"purpose": "x"}})
+
+        def say_it_with_requests():
+            requests.post("{url}/files", files={{"file": ("a.wav", audio)}}, data={{"purpose": "x"}})
+
+        @pytest.mark.stepreplay
+        @pytest.mark.parametrize("ask", [
+            say_it_with_openai, say_it_with_openai_async, say_it_with_httpx, say_it_with_requests,
+        ])
+        def test_upload(ask):
+            ask()
+        """
+    )
+    suite.say = lambda _: Raw(200, (("content-type", "application/json"),), b'{"text": "hi", "id": "f"}')
+    suite.record().assert_outcomes(passed=4)
+    suite.record().assert_outcomes(passed=4)
+    assert suite.upstream.count == 4, "the second run asked nothing anew"
+    suite.run().assert_outcomes(passed=4)
+    suite.change("bytes(range(256))", "bytes(range(255))")
+    result = suite.run()
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(["E *body?*?.bytes: 260 -> 259"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64decode, b64encode
 from datetime import date
 from typing import Any
 
@@ -20,9 +21,11 @@ from pytest_stepreplay.matching import (
     nearest,
     telling_word,
 )
-from pytest_stepreplay.matching.keys import canonical_text
+from pytest_stepreplay.matching.canonical import canonical_text
 from pytest_stepreplay.models import RawFrame, Request
+from pytest_stepreplay.multipart import Part, read_parts, with_fixed_boundary
 from pytest_stepreplay.settings import MATCHERS
+from pytest_stepreplay.store.bodies import request_from_wire
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 
@@ -624,3 +627,217 @@ class TestTellingWord:
     )
     def test_telling_word(self, one: Request, word: str) -> None:
         assert telling_word(one) == word
+
+
+RESPONSES = "https://api.openai.com/v1/responses"
+OPENAI = "https://api.openai.com/v1/chat/completions"
+OTHERS = "https://llm.example.com/v1/chat/completions"
+
+
+class TestAbsent:
+    """A field that says no more than its absence is the same as its absence, where the API documents that."""
+
+    @pytest.mark.parametrize(
+        ("url", "field"),
+        [
+            (RESPONSES, {"previous_response_id": None}),
+            (RESPONSES, {"store": True}),
+            (RESPONSES, {"tools": [{"type": "function", "name": "f", "description": None}]}),
+            (OTHERS, {"n": 1}),
+            (OTHERS, {"n": 1.0}),
+            (OTHERS, {"stop": None, "temperature": None}),
+            (OTHERS, {"stream": False}),
+            (OTHERS, {"tools": [{"type": "function", "function": {"name": "f", "strict": None}}]}),
+            (OTHERS, {"messages": [assistant("Hi", refusal=None)]}),
+            (OPENAI, {"temperature": 1, "top_p": 1}),
+            (URL, {"temperature": 0.5, "top_p": 0.9}),
+            ("https://x.azure.com/openai/deployments/d/chat/completions?api-version=1", {"n": 1}),
+            ("https://api.openai.com/v1/embeddings", {"encoding_format": "float"}),
+            ("https://api.openai.com/v1/completions", {"echo": False}),
+            ("https://example.com/else", {"stream": False}),
+        ],
+    )
+    def test_documented_defaults(self, url: str, field: dict[str, Any]) -> None:
+        def stripped(tree: Any) -> Any:
+            if isinstance(tree, dict):
+                left = {name: stripped(value) for name, value in tree.items()}
+                return {name: value for name, value in left.items() if value is not None and name != "strict"}
+            return [stripped(each) for each in tree] if isinstance(tree, list) else tree
+
+        absent = {name: stripped(each) for name, each in field.items() if isinstance(each, list)}
+        before = copy.deepcopy(field)
+        one, other = request({"model": "m", **field}, url), request({"model": "m", **absent}, url)
+        assert same(one, other) and not told(one, other)
+        assert not same(one, other, absent_equals="nothing")
+        assert field == before
+
+    @pytest.mark.parametrize(
+        ("url", "field"),
+        [
+            (OTHERS, {"n": 2}),
+            (OTHERS, {"n": True}),
+            (OTHERS, {"stream": 0}),
+            (OTHERS, {"temperature": 1}),
+            (URL, {"temperature": 1}),
+            (OTHERS, {"customer": None}),
+            (OTHERS, {"user": ""}),
+            (OTHERS, {"messages": None}),
+            (RESPONSES, {"store": False}),
+            ("https://example.com/else", {"n": 1}),
+        ],
+    )
+    def test_what_is_not_documented_counts(self, url: str, field: dict[str, Any]) -> None:
+        assert not same(request({"model": "m", **field}, url), request({"model": "m"}, url))
+
+    def test_null_or_empty_anywhere(self) -> None:
+        null = request({"a": [{"b": None, "c": ""}], "d": None, "e": False, "f": 0})
+        absent = request({"a": [{"c": ""}], "e": False, "f": 0})
+        empty = request({"a": [{}], "e": False, "f": 0})
+        assert not same(null, absent)
+        assert same(null, absent, absent_equals="null")
+        assert not same(null, empty, absent_equals="null")
+        assert same(null, empty, absent_equals="empty")
+        assert not same(null, request({"a": [], "f": 0}), absent_equals="empty")
+        assert not same(null, request({"a": [{}], "e": False}), absent_equals="empty")
+
+    def test_an_unknown_value(self) -> None:
+        with pytest.raises(SettingsError, match="absent_equals: 'all' is not one of nothing, default"):
+            Matcher(absent_equals="all")
+
+
+class TestOrder:
+    def tools(self, *names: str) -> list[Any]:
+        return [{"type": "function", "function": {"name": name}} for name in names]
+
+    def test_a_list_that_is_named_may_come_in_any_order(self) -> None:
+        one, other = chat(tools=self.tools("a", "b")), chat(tools=self.tools("b", "a"))
+        assert not same(one, other)
+        assert same(one, other, ignore_order=("tools",))
+        assert not same(one, chat(tools=self.tools("a", "b", "b")), ignore_order=("tools",))
+        assert not told(one, other, ignore_order=("tools",))
+
+    def test_inner_lists_are_sorted_first(self) -> None:
+        one, other = request({"a": [[2, 1], [4, 3]]}), request({"a": [[3, 4], [1, 2]]})
+        assert same(one, other, ignore_order=("a", "a[*]"))
+        assert not same(one, other, ignore_order=("a",))
+
+    def test_calls_in_another_order_are_still_answered_by_their_own_results(self) -> None:
+        def turn(first: str, second: str, answer: str) -> Request:
+            both = [
+                {"id": name, "type": "function", "function": {"name": what, "arguments": "{}"}}
+                for name, what in ((first, "weather"), (second, "time"))
+            ]
+            ordered = both if first < second else both[::-1]
+            return chat(assistant(None, tool_calls=ordered), result(answer, "Sunny."))
+
+        order = ("messages[*].tool_calls",)
+        assert same(turn("a", "b", "a"), turn("z", "y", "z"), ignore_order=order)
+        assert not same(turn("a", "b", "a"), turn("z", "y", "y"), ignore_order=order)
+
+    @given(st.permutations(["a", "b", "c", "d"]))
+    def test_any_order(self, names: list[str]) -> None:
+        shuffled = request({"x": [{"required": names}], "y": 1})
+        ordered = request({"x": [{"required": ["a", "b", "c", "d"]}], "y": 1})
+        assert same(shuffled, ordered, ignore_order=("**.required",))
+
+
+class TestRemedies:
+    """A miss names the setting under which the two would be equal."""
+
+    def remedy(self, recorded: Request, new: Request, **matcher: Any) -> Any:
+        found = nearest(new, [recorded], matcher=Matcher(**matcher))
+        assert found
+        return found.remedy
+
+    def test_null(self) -> None:
+        assert self.remedy(chat(user("Hi"), customer=None), chat(user("Hi"))) == {"absent_equals": "null"}
+        assert self.remedy(chat(user("Hi"), customer=""), chat(user("Hi"))) == {"absent_equals": "empty"}
+
+    def test_order(self) -> None:
+        one = {"function": {"name": "a", "parameters": {"required": ["x", "y"]}}}
+        turned = {"function": {"name": "a", "parameters": {"required": ["y", "x"]}}}
+        other = {"function": {"name": "b"}}
+        recorded, new = chat(user("Hi"), tools=[one, other]), chat(user("Hi"), tools=[other, turned])
+        lists = ("tools", "tools[*].function.parameters.required")
+        assert self.remedy(recorded, new) == {"ignore_order": lists}
+        assert self.remedy(recorded, chat(user("Hi"), tools=[other, turned], x="")) == {
+            "ignore_order": lists,
+            "absent_equals": "empty",
+        }
+        assert "tools: in another order, now b, a" in told(recorded, new)
+
+    def test_none_where_more_differs(self) -> None:
+        assert self.remedy(chat(user("Hi"), x=None), chat(user("Hello"))) == {}
+
+
+def form(boundary: str, *, name: str = "a.wav", data: bytes = b"RIFF\xff", prompt: str = "") -> bytes:
+    parts = [
+        f'Content-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: audio/wav\r\n'.encode(),
+        b'Content-Disposition: form-data; name="prompt"\r\n',
+    ]
+    bodies = [data, prompt.encode()]
+    pieces = [head + b"\r\n" + body for head, body in zip(parts, bodies, strict=True)]
+    start = f"--{boundary}\r\n".encode()
+    return b"".join(start + piece + b"\r\n" for piece in pieces) + f"--{boundary}--\r\n".encode()
+
+
+def upload(boundary: str, *, sent_as: str = "", **other: Any) -> Request:
+    kind = f"multipart/form-data; boundary={sent_as or boundary}"
+    return request_from_wire("POST", "https://api.stepfun.com/v1/files", form(boundary, **other), kind)
+
+
+class TestMultipart:
+    def test_a_fresh_boundary_is_not_stored(self) -> None:
+        one, other = upload("1f3a"), upload("99--b7", sent_as='"99--b7"')
+        assert one == other
+        assert read_parts(b64decode(one.base64 or "")) == read_parts(form("1f3a"))
+
+    @pytest.mark.parametrize("text", [b"RIFF", b"RIFF\xff"])
+    def test_recorded_boundaries_do_not_count(self, text: bytes) -> None:
+        def raw(boundary: str) -> Request:
+            body = form(boundary, data=text)
+            try:
+                return request(text=body.decode())
+            except UnicodeDecodeError:
+                return request(base64=b64encode(body).decode())
+
+        assert raw("one") != raw("two")
+        assert same(raw("one"), raw("two")) and not told(raw("one"), raw("two"))
+
+    def test_what_differs_is_told_by_part(self) -> None:
+        recorded = upload("x", prompt="Say hello to them.")
+        assert told(recorded, upload("y", name="b.wav", prompt="Say hello to them.")) == [
+            'body[0].filename: "a.wav" -> "b.wav"'
+        ]
+        assert told(recorded, upload("y", prompt="Say hello to us.")) == [
+            "body[1].text: Say hello to [-them-]{+us+}."
+        ]
+        assert told(recorded, upload("y", data=b"RIFF\xfe\xfe", prompt="Say hello to them."))[0] == (
+            "body[0].bytes: 5 -> 6"
+        )
+
+    @given(st.binary(), st.binary())
+    def test_equal_parts_and_only_those_match(self, one: bytes, other: bytes) -> None:
+        assert same(upload("q1w2e3", data=one), upload("r4t5z6", data=other)) == (one == other)
+
+    @given(st.binary(), st.sampled_from(["", "multipart/form-data", "multipart/mixed; boundary=ab", "a/b"]))
+    def test_any_other_body_stays_as_it_is(self, body: bytes, kind: str) -> None:
+        if not body.startswith(b"--ab"):
+            assert with_fixed_boundary(body, kind) == body
+
+    @pytest.mark.parametrize(
+        "broken",
+        [b"--a\r\n", b"--a\r\nx: y\r\n\r\nz\r\n--a", b"--a\r\nx\r\n--aa\r\n--a--", b"--", b"", b"a=b"],
+    )
+    def test_a_broken_body_has_no_parts(self, broken: bytes) -> None:
+        assert read_parts(broken) is None
+
+    def test_a_part_without_headers_and_one_with_a_strange_name(self) -> None:
+        body = (
+            b"--a\r\n\r\nbare\r\n--a\r\n"
+            b'Content-Disposition: form-data; name="x"; filename="caf\xc3\xa9.txt"\r\n\r\n\r\n--a--\r\n'
+        )
+        assert read_parts(body) == (
+            Part(None, None, None, b"bare"),
+            Part("x", "café.txt", None, b""),
+        )

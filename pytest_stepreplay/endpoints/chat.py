@@ -1,0 +1,56 @@
+"""Chat completions: ``POST .../chat/completions``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .endpoint import Endpoint, nullable
+
+CHAT: Final = Endpoint(
+    name="chat completions",
+    paths=("/chat/completions",),
+    # OpenAI's API reference, "Create chat completion": what may be null, and the defaults.
+    optional={
+        (): {
+            **dict(
+                nullable(
+                    "audio",
+                    "logit_bias",
+                    "max_completion_tokens",
+                    "max_tokens",
+                    "metadata",
+                    "prediction",
+                    "prompt_cache_key",
+                    "prompt_cache_retention",
+                    "reasoning_effort",
+                    "safety_identifier",
+                    "seed",
+                    "stop",
+                    "stream_options",
+                    "temperature",
+                    "top_logprobs",
+                    "top_p",
+                )
+            ),
+            "frequency_penalty": (None, 0),
+            "logprobs": (None, False),
+            "modalities": (None, ["text"]),
+            "n": (None, 1),
+            "parallel_tool_calls": (True,),
+            "presence_penalty": (None, 0),
+            "service_tier": (None, "auto"),
+            "store": (None, False),
+            "stream": (None, False),
+            "verbosity": (None, "medium"),
+        },
+        ("messages", "*"): dict(nullable("audio", "content", "function_call", "refusal")),
+        ("tools", "*", "function"): {"strict": (None, False)},
+        ("response_format", "json_schema"): {"strict": (None, False)},
+    },
+    optional_by_host={
+        "api.openai.com": {"temperature": (None, 1), "top_p": (None, 1)},
+        # StepFun's API reference: sampling is on, with these.
+        "api.stepfun.com": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
+        "api.stepfun.ai": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
+    },
+)

@@ -1,0 +1,146 @@
+"""Bodies in the form in which they are compared: what means the same there, is the same here.
+
+A body goes in and comes out with its tool calls renamed, lists without an order sorted, fields that say no more than
+their absence left out, and a multipart body as its parts. Nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from ..multipart import read_parts
+from .canonical import canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..drift.selectors import Selectors, State
+    from ..models import Request
+    from ..multipart import Part
+
+EMPTY: Final[dict[str, tuple[Any, ...]]] = {"null": (None,), "empty": (None, "", [], {})}
+"""Which values of a field are the same as its absence, wherever it stands, by the name of the setting's value."""
+
+_SHORT: Final = 10_000
+"""Bytes of a part that are compared as text, so that a miss says what differs there; others by their digest."""
+
+_DASHES: Final = ("LS0", "LS1", "LS2", "LS3")
+"""How base64 begins where the bytes begin with two dashes."""
+
+_IDS: Final = ("id", "tool_call_id", "call_id")
+
+
+def without_empty(tree: Any, empty: Collection[Any]) -> Any:
+    """Returns the tree without the fields that hold one of the values, at any depth."""
+    copied, _ = _copy(tree, None, empty)
+    return copied
+
+
+def with_order(tree: Any, unordered: Selectors) -> Any:
+    """Returns the tree with the lists that the selectors name in one order, whatever theirs was."""
+    copied, lists = _copy(tree, unordered, ())
+    for found in reversed(lists):  # inner lists stand behind outer ones
+        found.sort(key=lambda item: (canonical_text(_without_ids(item)), canonical_text(item)))
+    return copied
+
+
+def _without_ids(item: Any) -> Any:
+    """Returns the item without what is fresh in each run; ids are renamed by the order that sorting gives."""
+    return {name: each for name, each in item.items() if name not in _IDS} if isinstance(item, dict) else item
+
+
+def _copy(tree: Any, chosen: Selectors | None, empty: Collection[Any]) -> tuple[Any, list[list[Any]]]:
+    """Returns a copy of the tree without empty fields, and which of its lists the selectors name."""
+    result: list[Any] = []
+    named: list[list[Any]] = []
+    start = None if chosen is None else chosen.start
+    pending: list[tuple[Any, State | None, Any, Any]] = [(tree, start, result, None)]
+    while pending:
+        value, state, parent, key = pending.pop()
+        copied: Any = value
+        below: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            copied = {}
+            below = [(name, each) for name, each in value.items() if not _is_empty(each, empty)]
+        elif isinstance(value, list):
+            copied = []
+            below = list(enumerate(value))
+            if state is not None and state.hits:
+                named.append(copied)
+        pending += ((each, state and state.step(name), copied, name) for name, each in reversed(below))
+        if isinstance(parent, dict):
+            parent[key] = copied
+        else:
+            parent.append(copied)
+    return result[0], named
+
+
+def _is_empty(value: Any, empty: Collection[Any]) -> bool:
+    return not value and not isinstance(value, bool | int | float) and value in empty
+
+
+def read_multipart(request: Request) -> list[dict[str, Any]] | None:
+    """Returns a multipart body as its parts; None where it is none."""
+    if request.text is not None and request.text.startswith("--"):
+        parts = read_parts(request.text.encode())
+    elif request.base64 is not None and request.base64.startswith(_DASHES):
+        parts = read_parts(b64decode(request.base64))
+    else:
+        return None
+    return None if parts is None else [_describe(part) for part in parts]
+
+
+def _describe(part: Part) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": part.name, "filename": part.filename, "type": part.type}
+    described = {name: each for name, each in described.items() if each is not None}
+    try:
+        text = part.data.decode() if len(part.data) <= _SHORT else None
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        digest = b64encode(blake2b(part.data, digest_size=9).digest()).decode()
+        return described | {"bytes": len(part.data), "digest": digest}
+    return described | {"text": text}
+
+
+def with_renamed_calls(body: dict[str, Any]) -> dict[str, Any]:
+    """Returns the body with tool calls numbered in the order in which the messages first name them.
+
+    Only ``tool_calls[].id`` and the ``tool_call_id`` that cites it are renamed. Nothing is changed in place.
+    """
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not any(map(_call_ids, messages)):
+        return body
+    names: dict[str, str] = {}
+    renamed = []
+    for message in messages:
+        ids = _call_ids(message)
+        if ids:
+            for one in ids:
+                names.setdefault(one, f"call-{len(names) + 1}")
+            message = dict(message)  # noqa: PLW2901 - the copy takes its place
+            if isinstance(message.get("tool_calls"), list):
+                message["tool_calls"] = [
+                    {**call, "id": names[call["id"]]} if _has_id(call) else call
+                    for call in message["tool_calls"]
+                ]
+            if isinstance(message.get("tool_call_id"), str):
+                message["tool_call_id"] = names[message["tool_call_id"]]
+        renamed.append(message)
+    return {**body, "messages": renamed}
+
+
+def _call_ids(message: Any) -> list[str]:
+    """Returns the ids of tool calls that a message makes or cites, in order."""
+    if not isinstance(message, dict):
+        return []
+    calls = message.get("tool_calls")
+    ids = [call["id"] for call in calls if _has_id(call)] if isinstance(calls, list) else []
+    cited = message.get("tool_call_id")
+    return [*ids, cited] if isinstance(cited, str) else ids
+
+
+def _has_id(call: Any) -> bool:
+    return isinstance(call, dict) and isinstance(call.get("id"), str)
