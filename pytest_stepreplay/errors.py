@@ -16,9 +16,15 @@ The tree::
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class StepReplayError(Exception):
@@ -50,11 +56,31 @@ class CassetteError(StepReplayError):
 
 
 def display_path(path: Path) -> str:
-    """Returns the path as a person would type it: relative to the working directory where it is inside."""
+    """Returns the path as a person would type it: relative to the folder that they stand in, where it is inside."""
     try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except (OSError, ValueError):
+        return path.relative_to(_standing_in[-1]).as_posix()
+    except ValueError:
         return str(path)
+
+
+@contextmanager
+def standing_in(folder: Path) -> Iterator[None]:
+    """Names the folder that a run, or a command, was started in; a test may go into another one, and replace `os`."""
+    _standing_in.append(folder)
+    try:
+        yield
+    finally:
+        _standing_in.remove(folder)
+
+
+def _folder_of_process() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted
+        return Path(os.devnull)
+
+
+_standing_in: Final = [_folder_of_process()]
 
 
 class CassetteReadError(CassetteError):
@@ -80,6 +106,11 @@ class TestOutcomeError(Failed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, pytrace=True)
+
+    def explain(self, message: str) -> None:
+        """Replaces the message that the client was given by the one that a person reads when the test has ended."""
+        self.msg = message
+        self.args = (message,)
 
 
 class UnrecordedRequestError(TestOutcomeError):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StepReplayError
+from ..errors import StepReplayError, standing_in
 from . import convert, demo, diff, lint, listing, pending, prune, relink, review, show
 from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
@@ -59,7 +60,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if args is None:
         args = expanded(sys.argv[1:]) if sys.platform == "win32" else sys.argv[1:]
     try:
-        status = _run(args)
+        with standing_in(Path.cwd()):
+            status = _run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads the output any more (``| head``)
         # What Python still flushes at its exit must go nowhere.

@@ -69,6 +69,9 @@ class Player(Protocol):
     def begin(self, request: Request) -> Exchange:
         """Returns the exchange for a request; raises where nothing recorded may answer it."""
 
+    def stop(self, problem: str) -> BaseException:
+        """Returns the error for a request that cannot go on; whatever the client does with it, the test fails."""
+
 
 Route = Callable[[], Player | None]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -54,12 +55,19 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     content_type = headers.get("content-type")  # most clients' headers do not mind the case
     if content_type is None:
         content_type = next((text for name, text in headers.items() if name.lower() == "content-type"), None)
-    exchange = player.begin(request_from_wire(method, url, body, content_type))
+    try:
+        exchange = player.begin(request_from_wire(method, url, body, content_type))
+    except Exception as problem:
+        raise player.stop(f"{method} {url} could not be looked up: {_described(problem)}") from problem
     if exchange.response is not None and exchange.verifies:
         from .sending import Outgoing  # noqa: PLC0415 - only verify pays for it
 
         exchange.verify(Outgoing(method, url, authorized(url, headers) or dict(headers), body))
     return exchange
+
+
+def _described(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, EncodingError) else format_exception_only(problem)[-1].strip()
 
 
 def authorized(url: str, headers: Mapping[str, str]) -> dict[str, str] | None:
@@ -112,6 +120,7 @@ class Tape:
             headers: all of them.
             decoded: the client has undone the content encoding before the bytes come here.
         """
+        self._player = player
         self._exchange = exchange
         self._url = url
         self._status = status
@@ -153,17 +162,20 @@ class Tape:
                 return
             self._ended = True
         chunks, self._chunks = self._chunks, []
-        if self._encoding:
-            chunks = self._decoded(chunks, whole=end is None)
-        if end == "closed" and b"".join(chunk.data for chunk in chunks[-2:]).rstrip().endswith(_LAST_FRAME):
-            end = None  # clients that know the last frame do not wait for what is behind it
-        self._exchange.finish(response_from_chunks(self._status, self._headers, chunks, end, error))
+        try:
+            if self._encoding:
+                chunks = self._decoded(chunks, whole=end is None)
+            if end == "closed" and b"".join(chunk.data for chunk in chunks[-2:]).rstrip().endswith(
+                _LAST_FRAME
+            ):
+                end = None  # clients that know the last frame do not wait for what is behind it
+            self._exchange.finish(response_from_chunks(self._status, self._headers, chunks, end, error))
+        except Exception as problem:
+            told = f"the response of {self._url} cannot be recorded: {_described(problem)}"
+            raise self._player.stop(told) from problem
 
     def _decoded(self, chunks: list[Chunk], *, whole: bool) -> list[Chunk]:
-        try:
-            pieces = undo_encodings([chunk.data for chunk in chunks], self._encoding, whole=whole)
-        except EncodingError as problem:
-            raise RequestStoppedError(f"the response of {self._url} cannot be recorded: {problem}") from None
+        pieces = undo_encodings([chunk.data for chunk in chunks], self._encoding, whole=whole)
         return [Chunk(chunk.at, piece) for chunk, piece in zip(chunks, pieces, strict=True)]
 
 

@@ -197,6 +197,7 @@ def pytest_fixture_setup(
             result = yield
     except BaseException as error:
         run.pending.append(session.close(passed=False, interrupted=isinstance(error, INTERRUPTIONS)))
+        session.explain()
         raise
     try:
         run.pending.append(session.close(passed=True))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import SettingsError
+from ..errors import SettingsError, standing_in
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def be_host(config: pytest.Config) -> None:
     host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append)
     stack = ExitStack()
     stack.callback(set_host, set_host(host))
+    stack.enter_context(standing_in(config.invocation_params.dir))
     config.add_cleanup(stack.close)
 
 

@@ -38,7 +38,8 @@ def judge(
     """
     if session is not None:
         shown = item.stash[SHOWN]
-        misses = [miss for miss in session.misses if id(miss) not in shown]
+        session.explain()
+        misses = [miss for miss in session.failures if id(miss) not in shown]
         if misses:
             shown.update(id(miss) for miss in misses)
             return _show_misses(item, call, misses)
@@ -57,8 +58,9 @@ def judge(
 
 def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
     """Returns what fails the tests of a fixture that has a cassette of its own: a miss, or drift; None if nothing."""
-    if session.misses:
-        return session.misses[0]
+    session.explain()
+    if session.failures:
+        return session.failures[0]
     why = why_unverified(run, session, session.test) if session.mode == "verify" else None
     return failure(StepReplayError(why)) if why else None
 
@@ -81,8 +83,8 @@ def close_fixture(
     verdict = verdict_of_fixture(run, session)
     if verdict is None or (ended is not None and _is_miss(ended)):
         return None
-    if session.misses:
-        return _show_misses(item, call, session.misses)
+    if session.failures:
+        return _show_misses(item, call, session.failures)
     _replace(call, verdict)
     return []
 

@@ -186,6 +186,14 @@ class Answers:
         )
         return explain_miss(miss)
 
+    def explain_overread(self, position: int, length: int) -> str:
+        """Returns what there is to say of a stream that is read on after all the bytes that were recorded."""
+        return (
+            f"{display_path(self._path)}, interaction {position + 1}: the client that recorded "
+            f"this stream left it after {length:,} bytes, and now more is read.\n"
+            "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
+        )
+
     def _make_index(self) -> matching.Index:
         self._index = matching.Index(self.matcher, (each.request for each in self._all))
         return self._index

@@ -143,6 +143,11 @@ class Session:
         return self._history.misses
 
     @property
+    def failures(self) -> tuple[TestOutcomeError, ...]:
+        """The misses, and one error for each different problem that has stopped a request."""
+        return self._history.failures
+
+    @property
     def intercepted(self) -> int:
         """How many requests came by, whatever became of them."""
         return self._history.intercepted
@@ -200,7 +205,7 @@ class Session:
             try:
                 self.load()
             except StepReplayError as error:
-                raise RequestStoppedError(str(error)) from None
+                raise self._history.stop(str(error)) from None
             exchange = Exchange(self, request)
             if self.mode in ANSWERING:
                 position = self._answers.find(request)
@@ -211,15 +216,21 @@ class Session:
                 elif self.mode == "record":
                     self._answers.note_miss(request)
                 else:
-                    raise self._history.miss(
-                        self._answers.matcher.key(request), lambda: self._answers.explain_miss(request)
-                    )
+                    raise self._history.miss(self._answers.matcher.key(request), request)
             self._history.exchanges.append(exchange)
         return exchange
 
-    def overread(self, exchange: Exchange, error: RequestStoppedError) -> RequestStoppedError:
-        """Returns the error for a client that reads on where the recorded one had stopped, and keeps the first."""
-        return self._history.overread(exchange.position, error)
+    def overread(self, position: int, length: int) -> TestOutcomeError:
+        """Returns the error for a client that reads on after the bytes where the recorded one had stopped."""
+        return self._history.overread(position, length)
+
+    def stop(self, problem: str) -> TestOutcomeError:
+        """Returns the error for a request that cannot go on; whatever the client does with it, the test fails."""
+        return self._history.stop(problem)
+
+    def explain(self) -> None:
+        """Says in each of the `failures` what a person needs to know of it; called when the test has ended."""
+        self._history.explain()
 
     def tell(self, what: str, fact: Interaction | str | int | None) -> None:
         """In a forked child, hands what happened to the process that opened the cassette.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ..errors import RequestStoppedError, display_path
+from ..errors import RequestStoppedError
 from ..models import Interaction
 
 if TYPE_CHECKING:
@@ -114,12 +114,7 @@ class Exchange:
 
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped."""
-        error = RequestStoppedError(
-            f"{display_path(self.session.path)}, interaction {(self.position or 0) + 1}: the client that recorded "
-            f"this stream left it after {length:,} bytes, and now more is read.\n"
-            "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
-        )
-        return self.session.overread(self, error)
+        return self.session.overread(self.position or 0, length)
 
     def not_come(self, name: str) -> str:
         """Returns what to tell of a request whose answer had not come when its test, of this name, ended."""

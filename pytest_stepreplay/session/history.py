@@ -6,16 +6,19 @@ copy it hands over what happens, since nobody would ever close that one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from ..errors import RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
-from ..store.schema import interaction_of, tree_of
+from ..store.schema import interaction_of, request_of, tree_of
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..errors import TestOutcomeError
     from .answers import Answers
@@ -23,6 +26,20 @@ if TYPE_CHECKING:
     from .forks import Forks
 
 _UNKNOWN: Final = Request(method="", url="")
+_LATER: Final = "What is recorded, what differs and what to do is said when the test has ended."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What fails the test, noted while its client still waits; what is said of it is made when the test has ended.
+
+    Attributes:
+        error: what the client is told.
+        explain: returns what a person is told.
+    """
+
+    error: TestOutcomeError
+    explain: Callable[[], str]
 
 
 class History:
@@ -30,13 +47,15 @@ class History:
 
     Attributes:
         exchanges: the requests that were answered or sent; `hear` adds those of forked children.
-        missed: one error for each different request that was not recorded, by its key.
+        missed: one failure for each different request that was not recorded, by its key.
     """
 
     def __init__(self, session: Session, answers: Answers, forks: Forks) -> None:
         self.exchanges: list[Exchange] = []
-        self.missed: dict[object, UnrecordedRequestError] = {}
-        self._overread: dict[int | None, RequestStoppedError] = {}
+        self.missed: dict[str, Failure] = {}
+        self._overread: dict[int, Failure] = {}
+        self._stopped: dict[str, Failure] = {}
+        self._explained: set[TestOutcomeError] = set()
         self._session = ref(session)  # it holds this, and nothing else would then let go of the two
         self._answers = answers
         self._forks = forks
@@ -56,35 +75,63 @@ class History:
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:
         """One error for each different request that was not recorded, and each stream that was not to its end."""
-        self.hear()
-        with self._forks.lock:  # a thread may be adding one
-            return (*self.missed.values(), *self._overread.values())
+        return tuple(each.error for each in self._failures(self.missed, self._overread))
+
+    @property
+    def failures(self) -> tuple[TestOutcomeError, ...]:
+        """The misses, and one error for each different problem that has stopped a request."""
+        return tuple(each.error for each in self._failures(self.missed, self._overread, self._stopped))
 
     @property
     def intercepted(self) -> int:
         """How many requests came by, whatever became of them."""
         self.hear()
-        return len(self.exchanges) + len(self.missed)
+        return len(self.exchanges) + len(self.missed) + len(self._stopped)
 
-    def miss(self, key: str, explain: Callable[[], str]) -> UnrecordedRequestError:
-        """Returns the error for a request that was not recorded: one for all that are equal to it.
-
-        Args:
-            key: of the request.
-            explain: returns the message; called for the first of them.
-        """
+    def miss(self, key: str, request: Request) -> TestOutcomeError:
+        """Returns the error for a request that was not recorded: one for all of this key."""
         if key not in self.missed:
-            self.missed[key] = UnrecordedRequestError(explain())
-            self.tell("missed", str(self.missed[key]))
-        return self.missed[key]
+            error = UnrecordedRequestError(f"not recorded: {request.method} {request.url}\n{_LATER}")
+            self.missed[key] = Failure(error, partial(self._answers.explain_miss, request))
+            self.tell("missed", request)
+        return self.missed[key].error
 
-    def overread(self, position: int | None, error: RequestStoppedError) -> RequestStoppedError:
-        """Returns the error for a stream that is read on where the recorded one had stopped, and keeps the first."""
-        self.tell("missed", str(error))
+    def overread(self, position: int, length: int) -> TestOutcomeError:
+        """Returns the error for a stream that is read on after the bytes where the recorded one had stopped."""
         with self._forks.lock:
-            return self._overread.setdefault(position, error)
+            if position not in self._overread:
+                error = RequestStoppedError(f"more is read of a stream than was recorded.\n{_LATER}")
+                explain = partial(self._answers.explain_overread, position, length)
+                self._overread[position] = Failure(error, explain)
+                self.tell("overread", [position, length])
+            return self._overread[position].error
 
-    def tell(self, what: str, fact: Interaction | str | int | None) -> None:
+    def stop(self, problem: str) -> TestOutcomeError:
+        """Returns the error for a request that cannot go on: one for all that are stopped by the same problem."""
+        with self._forks.lock:
+            if problem not in self._stopped:
+                self._stopped[problem] = Failure(RequestStoppedError(problem), partial(str, problem))
+                self.tell("stopped", problem)
+            return self._stopped[problem].error
+
+    def explain(self) -> None:
+        """Says in each error what a person needs to know: the client, which may be an event loop, waits no more."""
+        for each in self._failures(self.missed, self._overread, self._stopped):
+            if each.error in self._explained:
+                continue
+            self._explained.add(each.error)
+            try:
+                text = each.explain()
+            except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, the request was not answered
+                text = f"{str(each.error).removesuffix(_LATER)}{_unexplained(problem)}"
+            each.error.explain(text)
+
+    def _failures(self, *kinds: Mapping[Any, Failure]) -> tuple[Failure, ...]:
+        self.hear()
+        with self._forks.lock:  # a thread may be adding one
+            return tuple(failure for kind in kinds for failure in kind.values())
+
+    def tell(self, what: str, fact: Interaction | Request | list[int] | str | int | None) -> None:
         """In a forked child, hands what happened to the process that opened the cassette.
 
         Raises:
@@ -93,7 +140,7 @@ class History:
         if not self._forks.is_copy:
             return
         try:
-            self._forks.tell({what: tree_of(fact) if isinstance(fact, Interaction) else fact})
+            self._forks.tell({what: tree_of(fact) if isinstance(fact, Interaction | Request) else fact})
         except OSError as error:
             raise RequestStoppedError(
                 f"what this forked process did cannot be handed to its parent: {error}\n"
@@ -114,8 +161,13 @@ class History:
             case {"recorded": tree} if recorded := interaction_of(tree):
                 self._answers.note_miss(recorded.request)
                 self._add(recorded.request, recorded=recorded)
-            case {"missed": str(text)}:
-                self.missed[text] = UnrecordedRequestError(text)
+            case {"missed": tree}:
+                request = request_of(tree) or _UNKNOWN
+                self.miss(self._answers.matcher.key(request), request)
+            case {"overread": [int(position), int(length)]}:
+                self.overread(position, length)
+            case {"stopped": str(problem)}:
+                self.stop(problem)
             case {"error": status}:
                 self._add(_UNKNOWN, error_status=status)
             case {"sent": _}:
@@ -132,3 +184,13 @@ class History:
         session = self._session()
         if session is not None:
             self.exchanges.append(Exchange(session, request, position, answer, recorded, error_status))
+
+
+def _unexplained(problem: Exception) -> str:
+    """Returns what is said where the explanation of a verdict cannot be made."""
+    what = format_exception_only(problem)[-1].strip()
+    return (
+        f"\n  What else there is to say of it could not be found out: {what}\n"
+        "  If the test replaces a part of Python that this needs, let it do so only around its own code; "
+        "else it is a bug of pytest-stepreplay."
+    )

@@ -191,8 +191,9 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         run = host()
         if run:
             run.report(outcome)
-        if error is None and session.misses:
-            raise session.misses[0]
+        session.explain()
+        if error is None and session.failures:
+            raise session.failures[0]
 
     async def __aenter__(self) -> Session:
         return self.__enter__()

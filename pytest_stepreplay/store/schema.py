@@ -137,6 +137,14 @@ def interaction_of(tree: Any) -> Interaction | None:
     return found if right else None
 
 
+def request_of(tree: Any) -> Request | None:
+    """Return the request that a tree plainly stands for, as `tree_of` has made it; None where it is none."""
+    try:
+        return _message_of(Request, tree)
+    except (TypeError, KeyError, ValueError, AttributeError, _NotPlainError):
+        return None
+
+
 class _NotPlainError(Exception):
     """A type is another than it should be, and pydantic must say whether it will do."""
 

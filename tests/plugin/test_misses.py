@@ -292,3 +292,42 @@ def test_an_upload_replays_whatever_its_boundary(suite: Suite) -> None:
     result = suite.run()
     result.assert_outcomes(passed=1, failed=3)
     result.stdout.fnmatch_lines(["E *body?*?.bytes: 260 -> 259"])
+
+
+BROKEN = {
+    "a working directory that cannot be asked for": "monkeypatch.setattr('os.getcwd', fail)",
+    "a bug of ours": "monkeypatch.setattr('pytest_stepreplay.report.misses.explain_miss', fail)",
+    "a bug in what is done with a request": "monkeypatch.setattr('pytest_stepreplay.matching.Matcher.key', fail)",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_miss_fails_the_test_where_its_explanation_raises(suite: Suite, how: str) -> None:
+    """The clients of a test swallow whatever is raised inside of a request, and try again."""
+    suite.write(GREETING)
+    suite.record()
+    suite.change("def test_greeting():", "def test_greeting(monkeypatch):")
+    suite.change(
+        'assert ask("Say hello.")',
+        "\n    ".join(
+            [
+                "def fail(*args, **named):",
+                "    raise RuntimeError('it may not be done here')",
+                "with monkeypatch.context() as patch:",
+                f"    {BROKEN[how].replace('monkeypatch', 'patch')}",
+                "    try:",
+                "        ask('Say goodbye.')",
+                "    except BaseException:",
+                "        pass",
+            ]
+        ),
+    )
+    if "bug" in how:
+        suite.change("with monkeypatch.context() as patch:", "patch = monkeypatch\n    if True:")
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    told = {
+        "a bug of ours": "*could not be found out: RuntimeError: it may not be done here",
+        "a bug in what is done with a request": "*could not be looked up: RuntimeError: it may not be done here",
+    }
+    result.stdout.fnmatch_lines([told.get(how, "E *messages?0?.content: Say ?-hello-??+goodbye+?.")])
