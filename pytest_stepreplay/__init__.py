@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 from .lazy import import_plainly, importer
 
+import_plainly(__name__)
+
+from .machine import clock as _clock  # noqa: E402, F401 - as it is now, before a test puts another in its place
+
 if TYPE_CHECKING:
     from .drift import Change, Drift, Level, Policy, compare
     from .errors import (
@@ -26,8 +30,6 @@ if TYPE_CHECKING:
     )
     from .models import Cassette, ChatCompletion, ChatCompletionChunk, Interaction
     from .session import Session, use_cassette
-
-import_plainly(__name__)
 
 _ROOMS = {
     "drift": ("Change", "Drift", "Level", "Policy", "compare"),

@@ -7,11 +7,12 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError
+from ..machine import clock
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_path
 from .terminal import echo, plural, safe
 
@@ -120,7 +121,7 @@ def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
             ignore_hosts=settings.ignore_hosts,
             contract=settings.contract,
             max_age=max_age or (_age(settings.max_age.strip()) if settings.max_age else None),
-            now=datetime.now(UTC),
+            now=clock.now(),
         ),
         skip=frozenset(skip),
     )

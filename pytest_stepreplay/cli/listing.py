@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
+from ..machine import clock
 from .command import AS_JSON, Command, Operand, Option, existing_path
 from .terminal import echo, json_text, open_console, plural, safe
 
@@ -16,6 +16,7 @@ WIDE: Final = 76
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
     from .project import display  # noqa: PLC0415
     from .statistics import Statistics, print_statistics  # noqa: PLC0415
 
-    found, broken = Statistics(datetime.now(UTC)), dict[str, str]()
+    found, broken = Statistics(clock.now()), dict[str, str]()
     for path in _cassettes_under(searched):
         shown = display(path)
         try:
@@ -143,7 +144,7 @@ def _print_rows(rows: list[Row]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console, now = open_console(), datetime.now(UTC)
+    console, now = open_console(), clock.now()
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("cassette", overflow="fold")
     wide = console.width >= WIDE

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..machine import clock
 from ..models import Interaction
 from ..redaction import kept_headers
 from ..store.bodies import request_from_wire, response_from_wire
@@ -252,9 +253,9 @@ def utc_seconds(moment: Any) -> str | None:
     """
     try:
         if isinstance(moment, str):
-            found = datetime.fromisoformat(moment)
+            found = clock.read(moment)
         elif isinstance(moment, int | float) and moment > _FIRST_MOMENT:
-            found = datetime.fromtimestamp(moment / 1000 if moment > 1e11 else moment, UTC)
+            found = clock.at(moment / 1000 if moment > 1e11 else moment)
         else:
             return None
         return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if found.tzinfo else None

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteReadError
+from ..machine import clock
 from ..settings import PLACEHOLDER_KEY, parse_age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from ..models import Cassette, Interaction
@@ -75,7 +76,7 @@ def judge_age(cassette: Cassette, settings: Settings, path: Path, test: str) -> 
     """
     if settings.max_age is None or settings.mode not in {"replay", "record"}:
         return settings, ""
-    stale = find_stale(cassette.interactions, parse_age(settings.max_age), datetime.now(UTC))
+    stale = find_stale(cassette.interactions, parse_age(settings.max_age), clock.now())
     if stale is None:
         return settings, ""
     if settings.stale == "error" and settings.mode == "replay":
@@ -102,7 +103,7 @@ def with_new_dates(
     """
     if settings.max_age is None:
         return tuple(kept)
-    stale = find_stale(kept, parse_age(settings.max_age), datetime.now(UTC))
+    stale = find_stale(kept, parse_age(settings.max_age), clock.now())
     positions = stale.positions if stale else ()
     return tuple(
         replace(each, recorded_at=new.recorded_at) if i in positions else each
@@ -113,7 +114,7 @@ def with_new_dates(
 def moment_of(recorded_at: str | None) -> datetime | None:
     """Returns the moment that ``recorded_at`` names; None where it names none. Without a zone, it is UTC."""
     try:
-        moment = datetime.fromisoformat(recorded_at or "")
+        moment = clock.read(recorded_at or "")
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

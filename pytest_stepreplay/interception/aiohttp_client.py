@@ -11,6 +11,7 @@ import functools
 from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any
 
+from ..machine import clock
 from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class _Feed:
         if chunk is not None:
             pause = self._playback.pause_before(chunk)
             if pause:
-                await asyncio.sleep(pause)
+                await clock.sleep_in_loop(pause)
             self._protocol.data_received(b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data))
             return True
         fed, self._ended = not self._ended, True

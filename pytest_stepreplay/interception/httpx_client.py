@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import TYPE_CHECKING, Any, Final
 
+from ..machine import clock
 from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class _Played:
         for chunk in self._playback.chunks:
             pause = self._playback.pause_before(chunk)
             if pause:
-                time.sleep(pause)
+                clock.sleep(pause)
             yield chunk.data
         self._end()
 
@@ -177,9 +177,7 @@ class _Played:
         for chunk in self._playback.chunks:
             pause = self._playback.pause_before(chunk)
             if pause:
-                import anyio  # noqa: PLC0415 - both libraries are built on it, and so is asyncio or trio around us
-
-                await anyio.sleep(pause)
+                await clock.sleep_in_loop(pause)
             yield chunk.data
         self._end()
 

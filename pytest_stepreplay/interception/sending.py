@@ -7,13 +7,14 @@ not a wait. A request and its headers go in as the client made them; the respons
 from __future__ import annotations
 
 import ssl
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
+
+from ..machine import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +97,7 @@ def send(outgoing: Outgoing) -> Answered | Unanswered:
             if wait > LONGEST_WAIT:
                 return answered
         if number < TRIES:
-            time.sleep(wait)
+            clock.sleep(wait)
     return Unanswered(f"{reason}, after {TRIES} tries")
 
 

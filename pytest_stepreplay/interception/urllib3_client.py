@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import io
-import time
 from http.client import HTTPResponse
 from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+from ..machine import clock
 from .exchanges import Playback, Tape, authorized, begin, player_for
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def _wire(playback: Playback) -> Iterator[bytes]:
     for chunk in playback.chunks:
         pause = playback.pause_before(chunk)
         if pause:
-            time.sleep(pause)
+            clock.sleep(pause)
         yield b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data)
     past = playback.past_the_end()
     if past is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -16,12 +16,14 @@ from ..drift.answers import read_answer
 from ..drift.contract import breaches_of, contract_of_url
 from ..drift.keeping import body_of
 from ..drift.selectors import Selectors, format_path
+from ..machine import clock
 from ..matching import Matcher
 from ..settings import MATCHERS
 from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime, timedelta
 
     from ..models import Cassette, Interaction, Response
     from ..redaction import Place
@@ -220,11 +222,11 @@ def _stale(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, 
     if expected.max_age is None or interaction.recorded_at is None:
         return
     try:
-        moment = datetime.fromisoformat(interaction.recorded_at)
+        moment = clock.read(interaction.recorded_at)
     except ValueError:
         yield "stale", ("recorded_at",), "is no date", _RECORD
         return
-    age = (expected.now or datetime.now(UTC)) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    age = (expected.now or clock.now()) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     if age > expected.max_age:
         yield "stale", ("recorded_at",), f"was recorded {age.days} days ago", _RECORD
 

@@ -7,12 +7,11 @@ session what comes, and builds the interaction to keep; `Filters` are what the p
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ..errors import RequestStoppedError
+from ..machine import clock
 from ..models import Interaction
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ class Exchange:
     recorded: Interaction | None = None
     error_status: int | None = None
     passes_by: bool = False
-    began: float = field(default_factory=time.time)
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=clock.seconds)
     coming: Recording | None = None
     thread: threading.Thread = field(default_factory=threading.current_thread)
     told: bool = False
@@ -83,7 +81,7 @@ class Exchange:
 
     def elapsed(self) -> float:
         """Seconds since the request began."""
-        return time.perf_counter() - self.started
+        return clock.seconds() - self.started
 
     def records(self, status: int, recording: Recording) -> bool:
         """Whether the response that has begun to come is to be taken down."""
@@ -105,7 +103,7 @@ class Exchange:
         if filtered is None:
             return
         recorded = Interaction(
-            recorded_at=datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            recorded_at=clock.moment(self.started).strftime("%Y-%m-%dT%H:%M:%SZ"),
             elapsed=round(self.elapsed(), 3),
             request=self.request,
             response=self.session.redactor.redact_response(filtered),

@@ -13,11 +13,11 @@ import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteWriteError
+from ..machine import clock
 from .files import HIDDEN, PENDING_SUFFIX, stem_of, write_error
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _sign(file: Path) -> None:
     who = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat("T", "seconds"),
+        "since": clock.now().isoformat("T", "seconds"),
     }
     with suppress(OSError):  # it is for a message alone
         descriptor = os.open(file, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
@@ -158,7 +158,7 @@ def _holder(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             who = json.loads(opened.read(_MOST_READ))
-        since = datetime.fromisoformat(str(who["since"]))
+        since = clock.read(str(who["since"]))
         return f"process {int(who['pid'])} on {ascii(str(who['host']))[1:-1]} (since {since:%Y-%m-%d %H:%M:%S} UTC)"
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return "another process"

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+
+from ..machine import clock
 
 MODELS = ("step-3.5-flash", "step-3.7-flash")
 
@@ -300,7 +301,7 @@ def _head(request: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {
         "id": str(uuid.uuid4()),
         "object": "",
-        "created": int(time.time()) + number,
+        "created": int(clock.now().timestamp()) + number,
         "model": request["model"],
     }
 

@@ -268,7 +268,7 @@ def test_tolerances_and_text_rules(suite: Suite) -> None:
 def test_a_server_that_cannot_be_reached(suite: Suite) -> None:
     suite.write(GREETING)
     suite.record()
-    suite.monkeypatch.setattr("pytest_stepreplay.interception.sending.time.sleep", lambda seconds: None)
+    suite.monkeypatch.setattr("pytest_stepreplay.interception.sending.clock.sleep", lambda seconds: None)
     suite.go_offline()
     verify(suite).stdout.fnmatch_lines(
         ["*could not verify *", "*interaction 1: no answer (*), after 3 tries"]

@@ -35,6 +35,7 @@ OWNERS = {
 BELOW = {
     "errors": set[str](),
     "lazy": set[str](),
+    "machine": set[str](),
     "models": set[str](),
     "settings": {"errors", "drift", "network"},
     "sse": set[str](),
@@ -66,7 +67,7 @@ BELOW = {
     "snapshots": {"errors", "drift", "redaction", "report", "store"},
     "upstream": {"sse"},
 }
-"""Which other rooms each one may import, besides `lazy`; `plugin` and `cli` may import all."""
+"""Which other rooms each one may import, besides `lazy` and `machine`; `plugin` and `cli` may import all."""
 
 
 def rooms() -> Iterator[tuple[str, Path]]:
@@ -106,7 +107,7 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
         for name in imports(path)
         if name.startswith("pytest_stepreplay.")
     }
-    assert found - {room, "lazy"} <= BELOW[room]
+    assert found - {room, "lazy", "machine"} <= BELOW[room]
 
 
 def test_every_room_has_its_rule() -> None:
@@ -146,3 +147,20 @@ def test_every_public_name_can_be_imported() -> None:
     assert pytest_stepreplay.__version__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = pytest_stepreplay.nothing
+
+
+CLOCKS = {"time", "time_ns", "now", "utcnow", "today", "fromtimestamp", "sleep", "perf_counter", "monotonic"}
+
+
+def test_one_room_reads_the_clock() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"
+        for room, path in rooms()
+        if room != "machine"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in CLOCKS
+        and ast.unparse(node.value) in {"time", "datetime", "date", "asyncio", "anyio", "trio"}
+    }
+    found |= {str(path) for room, path in rooms() if room != "machine" and "time" in imports(path)}
+    assert not found

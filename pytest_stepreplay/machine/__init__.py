@@ -1,0 +1,6 @@
+"""The machine itself, its clock and its disk, whatever a test has put in their place.
+
+Tests freeze the clock, fake the file system, and mock `os` and `time`, for the code that they test. What is recorded
+for them is real, and so is when it was. `clock` and `disk` are the only modules of this package that read the one or
+touch the other while tests run.
+"""
