@@ -101,7 +101,7 @@ def _some_of(*choices: str) -> Callable[[object], object]:
 
 
 def _selectors(value: object) -> object:
-    from .drift.selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+    from .selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
 
     texts = _texts(value)
     for text in texts:
@@ -178,7 +178,7 @@ def parse_age(text: str) -> timedelta:
 
 def _reasons(value: object) -> object:
     """Reads pairs of a selector and the reason for it, from a mapping or from lines of ``SELECTOR: reason``."""
-    from .drift.selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+    from .selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
 
     if isinstance(value, str):
         value = value.splitlines()

@@ -15,7 +15,7 @@ from ..formats import Exchange
 from ..models import Cassette
 from ..redaction import PLACEHOLDER, kept_headers
 from ..session import use_cassette
-from ..store.bodies import body_bytes
+from ..wire.bodies import body_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from .comparison import compare
     from .contract import contract_of_url
     from .policy import Policy
-    from .selectors import Selector
 
-__all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "Selector", "compare", "contract_of_url"]
+__all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "compare", "contract_of_url"]
 
 __getattr__ = importer(
     __name__,
@@ -27,6 +26,5 @@ __getattr__ = importer(
         "comparison": ("compare",),
         "contract": ("contract_of_url",),
         "policy": ("Policy",),
-        "selectors": ("Selector",),
     },
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
 
-from .selectors import format_path
+from ..selectors import format_path
 
 Sort = Literal["completion", "error", "json", "text", "empty"]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..selectors import Selectors
 from .answers import is_equal, read_answer
 from .changes import Drift
 from .policy import Policy
-from .selectors import Selectors
 
 if TYPE_CHECKING:
     from .answers import Answer

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
+from ..selectors import format_path
 from .answers import name_type
-from .selectors import format_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
 
+    from ..selectors import Path
     from .answers import Answer
-    from .selectors import Path
 
 _COMPLETION = {
     "stepfun": ("StepFunChatCompletion", "StepFun's API reference, the chat completion object"),

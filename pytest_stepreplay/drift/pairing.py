@@ -12,19 +12,19 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import SettingsError
+from ..selectors import Selector, Selectors, format_path
 from .alignment import align, match
 from .answers import BrokenJson, Mask, canonical, name_type, parsed
 from .calls import function_of, meaning_of, name_calls
 from .changes import ABSENT, Change, Level
 from .policy import TextRule, Tolerance
-from .selectors import Selector, Selectors, format_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..selectors import Path, State
     from .alignment import Aligned
     from .policy import Policy
-    from .selectors import Path, State
 
 MAX_DEPTH: Final = 48
 """What is nested deeper is compared as one text: both this walk and DeepDiff's take stack for every level."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, TypeVar
 
 from ..errors import SettingsError
+from ..selectors import Selector
 from .changes import FailOn, Level, read_fail_on
-from .selectors import Selector
 
 Number = int | float
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]

@@ -11,20 +11,20 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ..selectors import Selectors, format_path
 from .answers import Mask, name_type
 from .changes import ABSENT, Change, Level
 from .contract import new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
-from .selectors import Selectors, format_path
 from .words import similarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..selectors import Path
     from .answers import Answer
     from .changes import Kind
     from .policy import Policy
-    from .selectors import Path
 
 _Zone = Level | Literal["by shape"]
 _BY_SHAPE: Final = "by shape"

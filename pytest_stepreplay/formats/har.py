@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from ..store.bodies import body_bytes
+from ..wire.bodies import body_bytes
 from .exchanges import (
     Exchange,
     Foreign,

@@ -12,8 +12,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from ..store.bodies import body_bytes
-from ..store.json_text import parse_json
+from ..wire.bodies import body_bytes
+from ..wire.json_text import parse_json
 from . import vcr
 from .exchanges import (
     Exchange,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..store.json_text import shown
-from ..store.yaml_events import TAG_PREFIX
+from ..wire.json_text import shown
+from ..wire.trees import TAG_PREFIX
 from .exchanges import (
     Exchange,
     Foreign,

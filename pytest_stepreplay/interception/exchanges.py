@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from ..errors import RequestStoppedError
 from ..redaction import kept_headers
 from ..settings import PLACEHOLDER_KEY
-from ..store.bodies import request_from_wire
-from ..store.encodings import EncodingError, undo_encodings
-from ..store.streams import Chunk, chunks_of, response_from_chunks
+from ..wire.bodies import request_from_wire
+from ..wire.chunks import Chunk, chunks_of, response_from_chunks
+from ..wire.encodings import EncodingError, undo_encodings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RequestStoppedError
 from ..redaction import kept_headers
-from ..store.bodies import body_bytes, request_from_wire, response_from_wire
+from ..wire.bodies import body_bytes, request_from_wire, response_from_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

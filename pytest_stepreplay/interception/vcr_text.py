@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError
-from ..store.bodies import body_bytes
+from ..wire.bodies import body_bytes
 
 if TYPE_CHECKING:
     from ..models import Cassette, Request, Response

@@ -15,9 +15,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from ..drift.answers import read_answer
 from ..drift.contract import breaches_of, contract_of_url
 from ..drift.keeping import body_of
-from ..drift.selectors import Selectors, format_path
 from ..machine import clock
 from ..matching import Matcher
+from ..selectors import Selectors, format_path
 from ..settings import MATCHERS
 from .problems import Problem
 

@@ -10,15 +10,15 @@ from base64 import b64decode, b64encode
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from ..multipart import read_parts
+from ..wire.multipart import read_parts
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..drift.selectors import Selectors, State
     from ..models import Request
-    from ..multipart import Part
+    from ..selectors import Selectors, State
+    from ..wire.multipart import Part
 
 EMPTY: Final[dict[str, tuple[Any, ...]]] = {"null": (None,), "empty": (None, "", [], {})}
 """Which values of a field are the same as its absence, wherever it stands, by the name of the setting's value."""

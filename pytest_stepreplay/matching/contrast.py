@@ -309,7 +309,7 @@ def _show_name(text: str) -> str:
 
 
 def _difference(path: _Path, text: str) -> Difference:
-    from ..drift.selectors import format_path  # noqa: PLC0415 - only a miss needs it
+    from ..selectors import format_path  # noqa: PLC0415 - only a miss needs it
 
     return Difference(format_path(path), text, in_body=True)
 
@@ -322,7 +322,7 @@ def _in_other_order(old: list[Any], new: list[Any]) -> bool:
 
 
 def _reordered(path: _Path, shown: str) -> Difference:
-    from ..drift.selectors import format_path  # noqa: PLC0415 - only a miss needs it
+    from ..selectors import format_path  # noqa: PLC0415 - only a miss needs it
 
     everywhere = re.sub(r"\[\d+\]", "[*]", format_path(path))
     return Difference(format_path(path), f"in another order, now {shown}", in_body=True, unordered=everywhere)

@@ -22,8 +22,8 @@ from .canonical import canonical_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..drift.selectors import Selectors
     from ..models import Request
+    from ..selectors import Selectors
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -128,7 +128,7 @@ class Matcher:
             return [kind, getattr(request, kind)] if parts is None else ["multipart", parts]
         tree = request.json
         if self._ignored is not None:
-            from ..drift.selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
+            from ..selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
 
             tree = remove(tree, self._ignored)
         if self.absent_equals != "nothing":
@@ -154,7 +154,7 @@ class Matcher:
 def _read_selectors(texts: tuple[str, ...]) -> Selectors | None:
     if not texts:
         return None
-    from ..drift.selectors import Selectors  # noqa: PLC0415 - only a run that names places needs it
+    from ..selectors import Selectors  # noqa: PLC0415 - only a run that names places needs it
 
     return Selectors(texts)
 

@@ -72,7 +72,7 @@ class Wall:
         """
         found = scan(content, tree, secrets=self._values())
         if found and self.allowed:
-            from ..drift.selectors import Selector  # noqa: PLC0415 - only what was found needs it
+            from ..selectors import Selector  # noqa: PLC0415 - only what was found needs it
 
             allowed = [Selector.parse(text) for text in self.allowed]
             found = tuple(

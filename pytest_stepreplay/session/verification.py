@@ -16,8 +16,8 @@ from .. import drift
 from ..drift.keeping import body_of
 from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..redaction import kept_headers
-from ..store.bodies import response_from_wire
-from ..store.encodings import EncodingError, undo_encoding
+from ..wire.bodies import response_from_wire
+from ..wire.encodings import EncodingError, undo_encoding
 from .policy import policy_for
 
 if TYPE_CHECKING:

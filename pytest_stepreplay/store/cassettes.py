@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
+from ..wire.json_text import parse_json
 from . import yaml_parser
 from .files import read_bytes
-from .json_text import parse_json
 from .schema import cassette_of
 from .sources import parse_other, read_foreign, read_text, written_location
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..formats import Foreign, Hints
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)

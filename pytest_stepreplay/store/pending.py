@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ..models import RawFrame, Request, Response
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 WHOLE = "all"
 """The name of the only unit of a cassette that is new as a whole."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 _MOST_KEYS = 1000
 _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"

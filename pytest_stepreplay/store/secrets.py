@@ -91,7 +91,7 @@ def told_place(place: Place) -> str:
 
 def written(place: Place) -> str:
     """Returns the selector of a place."""
-    from ..drift.selectors import format_path  # noqa: PLC0415 - only a refusal needs it
+    from ..selectors import format_path  # noqa: PLC0415 - only a refusal needs it
 
     return format_path(place)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
+from ..wire.json_text import shown
 from .cassettes import parse_tree
 from .files import exists, read_bytes, remove, write_bytes
-from .json_text import shown
 from .locks import locked
 from .schema import check_version
 from .writing import encode_tree
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 _KEYS = ("stepreplay", "test", "snapshots")
 _MEND = "Mend it, or delete it and write it again with: pytest --stepreplay=record"

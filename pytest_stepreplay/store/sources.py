@@ -13,15 +13,15 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ..errors import CassetteReadError
+from ..wire.json_text import shown
 from .files import MAX_SIZE
-from .json_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from ..formats import Foreign, Hints, MisfitError, Skipped
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 _GZIP = b"\x1f\x8b"
 _MOST_PLACED = 10

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models import Cassette
-    from .yaml_text import Tree
+    from ..wire.trees import Tree
 
 
 def write_cassette(path: Path, cassette: Cassette) -> None:

@@ -13,14 +13,13 @@ from typing import Any
 
 import yaml
 
-from .json_text import shown
+from ..wire.json_text import shown
+from ..wire.trees import MAX_DEPTH, TAG_PREFIX, Tree
 from .yaml_parser import resolve_plain
-from .yaml_text import MAX_DEPTH, Tree
 
 Construct = Callable[[str, Any], Any]
 """From a tag and the text, list or dict behind it to what they mean; a ValueError if they mean nothing."""
 
-TAG_PREFIX = "tag:yaml.org,2002:"
 """What ``!!`` stands for in a tag."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -12,7 +12,8 @@ import re
 from sys import intern
 from typing import Any, TypeAlias
 
-from .yaml_text import ESCAPED, MAX_DEPTH, MAX_KEY, Tree, is_plain
+from ..wire.trees import MAX_DEPTH, Tree
+from .yaml_text import ESCAPED, MAX_KEY, is_plain
 
 _COLUMNS = 2 * MAX_DEPTH
 _MAX_REMEMBERED = 64  # characters

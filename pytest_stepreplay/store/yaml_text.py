@@ -10,17 +10,12 @@ import json
 import math
 import re
 from functools import lru_cache
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
+
+from ..wire.trees import BLOCKS, MAX_DEPTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-Tree: TypeAlias = Any
-"""A JSON value: a dict with text keys, a list, str, int, float, bool or None."""
-
-MAX_DEPTH = 500
-"""How deep the mappings and lists of a cassette may be nested."""
+    from ..wire.trees import Tree
 
 MAX_KEY = 1000
 """How long a key may be beside its colon; YAML ends that at 1024 characters, quotes and escapes included."""
@@ -32,7 +27,6 @@ ESCAPED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uf
 # A plain scalar begins with a letter, "_", "$" or "/", as no number, date or indicator of YAML does, and has
 # none of the pairs that end it.
 _PLAIN_START = re.compile(r"(?!\d)[\w$/]")
-_BLOCKS = (dict, list, tuple)
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -46,20 +40,6 @@ def is_plain(text: str) -> bool:
         and text[-1] not in " :"
         and not (len(text) <= 5 and text.lower() in _WORDS)
     )
-
-
-def is_deeper_than(tree: Tree, levels: int) -> bool:
-    """Tell whether mappings and lists are nested in more levels than these."""
-    layer = _blocks([tree])
-    for _ in range(levels):
-        layer = _blocks(
-            chain.from_iterable(each.values() if isinstance(each, dict) else each for each in layer)
-        )
-    return bool(layer)
-
-
-def _blocks(values: Iterable[Tree]) -> list[Tree]:
-    return [value for value in values if isinstance(value, _BLOCKS)]
 
 
 _NEEDS_ESCAPE = re.compile(rf"[\t\n{ESCAPED}]")
@@ -99,7 +79,7 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
             left -= 1
             name = _render_key(key)
             out.append(f"{lead}? {name}\n{pad}:" if len(name) > MAX_KEY else f"{lead}{name}:")
-            if not value or not isinstance(value, _BLOCKS):
+            if not value or not isinstance(value, BLOCKS):
                 out.append(f" {_render_scalar(value, inner, at_end=at_end and not left)}\n")
             else:
                 out.append("\n")
@@ -110,7 +90,7 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
     else:
         for item in block:
             left -= 1
-            if item and isinstance(item, _BLOCKS):
+            if item and isinstance(item, BLOCKS):
                 _render_block(out, item, inner, f"{lead}- ", depth + 1, at_end=at_end and not left)
             else:
                 out.append(f"{lead}- {_render_scalar(item, inner, at_end=at_end and not left)}\n")

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from pytest_stepreplay import sse
-from pytest_stepreplay.drift.selectors import Selector, Selectors, format_path, remove
 from pytest_stepreplay.errors import CassetteReadError, SelectorError
 from pytest_stepreplay.formats import MisfitError, read_foreign
 from pytest_stepreplay.models import Cassette
+from pytest_stepreplay.selectors import Selector, Selectors, format_path, remove
 from pytest_stepreplay.store import parse_cassette, parse_snapshots, render_cassette
-from pytest_stepreplay.store.bodies import body_bytes
-from pytest_stepreplay.store.json_text import parse_json
 from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render
+from pytest_stepreplay.wire.bodies import body_bytes
+from pytest_stepreplay.wire.json_text import parse_json
 
 HERE = Path("x.yaml")
 CORPUS = Path(__file__).parent / "corpus"

@@ -11,7 +11,7 @@ import yaml
 
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.sse import assemble, chunks_of
-from pytest_stepreplay.store.bodies import body_bytes
+from pytest_stepreplay.wire.bodies import body_bytes
 from tests.odd_server import (
     DONE,
     ENCODINGS,

@@ -23,7 +23,7 @@ from pytest_stepreplay.report.verification import (
     render_verification_markdown,
     section_text,
 )
-from pytest_stepreplay.store.bodies import response_from_wire
+from pytest_stepreplay.wire.bodies import response_from_wire
 
 PLAIN: dict[str, Any] = {
     "id": "b7b56af0-52a6-483f-a589-948182676a1b",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay import store
 from pytest_stepreplay.models import BODY_KINDS, Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store.bodies import body_bytes, request_from_wire, response_from_wire
 from pytest_stepreplay.store.schema import tree_of
+from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 

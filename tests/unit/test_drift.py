@@ -21,7 +21,6 @@ from pytest_stepreplay.drift import (
     Drift,
     Level,
     Policy,
-    Selector,
     alignment,
     compare,
     contract_of_url,
@@ -31,6 +30,7 @@ from pytest_stepreplay.drift.policy import Tolerance
 from pytest_stepreplay.drift.words import diff_words, similarity
 from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.models import ChatCompletion
+from pytest_stepreplay.selectors import Selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable

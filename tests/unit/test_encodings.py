@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.store import encodings
-from pytest_stepreplay.store.encodings import EncodingError, undo_encoding, undo_encodings
+from pytest_stepreplay.wire import encodings
+from pytest_stepreplay.wire.encodings import EncodingError, undo_encoding, undo_encodings
 
 
 def bare_deflate(body: bytes) -> bytes:

@@ -23,7 +23,7 @@ from vcr.serializers import jsonserializer, yamlserializer
 
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
-from pytest_stepreplay.store.bodies import body_bytes
+from pytest_stepreplay.wire.bodies import body_bytes
 
 if TYPE_CHECKING:
     from pytest_stepreplay.models import Interaction

@@ -22,7 +22,7 @@ from pytest_stepreplay import store
 from pytest_stepreplay.formats import RENDERERS
 from pytest_stepreplay.interception.vcr_text import render_vcr
 from pytest_stepreplay.models import Cassette, Interaction
-from pytest_stepreplay.store.bodies import body_bytes, request_from_wire, response_from_wire
+from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
 
 vcr_serialize: Any = _serialize
 URL = "http://nowhere.invalid/v1/chat/completions"

@@ -14,8 +14,8 @@ from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.formats import Exchange, Foreign, Hints
 from pytest_stepreplay.models import Interaction
-from pytest_stepreplay.store.bodies import body_bytes
 from pytest_stepreplay.store.cassettes import parse_source
+from pytest_stepreplay.wire.bodies import body_bytes
 
 FOREIGN = Path(__file__).parent / "foreign"
 URL = "https://api.stepfun.com/v1/chat/completions"

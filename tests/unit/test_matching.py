@@ -23,9 +23,9 @@ from pytest_stepreplay.matching import (
 )
 from pytest_stepreplay.matching.canonical import canonical_text
 from pytest_stepreplay.models import RawFrame, Request
-from pytest_stepreplay.multipart import Part, read_parts, with_fixed_boundary
 from pytest_stepreplay.settings import MATCHERS
-from pytest_stepreplay.store.bodies import request_from_wire
+from pytest_stepreplay.wire.bodies import request_from_wire
+from pytest_stepreplay.wire.multipart import Part, read_parts, with_fixed_boundary
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 
@@ -827,7 +827,16 @@ class TestMultipart:
 
     @pytest.mark.parametrize(
         "broken",
-        [b"--a\r\n", b"--a\r\nx: y\r\n\r\nz\r\n--a", b"--a\r\nx\r\n--aa\r\n--a--", b"--", b"", b"a=b"],
+        [
+            b"--a\r\n",
+            b"--a\r\nx: y\r\n\r\nz\r\n--a",
+            b"--a\r\nx\r\n--aa\r\n--a--",
+            b"--",
+            b"",
+            b"a=b",
+            b"--a\r\nx\r\n--a--",
+            b"--a\r\nx\r\n\r\ny\r\n--a--",
+        ],
     )
     def test_a_broken_body_has_no_parts(self, broken: bytes) -> None:
         assert read_parts(broken) is None

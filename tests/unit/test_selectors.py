@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_stepreplay.drift import Selector
-from pytest_stepreplay.drift.selectors import Selectors, State, format_path, remove
 from pytest_stepreplay.errors import SelectorError, SettingsError
+from pytest_stepreplay.selectors import Selector, Selectors, State, format_path, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

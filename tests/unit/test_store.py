@@ -20,6 +20,7 @@ from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store import yaml_events, yaml_parser, yaml_text
+from pytest_stepreplay.wire.trees import MAX_DEPTH
 
 HERE = Path("cassettes/test_x/test_y.yaml")
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -287,11 +288,11 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
             tree = [tree] if kind is list else {"k": tree}
         return {"deep": tree}
 
-    deep = nested(yaml_text.MAX_DEPTH - 1)
+    deep = nested(MAX_DEPTH - 1)
     rendered = yaml_text.render(deep)
     assert yaml_parser.parse(rendered) == yaml_events.parse_any(rendered) == deep
     with pytest.raises(ValueError, match="nested more than 500 levels"):
-        yaml_text.render(nested(yaml_text.MAX_DEPTH))
+        yaml_text.render(nested(MAX_DEPTH))
     with pytest.raises(yaml_parser.UnusualTextError):
         yaml_parser.parse("a:\n" + "- " * 501 + "x\n")
 

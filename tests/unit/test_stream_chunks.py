@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response, Stream
-from pytest_stepreplay.store.bodies import body_bytes
 from pytest_stepreplay.store.schema import cassette_of
-from pytest_stepreplay.store.streams import Chunk, chunks_of, response_from_chunks
+from pytest_stepreplay.wire.bodies import body_bytes
+from pytest_stepreplay.wire.chunks import Chunk, chunks_of, response_from_chunks
 
 EVENTS = {"content-type": "text/event-stream"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from .yaml_text import MAX_DEPTH, Tree, is_deeper_than
+from .trees import MAX_DEPTH, Tree, is_deeper_than
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _WORD = re.compile(r"[\w!/.:-]{1,60}", re.ASCII)

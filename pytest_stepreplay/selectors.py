@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from ..errors import SelectorError
+from .errors import SelectorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

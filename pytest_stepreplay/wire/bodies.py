@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..models import RawFrame, Request, Response
-from ..multipart import with_fixed_boundary
-from .yaml_text import Tree, is_deeper_than
+from .multipart import with_fixed_boundary
+from .trees import Tree, is_deeper_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
