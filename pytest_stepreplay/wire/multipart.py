@@ -62,12 +62,17 @@ def read_parts(body: bytes) -> tuple[Part, ...] | None:
     for i, piece in enumerate(pieces):
         if i and not piece.startswith(b"\r\n"):
             return None
-        parts.append(_read_part(piece if i == 0 else piece[2:]))
+        part = _read_part(piece if i == 0 else piece[2:])
+        if part is None:
+            return None
+        parts.append(part)
     return tuple(parts)
 
 
-def _read_part(piece: bytes) -> Part:
-    head, _, data = (b"\r\n" + piece).partition(b"\r\n\r\n")
+def _read_part(piece: bytes) -> Part | None:
+    head, end, data = (b"\r\n" + piece).partition(b"\r\n\r\n")
+    if not end or any(b":" not in line for line in head[2:].splitlines()):
+        return None
     # What a client writes raw, most write as UTF-8 (RFC 7578, section 5.1).
     header = HeaderParser().parsestr(head[2:].decode("utf-8", "replace"))
     name, filename = (header.get_param(each, None, "content-disposition") for each in ("name", "filename"))
