@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import certifi
 import pytest
+from blockbuster import BlockBuster, BlockBusterFunction
 
 from pytest_stepreplay.upstream import Upstream
 
@@ -15,6 +17,30 @@ pytest_plugins = ["pytester"]
 
 KEY = "sk-step-test-4f9a1c77d2e84b0b"
 """The key that the tests record with; no cassette may ever hold it."""
+
+
+_LEFT_ALONE: Final = ("socket.", "ssl.", "sqlite3.")
+"""The guard of the network stands there itself."""
+_WATCHED_TOO: Final = ("os.lstat", "os.path.realpath", "filelock.FileLock.acquire")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def free_event_loops() -> Iterator[None]:
+    """Nothing that the plugin does inside of an event loop waits for a disk, a lock or a name: it raises in every test."""
+    buster = BlockBuster("pytest_stepreplay", excluded_modules=["pytest_stepreplay.upstream"])
+    for name in [name for name in buster.functions if name.startswith(_LEFT_ALONE)]:
+        del buster.functions[name]
+    for name in _WATCHED_TOO:
+        buster.functions[name] = BlockBusterFunction(
+            None,
+            name,
+            scanned_modules="pytest_stepreplay",
+            excluded_modules=["pytest_stepreplay.upstream"],
+            can_block_functions=[("<frozen importlib._bootstrap>", {"_find_and_load"})],
+        )
+    buster.activate()
+    yield
+    buster.deactivate()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from .run import (
     fixture_session,
     hold_placeholders,
     read_ini,
+    read_ini_text,
 )
 from .summary import Summary
 from .verdicts import close_fixture, failure, judge, verdict_of_fixture
@@ -88,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
-        run = Run(config.rootpath, ini, command_line)
+        run = Run(config.rootpath, ini, command_line, read_ini_text(config))
         run.baseline = read_known(run.settings({}), config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None

@@ -7,7 +7,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePath
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import SettingsError, standing_in
+from ..errors import SettingsError, StepReplayError, standing_in
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Run:
     rootpath: Path
     ini: dict[str, object]
     command_line: dict[str, object]
+    ini_text: str = ""
     baseline: Baseline | None = None
     item: pytest.Item | None = None
     secrets: tuple[str, ...] | None = None
@@ -143,17 +144,20 @@ def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
     run = config.stash[RUN]
     if run.secrets is None:
         options = {name: value for name, value in vars(config.option).items() if isinstance(value, str)}
-        run.secrets = tuple(secret_values(options) | secret_values(_lines_of_settings(config)))
+        lines = {found[1]: found[2] for found in _SETTING.finditer(run.ini_text)}
+        run.secrets = tuple(secret_values(options) | secret_values(lines))
     return replace(settings, secrets=run.secrets) if run.secrets else settings
 
 
-def _lines_of_settings(config: pytest.Config) -> dict[str, str]:
-    """Returns the names and values in pytest's settings file; what is secret for another tool is secret."""
+def read_ini_text(config: pytest.Config) -> str:
+    """Returns the text of pytest's settings file; what is secret for another tool is secret here.
+
+    It is read at the start, since the first cassette may be opened in an event loop.
+    """
     try:
-        text = config.inipath.read_text(encoding="utf-8-sig") if config.inipath else ""
+        return config.inipath.read_text(encoding="utf-8-sig") if config.inipath else ""
     except (OSError, ValueError):
-        return {}
-    return {found[1]: found[2] for found in _SETTING.finditer(text)}
+        return ""
 
 
 def be_host(config: pytest.Config) -> None:
@@ -238,4 +242,7 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     path = cassette_path(root, module, f"{name}.fixture")
     test = f"{module.as_posix()}::{name} (fixture)"
     run.owned[path] = test
-    return Session(settings, path, test=test, shared=True, root=root)
+    session = Session(settings, path, test=test, shared=True, root=root)
+    with suppress(StepReplayError):  # it is said to whoever asks; most fixtures ask nothing
+        session.load()  # now, since a coroutine may ask
+    return session

@@ -22,7 +22,7 @@ from .host import host
 from .outcome import Outcome, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -73,7 +73,7 @@ class Session:
         self._shared = shared
         self._root = root
         self._closed = False
-        self._checked = False
+        self._loaded = False
         self._forks = Forks()
         self._answers = Answers(
             settings,
@@ -165,13 +165,13 @@ class Session:
             CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
             CassetteError: a symbolic link leads out of the folder of the cassettes.
         """
-        if not self._checked:
-            if self._root is not None:
-                store.check_inside(self.path, self._root)
-            if self.mode in {"record", "rewrite"}:
-                store.check_writable(self.path)
-            self._checked = True
-        if self._answers.loaded is None and self.mode != "live" and store.exists(self.path):
+        if self._loaded:
+            return
+        if self._root is not None:
+            store.check_inside(self.path, self._root)
+        if self.mode in {"record", "rewrite"}:
+            store.check_writable(self.path)
+        if self.mode != "live" and store.exists(self.path):
             loaded = read_own(self.path, self.mode)
             if self.settings.max_age is not None:
                 from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
@@ -179,6 +179,7 @@ class Session:
                 self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
             self._answers.hold(loaded, self.mode)
         self._answers.borrow(self.mode)
+        self._loaded = True
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are neither recorded nor replayed."""
@@ -293,10 +294,31 @@ class Session:
         Raises:
             CassetteWriteError: it could not be written; what stood on disk still stands.
         """
+        return self.settle(self.end(), passed=passed, interrupted=interrupted, why=why)
+
+    def settle(
+        self,
+        under_way: Sequence[Exchange],
+        *,
+        passed: bool,
+        interrupted: bool = False,
+        why: str = "the test failed",
+    ) -> Outcome:
+        """Does the second half of `close`: all of it that takes time.
+
+        Args:
+            under_way: what the first half, `end`, has returned.
+            passed: as for `close`.
+            interrupted: as for `close`.
+            why: as for `close`.
+
+        Raises:
+            CassetteWriteError: as for `close`.
+        """
         if self.mode in {"replay", "live"}:  # nothing is written
-            return self._close(passed=passed, interrupted=interrupted, why=why)
+            return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
         with store.guarded_by(self.wall):
-            return self._close(passed=passed, interrupted=interrupted, why=why)
+            return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
 
     def forget(self) -> None:
         """Lets go of what came by, once nobody asks for it: else it would wait for a garbage collection."""
@@ -309,8 +331,7 @@ class Session:
         secrets = self.redactor.known | environment_secrets()
         return Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
 
-    def _close(self, *, passed: bool, interrupted: bool, why: str) -> Outcome:
-        under_way = self._stop_taking()
+    def _settle(self, under_way: Sequence[Exchange], *, passed: bool, interrupted: bool, why: str) -> Outcome:
         recorded, not_written, written = self.recorded, "", False
         self._forks.close()
         if self._forks.is_copy:
@@ -348,7 +369,7 @@ class Session:
         self._history.hear()
         return work_of(self._answers, self._history, self.settings, self.path, self.test, shared=self._shared)
 
-    def _stop_taking(self) -> list[Exchange]:
+    def end(self) -> Sequence[Exchange]:
         """Ends the session for all threads, and returns the requests that one of them still waits for."""
         for exchange in tuple(self._history.exchanges):
             # What nobody reads to its end any more has come as far as was wanted.

@@ -10,6 +10,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,15 @@ from ..errors import StepReplayError
 from ..settings import MARKER_SETTINGS, Settings, read_values
 from . import threads
 from .cassette import Session
+from .event_loops import in_thread
 from .host import host
 from .threads import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
+
+    from .exchange import Exchange
 
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, Exit)
 """What ends the run and not just the test."""
@@ -160,18 +164,41 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         self._opened: tuple[Session, ExitStack] | None = None
 
     def __enter__(self) -> Session:
+        session = self._make_session()
+        session.load()
+        return self._open(session)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        session = self._close()
+        _settle(session, session.end(), error)
+
+    async def __aenter__(self) -> Session:
+        session = self._make_session()
+        await in_thread(session.load)
+        return self._open(session)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        session = self._close()
+        await in_thread(partial(_settle, session, session.end(), error))
+
+    def _make_session(self) -> Session:
         if self._opened:
             raise StepReplayError("this use_cassette is open already; make one for each block")
         run = host()
         around = _running[-1] if _running else None
         base = around.settings if around else run.settings() if run else Settings()
         settings = replace(base, cassette=None, **self._given)
-        session = Session(settings, self._path, shared=True, root=self._path.parent, around=around)
-        session.load()
+        return Session(settings, self._path, shared=True, root=self._path.parent, around=around)
+
+    def _open(self, session: Session) -> Session:
         with ExitStack() as stack:
             stack.enter_context(interception.installed(current))
             stack.enter_context(threads.inheriting(_find_owner))
-            if run or session.mode != "replay":  # a guard around it may keep the network away
+            if host() or session.mode != "replay":  # a guard around it may keep the network away
                 stack.enter_context(session.guard())
             stack.callback(_task.set, _task.get())
             _task.set(session)
@@ -180,25 +207,20 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
             self._opened = session, stack.pop_all()
         return session
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def _close(self) -> Session:
         if not self._opened:
             raise StepReplayError("this use_cassette is not open")
         (session, stack), self._opened = self._opened, None
         stack.close()
-        outcome = session.close(passed=error is None, interrupted=isinstance(error, INTERRUPTIONS))
-        run = host()
-        if run:
-            run.report(outcome)
-        session.explain()
-        if error is None and session.failures:
-            raise session.failures[0]
+        return session
 
-    async def __aenter__(self) -> Session:
-        return self.__enter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
+def _settle(session: Session, under_way: Sequence[Exchange], error: BaseException | None) -> None:
+    """Does what is left to do for a block that ended with an error, or without one."""
+    outcome = session.settle(under_way, passed=error is None, interrupted=isinstance(error, INTERRUPTIONS))
+    run = host()
+    if run:
+        run.report(outcome)
+    session.explain()
+    if error is None and session.failures:
+        raise session.failures[0]

@@ -198,7 +198,7 @@ def test_the_pools_and_tasks_of_a_block_use_its_cassette_beside_others(
         async with use_cassette(tmp_path / f"{name}.yaml", mode="record") as outer:
             await asyncio.to_thread(ask, f"{name} to thread")
             await asyncio.get_running_loop().run_in_executor(shared, ask, f"{name} executor")
-            with use_cassette(tmp_path / f"{name} inner.yaml", mode="record") as inner:
+            async with use_cassette(tmp_path / f"{name} inner.yaml", mode="record") as inner:
                 await asyncio.gather(
                     *(asyncio.to_thread(ask, f"{name} inner {number}") for number in range(3))
                 )
