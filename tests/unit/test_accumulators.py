@@ -383,7 +383,7 @@ def test_where_the_sdk_fails_nothing_is_lost() -> None:
         },
         "content as a list of parts": {
             "role": "assistant",
-            "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
+            "content": [{"type": "text", "text": "Hello"}],
         },
     }
 

@@ -418,7 +418,7 @@ def test_unknown_fields_are_kept_with_their_last_value() -> None:
             ),
         ]
     )
-    assert assembled["x_groq"] == {"usage": 1}
+    assert assembled["x_groq"] == {"id": "r", "usage": 1}
     assert assembled["citations"] == ["a", "b"]
     assert assembled["service_tier"] == "default"
     assert assembled["choices"][0]["message"] == {"role": "assistant", "content": None, "mood": "glad"}
