@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..drift.calls import read_call
 from ..sse import assemble, chunks_of, frame_of
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def calls_of(message: dict[str, Any]) -> list[tuple[str, str, str]]:
     calls = message.get("tool_calls")
     found = []
     for call in calls if isinstance(calls, list) else ():
-        function = _object(_object(call).get("function"))
-        name = str(function.get("name") or _object(call).get("type") or "?")
-        found.append((str(_object(call).get("id") or ""), name, _compact(function.get("arguments"))))
+        unnamed = _object(_object(call).get("function")).get("arguments")
+        name, given = read_call(call) or (_object(call).get("type") or "?", unnamed)
+        found.append((str(_object(call).get("id") or ""), str(name), _compact(given)))
     legacy = _object(message.get("function_call"))
     if legacy:
         found.append(("", str(legacy.get("name")), _compact(legacy.get("arguments"))))

@@ -195,7 +195,7 @@ def _parameters_of(body: dict[str, Any]) -> str:
     told = [str(body["model"])] if "model" in body else []
     for name, value in body.items():
         if name == "tools" and isinstance(value, list):
-            functions = [it.get("function", it) for it in value if isinstance(it, dict)]
+            functions = [it.get("function", it.get("custom", it)) for it in value if isinstance(it, dict)]
             names = [str(it.get("name") or it.get("type")) for it in functions if isinstance(it, dict)]
             told.append(f"tools: {', '.join(names)}")
         elif name not in ("model", "messages", "stream"):

@@ -61,9 +61,33 @@ class BrokenJson:
 
 
 class Mask(str):
-    """Stands for a volatile value: the name of its type, or what it means."""
+    """Stands for a volatile value in a comparison: the name of its type, or what it means.
 
-    __slots__ = ()
+    Attributes:
+        value: the value itself.
+    """
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __new__(cls, text: str, value: Any = None) -> Mask:
+        """Returns the text that counts in place of the value."""
+        mask = super().__new__(cls, text)
+        mask.value = value
+        return mask
+
+
+def unmasked(tree: Any) -> Any:
+    """Returns a tree with the volatile values themselves; what holds none is shared with it."""
+    if isinstance(tree, Mask):
+        return tree.value
+    if isinstance(tree, dict):
+        shown = {key: unmasked(value) for key, value in tree.items()}
+        return tree if all(shown[key] is value for key, value in tree.items()) else shown
+    if isinstance(tree, list):
+        items = [unmasked(value) for value in tree]
+        return tree if all(one is other for one, other in zip(items, tree, strict=True)) else items
+    return tree
 
 
 def parsed(text: str) -> Any:

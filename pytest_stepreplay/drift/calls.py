@@ -34,29 +34,48 @@ def name_calls(tree: Any) -> None:
     for call, given in calls:
         key = canonical(given)
         if key in names:
-            call["id"] = Mask(f"the id of the call {names[key]}")
+            call["id"] = Mask(f"the id of the call {names[key]}", given)
         else:
-            function = function_of(call)
-            counts[function] += 1
-            names[key] = f"{function} #{counts[function]}"
-            call["id"] = Mask(name_type(given))
+            tool = tool_of(call)
+            counts[tool] += 1
+            names[key] = f"{tool} #{counts[tool]}"
+            call["id"] = Mask(name_type(given), given)
     for value in citations:
-        value["tool_call_id"] = Mask(f"the id of {names.get(canonical(value['tool_call_id']), 'no call')}")
+        cited = value["tool_call_id"]
+        value["tool_call_id"] = Mask(f"the id of {names.get(canonical(cited), 'no call')}", cited)
 
 
-def function_of(call: Any) -> str:
-    """Returns the name of the function that a tool call calls."""
-    function = call.get("function") if isinstance(call, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
-    return name if isinstance(name, str) else "a call without a name"
+def read_call(call: Any) -> tuple[str, Any] | None:
+    """Returns the name of the tool that a tool call calls, and what it is given; None where it names none.
+
+    A function is given arguments, JSON in a string; a custom tool an input, which is any text.
+    """
+    if not isinstance(call, dict):
+        return None
+    for kind, given in (("function", "arguments"), ("custom", "input")):
+        inner = call.get(kind)
+        if isinstance(inner, dict) and isinstance(inner.get("name"), str):
+            return inner["name"], inner.get(given)
+    return None
+
+
+def tool_of(call: Any) -> str:
+    """Returns the name of the tool that a tool call calls."""
+    read = read_call(call)
+    if read:
+        return read[0]
+    named = (call.get("name"), call.get("type")) if isinstance(call, dict) else ()
+    return next((it for it in named if isinstance(it, str) and it), "a call without a name")
 
 
 def meaning_of(call: Any) -> tuple[str, str]:
-    """Returns the function and the arguments of a tool call, equal for calls that mean the same."""
-    function = call.get("function") if isinstance(call, dict) else None
-    arguments = function.get("arguments") if isinstance(function, dict) else call
-    value = parsed(arguments) if isinstance(arguments, str) else arguments
-    return function_of(call), str(arguments) if isinstance(value, BrokenJson) else canonical(value)
+    """Returns the tool and what it is given, equal for calls that mean the same."""
+    read = read_call(call)
+    given = read[1] if read else call
+    if isinstance(call, dict) and not read:
+        given = {key: value for key, value in call.items() if key not in ("id", "index")}
+    value = parsed(given) if isinstance(given, str) and "function" in call else given
+    return tool_of(call), str(given) if isinstance(value, BrokenJson) else canonical(value)
 
 
 def objects_in(tree: Any) -> Iterator[dict[str, Any]]:

@@ -71,7 +71,7 @@ class Change:
         selector: the place; in the new response, or in the stored one for what was removed.
         level: how much it matters.
         kind: what happened there.
-        old: the stored value, or `ABSENT`. A volatile value shows as its type alone.
+        old: the stored value, or `ABSENT`. Where volatile values differ in their type, or in what they cite, that.
         new: the new one, in the same way.
         note: what the values do not say: why JSON is broken, what was expected.
         source: what documents the object, where `kind` is ``contract``.

@@ -15,7 +15,7 @@ from ..errors import SettingsError
 from ..selectors import Selector, Selectors, format_path
 from .alignment import align, match
 from .answers import BrokenJson, Mask, canonical, name_type, parsed
-from .calls import function_of, meaning_of, name_calls
+from .calls import meaning_of, name_calls, tool_of
 from .changes import ABSENT, Change, Level
 from .policy import TextRule, Tolerance
 
@@ -41,7 +41,7 @@ class Role(Enum):
     EMPTY_IS_NULL = '"" is no value'
     EMPTY_IS_ABSENT = "[] is no value"
     CHOICES = "items belong together by their index"
-    CALLS = "items belong together by the function's name"
+    CALLS = "items belong together by the tool's name"
 
 
 _Action = Role | Tolerance | TextRule
@@ -50,15 +50,36 @@ _CALLS = {
     Role.ARGUMENTS: "**.tool_calls[*].function.arguments **.function_call.arguments",
     Role.CALLS: "**.tool_calls",
 }
+
+# What servers count and measure beside the tokens themselves, wherever in the objects that tell the usage.
+_USAGE = ("usage", "usage_breakdown", "x_groq.usage", "x_groq.usage_breakdown")
+_MEASURED = """
+    cached_tokens num_cached_tokens cached_prompt_text_tokens cache_read_tokens cache_write_tokens
+    cache_read_input_tokens cache_creation_input_tokens prompt_cache_hit_tokens prompt_cache_miss_tokens
+    queue_time prompt_time completion_time total_time start_time end_time generation_time time_to_first_token
+    total_latency tokens_per_second total_tokens_per_sec completion_tokens_per_sec
+    completion_tokens_after_first_per_sec completion_tokens_after_first_per_sec_first_ten
+    total_duration load_duration prompt_eval_duration eval_duration
+"""
+# Reasoning that only the server can read is encrypted, or signed, anew on each call.
+_SEALED = """
+    reasoning_details[*].id reasoning_details[*].data reasoning_details[*].signature reasoning_signature
+    encrypted_content content[*].signature content[*].data thinking_blocks[*].signature thinking_blocks[*].data
+    thought_signature extra_content.**.thought_signature
+    provider_specific_fields.**.thought_signature provider_specific_fields.thought_signatures
+    tool_calls[*].thought_signature tool_calls[*].function.thought_signature
+    tool_calls[*].extra_content.**.thought_signature
+    tool_calls[*].provider_specific_fields.**.thought_signature
+"""
 # In a chat completion and in an error object: everything that is known to differ between identical calls.
 _ENVELOPE = {
     Role.VOLATILE: "id created choices[*].message.audio.id choices[*].message.audio.expires_at",
-    Role.COMES_AND_GOES: """
+    Role.COMES_AND_GOES: f"""
         system_fingerprint service_tier x_groq.id x_groq.seed error.request_id error.trace_id
         request_id requestId x_request_id x-request-id trace_id traceId x_trace_id x-trace-id
-        usage.cached_tokens usage.*.cached_tokens usage.*.cache_write_tokens usage.prompt_cache_hit_tokens
-        usage.prompt_cache_miss_tokens usage.cache_read_input_tokens usage.cache_creation_input_tokens
-        usage.queue_time usage.prompt_time usage.completion_time usage.total_time time_info
+        obfuscation p time_info timings sla_metrics choices[*].seed
+        {" ".join(f"{usage}.**.{name}" for usage in _USAGE for name in _MEASURED.split())}
+        {" ".join(f"choices[*].message.{place}" for place in _SEALED.split())}
     """,
     Role.CONTENT: "choices[*].message.content",
     Role.EMPTY_IS_NULL: "choices[*].finish_reason",
@@ -178,7 +199,7 @@ class Pairing:
         if new is ABSENT:
             return self._view(old, place), ABSENT
         if Role.VOLATILE in roles or Role.COMES_AND_GOES in roles:
-            return _unified(Mask(name_type(old)), Mask(name_type(new)))
+            return _unified(Mask(name_type(old), old), Mask(name_type(new), new))
         return self._pair_values(old, new, place, roles)
 
     def _view(self, value: Any, place: _Place) -> Any:
@@ -245,10 +266,10 @@ class Pairing:
             return match(old, new, [_index_of])
         if Role.CALLS not in roles:
             return align(old, new, canonical)
-        aligned = match(old, new, [meaning_of, function_of])
+        aligned = match(old, new, [meaning_of, tool_of])
         moved = [i for i, j in aligned if i is not None and j is not None]
         if moved != sorted(moved):
-            before, after = (list(map(function_of, calls)) for calls in (old, new))
+            before, after = (list(map(tool_of, calls)) for calls in (old, new))
             self.changes.append(Change(format_path(place.path), Level.BEHAVIOR, "order", before, after))
         return aligned
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..selectors import Selectors, format_path
-from .answers import Mask, name_type
+from .answers import Mask, name_type, unmasked
 from .changes import ABSENT, Change, Level
 from .contract import new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
@@ -50,14 +50,16 @@ _COMPLETION_ZONES: dict[str, _Zone] = {
     "choices[*].message.annotations": Level.CONTENT,
     "choices[*].message.audio": Level.CONTENT,
     "choices[*].message.function_call": Level.BEHAVIOR,
+    # Whatever a call holds is what the model does, but for what is known to be something else.
     "choices[*].message.tool_calls": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].*": Level.METADATA,
-    "choices[*].message.tool_calls[*].id": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].type": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].function": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].function.*": Level.METADATA,
-    "choices[*].message.tool_calls[*].function.name": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].function.arguments": Level.BEHAVIOR,
+    "choices[*].message.tool_calls[*].index": Level.METADATA,
+    "choices[*].message.tool_calls[*].extra_content": Level.METADATA,
+    "choices[*].message.tool_calls[*].provider_specific_fields": Level.METADATA,
+    "choices[*].message.tool_calls[*].function.results": Level.METADATA,
+    "choices[*].message.executed_tools": Level.BEHAVIOR,
+    "choices[*].message.executed_tools[*].index": Level.METADATA,
+    "choices[*].message.executed_tools[*].output": Level.METADATA,
+    "choices[*].message.executed_tools[*].search_results": Level.METADATA,
     "error": Level.BEHAVIOR,
     "error.*": Level.METADATA,
     "error.type": Level.BEHAVIOR,
@@ -99,7 +101,7 @@ def _rank(selector: str) -> int:
     """Returns what of one level is told first: the cause before what follows from it."""
     if selector == "error":  # in a stream, why everything behind it is missing
         return 0
-    return 1 if selector.endswith("function.name") else 2
+    return 1 if selector.endswith((".function.name", ".custom.name")) else 2
 
 
 def _sorts_differ(old: Answer, new: Answer) -> bool:
@@ -120,7 +122,8 @@ def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
         for path, one, other in sorted(differing, key=_by_path):
             gone = other is ABSENT and isinstance(path[-1], int)
             if path in breaches and not gone:  # one fact is told once, at its worst level
-                breaches[path] = replace(breaches[path], old=one, new=other)
+                before, after = _shown(one, other)
+                breaches[path] = replace(breaches[path], old=before, new=after)
             else:
                 changes.append(_change(path, one, other, zones, pairing))
     return [*breaches.values(), *pairing.changes, *changes]
@@ -210,6 +213,7 @@ def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> 
     kind = "changed" if path in pairing.broken else _kind(old, new, prose=prose)
     settled = pairing.levels.get(path)
     level = settled or (_shape_level(path, kind, old, new, depth) if zone == _BY_SHAPE else zone)
+    old, new = _shown(old, new)
     return Change(
         selector=format_path(path),
         level=level,
@@ -219,6 +223,15 @@ def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> 
         note=pairing.notes.get(path, ""),
         similarity=similarity(old, new) if kind == "text" else None,
     )
+
+
+def _shown(old: Any, new: Any) -> tuple[Any, Any]:
+    """Returns both values as a person is to see them: those that are volatile too, unless it is both."""
+    if isinstance(old, Mask) and isinstance(
+        new, Mask
+    ):  # then it is their types that differ, or what they cite
+        return old, new
+    return unmasked(old), unmasked(new)
 
 
 def _kind(old: Any, new: Any, *, prose: bool) -> Kind:

@@ -35,12 +35,20 @@ class FunctionCall(_Documented):
     arguments: str
 
 
+class CustomCall(_Documented):
+    """The custom tool a model calls; its input is text in whatever form the tool wants."""
+
+    name: str
+    input: str
+
+
 class ToolCall(_Documented):
     """One tool call. `id` is unique only within its response."""
 
     id: str
     type: str
     function: FunctionCall | None = None
+    custom: CustomCall | None = None
 
 
 class Message(_Documented):
@@ -123,6 +131,13 @@ class DeltaFunction(_Documented):
     arguments: str | None = None
 
 
+class DeltaCustom(_Documented):
+    """A piece of a call of a custom tool in a stream."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class DeltaToolCall(_Documented):
     """A piece of a tool call in a stream; pieces belong together by `index`."""
 
@@ -130,6 +145,7 @@ class DeltaToolCall(_Documented):
     id: str | None = None
     type: str | None = None
     function: DeltaFunction | None = None
+    custom: DeltaCustom | None = None
 
 
 class Delta(_Documented):

@@ -9,6 +9,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from ..drift.calls import read_call
 from ..drift.changes import ABSENT
 from ..drift.words import diff_words
 from .escaping import escape_for_markdown, escape_for_terminal
@@ -183,10 +184,10 @@ def _value(value: Any, width: int) -> str:
     if isinstance(value, str):
         bare = type(value) is not str or (len(value) <= width and _BARE.fullmatch(value))
         return _clipped(value, width) if bare else _quoted(value, width)
-    if isinstance(value, dict):
-        function = value.get("function")
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            return _clipped(f"{function['name']}({_compact(function.get('arguments', ''))})", width)
+    call = read_call(value)
+    if call:
+        tool, given = call
+        return _clipped(f"{tool}({'' if given is None else _compact(given)})", width)
     return _clipped(_compact(value), width)
 
 

@@ -180,6 +180,7 @@ def test_several_choices_are_numbered(project: Project) -> None:
 
 def test_what_is_seldom_in_a_message_is_shown(project: Project) -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100}}
+    custom = {"type": "custom", "custom": {"name": "run_sql", "input": "SELECT 1"}}
     out = shown(
         project,
         chat(
@@ -194,20 +195,20 @@ def test_what_is_seldom_in_a_message_is_shown(project: Project) -> None:
             {"role": "assistant", "function_call": {"name": "old", "arguments": "not json"}},
             {"role": "tool", "content": {"odd": True}},
             {"role": "a-very-long-role", "content": "hm"},
-            {"content": None, "tool_calls": [{"type": "web_search"}, "odd"]},
+            {"content": None, "tool_calls": [{"type": "web_search"}, "odd", custom]},
             answer=completion(None, None, refusal="I can't.", reasoning_content="Hm."),
             response_format={"type": "json_object"},
             stop="x",
-            tools=["odd", {"type": "web_search"}],
+            tools=["odd", {"type": "web_search"}, {"type": "custom", "custom": {"name": "run_sql"}}],
         ),
     )
-    assert 'response_format={"type": "json_object"}, stop=x, tools: web_search' in out
+    assert 'response_format={"type": "json_object"}, stop=x, tools: web_search, run_sql' in out
     assert "user        Look:\n            [image_url data:image/png;base64,AAAA" in out
     assert "… (122 characters)]\n            [video_url https://v]\n            [None]\n" in out
     assert "call        old(not json)\n" in out
     assert 'tool        : {"odd": true}\n' in out
     assert "a-very-long-role\n            hm\n" in out
-    assert "call        web_search()\ncall        ?()\n" in out
+    assert "call        web_search()\ncall        ?()\ncall        run_sql(SELECT 1)\n" in out
     assert (
         "reasoning   Hm.\nassistant   refuses: I can't.\nends        without a finish reason, 83 + 2 tokens\n"
         in out

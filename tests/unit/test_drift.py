@@ -96,6 +96,86 @@ CONTENT = "choices[0].message.content"
 CALLS = "choices[0].message.tool_calls"
 
 
+def custom(name: str, given: str, call_id: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "id": call_id or f"call_{name}",
+        "type": "custom",
+        "custom": {"name": name, "input": given},
+        **more,
+    }
+
+
+class TestCustomTools:
+    STORED = calling(custom("run_sql", "SELECT name FROM users"), custom("grep", "x"))
+
+    @pytest.mark.parametrize(
+        ("new", "place", "summary"),
+        [
+            (
+                calling(custom("run_sql", "SELECT email FROM users"), custom("grep", "x")),
+                "tool_calls[0].custom.input",
+                "SELECT [-name-]{+email+} FROM users (similarity 0.80)",
+            ),
+            (
+                calling(custom("run_psql", "SELECT name FROM users"), custom("grep", "x")),
+                "tool_calls[0].custom.name",
+                "run_sql -> run_psql",
+            ),
+            (
+                calling(custom("run_sql", "SELECT name FROM users")),
+                "tool_calls[1]",
+                "removed grep(x)",
+            ),
+            (
+                calling(custom("run_sql", "SELECT name FROM users"), custom("grep", "x", retry=True)),
+                "tool_calls[1].retry",
+                "added true",
+            ),
+            (
+                calling(custom("grep", "x"), custom("run_sql", "SELECT name FROM users")),
+                "tool_calls",
+                "order: run_sql, grep -> grep, run_sql",
+            ),
+        ],
+    )
+    def test_what_a_custom_tool_is_told_is_behavior(
+        self, new: dict[str, Any], place: str, summary: str
+    ) -> None:
+        change = only(compare(self.STORED, new, Policy(contract="openai")))
+        assert change.selector == f"choices[0].message.{place}"
+        assert change.level is Level.BEHAVIOR
+        assert change.summary == summary
+
+    def test_a_fresh_id_is_no_drift(self) -> None:
+        new = calling(custom("run_sql", "SELECT name FROM users", "call_z"), custom("grep", "x", "call_y"))
+        assert not compare(self.STORED, new)
+
+    def test_a_broken_custom_call_breaks_the_contract(self) -> None:
+        broken = copy.deepcopy(self.STORED)
+        del broken["choices"][0]["message"]["tool_calls"][0]["custom"]["input"]
+        change = compare(self.STORED, broken).changes[0]
+        assert (change.selector, change.level) == (f"{CALLS}[0].custom.input", Level.CONTRACT)
+
+    def test_a_streamed_input_is_compared_whole(self) -> None:
+        def stream(*inputs: str) -> list[dict[str, Any]]:
+            calls = [{"index": 0, "custom": {"input": each}} for each in inputs]
+            calls[0] |= {"id": "call_a", "type": "custom", "custom": {"name": "run", "input": inputs[0]}}
+            head = {"id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+            return [{**head, "choices": [{"index": 0, "delta": {"tool_calls": [it]}}]} for it in calls]
+
+        assert not compare(stream("rm ", "a ", "now"), stream("rm a", " now"))
+        change = only(compare(stream("rm ", "a ", "now"), stream("rm ", "b ", "now")))
+        assert (change.selector, change.level) == (f"{CALLS}[0].custom.input", Level.BEHAVIOR)
+
+    def test_what_is_known_to_be_no_behavior_inside_a_call(self) -> None:
+        def searched(**more: Any) -> dict[str, Any]:
+            return calling({**call("web_search", {"q": "x"}, "call_a"), **more})
+
+        for more in ({"index": 1}, {"extra_content": {"a": 1}}, {"provider_specific_fields": {"a": 1}}):
+            assert compare(searched(), searched(**more)).level is Level.METADATA
+        assert compare(searched(), searched(approved=False)).level is Level.BEHAVIOR
+
+
 class TestVolatile:
     @pytest.mark.parametrize(
         "new",
@@ -155,12 +235,59 @@ class TestVolatile:
         assert (change.selector, change.level) == (field, Level.CONTRACT)
         assert change.summary == "required, but missing"
 
-    def test_no_value_leaks_where_a_whole_part_goes(self) -> None:
-        new = having("choices", value=[*PLAIN["choices"], TWO_CALLS["choices"][0] | {"index": 1}])
-        drift = compare(PLAIN, new)
-        assert "call_a" not in drift.full() + json.dumps(drift.to_json()) + drift.to_markdown()
-        drift = compare(PLAIN, having("choices", value={"tool_calls": [call("f", {}, "call_secret")]}))
-        assert "call_secret" not in drift.full() + json.dumps(drift.to_json())
+    def test_a_part_that_goes_or_comes_is_shown_as_it_is(self) -> None:
+        details = {"cached_tokens": 3, "audio_tokens": 0}
+        stored = having("usage", "prompt_tokens_details", value=details)
+        gone = only(compare(stored, PLAIN))
+        assert gone.summary == 'removed {"cached_tokens": 3, "audio_tokens": 0}'
+        assert gone.old == details
+        assert only(compare(PLAIN, stored)).summary == 'added {"cached_tokens": 3, "audio_tokens": 0}'
+        choice = TWO_CALLS["choices"][0] | {"index": 1}
+        come = only(compare(PLAIN, having("choices", value=[*PLAIN["choices"], choice])))
+        assert come.new["message"]["tool_calls"][0]["id"] == "call_a"
+        assert '"id": "call_a"' in json.dumps(compare(PLAIN, TWO_CALLS).to_json())
+        no_id = only(compare(PLAIN, having("id")))
+        assert (no_id.kind, no_id.old) == ("contract", PLAIN["id"])
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            ("p",),
+            ("obfuscation",),
+            ("timings",),
+            ("choices", 0, "seed"),
+            ("usage", "num_cached_tokens"),
+            ("usage", "completion_tokens_details", "cached_tokens"),
+            ("usage_breakdown", "models", 0, "usage", "queue_time"),
+            ("x_groq", "usage", "total_time"),
+            ("x_groq", "usage_breakdown", "models", 0, "usage", "prompt_time"),
+            ("choices", 0, "message", "reasoning_details", 0, "id"),
+            ("choices", 0, "message", "reasoning_details", 0, "data"),
+            ("choices", 0, "message", "reasoning_details", 0, "signature"),
+            ("choices", 0, "message", "thought_signature"),
+            ("choices", 0, "message", "extra_content", "google", "thought_signature"),
+            ("choices", 0, "message", "content", 0, "signature"),
+            ("choices", 0, "message", "tool_calls", 0, "extra_content", "google", "thought_signature"),
+            ("choices", 0, "message", "tool_calls", 0, "provider_specific_fields", "thought_signature"),
+        ],
+    )
+    def test_what_is_fresh_on_each_call(self, place: tuple[str | int, ...]) -> None:
+        def answer(value: Any) -> Any:
+            tree = value
+            for step in reversed(place):
+                tree = [tree] if isinstance(step, int) else {step: tree, "kept": 1}
+            return {"object": "chat.completion", "model": "m", **tree}
+
+        drift = compare(answer("a1"), answer("b2"), Policy(contract=None))
+        assert not drift, drift.full()
+        without = answer("b2")
+        parent = without
+        for step in place[:-1]:
+            parent = parent[step]
+        del parent[place[-1]]
+        assert not compare(answer("a1"), without, Policy(contract=None))
+        other = compare(answer("a1"), json.loads(json.dumps(answer("a1")).replace('"kept": 1', '"kept": 2')))
+        assert other, "what stands beside it still counts"
 
 
 class TestToolCalls:

@@ -22,7 +22,13 @@ def completion(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
         "created": 1709893411,
         "model": "step-3.5-flash",
         "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 83, "completion_tokens": 21, "total_tokens": 104, "cached_tokens": 64},
+        "usage": {
+            "prompt_tokens": 83,
+            "completion_tokens": 21,
+            "total_tokens": 104,
+            "cached_tokens": 64,
+            "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
+        },
     }
 
 
@@ -42,8 +48,30 @@ TOOLS = completion(
     },
     "tool_calls",
 )
+CUSTOM = completion(
+    {
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "call_5tq0",
+                "type": "custom",
+                "custom": {"name": "run_sql", "input": "SELECT name FROM users"},
+            }
+        ],
+    },
+    "tool_calls",
+)
 JSON = completion({"content": '{"city": "Paris", "population": 2102650, "rivers": ["Seine"]}'})
 REASONING = completion({"content": "It is 4.", "reasoning": "The user asks for two plus two, which is four."})
+DETAILS = completion(
+    {
+        "content": "It is 4.",
+        "reasoning_details": [
+            {"type": "reasoning.text", "text": "Two and two is four.", "signature": "EqQBCkYI"},
+            {"type": "reasoning.encrypted", "id": "rs_68a1", "data": "gAAAAABo"},
+        ],
+    }
+)
 STREAM = [
     {
         "id": "b7b56af0-52a6-483f-a589-948182676a1b",
@@ -104,6 +132,13 @@ def fresh_ids(response: Any) -> Any:
     return response | {"id": "another", "created": 1800000000}
 
 
+def fresh_details(response: Any) -> Any:
+    text, encrypted = response["choices"][0]["message"]["reasoning_details"]
+    text["signature"] = "EpYCCkgI"
+    encrypted |= {"id": "rs_99c4", "data": "gAAAAABp"}
+    return response
+
+
 def other_pieces(chunks: list[Any]) -> list[Any]:
     chunks[1]["choices"][0]["delta"]["content"] = "Paris is the capital of "
     chunks[2]["choices"][0]["delta"]["content"] = "France."
@@ -137,6 +172,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("another model answers", at("model", to="step-3.7-flash")),
             ("more tokens are used", at("usage", "completion_tokens", to=27)),
             ("a field that nobody documents", at("provider", to="stepfun")),
+            ("details of the usage are gone", without("usage", "prompt_tokens_details")),
             ("`usage` is gone", without("usage")),
             ("`created` is a text", at("created", to="2026-01-01")),
             ("`finish_reason` is one that nobody documents", at("choices", 0, "finish_reason", to="eos")),
@@ -170,6 +206,15 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("a call has no `id`", without(*CALLS, 0, "id")),
         ],
     ),
+    "A custom tool": (
+        CUSTOM,
+        [
+            ("the id is new", at(*CALLS, 0, "id", to="call_8zz1")),
+            ("another tool is called", at(*CALLS, 0, "custom", "name", to="run_psql")),
+            ("its input differs", at(*CALLS, 0, "custom", "input", to="SELECT email FROM users")),
+            ("a key that nobody documents", at(*CALLS, 0, "approved", to=False)),
+        ],
+    ),
     "JSON in the text": (
         JSON,
         [
@@ -201,6 +246,13 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
                 at(*MESSAGE, "reasoning", to="The user asks for two plus two, so the answer is four."),
             ),
             ("it is gone", without(*MESSAGE, "reasoning")),
+        ],
+    ),
+    "Reasoning in details": (
+        DETAILS,
+        [
+            ("`id`, `data` and `signature` are new", fresh_details),
+            ("it is worded anew", at(*MESSAGE, "reasoning_details", 0, "text", to="2 and 2 is four.")),
         ],
     ),
     "A stream": (
@@ -247,7 +299,7 @@ diff `[-this-]` went and `{+this+}` came.
 | behavior | the model does something else: tools, arguments, why it stopped, the shape of its JSON |
 | content | the text says something else |
 | metadata | something around the answer differs: the model's name, usage, fields nobody documents |
-| none | only what differs on every call: ids, times, cached tokens |
+| none | only what differs on every call: ids, times, cached tokens, encrypted reasoning |
 
 `pytest --stepreplay=verify` fails from `behavior` on, unless `--stepreplay-fail-on` says otherwise.
 

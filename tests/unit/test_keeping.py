@@ -56,10 +56,14 @@ class Server:
             "completion_tokens": turn.usage,
             "total_tokens": 1 + turn.usage,
             "cached_tokens": len(self.run),
+            "num_cached_tokens": len(self.run),
         }
+        measured = {"models": [{"model": "step-3.5-flash", "usage": {"queue_time": len(self.run) / 7}}]}
+        head |= {"usage_breakdown": measured, "p": "abcdefgh"[: n + len(self.run)]}
         finish = "tool_calls" if calls else "stop"
         if not self.stream:
-            choices = [{"index": 0, "message": message, "finish_reason": finish}]
+            seed = len(self.run) * 10**9
+            choices = [{"index": 0, "message": message, "finish_reason": finish, "seed": seed}]
             body = {**head, "object": "chat.completion", "choices": choices, "usage": usage}
             return Response(status=200, headers=JSON_TYPE, json=body)
         head["object"] = "chat.completion.chunk"
@@ -163,6 +167,27 @@ CONVERSATIONS = st.lists(TURNS, min_size=1, max_size=2).map(
 )
 
 
+def test_reasoning_that_is_encrypted_anew_leaves_every_byte() -> None:
+    def answered(fresh: str) -> list[Interaction]:
+        details = [
+            {"type": "reasoning.text", "index": 0, "text": "Hm.", "signature": f"{fresh}A"},
+            {"type": "reasoning.encrypted", "index": 1, "id": f"rs_{fresh}", "data": f"{fresh}B"},
+        ]
+        message = {"role": "assistant", "content": "4", "reasoning_details": details}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        head = {"id": fresh, "object": "chat.completion", "created": 1, "model": "m"}
+        plain = Response(status=200, headers=JSON_TYPE, json={**head, "choices": choices})
+        chunk = {**head, "object": "chat.completion.chunk", "obfuscation": fresh}
+        deltas = [message | {"reasoning_details": [each]} for each in details]
+        events = tuple(json.dumps(chunk | {"choices": [{"index": 0, "delta": it}]}) for it in deltas)
+        streamed = Response(status=200, headers={"content-type": "text/event-stream"}, events=events)
+        return [Interaction(request=ask("2+2", []), response=each) for each in (plain, streamed)]
+
+    old = answered("x")
+    assert text(answered("y")) != text(old)
+    assert text(rewrite(old, answered("y"))) == text(old)
+
+
 @NO_DEADLINE
 @given(CONVERSATIONS, st.booleans())
 def test_a_rewrite_without_real_change_leaves_every_byte(
@@ -231,7 +256,8 @@ class TestRealChange:
         changed, before = (read_answer(body_of(it.response)).tree for it in (kept[0], old[0]))
         assert changed["usage"]["completion_tokens"] == 99
         assert changed["id"] == "bb-0"
-        assert changed["choices"] == before["choices"]  # with the old id of the call
+        kept_message, message = (it["choices"][0]["message"] for it in (changed, before))
+        assert kept_message == message  # with the old id of the call
         replay(["q"], kept)
 
     def test_of_a_call_makes_what_follows_new(self, stream: bool) -> None:
