@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import store
 from ..errors import CassetteError, StepReplayError, display_path
-from ..formats import RENDERERS, Foreign, Hints, Skipped
-from ..formats.pairs import REQUEST_ALONE, batch_requests
+from ..formats import REQUEST_ALONE, WRITABLE, Foreign, Hints, Skipped, batch_requests
 from ..models import Cassette
 from ..redaction import PLACEHOLDER, Redactor
 from ..store.cassettes import parse_source, parse_tree
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from ..models import Interaction
 
 OURS: Final = "stepreplay"
-FORMATS: Final = {OURS: ".yaml", "vcr": ".yaml", "har": ".har", "jsonl": ".jsonl"}
-"""What can be written, and how the names of such files end."""
+SUFFIXES: Final = {OURS: ".yaml"} | {name: each.suffix for name, each in WRITABLE.items()}
+"""How the names of files end, by the format that is written."""
 
 _LINES: Final = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz)?$", re.IGNORECASE)
 _ORDINARY: Final = re.compile(r"\.(?:ya?ml|json)$", re.IGNORECASE)
@@ -182,7 +181,7 @@ def target_of(source: Source, plan: Plan) -> Path:
     named = source.path if plan.to is None else plan.to / source.below
     if plan.format == OURS and _ORDINARY.search(named.name):
         return named
-    return named.with_name(_FOREIGN.sub("", named.name) + FORMATS[plan.format])
+    return named.with_name(_FOREIGN.sub("", named.name) + SUFFIXES[plan.format])
 
 
 def _convert(source: Source, shown: Path, plan: Plan) -> Outcome:
@@ -289,11 +288,7 @@ def _write_as(path: Path, cassette: Cassette, format_: str) -> None:
 
 
 def _rendered(cassette: Cassette, format_: str) -> bytes:
-    if format_ == "vcr":
-        from ..interception.vcr_text import render_vcr  # noqa: PLC0415 - it imports vcrpy
-
-        return render_vcr(cassette).encode()
-    return RENDERERS[format_](cassette).encode()
+    return WRITABLE[format_].render(cassette).encode()
 
 
 def _holds(target: Path, cassette: Cassette, plan: Plan) -> bool:

@@ -50,7 +50,9 @@ def _run(
     return 1 if failed or not found else 0
 
 
-_FORMATS: Final = ("stepreplay", "vcr", "har", "jsonl")
+FORMATS: Final = ("stepreplay", "vcr", "har", "jsonl")
+"""What can be written. Help tells it, so it is not asked of `formats`, which takes a while to import."""
+
 CONVERT: Final = Command(
     name="convert",
     summary="Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.",
@@ -75,9 +77,9 @@ CONVERT: Final = Command(
         Option("--check", "Replay each interaction through a real client first, old against new."),
         Option("--dry-run", "Say what would become of each file, and write nothing."),
         Option(
-            f"--format [{'|'.join(_FORMATS)}]",
+            f"--format [{'|'.join(FORMATS)}]",
             "The format of the new files. [default: stepreplay]",
-            {"dest": "format_", "type": one_of(_FORMATS), "default": "stepreplay"},
+            {"dest": "format_", "type": one_of(FORMATS), "default": "stepreplay"},
         ),
         Option("--base-url URL", "Where requests went, for logs that do not say it.", {"default": ""}),
         AS_JSON,

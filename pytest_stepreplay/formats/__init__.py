@@ -1,45 +1,40 @@
 """Cassettes of other tools -> ours, and back: vcrpy's of every age, cassetter's, HTTP archives, and logs of pairs.
 
 A tree of plain values goes in, as the store parsed it, and `Foreign` comes out: its exchanges, and what of the file
-is none. The family is told by the content. Python objects in a file are read as data; nothing is ever executed.
+is none. The format is told by the content. Python objects in a file are read as data; nothing is ever executed. Each
+format is one module with a class for it, and one entry in `FORMATS`.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
-from . import cassetter, har, pairs, vcr
+from .cassetter import Cassetter
 from .exchanges import Exchange, Foreign, Hints, MisfitError, Skipped
-from .vcr import construct_tag
+from .format import Format, WritableFormat
+from .har import HttpArchive
+from .pairs import REQUEST_ALONE, Pairs, batch_requests
+from .vcr import Vcr, construct_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from ..models import Cassette
+FORMATS: Final[tuple[Format, ...]] = (HttpArchive(), Cassetter(), Vcr(), Pairs())
+"""The first that says that a tree is its own reads it."""
 
-_FAMILIES: Final = (har, cassetter, vcr, pairs)
-"""Each has a NAME, and tells by `is_mine` whether a tree is for it. The first that says so reads it."""
-
-RENDERERS: Final[dict[str, Callable[[Cassette], str]]] = {har.NAME: har.render, pairs.NAME: pairs.render}
-"""What writes a cassette as another tool's text, by the name of the format."""
-
-_TOML = re.compile(r"\A(?:#.*\n|\s)*(?:version\s*=|\[\[interactions\]\]|interactions\s*=)")
+WRITABLE: Final[Mapping[str, WritableFormat]] = {
+    each.name: each for each in FORMATS if isinstance(each, WritableFormat)
+}
+"""What can be written, by name."""
 
 
 def parse_other(text: str) -> Any:
-    """Return the tree of a text that is TOML or JSON Lines; None where it is neither.
+    """Return the tree of a text that is neither YAML nor JSON but of a format that is known; None for any other.
 
     Raises:
-        MisfitError: it is TOML, by its first line, and broken.
+        MisfitError: it is of a known format, and broken.
     """
-    if _TOML.match(text):
-        try:
-            return tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise MisfitError([], f"is not valid TOML ({error})") from None
-    return pairs.parse_lines(text)
+    return next((tree for each in FORMATS if (tree := each.parse(text)) is not None), None)
 
 
 def read_foreign(tree: Any, hints: Hints | None = None) -> Foreign | None:
@@ -52,17 +47,22 @@ def read_foreign(tree: Any, hints: Hints | None = None) -> Foreign | None:
     Raises:
         MisfitError: it is a cassette, and nothing in it can be read.
     """
-    family = next((family for family in _FAMILIES if family.is_mine(tree)), None)
-    return family.read(tree, hints or Hints()) if family else None
+    found = next((each for each in FORMATS if each.is_mine(tree)), None)
+    return found.read(tree, hints or Hints()) if found else None
 
 
 __all__ = [
-    "RENDERERS",
+    "FORMATS",
+    "REQUEST_ALONE",
+    "WRITABLE",
     "Exchange",
     "Foreign",
+    "Format",
     "Hints",
     "MisfitError",
     "Skipped",
+    "WritableFormat",
+    "batch_requests",
     "construct_tag",
     "parse_other",
     "read_foreign",

@@ -6,10 +6,11 @@ left out. The file's order is kept: identical requests stand in the order in whi
 
 from __future__ import annotations
 
+import re
+import tomllib
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from . import vcr
 from .exchanges import (
     Exchange,
     Foreign,
@@ -24,27 +25,55 @@ from .exchanges import (
     member,
     utc_seconds,
 )
+from .format import Format
+from .vcr import read_interaction
 
 if TYPE_CHECKING:
     from .exchanges import Hints
 
-NAME = "cassetter"
-
 _VERSION = 1
+_TOML = re.compile(r"\A(?:#.*\n|\s)*(?:version\s*=|\[\[interactions\]\]|interactions\s*=)")
 _OTHER_LISTS = {"grpc_interactions": "a call over gRPC", "ws_interactions": "a conversation over a websocket"}
 
 Place = tuple[str | int, ...]
 
 
-def is_mine(tree: Any) -> bool:
-    """Tell whether a file's tree is, by its keys, a cassette of cassetter."""
-    if not isinstance(tree, dict) or "stepreplay" in tree:
-        return False
-    interactions = tree.get("interactions", [])
-    if not isinstance(interactions, list):
-        return False
-    has_others = any(isinstance(tree.get(key), list) for key in _OTHER_LISTS)
-    return has_others or any(_is_cassetters(each) for each in interactions)
+class Cassetter(Format):
+    """Cassettes of cassetter; see the module."""
+
+    name = "cassetter"
+
+    def parse(self, text: str) -> Any:
+        if not _TOML.match(text):
+            return None
+        try:
+            return tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise MisfitError([], f"is not valid TOML ({error})") from None
+
+    def is_mine(self, tree: Any) -> bool:
+        if not isinstance(tree, dict) or "stepreplay" in tree:
+            return False
+        interactions = tree.get("interactions", [])
+        if not isinstance(interactions, list):
+            return False
+        has_others = any(isinstance(tree.get(key), list) for key in _OTHER_LISTS)
+        return has_others or any(_is_cassetters(each) for each in interactions)
+
+    def read(self, tree: Any, hints: Hints) -> Foreign:
+        if tree.get("version", _VERSION) != _VERSION:
+            raise MisfitError(["version"], f"only version {_VERSION} of cassetter's cassettes can be read")
+        interactions = enumerate(tree.get("interactions", []))
+        found = gather(self.name, ((("interactions", i), each) for i, each in interactions), _read)
+        others = chain.from_iterable(
+            (
+                Skipped((key, i), f"it is {what}, not an HTTP exchange", broken=False)
+                for i in range(len(tree[key]))
+            )
+            for key, what in _OTHER_LISTS.items()
+            if isinstance(tree.get(key), list)
+        )
+        return Foreign(self.name, found.exchanges, (*found.skipped, *others))
 
 
 def _is_cassetters(interaction: Any) -> bool:
@@ -52,31 +81,9 @@ def _is_cassetters(interaction: Any) -> bool:
     return isinstance(response, dict) and isinstance(response.get("status"), int)
 
 
-def read(tree: Any, _hints: Hints) -> Foreign:
-    """Return what a tree holds of which `is_mine` is true.
-
-    Raises:
-        MisfitError: a version of the format that is not known here.
-    """
-    if tree.get("version", _VERSION) != _VERSION:
-        raise MisfitError(["version"], f"only version {_VERSION} of cassetter's cassettes can be read")
-    found = gather(
-        NAME, ((("interactions", i), each) for i, each in enumerate(tree.get("interactions", []))), _read
-    )
-    others = chain.from_iterable(
-        (
-            Skipped((key, i), f"it is {what}, not an HTTP exchange", broken=False)
-            for i in range(len(tree[key]))
-        )
-        for key, what in _OTHER_LISTS.items()
-        if isinstance(tree.get(key), list)
-    )
-    return Foreign(NAME, found.exchanges, (*found.skipped, *others))
-
-
 def _read(tree: Any, here: Place) -> Exchange | Skipped:
     if not _is_cassetters(tree):  # it reads those of vcrpy, and may have been given one to add to
-        return vcr.read_interaction(tree, here)
+        return read_interaction(tree, here)
     asked, asked_at = member(tree, "request", dict, here), (*here, "request")
     given, given_at = tree["response"], (*here, "response")
     asked_headers = header_pairs(asked.get("headers"), (*asked_at, "headers"))

@@ -28,12 +28,11 @@ from .exchanges import (
     member,
     utc_seconds,
 )
+from .format import WritableFormat
 
 if TYPE_CHECKING:
     from ..models import Cassette, Interaction, Request, Response
     from .exchanges import Headers, Hints
-
-NAME = "har"
 
 _NEVER = "1970-01-01T00:00:00Z"
 """What stands for a moment that nobody knows: the specification demands one."""
@@ -41,17 +40,27 @@ _NEVER = "1970-01-01T00:00:00Z"
 Place = tuple[str | int, ...]
 
 
-def is_mine(tree: Any) -> bool:
-    """Tell whether a file's tree is, by its keys, an HTTP archive."""
-    log = tree.get("log") if isinstance(tree, dict) else None
-    return isinstance(log, dict) and isinstance(log.get("entries"), list)
+class HttpArchive(WritableFormat):
+    """HTTP archives; see the module."""
 
+    name = "har"
+    suffix = ".har"
 
-def read(tree: Any, _hints: Hints) -> Foreign:
-    """Return what a tree holds of which `is_mine` is true."""
-    return gather(
-        NAME, ((("log", "entries", i), each) for i, each in enumerate(tree["log"]["entries"])), _read
-    )
+    def is_mine(self, tree: Any) -> bool:
+        log = tree.get("log") if isinstance(tree, dict) else None
+        return isinstance(log, dict) and isinstance(log.get("entries"), list)
+
+    def read(self, tree: Any, hints: Hints) -> Foreign:
+        entries = enumerate(tree["log"]["entries"])
+        return gather(self.name, ((("log", "entries", i), each) for i, each in entries), _read)
+
+    def render(self, cassette: Cassette) -> str:
+        log = {
+            "version": "1.2",
+            "creator": {"name": "pytest-stepreplay", "version": version("pytest-stepreplay")},
+            "entries": [_entry(each) for each in cassette.interactions],
+        }
+        return json.dumps({"log": log}, ensure_ascii=False, indent=2) + "\n"
 
 
 def _read(tree: Any, here: Place) -> Exchange | Skipped:
@@ -131,16 +140,6 @@ def _unpacked(text: str, here: Place) -> bytes:
 
 
 # ---------------------------------------------------------------- and back
-
-
-def render(cassette: Cassette) -> str:
-    """Return the text of an archive with the cassette's interactions."""
-    log = {
-        "version": "1.2",
-        "creator": {"name": "pytest-stepreplay", "version": version("pytest-stepreplay")},
-        "entries": [_entry(each) for each in cassette.interactions],
-    }
-    return json.dumps({"log": log}, ensure_ascii=False, indent=2) + "\n"
 
 
 def _entry(interaction: Interaction) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Proxies, gateways and projects write such pairs under many names, as whole HTTP messages or as the two JSON bodies
 alone. What a line does not say is taken from `Hints`, or the line is left out with the reason; nothing is guessed
-that a replayed test could mistake for the truth. `render` writes the shape that most tools understand.
+that a replayed test could mistake for the truth. `Pairs.render` writes the shape that most tools understand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from ..wire.bodies import body_bytes
 from ..wire.json_text import parse_json
-from . import vcr
 from .exchanges import (
     Exchange,
     Foreign,
@@ -31,14 +30,14 @@ from .exchanges import (
     json_bytes,
     utc_seconds,
 )
+from .format import WritableFormat
+from .vcr import read_interaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..models import Cassette, Interaction, Request, Response
     from .exchanges import Hints
-
-NAME: Final = "jsonl"
 
 REQUEST_ALONE: Final = "it is a request of a batch, without its response"
 """Why a line of OpenAI's batch input is no exchange."""
@@ -105,10 +104,39 @@ def _parse_line(line: str) -> Any:
     return tree if isinstance(tree, dict) else BrokenLine("is no JSON object")
 
 
-def is_mine(tree: Any) -> bool:
-    """Tell whether a file's tree is, by its keys, one pair or a list of them."""
-    rows = tree if isinstance(tree, list) else [tree]
-    return any(_is_pair(row) or _is_batch_input(row) for row in rows)
+class Pairs(WritableFormat):
+    """Pairs of a request and its response; see the module."""
+
+    name = "jsonl"
+    suffix = ".jsonl"
+
+    def parse(self, text: str) -> Any:
+        return parse_lines(text)
+
+    def is_mine(self, tree: Any) -> bool:
+        rows = tree if isinstance(tree, list) else [tree]
+        return any(_is_pair(row) or _is_batch_input(row) for row in rows)
+
+    def read(self, tree: Any, hints: Hints) -> Foreign:
+        if isinstance(tree, dict):
+            return gather("pair", [((), tree)], lambda row, here: _read(row, here, hints))
+        if not isinstance(tree, Lines):
+            rows = (((i,), row) for i, row in enumerate(tree))
+            return gather("pairs", rows, lambda row, here: _read(row, here, hints))
+        exchanges: list[Exchange] = []
+        skipped: list[Skipped] = []
+        for number, row in enumerate(tree, 1):
+            if row is not None:
+                found = gather(self.name, [((), row)], lambda row, here: _read(row, here, hints))
+                exchanges += found.exchanges
+                skipped += (
+                    Skipped(each.location, each.reason, each.broken, number) for each in found.skipped
+                )
+        return Foreign(self.name, tuple(exchanges), tuple(skipped))
+
+    def render(self, cassette: Cassette) -> str:
+        rows = (json.dumps(_row(each), ensure_ascii=False) for each in cassette.interactions)
+        return "".join(f"{row}\n" for row in rows)
 
 
 def _is_pair(row: Any) -> bool:
@@ -129,23 +157,6 @@ def batch_requests(tree: Any) -> dict[str, Any]:
             key = row["custom_id"]
             found[key] = row if found.get(key, row) == row else None
     return found
-
-
-def read(tree: Any, hints: Hints) -> Foreign:
-    """Return what a tree holds of which `is_mine` is true."""
-    if isinstance(tree, dict):
-        return gather("pair", [((), tree)], lambda row, here: _read(row, here, hints))
-    if not isinstance(tree, Lines):
-        rows = (((i,), row) for i, row in enumerate(tree))
-        return gather("pairs", rows, lambda row, here: _read(row, here, hints))
-    exchanges: list[Exchange] = []
-    skipped: list[Skipped] = []
-    for number, row in enumerate(tree, 1):
-        if row is not None:
-            found = gather(NAME, [((), row)], lambda row, here: _read(row, here, hints))
-            exchanges += found.exchanges
-            skipped += (Skipped(each.location, each.reason, each.broken, number) for each in found.skipped)
-    return Foreign(NAME, tuple(exchanges), tuple(skipped))
 
 
 def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
@@ -169,7 +180,7 @@ def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
         raise MisfitError(here, "it says itself that it was cut off")
     is_datadogs = isinstance(given, dict) and isinstance(given.get("status"), dict)
     if is_datadogs and isinstance(given.get("body"), dict):
-        return vcr.read_interaction(row, here)  # one of vcrpy's, by itself
+        return read_interaction(row, here)  # one of vcrpy's, by itself
     asked_parts, given_parts = _parts(asked), _parts(given)
     asked_headers = header_pairs(asked_parts.get("headers"), (*asked_at, "headers"))
     headers = header_pairs(given_parts.get("headers"), (*given_at, "headers"))
@@ -325,12 +336,6 @@ def _elapsed(row: dict[str, Any]) -> float | None:
 
 
 # ---------------------------------------------------------------- and back
-
-
-def render(cassette: Cassette) -> str:
-    """Return the cassette's interactions as JSON Lines."""
-    rows = (json.dumps(_row(each), ensure_ascii=False) for each in cassette.interactions)
-    return "".join(f"{row}\n" for row in rows)
 
 
 def _row(interaction: Interaction) -> dict[str, Any]:

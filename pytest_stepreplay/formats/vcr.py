@@ -7,8 +7,12 @@ versions before 6 wrote for httpx. Python objects are read as data; nothing is e
 from __future__ import annotations
 
 import re
+import warnings
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ..errors import StepReplayError
+from ..wire.bodies import body_bytes
 from ..wire.json_text import shown
 from ..wire.trees import TAG_PREFIX
 from .exchanges import (
@@ -25,11 +29,11 @@ from .exchanges import (
     json_bytes,
     member,
 )
+from .format import WritableFormat
 
 if TYPE_CHECKING:
+    from ..models import Cassette, Request, Response
     from .exchanges import Hints
-
-NAME = "vcr"
 
 VERSION = 1
 """The version that vcrpy has written into its cassettes since 1.0; before, there was none."""
@@ -69,22 +73,47 @@ def construct_tag(tag: str, value: Any) -> Any:
     raise ValueError(f"has the YAML tag {name}, which is not read: a file must not build objects")
 
 
-def is_mine(tree: Any) -> bool:
-    """Tell whether a file's tree is, by its keys, a cassette of vcrpy."""
-    return isinstance(tree, dict) and "stepreplay" not in tree and isinstance(tree.get("interactions"), list)
+class Vcr(WritableFormat):
+    """Cassettes of vcrpy; see the module."""
 
+    name = "vcr"
+    suffix = ".yaml"
 
-def read(tree: Any, _hints: Hints) -> Foreign:
-    """Return what a tree holds of which `is_mine` is true.
+    def is_mine(self, tree: Any) -> bool:
+        return (
+            isinstance(tree, dict) and "stepreplay" not in tree and isinstance(tree.get("interactions"), list)
+        )
 
-    Raises:
-        MisfitError: a version of the format that nobody knows.
-    """
-    if tree.get("version", VERSION) != VERSION:
-        raise MisfitError(["version"], f"only version {VERSION} of vcrpy's cassettes can be read")
-    return gather(
-        NAME, ((("interactions", i), each) for i, each in enumerate(tree["interactions"])), read_interaction
-    )
+    def read(self, tree: Any, hints: Hints) -> Foreign:
+        if tree.get("version", VERSION) != VERSION:
+            raise MisfitError(["version"], f"only version {VERSION} of vcrpy's cassettes can be read")
+        interactions = enumerate(tree["interactions"])
+        return gather(self.name, ((("interactions", i), each) for i, each in interactions), read_interaction)
+
+    def render(self, cassette: Cassette) -> str:
+        """Return the text that vcrpy's own serializer writes, so that plain vcrpy replays it.
+
+        What vcrpy has no place for is left out: when an interaction was recorded, how long it took, the test's id.
+
+        Raises:
+            StepReplayError: vcrpy is not installed.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # importing vcrpy imports HTTP clients; their warnings are not ours
+            try:
+                from vcr import serialize  # noqa: PLC0415 - only writing this format needs it
+                from vcr.serializers import yamlserializer  # noqa: PLC0415 - as above
+            except ImportError:
+                problem = (
+                    "vcrpy writes its format itself, and is not installed; install it: pip install vcrpy"
+                )
+                raise StepReplayError(problem) from None
+        requests = [_vcr_request(each.request) for each in cassette.interactions]
+        responses = [_vcr_response(each.response) for each in cassette.interactions]
+        text: str = serialize.serialize({"requests": requests, "responses": responses}, yamlserializer)
+        return text
 
 
 def read_interaction(tree: Any, here: Place) -> Exchange | Skipped:
@@ -155,3 +184,24 @@ def _bytes(body: Any, here: Place) -> bytes:
         case list() if all(isinstance(piece, str | bytes) for piece in body):
             return b"".join(piece.encode() if isinstance(piece, str) else piece for piece in body)
     raise MisfitError(here, "is in no form that plain vcrpy writes")
+
+
+# ---------------------------------------------------------------- and back
+
+
+def _vcr_request(request: Request) -> Any:
+    from vcr.request import Request as VcrRequest  # noqa: PLC0415 - as above
+
+    # vcrpy's matcher of bodies compares JSON as JSON where this header says that it is some.
+    headers = {"content-type": "application/json"} if request.body_kind == "json" else {}
+    # No body is empty here, as vcrpy records it of httpx; of requests, it records null.
+    return VcrRequest(request.method, request.url, body_bytes(request), headers)
+
+
+def _vcr_response(response: Response) -> dict[str, Any]:
+    phrases = {each.value: each.phrase for each in HTTPStatus}
+    return {
+        "status": {"code": response.status, "message": phrases.get(response.status, "")},
+        "headers": {name: [value] for name, value in response.headers.items()},
+        "body": {"string": body_bytes(response)},
+    }

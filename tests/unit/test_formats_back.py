@@ -19,8 +19,8 @@ from vcr.serialize import serialize as _serialize
 from vcr.serializers import jsonserializer, yamlserializer
 
 from pytest_stepreplay import store
-from pytest_stepreplay.formats import RENDERERS
-from pytest_stepreplay.interception.vcr_text import render_vcr
+from pytest_stepreplay.cli.convert import FORMATS
+from pytest_stepreplay.formats import WRITABLE
 from pytest_stepreplay.models import Cassette, Interaction
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
 
@@ -32,7 +32,11 @@ STREAM = b': hi\n\ndata: {"id":"1"}\n\nevent: error\ndata: {}\n\ndata: x'
 
 
 def render(cassette: Cassette, format_: str) -> str:
-    return render_vcr(cassette) if format_ == "vcr" else RENDERERS[format_](cassette)
+    return WRITABLE[format_].render(cassette)
+
+
+def test_every_format_that_can_be_written_is_offered() -> None:
+    assert ("stepreplay", *WRITABLE) == FORMATS
 
 
 def interaction(  # noqa: PLR0917 - in the order of the wire

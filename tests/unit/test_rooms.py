@@ -16,7 +16,7 @@ import pytest_stepreplay
 PACKAGE = Path(pytest_stepreplay.__file__).parent
 
 OWNERS = {
-    "vcr": {"interception"},
+    "vcr": {"formats", "interception"},
     "deepdiff": {"drift"},
     "yaml": {"store", "formats"},
     "filelock": {"store"},
