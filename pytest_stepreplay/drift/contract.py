@@ -5,7 +5,7 @@ The trees of both answers go in; what comes out is what the new one breaks and t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
@@ -43,7 +43,6 @@ _EXPECTED = {
     "model_type": "an object",
     "model_attributes_type": "an object",
     "dict_type": "an object",
-    "missing": "a value",
 }
 
 
@@ -57,8 +56,18 @@ def contract_of_url(url: str) -> str:
     return "stepfun" if own else "openai"
 
 
+MISSING: Final = "required, but missing"
+
+
 class Breach(NamedTuple):
-    """One place where the documented object is broken."""
+    """One place where the documented object is broken.
+
+    Attributes:
+        path: the place.
+        expected: what should stand there; nothing where something required is missing.
+        got: what does; nothing where it is missing.
+        source: what documents the object.
+    """
 
     path: Path
     expected: str
@@ -110,7 +119,7 @@ def breaches_of(answer: Answer, contract: str | type[Any] | None) -> Iterator[Br
     """
     if isinstance(contract, type):
         yield from _check(answer.tree, contract, f"the model {contract.__name__}")
-    elif contract is not None and answer.sort == "completion":
+    elif contract is not None and answer.sort == "completion" and not _is_of_text(answer):
         from .. import models  # noqa: PLC0415 - it takes pydantic, which equal answers never need
 
         name, source = _COMPLETION[contract]
@@ -119,6 +128,17 @@ def breaches_of(answer: Answer, contract: str | type[Any] | None) -> Iterator[Br
         for i, chunk in enumerate(answer.chunks):
             if "error" not in chunk:
                 yield from _check(chunk, getattr(models, name), source, ("chunks", i))
+
+
+def _is_of_text(answer: Answer) -> bool:
+    """Whether this is the older object that ``/v1/completions`` returns: each choice a text, not a message."""
+    tree = answer.tree
+    if any(each.get("object") == "text_completion" for each in (tree, *answer.chunks)):
+        return True
+    choices = tree.get("choices")
+    held = choices if isinstance(choices, list) else []
+    texts = [isinstance(it, dict) and "text" in it and "message" not in it for it in held]
+    return tree.get("object") != "chat.completion" and bool(texts) and all(texts)
 
 
 def _check(tree: Any, model: type[BaseModel], source: str, prefix: Path = ()) -> Iterator[Breach]:
@@ -131,7 +151,8 @@ def _check(tree: Any, model: type[BaseModel], source: str, prefix: Path = ()) ->
             missing = error["type"] == "missing"
             path = _located(tree, error["loc"], missing=missing)
             value = "" if missing else _told(error["type"], error["input"])
-            expected = error.get("ctx", {}).get("expected") or _EXPECTED.get(error["type"], error["msg"])
+            wanted = error.get("ctx", {}).get("expected") or _EXPECTED.get(error["type"], error["msg"])
+            expected = "" if missing else wanted
             yield Breach((*prefix, *path), str(expected).replace("'", '"'), value, source)
     except Exception as error:  # a validator of the user's own may raise anything
         raise SettingsError(

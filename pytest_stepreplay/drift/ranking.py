@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from ..selectors import Selectors, format_path
 from .answers import Mask, name_type, unmasked
 from .changes import ABSENT, Change, Level
-from .contract import new_breaches
+from .contract import MISSING, new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
 from .words import similarity
 
@@ -137,7 +137,7 @@ def _contract_changes(old: Answer, new: Answer, policy: Policy) -> Iterator[tupl
             state = state.step(step)
             kept = kept and not state.hits
         if kept:
-            note = f"expected {expected}, got {got}" if got else "required, but missing"
+            note = f"expected {expected}, got {got}" if got else MISSING
             yield path, Change(format_path(path), Level.CONTRACT, "contract", note=note, source=source)
 
 

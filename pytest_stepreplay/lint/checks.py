@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ..drift.answers import read_answer
-from ..drift.contract import breaches_of, contract_of_url
+from ..drift.contract import MISSING, breaches_of, contract_of_url
 from ..drift.keeping import body_of
 from ..machine import clock
 from ..matching import Matcher
@@ -108,9 +108,9 @@ def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[t
             place = ("response", response.body_kind or "events")
         if breach.sort not in told:
             told.add(breach.sort)
-            got = f", not {breach.got}" if breach.got else ""
+            broken = f"should be {breach.expected}, not {breach.got}" if breach.got else MISSING
             where = f"{format_path(breach.path)}: " if breach.path[:1] == ("chunks",) else ""
-            what = f"{where}should be {breach.expected}{got} ({breach.source})"
+            what = f"{where}{broken} ({breach.source})"
             yield "contract", place, what, f"{_RECORD}, or set stepreplay_contract"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,30 @@ def test_a_good_cassette_has_no_problem() -> None:
     assert problems(chat(), chat("b", stream), chat("c", messages=said)) == []
 
 
+def test_a_completion_of_text_is_not_held_to_the_chat_contract() -> None:
+    whole = {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"text": "Hello!", "index": 0, "logprobs": None, "finish_reason": "stop"}],
+    }
+    unnamed = {**whole, "choices": [{"text": "Hi", "index": 0}]}
+    del unnamed["object"]
+    streamed = Response(
+        status=200,
+        headers={"content-type": "text/event-stream"},
+        events=(json.dumps(whole), json.dumps({**whole, "choices": [{"text": "", "delta": {}}]}), "[DONE]"),
+    )
+    url = "https://api.openai.com/v1/completions"
+    answers = [*(Response(status=200, headers=JSON, json=it) for it in (whole, unnamed)), streamed]
+    assert problems(*(chat(str(i), it, url=url) for i, it in enumerate(answers))) == []
+    (missing,) = problems(
+        chat("c", Response(status=200, headers=JSON, json={**whole, "object": "chat.completion"}))
+    )[:1]
+    assert missing.check == "contract"
+
+
 def test_a_broken_contract_names_the_field_and_the_documentation() -> None:
     broken = completion(choices=[{"index": 0, "message": {"role": "assistant"}, "finish_reason": "eos"}])
     del broken["usage"]
@@ -74,6 +99,8 @@ def test_a_broken_contract_names_the_field_and_the_documentation() -> None:
         " (StepFun's API reference, the chat completion object)"
     )
     assert found[1].place == ("interactions", 1, "response", "json", "usage")
+    source = "StepFun's API reference, the chat completion object"
+    assert found[1].what == f"required, but missing ({source})"
     other = Response(status=200, headers=JSON, json=broken | {"usage": None})
     assert [it.place[-1] for it in problems(chat("b", other, url="https://h.example/v1"))] == [
         "finish_reason"
