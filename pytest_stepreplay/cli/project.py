@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import configparser
 import os
-import shlex
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+from ..projects import find_project
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 FOLDER: Final = "cassettes"
 KEY: Final = "stepreplay_dir"
-
-# As pytest looks for its settings: these files in this order, here and then in each folder above.
-_SETTINGS: Final = {
-    "pytest.toml": ("pytest",),
-    ".pytest.toml": ("pytest",),
-    "pytest.ini": ("pytest",),
-    ".pytest.ini": ("pytest",),
-    "pyproject.toml": ("tool", "pytest"),
-    "tox.ini": ("pytest",),
-    "setup.cfg": ("tool:pytest",),
-}
 
 
 def cassette_folder(start: Path | None = None) -> Path:
@@ -35,8 +22,8 @@ def cassette_folder(start: Path | None = None) -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    root, values, _ = _settings_around(start or Path.cwd())
-    return root / str(values.get(KEY) or FOLDER)
+    project = find_project(start or Path.cwd())
+    return project.root / str(project.values.get(KEY) or FOLDER)
 
 
 def project_settings(*names: str) -> dict[str, Any]:
@@ -48,12 +35,7 @@ def project_settings(*names: str) -> dict[str, Any]:
     Raises:
         StepReplayError: if the project's settings file is broken, or a value is not valid.
     """
-    from ..settings import FIELDS, read_values  # noqa: PLC0415 - most commands do without
-
-    _, values, path = _settings_around(Path.cwd())
-    given = {name: values.get(f"stepreplay_{name}") for name in names or FIELDS}
-    read = {name: _as_pytest(FIELDS[name].ini_type, value) for name, value in given.items()}
-    return read_values(display(path), read) if path else {}
+    return find_project(Path.cwd()).settings(*names)
 
 
 def guarded_by_project() -> AbstractContextManager[None]:
@@ -78,7 +60,7 @@ def project_root() -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    return _settings_around(Path.cwd())[0]
+    return find_project(Path.cwd()).root
 
 
 def cache_folder() -> Path:
@@ -87,33 +69,9 @@ def cache_folder() -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    root, values, _ = _settings_around(Path.cwd())
-    return root / os.path.expandvars(Path(str(values.get("cache_dir") or ".pytest_cache")).expanduser())
-
-
-def _settings_around(start: Path) -> tuple[Path, dict[str, Any], Path | None]:
-    """Returns the root of a project, what it sets for pytest, and the file where it does."""
-    root = start
-    for folder in (start, *start.parents):
-        for name, section in _SETTINGS.items():
-            path = folder / name
-            values = _section_of(path, section) if path.is_file() else None
-            if values is not None:
-                return folder, values, path
-            if name == "pyproject.toml" and root == start and path.is_file():
-                root = folder  # it marks the project even where it says nothing about pytest
-    return root, {}, None
-
-
-def _as_pytest(kind: str, value: object) -> object:
-    """Returns an ini value in the type that pytest would make of its text."""
-    if not isinstance(value, str) or kind not in {"args", "linelist"}:
-        return value
-    return (
-        shlex.split(value)
-        if kind == "args"
-        else [line.strip() for line in value.splitlines() if line.strip()]
-    )
+    project = find_project(Path.cwd())
+    folder = str(project.values.get("cache_dir") or ".pytest_cache")
+    return project.root / os.path.expandvars(Path(folder).expanduser())
 
 
 def find_cassette(name: str) -> Path:
@@ -139,25 +97,3 @@ def display(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
-
-
-def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
-    """Returns what the file says about pytest; None where it says nothing."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".toml":
-            table: Any = tomllib.loads(text)
-        else:
-            parser = configparser.RawConfigParser(strict=False)
-            parser.read_string(text)
-            table = {name: dict(parser[name]) for name in parser.sections()}
-    except (ValueError, configparser.Error) as error:
-        raise StepReplayError(
-            f"{display(path)}: {error}\nMend it, or name a path on the command line"
-        ) from None
-    for name in section:
-        table = table.get(name) if isinstance(table, dict) else None
-    if not isinstance(table, dict):
-        return {} if path.stem.endswith("pytest") else None  # these files are pytest's even without a section
-    nested = table.get("ini_options")  # in pyproject.toml
-    return {**table, **nested} if isinstance(nested, dict) else table

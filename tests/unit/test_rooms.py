@@ -38,6 +38,7 @@ BELOW = {
     "machine": set[str](),
     "models": set[str](),
     "settings": {"errors", "drift", "network", "selectors"},
+    "projects": {"errors", "settings"},
     "sse": set[str](),
     "endpoints": set[str](),
     "selectors": {"errors"},
