@@ -401,17 +401,23 @@ def read_values(
         allowed: the names that may be set there.
 
     Raises:
-        SettingsError: for an unknown name or a bad value.
+        SettingsError: for unknown names and bad values; it tells them all.
     """
     valid = tuple(allowed)
     values: dict[str, object] = {}
+    unknown, wrong = [], []
     for name, value in given.items():
         if name not in valid:
-            raise SettingsError(
-                f"{source} has no argument {name!r}{_suggest(name, valid)}. Valid ones: {', '.join(valid)}"
-            )
-        if value is not None:
-            values[name] = _read(f"{source}, {name}", name, value)
+            unknown.append(f"{name!r}{_suggest(name, valid)}")
+        elif value is not None:
+            try:
+                values[name] = _read(f"{source}, {name}", name, value)
+            except SettingsError as error:
+                wrong.append(str(error))
+    if unknown:
+        wrong.append(f"{source} has no argument {' or '.join(unknown)}. Valid ones: {', '.join(valid)}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
     return values
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import SettingsError, StepReplayError
+from ..errors import SettingsError, StepReplayError, standing_in
 from ..settings import FIELDS, read_values
 from . import snapshots
 from .opening import (
@@ -21,12 +21,14 @@ from .opening import (
     FIRST_TRY,
     NEEDS_NO_FIXTURE,
     SESSION,
+    WRONG,
     assign_cassettes,
     open_adopted,
     open_cassette,
     serve_fixtures,
     stop_serving,
 )
+from .places import Places
 from .run import (
     ADOPT_KEY,
     ADOPTED,
@@ -79,6 +81,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    stack = ExitStack()
+    stack.enter_context(standing_in(config.invocation_params.dir))
+    config.add_cleanup(stack.close)
     config.addinivalue_line(
         "markers",
         "stepreplay(cassette=None, mode=None, match_on=None, ignore_request=None, allow_repeats=False, ...): "
@@ -89,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
-        run = Run(config.rootpath, ini, command_line, read_ini_text(config))
+        run = Run(Places(config, ini, command_line), command_line, read_ini_text(config))
         run.baseline = read_known(run.settings({}), config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
@@ -146,6 +151,16 @@ def pytest_collection_modifyitems(
     return result
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Notes all tests of a module, also those that are not asked for: together they decide how files are named."""
+    report = yield
+    collector.config.stash[RUN].places.note(report.result)
+    return report
+
+
 def pytest_deselected(items: list[pytest.Item]) -> None:
     if items:
         items[0].config.stash[RUN].complete = False
@@ -173,6 +188,8 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Opens the cassette of a marked test. A hook costs a tenth of what the fixture would."""
+    if WRONG in item.stash:
+        raise failure(item.stash[WRONG])
     if NEEDS_NO_FIXTURE in item.stash:
         open_cassette(item, {})
 

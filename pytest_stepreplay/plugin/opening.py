@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+from unicodedata import normalize
 
 import pytest
 
-from ..errors import SettingsError, StepReplayError
-from .run import ADOPTED, RUN, Run, cassette_of, check_config, markers_of, wide_fixtures_of, with_secrets
+from ..errors import StepReplayError, display_path
+from .places import name_of
+from .run import ADOPTED, RUN, Run, check_config, markers_of, wide_fixtures_of, with_secrets
 from .verdicts import SHOWN, failure
 
 if TYPE_CHECKING:
@@ -28,15 +30,17 @@ FIRST_TRY: Final = pytest.StashKey[Path]()
 """The cassette that a failed try of this test was the first to write."""
 NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
 """Its cassette can be opened before any fixture, since none has a say in its settings."""
+WRONG: Final = pytest.StashKey[StepReplayError]()
+"""What is wrong with its marker, or with the settings of its project."""
 
 
 def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
-    """Checks the markers, and notes whose cassette is where.
+    """Notes whose cassette is where, and what is wrong with the markers: the tests that have these fail by it.
 
     Raises:
-        UsageError: a marker is wrong, or two tests would share a cassette.
+        UsageError: two tests would share a cassette by accident.
     """
-    owners: dict[str, str] = {}
+    claims: dict[str, _Claim] = {}
     for item in items:
         run.collected.add(item.path)
         names: list[str] | None = getattr(item, "fixturenames", None)
@@ -50,18 +54,48 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
         else:
             item.stash[NEEDS_NO_FIXTURE] = True
         try:
-            settings = run.settings({}, markers)
-            path = cassette_of(run, settings, item)
-        except SettingsError as error:
-            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-        owner = owners.setdefault(str(path).casefold(), item.nodeid)
-        if owner != item.nodeid and settings.cassette is None:
-            raise pytest.UsageError(
-                f"{item.nodeid} and {owner} would share {path} on file systems that ignore case. "
-                'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
-            )
-        run.owned[path] = item.nodeid
+            settings = run.settings({}, markers, run.places.home_of(item.path))
+            path = run.places.of_test(item, settings)
+        except StepReplayError as error:
+            item.stash[WRONG] = error
+            continue
+        claim = _Claim(item, path, is_named=settings.cassette is not None)
+        first = claims.setdefault(normalize("NFC", str(path).casefold()), claim)
+        if first is not claim and not _is_same_test(first.item, item):
+            _check_sharing(run, first, claim)
+        run.owned[path] = run.places.id_of(item)
         run.wide_fixtures.update(wide_fixtures_of(item))
+
+
+class _Claim(NamedTuple):
+    """A test's claim to a file."""
+
+    item: pytest.Item
+    path: Path
+    is_named: bool
+
+
+def _is_same_test(one: pytest.Item, other: pytest.Item) -> bool:
+    return one.path == other.path and name_of(one) == name_of(other)
+
+
+def _check_sharing(run: Run, first: _Claim, second: _Claim) -> None:
+    """Notes that two tests share a file, which one of them has named.
+
+    Raises:
+        UsageError: nobody has said that they do.
+    """
+    if first.path == second.path and (first.is_named or second.is_named):
+        run.shared.add(first.path)
+        return
+    one, other = (run.places.typed(each.item) for each in (first, second))
+    where = display_path(second.path) + (
+        "" if first.path == second.path else " on file systems that ignore case"
+    )
+    raise pytest.UsageError(
+        f"{other} and {one} would share {where}. "
+        'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
+    )
 
 
 def _config_is_overridden(item: pytest.Item) -> bool:
@@ -86,15 +120,18 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
 
     run = item.config.stash[RUN]
     try:
-        settings = with_secrets(run.settings(check_config(given), markers_of(item)), item.config)
-        path, shared = cassette_of(run, settings, item), settings.cassette is not None
+        home = run.places.home_of(item.path)
+        settings = with_secrets(run.settings(check_config(given), markers_of(item), home), item.config)
+        path = run.places.of_test(item, settings)
+        shared = settings.cassette is not None or path in run.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
             path.unlink(missing_ok=True)
-        session = Session(settings, path, test=item.nodeid, shared=shared, root=run.cassettes(settings))
+        root = run.places.root_of(item, settings)
+        session = Session(settings, path, test=run.places.id_of(item), shared=shared, root=root)
         session.load()
     except StepReplayError as error:
         raise failure(error) from None
-    run.owned[path] = item.nodeid
+    run.owned[path] = run.places.id_of(item)
     return begin(item, session)
 
 

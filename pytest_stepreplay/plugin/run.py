@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, lru_cache
-from pathlib import Path, PurePath
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import SettingsError, StepReplayError, standing_in
+from ..errors import SettingsError, StepReplayError
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..drift.baseline import Baseline
     from ..session import Outcome, Session
+    from .places import Home, Places
 
 MARKER = "stepreplay"
 ADOPT_KEY = "stepreplay_adopt_vcr_marker"
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """What ends the run and not just the test."""
 _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""", re.MULTILINE)
-PYTEST = Path(pytest.__file__).parent
 
 
 @dataclass(eq=False, repr=False)
 class Run:
     """One pytest run: what it was set to, and what has happened in it so far."""
 
-    rootpath: Path
-    ini: dict[str, object]
+    places: Places
     command_line: dict[str, object]
     ini_text: str = ""
     baseline: Baseline | None = None
@@ -45,8 +44,7 @@ class Run:
     serving: ExitStack | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
-    paths: dict[tuple[str, str], Path] = field(default_factory=dict)
-    _roots: dict[str, Path] = field(default_factory=dict)
+    shared: set[Path] = field(default_factory=set)
     folders: set[Path] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     wide_fixtures: set[object] = field(default_factory=set)
@@ -57,23 +55,25 @@ class Run:
     usage_error: str = ""
     complete: bool = True
 
-    def settings(self, given: Mapping[str, object], markers: Iterable[pytest.Mark] = ()) -> Settings:
-        """Returns the settings of a test. The marker wins for what it names, except the mode."""
+    def settings(
+        self, given: Mapping[str, object], markers: Iterable[pytest.Mark] = (), home: Home | None = None
+    ) -> Settings:
+        """Returns the settings of a test. The marker wins for what it names, except the mode.
+
+        Args:
+            given: what the `stepreplay_config` fixture says.
+            markers: of the test, the closest one first.
+            home: the project of the test; by default that of the run.
+        """
+        home = home or self.places.home
         markers = [each for each in markers if each.args or each.kwargs]
         if not given and not markers:  # as for most tests
-            return self._settings
+            return home.settings
         from_markers: dict[str, object] = {}
         for marker in markers:  # the closest one comes first
             from_markers = read_marker(marker.args, marker.kwargs) | from_markers
-        return self._merged(given, from_markers)
-
-    @cached_property
-    def _settings(self) -> Settings:
-        return self._merged({}, {})
-
-    def _merged(self, given: Mapping[str, object], from_markers: Mapping[str, object]) -> Settings:
         mode = {name: value for name, value in self.command_line.items() if name == "mode"}
-        return Settings.merge(self.ini, given, self.command_line, from_markers, mode)
+        return Settings.merge(home.ini, given, self.command_line, from_markers, mode)
 
     def settings_now(self) -> Settings:
         """Returns the settings of the test that is running, which need not have a cassette of its own."""
@@ -81,7 +81,9 @@ class Run:
         request = getattr(self.item, "_request", None)
         if request is not None:
             given = _config_for(request)
-        return self.settings(given, markers_of(self.item) if self.item else ())
+        if self.item is None:
+            return self.settings(given)
+        return self.settings(given, markers_of(self.item), self.places.home_of(self.item.path))
 
     def outcomes(self) -> list[dict[str, Any]]:
         """Takes the outcomes that no report carries yet, as plain values; threads may be adding to them."""
@@ -101,14 +103,8 @@ class Run:
 
     @cached_property
     def folder(self) -> Path:
-        """The folder of the cassettes of all tests that name no other."""
-        return self.cassettes(self._settings)
-
-    def cassettes(self, settings: Settings) -> Path:
-        """Returns the folder of the cassettes."""
-        if settings.dir not in self._roots:
-            self._roots[settings.dir] = self.rootpath / settings.dir
-        return self._roots[settings.dir]
+        """The folder of the cassettes of the project that pytest was started for."""
+        return self.places.home.cassettes(self.places.home.settings)
 
 
 RUN = pytest.StashKey[Run]()
@@ -168,7 +164,6 @@ def be_host(config: pytest.Config) -> None:
     host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append)
     stack = ExitStack()
     stack.callback(set_host, set_host(host))
-    stack.enter_context(standing_in(config.invocation_params.dir))
     config.add_cleanup(stack.close)
 
 
@@ -185,28 +180,6 @@ def check_config(given: Mapping[str, object]) -> dict[str, object]:
     if not isinstance(given, Mapping):
         raise SettingsError(f"{source} must return a dict, not {type(given).__name__}")
     return read_values(source, given, MARKER_SETTINGS)
-
-
-def cassette_of(run: Run, settings: Settings, item: pytest.Item) -> Path:
-    """Returns the path of a test's cassette."""
-    from ..store.paths import cassette_path, named_path  # noqa: PLC0415
-
-    if settings.cassette is not None:
-        return named_path(run.cassettes(settings), settings.cassette)
-    known = run.paths.get((item.nodeid, settings.dir))
-    if known is not None:
-        return known
-    name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
-    name = name.replace("::", ".") + bracket + parameters
-    path = run.paths[item.nodeid, settings.dir] = cassette_path(
-        run.cassettes(settings), _module_of(run.rootpath, item.path), name
-    )
-    return path
-
-
-@lru_cache(maxsize=64)
-def _module_of(rootpath: Path, path: Path) -> PurePath:
-    return PurePath(os.path.relpath(path, rootpath))
 
 
 def wide_fixtures_of(item: pytest.Item) -> Iterator[object]:
@@ -228,21 +201,13 @@ def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
 def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> Session:
     """Returns the session of a fixture that outlives a test, for its setup or its teardown."""
     from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
-    from ..store.paths import cassette_path  # noqa: PLC0415
 
     run = request.config.stash[RUN]
-    settings = with_secrets(run.settings(_config_for(request)), request.config)
-    file = Path(inspect.getfile(fixturedef.func))
-    if not file.is_relative_to(run.rootpath) or file.is_relative_to(PYTEST):  # setup_class and its like
-        file = request.node.path
-    index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
-    name = fixturedef.argname.lstrip("_") + index
-    root = run.cassettes(settings)
-    module = _module_of(run.rootpath, file)
-    path = cassette_path(root, module, f"{name}.fixture")
-    test = f"{module.as_posix()}::{name} (fixture)"
+    home = run.places.home_of_fixture(request, fixturedef)
+    settings = with_secrets(run.settings(_config_for(request), home=home), request.config)
+    path, test = run.places.of_fixture(request, fixturedef, settings)
     run.owned[path] = test
-    session = Session(settings, path, test=test, shared=True, root=root)
+    session = Session(settings, path, test=test, shared=True, root=home.cassettes(settings))
     with suppress(StepReplayError):  # it is said to whoever asks; most fixtures ask nothing
         session.load()  # now, since a coroutine may ask
     return session

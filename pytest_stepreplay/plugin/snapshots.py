@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import StepReplayError
-from .run import RUN, cassette_of, check_config, markers_of, with_secrets
+from .run import RUN, check_config, markers_of, with_secrets
 from .verdicts import failure
 
 if TYPE_CHECKING:
@@ -66,15 +66,16 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> ChatSnapshot:
     config = item.config
     run = config.stash[RUN]
     try:
-        settings = with_secrets(run.settings(check_config(given), markers_of(item)), config)
+        home = run.places.home_of(item.path)
+        settings = with_secrets(run.settings(check_config(given), markers_of(item), home), config)
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         own = settings if settings.cassette is None else replace(settings, cassette=None)
-        path = snapshots_path(cassette_of(run, own, item))
-        check_inside(path, run.cassettes(settings))
+        path = snapshots_path(run.places.of_test(item, own))
+        check_inside(path, run.places.root_of(item, own))
         redactor = cache(partial(_redactor, settings, environment_secrets()))
         snapshots = ChatSnapshot(
             path,
-            test=item.nodeid,
+            test=run.places.id_of(item),
             mode=settings.mode,
             redactor=redactor,
             wall=lambda: _wall(redactor(), settings),

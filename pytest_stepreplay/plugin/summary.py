@@ -35,6 +35,7 @@ NARROWING = {
 UNKNOWN_WORKER: Final[dict[str, Any]] = {
     "owned": {},
     "folders": [],
+    "roots": {},
     "notes": [],
     "collected": [],
     "unseen": True,
@@ -125,6 +126,7 @@ class Summary:
         absolute = self._absolute_paths()
         owned = {absolute[str(path)]: test for path, test in self._run.owned.items()}
         folders = set(map(str, self._run.folders))
+        roots = {os.path.abspath(path): str(root) for path, root in self._run.places.roots.items()}  # noqa: PTH100 - as above
         collected = sorted(str(path) for path in self._run.collected)
         unseen = self._run.unseen
         output = getattr(self._config, "workeroutput", None)
@@ -132,6 +134,7 @@ class Summary:
             output["stepreplay"] = {
                 "owned": owned,
                 "folders": sorted(folders),
+                "roots": roots,
                 "notes": [*self._run.notes],
                 "collected": collected,
                 "unseen": unseen,
@@ -144,6 +147,7 @@ class Summary:
         for worker in self._workers:
             owned |= worker["owned"]
             folders.update(worker["folders"])
+            roots |= worker["roots"]
             self._run.notes.update(dict.fromkeys(worker["notes"]))
             collected += worker["collected"]
             unseen = unseen or worker["unseen"]
@@ -157,12 +161,17 @@ class Summary:
         from ..store.paths import cassette_names  # noqa: PLC0415 - only a run that used a cassette pays for it
 
         settings, complete = self._run.settings({}), not partial
-        root = Path(os.path.abspath(self._run.cassettes(settings)))  # noqa: PTH100 - as above
+        home = self._run.places.home.root
+        roots.setdefault(os.path.abspath(self._run.folder), str(home))  # noqa: PTH100 - as above
         modules, strays = set(collected), []
-        if complete:
-            found = (name for name in cassette_names(root) if name not in owned)
+        for folder, root in roots.items() if complete else ():
+            if Path(root) != home and not self._is_named(Path(root)):
+                continue  # not all of its tests were asked for
+            found = (Path(name) for name in cassette_names(Path(folder)) if name not in owned)
             strays += [
-                name for name in found if self._is_judged(Path(name), root, modules, everything=not unseen)
+                str(path)
+                for path in found
+                if self._is_judged(path, Path(folder), Path(root), modules, everything=not unseen)
             ]
         if complete and not unseen:
             beside = (name for folder in folders for name in cassette_names(Path(folder)))
@@ -177,14 +186,14 @@ class Summary:
                 self._outcomes,
                 owned=owned,
                 on_disk=strays,
-                folders={str(root), *folders},
+                folders={*roots, *folders},
                 unfit=self._why_unfit(partial, exitstatus),
                 complete=complete,
             )
             self._remember(run)
         totals = add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
-        self._lines = render_totals(totals, self._run.rootpath, unused=settings.unused)
+        self._lines = render_totals(totals, self._config.rootpath, unused=settings.unused)
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:
@@ -196,7 +205,7 @@ class Summary:
 
     def _absolute_paths(self) -> dict[str, str]:
         """Returns the absolute path of each cassette that a test owns, by the path as it is known; links stay."""
-        folder = str(self._run.cassettes(self._run.settings({})))
+        folder = str(self._run.folder)
         absolute = os.path.abspath(folder)  # noqa: PTH100 - it would follow links
         inside = folder + os.sep  # nothing in there leads up again, so that most need no look of their own
         return {
@@ -204,22 +213,29 @@ class Summary:
             for path in map(str, self._run.owned)
         }
 
-    def _is_judged(self, path: Path, root: Path, collected: set[str], *, everything: bool) -> bool:
+    def _is_judged(
+        self, path: Path, folder: Path, root: Path, collected: set[str], *, everything: bool
+    ) -> bool:
         """Whether it is known that no test uses a cassette, once none has.
 
         It is not where its test module is there but was not collected: what it needs is not installed here, say.
         """
-        folder = self._run.rootpath / path.parent.relative_to(root)
-        module = folder.parent / f"{folder.name}.py"
+        place = root / path.parent.relative_to(folder)
+        module = place.parent / f"{place.name}.py"
         if module.name != "conftest.py" and module.is_file():
             return str(module) in collected and _looks_like_a_cassette(path)
         return (everything or module.name == "conftest.py") and _looks_like_a_cassette(path)
 
+    def _is_named(self, root: Path) -> bool:
+        """Whether the run was told to run a folder, or one above it."""
+        config = self._config
+        named = ((config.invocation_params.dir / arg).resolve() for arg in config.args)
+        return any(root.resolve().is_relative_to(each) for each in named)
+
     def _why_partial(self, session: pytest.Session, exitstatus: int) -> str:
         """Returns why this run did not see every test; nothing if it did."""
         config = session.config
-        named = {(config.invocation_params.dir / arg).resolve() for arg in config.args}
-        whole = config.rootpath in named or config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        whole = self._is_named(config.rootpath) or config.args_source is pytest.Config.ArgsSource.TESTPATHS
         options = [name for name in NARROWING if config.getoption(name, None)]
         if exitstatus not in {0, 1}:
             return f"pytest ended with exit status {int(exitstatus)}"

@@ -109,9 +109,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             _put_first(names, "stepreplay")
             # What a test uses that is skipped must not be taken for an orphan.
             folder = folder_beside(item)
-            run.owned[existing_path(folder, name_of(item), ".yaml", item)] = item.nodeid
+            test = run.places.id_of(item)
+            run.owned[existing_path(folder, name_of(item), ".yaml", item)] = test
             try:
-                run.owned.update((path, item.nodeid) for path in lenders_of(markers, folder))
+                run.owned.update((path, test) for path in lenders_of(markers, folder))
             except SettingsError as error:
                 if not hasattr(config, "workerinput"):
                     raise pytest.UsageError(f"{item.nodeid}: {error}") from None
@@ -146,7 +147,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     folder = Path(os.path.abspath(request.getfixturevalue("vcr_cassette_dir")))  # noqa: PTH100 - links stay
     name = str(request.getfixturevalue("vcr_cassette_name"))
     path = path_of(item, adopted.places, folder, name)
-    settings = with_secrets(run.settings(given), request.config)
+    settings = with_secrets(run.settings(given, home=run.places.home_of(item.path)), request.config)
     settings = replace(
         settings,
         **adopted.settings,
@@ -158,14 +159,14 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     session = Session(
         settings,
         path,
-        test=item.nodeid,
+        test=run.places.id_of(item),
         shared=name != name_of(item),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),
         filters=_filters_of(adopted),
     )
     session.load()
-    run.owned[path] = item.nodeid
+    run.owned[path] = run.places.id_of(item)
     return session
 
 

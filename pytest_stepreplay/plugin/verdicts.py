@@ -192,5 +192,7 @@ def _own_frames(item: pytest.Item, traceback: TracebackType | None) -> Traceback
 
 def _is_own(item: pytest.Item, path: Path) -> bool:
     """Whether a frame is the project's own code, and not a client library's or ours."""
-    inside = path.is_relative_to(item.config.rootpath) and not path.is_relative_to(PACKAGE)
+    roots = (item.config.rootpath, item.config.stash[RUN].places.home_of(item.path).root)
+    inside = path == item.path or any(path.is_relative_to(root) for root in roots)
+    inside = inside and not path.is_relative_to(PACKAGE)
     return inside and "site-packages" not in path.parts

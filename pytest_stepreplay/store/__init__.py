@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..lazy import importer
 from .cassettes import ReadCassette, parse_cassette, read_cassette
 from .files import check_writable, exists
-from .paths import cassette_path, check_inside, iter_cassettes, named_path, snapshots_path
+from .paths import ModuleCassettes, cassette_path, check_inside, iter_cassettes, named_path, snapshots_path
 
 if TYPE_CHECKING:
     from .locks import locked
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .writing import render_cassette, write_cassette
 
 __all__ = [
+    "ModuleCassettes",
     "Pending",
     "ReadCassette",
     "Unit",

@@ -1,14 +1,15 @@
 r"""Where a test's cassette lies on disk, under names that Linux, macOS and Windows all allow.
 
 Names go in and paths come out; nothing is created. A name that had to be changed for a file system gets a
-short hash of what it was, so that two tests never share a file by accident.
+short hash of what it was, and so does one that another name of its module could be taken for where case is
+ignored: two tests never share a file by accident.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from functools import lru_cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from ..errors import CassetteError, SettingsError, display_path
 from .files import PENDING_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SUFFIXES = (".yaml", ".yml", ".json")
 """What the names of cassette files end with."""
@@ -52,16 +53,83 @@ _ORDINARY = re.compile(r"[a-z0-9_]{1,100}")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U(000[0-9a-f]{5}|0010[0-9a-f]{4}))")
 
 
-def cassette_path(root: Path, module: PurePath, name: str) -> Path:
-    """Return the path of the cassette of one test: ``root/MODULE/NAME.yaml``.
+class ModuleCassettes:
+    """Where the cassettes of one test module are: the name of a test goes in, and the path of its file comes out.
 
-    Args:
-        root: the folder of all cassettes.
-        module: the test module, relative to the rootdir of the tests. One outside of it gets a folder of its
-            own, directly under `root`.
-        name: the test, as in ``TestClass.test_name[parameter]``.
+    A file that is there stays its test's, also under a name that an earlier release gave it.
     """
-    return _folder(root, module) / f"{_file_name(name)}.yaml"
+
+    def __init__(self, root: Path, module: PurePath, names: Iterable[str] = ()) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            root: the folder of all cassettes.
+            module: the test module, relative to the root of its project. One outside of it gets a folder of its
+                own, directly under `root`.
+            names: of all tests of the module that are known, as in ``TestClass.test_name[parameter]``.
+        """
+        self.folder = root.joinpath(*_folders(module))
+        self._names = names
+
+    def path_of(self, name: str) -> Path:
+        """Return the path of the cassette of one test: ``root/MODULE/NAME.yaml``."""
+        return self.folder / f"{self._stem_of(name)}.yaml"
+
+    def has(self, name: str) -> bool:
+        """Tell whether a cassette or snapshots of the test were there when this was first asked anything."""
+        return self._stem_of(name) in self._stems
+
+    def _stem_of(self, name: str) -> str:
+        if name not in self._doubtful and _ORDINARY.fullmatch(name) and not _RESERVED.match(name):
+            return name  # as nearly every name; what follows would give it back as well
+        plain, hashed = _plain(name), _with_hash(_portable(_unescaped(name)), name)
+        if plain is None or hashed in self._stems:
+            return hashed
+        fold = _fold(plain)
+        rivals = [_plain(each) for each in self._names_by_fold.get(fold, ()) if each != name]
+        if plain in self._stems:
+            certain = plain not in rivals or _is_stable(plain, name)
+        elif fold in self._folded_stems:
+            certain = False
+        else:
+            certain = not any(rivals) or _is_stable(plain, name)
+        return plain if certain else hashed
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        """What the files that are there are called, without what stands behind the name of the test."""
+        try:
+            names = os.listdir(self.folder)  # noqa: PTH208 - it costs a third of `Path.iterdir`
+        except OSError:
+            return frozenset()
+        names = [normalize("NFC", name.removesuffix(PENDING_SUFFIX)) for name in names]
+        return frozenset(
+            name.removesuffix(SNAPSHOTS_SUFFIX).removesuffix(".yaml")
+            for name in names
+            if name.endswith(".yaml")
+        )
+
+    @cached_property
+    def _folded_stems(self) -> frozenset[str]:
+        return frozenset(map(_fold, self._stems))
+
+    @cached_property
+    def _names_by_fold(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self._names:
+            found.setdefault(_fold(_unescaped(name)), []).append(name)
+        return found
+
+    @cached_property
+    def _doubtful(self) -> frozenset[str]:
+        """What names in small letters alone could be taken for another name or file, where case is ignored."""
+        odd = (each for each in self._names if "\\" in each or not each.isascii() or each != each.lower())
+        return frozenset(map(_fold, map(_unescaped, odd))) | self._folded_stems - self._stems
+
+
+def cassette_path(root: Path, module: PurePath, name: str) -> Path:
+    """Return the path of the cassette of one test of which alone is known, as in `ModuleCassettes`."""
+    return ModuleCassettes(root, module).path_of(name)
 
 
 def named_path(root: Path, name: str) -> Path:
@@ -173,11 +241,6 @@ def _is_snapshots(file: str) -> bool:
     return file.lower().endswith(SNAPSHOTS_SUFFIX)
 
 
-@lru_cache(maxsize=256)
-def _folder(root: Path, module: PurePath) -> Path:
-    return root.joinpath(*_folders(module))
-
-
 def _folders(module: PurePath) -> list[str]:
     """Return the folders that stand for a test module."""
     parts = list(module.parts)
@@ -188,18 +251,21 @@ def _folders(module: PurePath) -> list[str]:
     return [part if _is_kept(_portable(part), part) else _with_hash(_portable(part), part) for part in parts]
 
 
-def _file_name(name: str) -> str:
-    if _ORDINARY.fullmatch(name) and not _RESERVED.match(name):
-        return name  # as nearly every name; what follows would give it back as well
-    readable = _portable(_ESCAPE.sub(_unescape, name))
-    # Where case is ignored, two tests must not share a file either. Class names keep their capitals: those
-    # alone are not what two classes differ by.
+def _plain(name: str) -> str | None:
+    """Return what a file can be called for a test without a hash; None where characters would have to change."""
+    readable = _unescaped(name)
+    return readable if _is_kept(_portable(readable), readable) else None
+
+
+def _is_stable(plain: str, name: str) -> bool:
+    """Tell whether a test has first claim to its plain name, where case is ignored: it is in small letters alone.
+
+    Class names keep their capitals: those alone are not what two classes differ by.
+    """
     head, bracket, parameters = name.partition("[")
     classes, _, function = head.rpartition(".")
     rest = function + bracket + parameters
-    if _is_kept(readable, name) and _fold(rest) == rest and _fold(classes) == classes.lower():
-        return name
-    return _with_hash(readable, name)
+    return plain == name and _fold(rest) == rest and _fold(classes) == classes.lower()
 
 
 def _is_kept(readable: str, name: str) -> bool:
@@ -210,7 +276,7 @@ def _is_kept(readable: str, name: str) -> bool:
 
 
 def _fold(text: str) -> str:
-    return normalize("NFC", text.casefold())
+    return text.lower() if text.isascii() else normalize("NFC", text.casefold())
 
 
 def _portable(text: str) -> str:
@@ -225,6 +291,10 @@ def _with_hash(readable: str, name: str) -> str:
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     short = readable[: _MOST_CHARACTERS - 9].encode()[: _MOST_BYTES - 9].decode(errors="ignore")
     return f"{short.strip(' .-') or 'test'}-{digest}"
+
+
+def _unescaped(name: str) -> str:
+    return _ESCAPE.sub(_unescape, name) if "\\" in name else name
 
 
 def _unescape(found: re.Match[str]) -> str:

@@ -88,14 +88,42 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
         ("unused='error'", "*has no argument 'unused'*"),
     ],
 )
-def test_a_bad_marker_argument_is_a_usage_error(suite: Suite, argument: str, said: str) -> None:
+def test_a_bad_marker_argument_fails_its_test(suite: Suite, argument: str, said: str) -> None:
     suite.write(GREETING.replace("mark.stepreplay", f"mark.stepreplay({argument})"))
     result = suite.run()
     if argument == "match_on='method'":
         result.assert_outcomes(failed=1)
         return
-    assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: test_chat.py::test_greeting: {said}"])
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([said])
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_is_wrong_is_told_at_once_and_by_those_tests_alone(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
+    suite.write(
+        GREETING
+        + """
+    @pytest.mark.stepreplay(modes="x", mode="recrod", match="y", allow_repeats="perhaps")
+    def test_wrong(): ...
+
+    @pytest.mark.stepreplay(cassette="../elsewhere")
+    def test_elsewhere(): ...
+"""
+    )
+    suite.record("-k", "greeting").assert_outcomes(passed=1, deselected=2)
+    result = suite.run(*options)
+    result.assert_outcomes(passed=1, errors=2)
+    for line in (
+        "@pytest.mark.stepreplay, mode: 'recrod' is not one of *",
+        "@pytest.mark.stepreplay, allow_repeats: 'perhaps' is not one of true, false",
+        "@pytest.mark.stepreplay has no argument 'modes' (did you mean mode?) or 'match' (did you mean match_on?). *",
+        "cassette='../elsewhere' must be a path inside *",
+    ):
+        result.stdout.fnmatch_lines([line])
+    assert "Traceback" not in result.stdout.str()
 
 
 def test_the_closest_marker_wins_for_what_it_names(suite: Suite) -> None:
@@ -234,13 +262,3 @@ def test_a_parameters_marker_is_closer_than_the_functions(suite: Suite) -> None:
         """
     )
     suite.run().assert_outcomes(skipped=2)
-
-
-def test_a_bad_marker_is_one_line_under_xdist_too(suite: Suite) -> None:
-    suite.write("import pytest\n\n@pytest.mark.stepreplay(modes='x')\ndef test_it(): ...\n")
-    result = suite.run("-n2")
-    assert result.ret == USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        ["ERROR: test_chat.py::test_it: @pytest.mark.stepreplay has no argument 'modes'*"]
-    )
-    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()

@@ -305,8 +305,8 @@ def test_parametrized_tests_and_shared_cassettes_keep_theirs_apart(suite: Suite)
     snapshots = [name for name in suite.cassettes if "snapshots" in name]
     assert len(snapshots) == 3
     assert "test_chat/TestOther.test_plan.snapshots.yaml" in snapshots
-    assert snapshots[1].startswith("test_chat/test_plan[Paris]-")
-    assert snapshots[2].startswith("test_chat/test_plan[São Paulo]-")
+    assert snapshots[1] == "test_chat/test_plan[Paris].snapshots.yaml"
+    assert snapshots[2] == "test_chat/test_plan[São Paulo].snapshots.yaml"
     suite.go_offline()
     suite.run().assert_outcomes(passed=3)
     suite.run("-n2").assert_outcomes(passed=3)

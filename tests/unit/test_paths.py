@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SettingsError
-from pytest_stepreplay.store import cassette_path, iter_cassettes, named_path
+from pytest_stepreplay.store import ModuleCassettes, cassette_path, iter_cassettes, named_path
 
 ROOT = Path("cassettes")
 MODULE = PurePosixPath("tests/unit/test_chat.py")
@@ -36,6 +37,10 @@ def name_of(test: str) -> str:
         "test_x[你好]",
         "test_x[a=b,c%d~e!]",
         "client[0].fixture",
+        "test_x[A]",
+        "test_x[English-a b]",
+        "test_X",
+        "test_x[ß]",
     ],
 )
 def test_ordinary_names_are_kept(test: str) -> None:
@@ -48,15 +53,10 @@ def test_ordinary_names_are_kept(test: str) -> None:
         ("test_x[a/b]", "test_x[a-b]"),
         ('test_x[\\ : * ? " < > |]', "test_x[- - - - - - - -]"),
         ("test_x[a\nb\x00]", "test_x[a-b-]"),
-        ("test_x[\\u4f60\\u597d]", "test_x[你好]"),
-        ("test_x[\\xe9-\\U0001f600]", "test_x[é-😀]"),
         ("test_x[\\\\u4f60]", "test_x[-u4f60]"),
         ("test_x[\\ud83d]", "test_x[-]"),
         ("test_x[a\u202eb\u200b]", "test_x[a-b-]"),
         ("test_x[e\u0301]", "test_x[é]"),
-        ("test_x[A]", "test_x[A]"),
-        ("test_X", "test_X"),
-        ("test_x[ß]", "test_x[ß]"),
         ("test_x. ", "test_x"),
         (".hidden", "hidden"),
         ("con", "con"),
@@ -73,6 +73,56 @@ def test_ordinary_names_are_kept(test: str) -> None:
 )
 def test_other_names_stay_readable_and_get_a_hash(test: str, readable: str) -> None:
     assert re.fullmatch(re.escape(readable) + HASH, name_of(test))
+
+
+@pytest.mark.parametrize(
+    ("test", "kept"),
+    [("test_x[\\u4f60\\u597d]", "test_x[你好]"), ("test_x[\\xe9-\\U0001f600]", "test_x[é-😀]")],
+)
+def test_what_pytest_escapes_stands_as_it_is(test: str, kept: str) -> None:
+    assert name_of(test) == kept
+
+
+def files_of(tmp_path: Path, *names: str) -> dict[str, str]:
+    """Returns the file of each test of a module, as a new run sees them."""
+    module = ModuleCassettes(tmp_path, PurePath("test_x.py"), names)
+    return {name: module.path_of(name).name.removesuffix(".yaml") for name in names}
+
+
+@pytest.mark.parametrize(
+    ("names", "hashed"),
+    [
+        (("x[English]", "x[french]"), ()),
+        (("x[English]", "x[english]"), ("x[English]",)),
+        (("x[English]", "x[ENGLISH]"), ("x[English]", "x[ENGLISH]")),
+        (("test_Chat", "test_chat"), ("test_Chat",)),
+        (("x[ß]", "x[ss]"), ("x[ß]",)),
+        (("x[\\u4f60]", "x[你]"), ("x[\\u4f60]",)),
+        (("x[a/b]", "x[a-b]"), ("x[a/b]",)),
+        (("A.test_x", "A.test_X"), ("A.test_X",)),
+    ],
+)  # fmt: skip
+def test_a_hash_stands_where_two_names_of_a_module_leave_a_doubt(
+    tmp_path: Path, names: tuple[str, ...], hashed: tuple[str, ...]
+) -> None:
+    found = files_of(tmp_path, *names)
+    assert {name for name, file in found.items() if re.search(f"{HASH}$", file)} == {*hashed}
+    assert len({normalize("NFC", file.casefold()) for file in found.values()}) == len(names)
+
+
+def test_a_file_that_is_there_stays_the_test_s(tmp_path: Path) -> None:
+    folder = tmp_path / "test_x"
+    folder.mkdir()
+    (folder / "x[English]-bb722b52.yaml").touch()  # as an earlier release called it
+    assert files_of(tmp_path, "x[English]") == {"x[English]": "x[English]-bb722b52"}
+    (folder / "x[English]-bb722b52.yaml").rename(folder / "x[English].snapshots.yaml")
+    (english,) = files_of(tmp_path, "x[English]").values()
+    assert english == "x[English]"
+    found = files_of(tmp_path, "x[English]", "x[english]")  # the second test is new
+    assert found["x[English]"] == "x[English]"
+    assert re.fullmatch(rf"x\[english\]{HASH}", found["x[english]"])
+    found = files_of(tmp_path, "x[english]")  # the file of another test, where case is ignored
+    assert re.fullmatch(rf"x\[english\]{HASH}", found["x[english]"])
 
 
 def test_a_hash_is_the_same_in_every_run() -> None:
@@ -110,21 +160,37 @@ def without_class(test: str) -> tuple[str, str]:
 
 
 @settings(deadline=None)
-@given(names, names)
-@example("test[\ud800]", "test[\ud801]")
-@example("test[e\u0301]", "test[é]")
-@example("test[K]", "test[\u212a]")
-@example("x[\\u4f60]", "x[你]")
-@example("x-0123abcd", "x?")
-def test_different_tests_never_share_a_file(one: str, other: str) -> None:
-    first, second = cassette_path(ROOT, MODULE, one), cassette_path(ROOT, MODULE, other)
-    assert all(is_allowed_everywhere(part) for part in (*first.parts, *second.parts))
-    assert first == cassette_path(ROOT, MODULE, one)
+@given(names, names, st.booleans(), st.booleans())
+@example("test[\ud800]", "test[\ud801]", False, False)
+@example("test[e\u0301]", "test[é]", False, False)
+@example("test[K]", "test[\u212a]", True, False)
+@example("x[\\u4f60]", "x[你]", False, True)
+@example("x-0123abcd", "x?", False, False)
+@example("x[A]", "x[a]", True, False)
+def test_different_tests_never_share_a_file(one: str, other: str, first_alone: bool, reverse: bool) -> None:
     assume(one != other)
-    assert first != second
-    (class_of_one, rest_of_one), (class_of_other, rest_of_other) = without_class(one), without_class(other)
-    if (class_of_one.lower(), rest_of_one) != (class_of_other.lower(), rest_of_other):
-        assert normalize("NFC", str(first).casefold()) != normalize("NFC", str(second).casefold())
+    with TemporaryDirectory() as folder:
+        root, tests = Path(folder), (other, one) if reverse else (one, other)
+        if first_alone:  # the other test is written later
+            (path,) = (ModuleCassettes(root, MODULE, [one]).path_of(one),)
+            path.parent.mkdir(parents=True)
+            path.touch()
+        module = ModuleCassettes(root, MODULE, tests)
+        first, second = module.path_of(one), module.path_of(other)
+        assert not first_alone or first == path
+        assert all(is_allowed_everywhere(part) for part in (first.name, second.name))
+        assert first != second
+        (class_of_one, rest_of_one), (class_of_other, rest_of_other) = (
+            without_class(one),
+            without_class(other),
+        )
+        if (class_of_one.lower(), rest_of_one) != (class_of_other.lower(), rest_of_other):
+            assert normalize("NFC", str(first).casefold()) != normalize("NFC", str(second).casefold())
+        first.parent.mkdir(parents=True, exist_ok=True)
+        first.touch()
+        second.touch()
+        again = ModuleCassettes(root, MODULE, tests)
+        assert (again.path_of(one), again.path_of(other)) == (first, second)
 
 
 @settings(deadline=None)

@@ -1,0 +1,211 @@
+"""Whose cassette is where: a test, or a fixture that outlives tests, goes in, and the path of its file comes out.
+
+A test is its file and its name, whatever pytest calls it. Its cassette is where the ini file of its own project puts
+it, wherever pytest is started.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from ..settings import MARKER_SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..store import ModuleCassettes
+
+PYTEST: Final = Path(pytest.__file__).parent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Home:
+    """The project that a test belongs to.
+
+    Attributes:
+        root: its folder.
+        ini: what its ini file sets.
+        settings: of a test that sets nothing itself.
+    """
+
+    root: Path
+    ini: Mapping[str, object]
+    settings: Settings
+
+    def cassettes(self, settings: Settings) -> Path:
+        """Returns the folder of the cassettes."""
+        return self.root / settings.dir
+
+
+class Places:
+    """Where the cassettes of a run are.
+
+    Attributes:
+        home: the project that pytest was started for.
+        roots: the folders of the cassettes of all projects that were asked for, with the projects' own.
+    """
+
+    def __init__(
+        self, config: pytest.Config, ini: Mapping[str, object], command_line: Mapping[str, object]
+    ) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            config: pytest's.
+            ini: what the ini file of the run sets.
+            command_line: what the command line sets.
+        """
+        self._command_line = command_line
+        self._start = config.invocation_params.dir
+        self.home = Home(config.rootpath, ini, Settings.merge(ini, command_line))
+        self.roots: dict[Path, Path] = {}
+        # Who names an ini file, or a folder for the cassettes, means all tests of the run.
+        named = getattr(config.option, "inifilename", None) or "dir" in command_line
+        self._homes: dict[Path, Home] | None = None if named else {config.rootpath: self.home}
+        self._ini_folder = config.inipath.parent if config.inipath else None
+        self._found: dict[Path, list[Sequence[object]]] = {}
+        self._modules: dict[tuple[Path, Path], ModuleCassettes] = {}
+        self._paths: dict[tuple[Path, str, str], Path] = {}
+
+    def home_of(self, file: Path) -> Home:
+        """Returns the project that a file belongs to.
+
+        Raises:
+            StepReplayError: its ini file is broken, or sets what is not valid.
+        """
+        if self._homes is None:
+            return self.home
+        folder = file.parent
+        home = self._homes.get(folder)
+        if home is None:
+            home = self._homes[folder] = self._find_home(folder, self._homes)
+        return home
+
+    def _find_home(self, folder: Path, homes: dict[Path, Home]) -> Home:
+        from ..projects import find_project  # noqa: PLC0415 - only a run that uses a cassette pays for it
+
+        inside = folder.is_relative_to(self.home.root)
+        project = find_project(folder, below=self._ini_folder)
+        # What says nothing about pytest marks a project only where there is no other.
+        if not project.is_found or (inside and project.path is None):
+            return self.home
+        known = homes.get(project.root)
+        if known is not None:
+            return known
+        of_run = {name: value for name, value in self.home.ini.items() if inside or name not in _OF_TESTS}
+        ini = {**of_run, **project.settings(*_OF_TESTS)}
+        home = homes[project.root] = Home(project.root, ini, Settings.merge(ini, self._command_line))
+        return home
+
+    def note(self, result: Sequence[object]) -> None:
+        """Takes what a collector has found, also what is not run: a test's file is named with a look at all of it."""
+        first = next((each for each in result if isinstance(each, pytest.Item)), None)
+        if first is not None:
+            self._found.setdefault(first.path, []).append(result)
+
+    def of_test(self, item: pytest.Item, settings: Settings) -> Path:
+        """Returns the path of a test's cassette.
+
+        Raises:
+            SettingsError: the name that it was given is not valid.
+            StepReplayError: the ini file of its project is broken.
+        """
+        from ..store.paths import named_path  # noqa: PLC0415 - as above
+
+        if settings.cassette is not None:
+            home = self.home_of(item.path)
+            return named_path(self._root(home, settings), settings.cassette)
+        name = name_of(item)
+        path = self._paths.get((item.path, name, settings.dir))
+        if path is None:
+            path = self._paths[item.path, name, settings.dir] = self._find(
+                self.home_of(item.path), item.path, name, settings
+            )
+        return path
+
+    def of_fixture(
+        self, request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], settings: Settings
+    ) -> tuple[Path, str]:
+        """Returns the path of the cassette of a fixture that outlives tests, and the fixture's id."""
+        home, file = self._place_of_fixture(request, fixturedef)
+        index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
+        name = fixturedef.argname.lstrip("_") + index
+        path = self._find(home, file, f"{name}.fixture", settings)
+        return path, f"{self._module(home, file).as_posix()}::{name} (fixture)"
+
+    def home_of_fixture(self, request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> Home:
+        """Returns the project that a fixture belongs to."""
+        return self._place_of_fixture(request, fixturedef)[0]
+
+    def _place_of_fixture(
+        self, request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]
+    ) -> tuple[Home, Path]:
+        file = Path(inspect.getfile(fixturedef.func))
+        if not file.is_relative_to(PYTEST):  # as setup_class and its like are
+            home = self.home_of(file)
+            if file.is_relative_to(home.root) or file.name == "conftest.py" or file in self._found:
+                return home, file
+        beside: Path = request.node.path
+        return (self.home if isinstance(request.node, pytest.Session) else self.home_of(beside)), beside
+
+    def id_of(self, item: pytest.Item) -> str:
+        """Returns what a test is called in its cassette: its file, relative to its project, and its name."""
+        home = self.home_of(item.path)
+        if home is self.home and item.path.is_relative_to(home.root):
+            return item.nodeid
+        return f"{self._module(home, item.path).as_posix()}::{item.nodeid.partition('::')[2]}"
+
+    def typed(self, item: pytest.Item) -> str:
+        """Returns what a person types to run a test, in the folder where this run was started."""
+        file = os.path.relpath(item.path, self._start).replace(os.sep, "/")
+        return f"{file}::{item.nodeid.partition('::')[2]}"
+
+    def root_of(self, item: pytest.Item, settings: Settings) -> Path:
+        """Returns the folder of the cassettes of a test's project."""
+        return self._root(self.home_of(item.path), settings)
+
+    def _find(self, home: Home, file: Path, name: str, settings: Settings) -> Path:
+        module = self._module_cassettes(home, file, settings)
+        if home is not self.home and not module.has(name):
+            # An earlier release looked where pytest was started.
+            earlier = self._module_cassettes(self.home, file, self.home.settings)
+            if earlier.has(name):
+                return earlier.path_of(name)
+        return module.path_of(name)
+
+    def _module_cassettes(self, home: Home, file: Path, settings: Settings) -> ModuleCassettes:
+        from ..store.paths import ModuleCassettes  # noqa: PLC0415 - as above
+
+        root = self._root(home, settings)
+        module = self._modules.get((file, root))
+        if module is None:
+            found = (each for result in self._found.get(file, ()) for each in result)
+            names = {name_of(each) for each in found if isinstance(each, pytest.Item)}
+            module = ModuleCassettes(root, self._module(home, file), names)
+            self._modules[file, root] = module
+        return module
+
+    def _root(self, home: Home, settings: Settings) -> Path:
+        root = home.cassettes(settings)
+        self.roots[root] = home.root
+        return root
+
+    @staticmethod
+    def _module(home: Home, file: Path) -> PurePath:
+        return PurePath(os.path.relpath(file, home.root))
+
+
+_OF_TESTS: Final = ("dir", *MARKER_SETTINGS)
+"""The settings that are a test's own; all others are the run's."""
+
+
+def name_of(item: pytest.Item) -> str:
+    """Returns the name of a test in its module: ``TestClass.test_name[parameter]``."""
+    name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
+    return name.replace("::", ".") + bracket + parameters

@@ -1,0 +1,117 @@
+"""Whose cassette is whose: a test is its file and its name, whatever pytest calls it and wherever it is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .suite import PLAIN, Suite
+
+PARALLEL = pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+
+
+def asking(text: str) -> str:
+    return PLAIN.replace("Say hello.", text).replace("test_greeting", "test_same")
+
+
+def cassettes(suite: Suite) -> dict[str, str]:
+    """Returns what each cassette's first request asks, by the path of the cassette."""
+    found = sorted(suite.pytester.path.rglob("*.yaml"))
+    return {path.relative_to(suite.pytester.path).as_posix(): question_in(path) for path in found}
+
+
+def question_in(path: Path) -> str:
+    (line,) = [line for line in path.read_text(encoding="utf-8").splitlines() if " content: Say " in line]
+    return line.partition("content: ")[2]
+
+
+@PARALLEL
+def test_tests_outside_of_the_rootdir_have_a_cassette_each(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write("[pytest]", "config/pytest.ini")
+    run = ("-c", "config/pytest.ini", "tests/test_one.py", "tests/test_two.py", *options)
+    for number in ("one", "two"):
+        suite.write(asking(f"Say {number}."), f"tests/test_{number}.py")
+    suite.record(*run).assert_outcomes(passed=2)
+    assert sorted(cassettes(suite).values()) == ["Say one.", "Say two."]
+    suite.go_offline()
+    suite.run(*run, "--stepreplay-unused=error").assert_outcomes(passed=2)
+    suite.run(*run[:2], "tests/test_two.py").assert_outcomes(passed=1)
+
+
+def services(suite: Suite) -> dict[str, str]:
+    """Writes two services with an ini file each, and returns where their cassettes belong, with what they hold."""
+    for name, folder in (("a", "cassettes"), ("b", "tapes")):
+        suite.write(f"[pytest]\nstepreplay_dir = {folder}", f"svc_{name}/pytest.ini")
+        suite.write(asking(f"Say {name}."), f"svc_{name}/tests/test_chat.py")
+    return {
+        "svc_a/cassettes/tests/test_chat/test_same.yaml": "Say a.",
+        "svc_b/tapes/tests/test_chat/test_same.yaml": "Say b.",
+    }
+
+
+@PARALLEL
+def test_each_service_has_its_cassettes_where_its_own_ini_file_says(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
+    theirs = services(suite)
+    together = ("svc_a", "svc_b", "--import-mode=importlib")
+    suite.record(*together, *options).assert_outcomes(passed=2)
+    assert cassettes(suite) == theirs
+    ids = [(suite.pytester.path / path).read_text(encoding="utf-8").splitlines()[1] for path in theirs]
+    assert ids == ["test: tests/test_chat.py::test_same"] * 2
+    suite.go_offline()
+    result = suite.run(*together, "--stepreplay-unused=error")
+    result.assert_outcomes(passed=2)
+    suite.monkeypatch.chdir("svc_b")
+    suite.run("--stepreplay-unused=error").assert_outcomes(passed=1)
+    suite.monkeypatch.chdir("tests")
+    suite.run("test_chat.py::test_same").assert_outcomes(passed=1)
+    suite.run("../../svc_a/tests", ".", "--import-mode=importlib").assert_outcomes(passed=2)
+
+
+def test_an_ini_file_below_that_of_the_run_counts_too(suite: Suite) -> None:
+    theirs = services(suite)
+    suite.write("[pytest]\nstepreplay_dir = top", "pytest.ini")
+    suite.write(asking("Say top."), "tests/test_chat.py")
+    suite.record("--import-mode=importlib").assert_outcomes(passed=3)
+    assert cassettes(suite) == {**theirs, "top/tests/test_chat/test_same.yaml": "Say top."}
+    suite.go_offline()
+    (suite.pytester.path / "svc_b/tapes/tests/test_chat/stray.yaml").write_text(
+        "stepreplay: 1\ntest: x.py::y\ninteractions: []\n"
+    )
+    result = suite.run("--import-mode=importlib", "--stepreplay-unused=error")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["no test uses svc_b/tapes/tests/test_chat/stray.yaml"])
+
+
+def test_nothing_of_one_service_is_offered_to_another(suite: Suite) -> None:
+    services(suite)
+    suite.record("svc_a").assert_outcomes(passed=1)
+    suite.write(asking("Say a."), "svc_b/tests/test_chat.py")
+    result = suite.run("svc_a", "svc_b", "--import-mode=importlib", "-p", "cacheprovider")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E *cassette  svc_b/tapes/tests/test_chat/test_same.yaml (does not exist)"])
+    result.stdout.no_fnmatch_line("*relink*")
+    result.stdout.no_fnmatch_line("*svc_a/cassettes*")
+
+
+def test_what_an_earlier_release_recorded_from_above_is_still_replayed(suite: Suite) -> None:
+    services(suite)
+    suite.write("[pytest]", "pytest.ini")
+    suite.record("svc_b").assert_outcomes(passed=1)
+    new = suite.pytester.path / "svc_b/tapes/tests/test_chat/test_same.yaml"
+    old = suite.cassette("svc_b/tests/test_chat/test_same.yaml")
+    old.parent.mkdir(parents=True)
+    new.rename(old)
+    suite.go_offline()
+    suite.run("--import-mode=importlib").assert_outcomes(passed=1, failed=1)
+    suite.run("svc_b").assert_outcomes(failed=1)  # started there, it was never found
+
+
+def test_an_ini_file_that_is_named_says_where_all_cassettes_are(suite: Suite) -> None:
+    services(suite)
+    suite.write("[pytest]\nstepreplay_dir = named", "config/pytest.ini")
+    suite.record("-c", "config/pytest.ini", "svc_b").assert_outcomes(passed=1)
+    (path,) = cassettes(suite)
+    assert path.startswith("config/named/test_chat-")
