@@ -72,6 +72,9 @@ class Player(Protocol):
     def stop(self, problem: str) -> BaseException:
         """Returns the error for a request that cannot go on; whatever the client does with it, the test fails."""
 
+    def note_mocked(self) -> None:
+        """Notes that a mock has answered a request, which is then nothing of this cassette's."""
+
 
 Route = Callable[[], Player | None]
 
@@ -93,6 +96,8 @@ def installed(route: Route) -> Iterator[None]:
             patches = Patches(route)
             patches.install()
             _patches = patches
+        else:
+            _patches.repair()
         _users += 1
     try:
         yield
@@ -102,3 +107,9 @@ def installed(route: Route) -> Iterator[None]:
             if _users == 0:
                 _patches.remove()
                 _patches = None
+
+
+def repair() -> None:
+    """Sees to it that the clients are intercepted still, if they are: mocks come and go at the same places."""
+    if _patches is not None:
+        _patches.repair()

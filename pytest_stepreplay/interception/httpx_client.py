@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ..machine import clock
+from . import mocks
 from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
+from .httpx_pool import Detour
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from . import Exchange, Player, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
+
+_CORES: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
+"""What each of the two talks to the network with."""
 
 _RAISED: Final[dict[StreamError, tuple[str, str]]] = {
     "incomplete": (
@@ -37,82 +44,168 @@ def patches(httpx: ModuleType, route: Route) -> Iterator[Patch]:
         "handle_async_request",
         functools.partial(_handle_async_request, streams, route),
     )
+    yield from mocks.patches(httpx, route)
 
 
 def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
+    detour = Detour(streams.httpx, lambda: streams.core, "handle_request", real)
+
     @functools.wraps(real)
     def handle_request(transport: Any, request: Any) -> Any:
         url = str(request.url)
         player = player_for(route, url)
         if player is None:
             return real(transport, request)
-        exchange = begin(player, request.method, url, request.headers, request.read())
+        body = request.read()
+        if detour.is_replaced(transport):
+            return through_mocks(transport, request, player, url, body)
+        exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response))
         response = real(transport, streams.authorized(request))
-        return streams.record(player, exchange, url, response)
+        response.stream = streams.taped(player, exchange, url, response, response.stream)
+        return response
+
+    def through_mocks(transport: Any, request: Any, player: Player, url: str, body: bytes) -> Any:
+        passed = False
+
+        def answer(sent: Any, send: Callable[[Any], Any]) -> Any:
+            nonlocal passed
+            passed = True
+            exchange = begin(player, request.method, url, request.headers, body)
+            if exchange.response is not None:
+                return streams.replay_below(Playback(exchange, exchange.response))
+            response = send(streams.authorized_below(request, sent))
+            return streams.record_below(player, exchange, url, response)
+
+        try:
+            return real(detour.transport(transport, answer), request)
+        finally:
+            if not passed:
+                player.note_mocked()
 
     return handle_request
 
 
 def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
+    detour = Detour(streams.httpx, lambda: streams.core, "handle_async_request", real)
+
     @functools.wraps(real)
     async def handle_async_request(transport: Any, request: Any) -> Any:
         url = str(request.url)
         player = player_for(route, url)
         if player is None:
             return await real(transport, request)
-        exchange = begin(player, request.method, url, request.headers, await request.aread())
+        body = await request.aread()
+        if detour.is_replaced(transport):
+            return await through_mocks(transport, request, player, url, body)
+        exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response))
         response = await real(transport, streams.authorized(request))
-        return streams.record(player, exchange, url, response)
+        response.stream = streams.taped(player, exchange, url, response, response.stream)
+        return response
+
+    async def through_mocks(transport: Any, request: Any, player: Player, url: str, body: bytes) -> Any:
+        passed = False
+
+        async def answer(sent: Any, send: Callable[[Any], Any]) -> Any:
+            nonlocal passed
+            passed = True
+            exchange = begin(player, request.method, url, request.headers, body)
+            if exchange.response is not None:
+                return streams.replay_below(Playback(exchange, exchange.response))
+            response = await send(streams.authorized_below(request, sent))
+            return streams.record_below(player, exchange, url, response)
+
+        try:
+            return await real(detour.transport(transport, answer), request)
+        finally:
+            if not passed:
+                player.note_mocked()
 
     return handle_async_request
 
 
 class _Streams:
-    """The byte streams of one of the two libraries, which know only their own kind."""
+    """The byte streams of one of the two libraries, which know only their own kind.
+
+    Attributes:
+        httpx: the library.
+    """
 
     def __init__(self, httpx: ModuleType) -> None:
-        self._httpx: Any = httpx
-        self._taped = type("TapedStream", (_Taped, httpx.SyncByteStream), {})
-        self._taped_async = type("AsyncTapedStream", (_AsyncTaped, httpx.AsyncByteStream), {})
+        self.httpx: Any = httpx
+        self._taped = type("TapedStream", (_Taped, httpx.SyncByteStream, httpx.AsyncByteStream), {})
         self._played = type("PlayedStream", (_Played, httpx.SyncByteStream, httpx.AsyncByteStream), {})
+
+    @cached_property
+    def core(self) -> Any:
+        """Imported when it is first needed, as httpx itself does."""
+        return import_module(_CORES[self.httpx.__name__])
 
     def authorized(self, request: Any) -> Any:
         """Returns the request to send; the caller's own stays as it is."""
         headers = authorized(str(request.url), request.headers)
         if headers is None:
             return request
-        return self._httpx.Request(
+        return self.httpx.Request(
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def record(self, player: Player, exchange: Exchange, url: str, response: Any) -> Any:
-        """Returns the response with a tape behind its stream."""
+    def authorized_below(self, request: Any, sent: Any) -> Any:
+        """Returns httpcore's request to send, where `sent` was made of the client's."""
+        headers = authorized(str(request.url), request.headers)
+        if headers is None:
+            return sent
+        return self.core.Request(
+            sent.method,
+            sent.url,
+            headers=self.httpx.Headers(headers).raw,
+            content=sent.stream,
+            extensions=sent.extensions,
+        )
+
+    def taped(self, player: Player, exchange: Exchange, url: str, response: Any, stream: Any) -> Any:
+        """Returns the stream of a response with a tape behind it."""
         tape = Tape(player, exchange, url, response.status_code, response.headers.multi_items())
-        if exchange.records(response.status_code, tape):
-            is_sync = isinstance(response.stream, self._httpx.SyncByteStream)
-            taped = self._taped if is_sync else self._taped_async
-            response.stream = taped(response.stream, tape)
-        return response
+        return self._taped(stream, tape) if exchange.records(response.status_code, tape) else stream
+
+    def record_below(self, player: Player, exchange: Exchange, url: str, response: Any) -> Any:
+        """Returns httpcore's response with a tape behind its stream."""
+        head = self.httpx.Response(response.status, headers=response.headers)
+        return self.core.Response(
+            response.status,
+            headers=response.headers,
+            content=self.taped(player, exchange, url, head, response.stream),
+            extensions=response.extensions,
+        )
 
     def replay(self, playback: Playback) -> Any:
         """Returns the stored response."""
         extensions = {"http_version": b"HTTP/1.1"}
         if playback.whole is not None:
-            return self._httpx.Response(
+            return self.httpx.Response(
                 playback.status, headers=playback.headers, content=playback.whole, extensions=extensions
             )
         stream = self._played(playback, self._error)
-        return self._httpx.Response(
+        return self.httpx.Response(
             playback.status, headers=playback.headers, stream=stream, extensions=extensions
+        )
+
+    def replay_below(self, playback: Playback) -> Any:
+        """Returns the stored response as httpcore's."""
+        response = self.replay(playback)
+        return self.core.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            content=response.stream,
+            extensions=response.extensions,
         )
 
     def _error(self, kind: StreamError) -> Exception:
         name, message = _RAISED[kind]
-        error: Exception = getattr(self._httpx, name)(message)
+        error: Exception = getattr(self.httpx, name)(message)
         return error
 
 
@@ -131,18 +224,6 @@ class _Taped:
             raise
         self._tape.end()
 
-    def close(self) -> None:
-        try:
-            self._stream.close()
-        finally:
-            self._tape.stop()
-
-
-class _AsyncTaped:
-    def __init__(self, stream: Any, tape: Tape) -> None:
-        self._stream = stream
-        self._tape = tape
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
@@ -152,6 +233,12 @@ class _AsyncTaped:
             _cut(self._tape, error)
             raise
         self._tape.end()
+
+    def close(self) -> None:
+        try:
+            self._stream.close()
+        finally:
+            self._tape.stop()
 
     async def aclose(self) -> None:
         try:
@@ -203,7 +290,7 @@ def _cut(tape: Tape, error: BaseException) -> None:
 
 
 def _kind_of(error: BaseException) -> StreamError:
-    """Returns what an error of httpx says, which is the same for httpx2."""
+    """Returns what an error of httpx or httpcore says, which is the same for httpx2."""
     if is_cancelled(error):
         return "cancelled"
     names = {each.__name__ for each in type(error).__mro__}
@@ -211,4 +298,4 @@ def _kind_of(error: BaseException) -> StreamError:
         return "timeout"
     if "RemoteProtocolError" in names:
         return "incomplete" if "complete message body" in str(error) else "protocol"
-    return "reset" if "TransportError" in names else "cancelled"
+    return "reset" if names & {"TransportError", "NetworkError"} else "cancelled"

@@ -1,6 +1,7 @@
 """Puts our functions into the HTTP clients, each client as soon as it is imported, and takes them out again.
 
-A run pays only for the clients that it uses: none is imported from here.
+A run pays only for the clients that it uses: none is imported from here. Others patch the same places, before us and
+after us: what stands there when we come is called by ours, and what was put over ours is left there when we go.
 """
 
 from __future__ import annotations
@@ -10,21 +11,32 @@ import threading
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    from . import Route
+    from . import Player, Route
 
 CLIENTS: Final = {
     "httpx": "httpx_client",
     "httpx2": "httpx_client",
     "aiohttp": "aiohttp_client",
     "urllib3": "urllib3_client",
+    "respx": "mocks",
+    "pytest_httpx": "mocks",
+    "responses": "mocks",
+    "requests_mock": "mocks",
+    "aioresponses": "mocks",
 }
 """The libraries that are patched, and the module here that knows how."""
+
+_REPLACED: Final = "stepreplay_replaced"
+"""The attribute of our functions that holds what they stand in place of."""
 
 
 class Patches(MetaPathFinder):
@@ -33,7 +45,7 @@ class Patches(MetaPathFinder):
     def __init__(self, route: Route) -> None:
         self._route = route
         self._lock = threading.RLock()
-        self._replaced: dict[str, list[tuple[Any, str, Any]]] = {}
+        self._places: dict[str, list[_Place]] = {}
         self._looking = threading.local()
         self._installed = False
 
@@ -54,26 +66,35 @@ class Patches(MetaPathFinder):
             raise
 
     def remove(self) -> None:
-        """Puts back what stood there before."""
+        """Puts back what stood there before. What hangs under somebody else's patch stays, and lets all pass."""
         with self._lock:
             self._installed = False
             sys.meta_path.remove(self)
-            for replaced in self._replaced.values():
-                for owner, name, original in reversed(replaced):
-                    setattr(owner, name, original)
-            self._replaced.clear()
+            for places in self._places.values():
+                for place in reversed(places):
+                    place.restore()
+            self._places.clear()
+
+    def repair(self) -> None:
+        """Patches those places anew where a mock that was there before us has put back what it had found."""
+        for name, places in tuple(self._places.items()):
+            for place in places:
+                if not place.is_ours and is_own(place.now, sys.modules[name]):
+                    place.patch()
 
     def patch(self, module: ModuleType) -> None:
         """Patches one client, once."""
         with self._lock:
-            if not self._installed or module.__name__ in self._replaced:
+            if not self._installed or module.__name__ in self._places:
                 return
-            replaced = self._replaced[module.__name__] = []
+            places = self._places[module.__name__] = []
             client = import_module(f"{__package__}.{CLIENTS[module.__name__]}")
-            for owner, name, wrap in client.patches(module, self._route):
-                original = getattr(owner, name)
-                setattr(owner, name, wrap(original))
-                replaced.append((owner, name, original))
+            for patch in client.patches(module, self._find_player):
+                places.append(_Place(*patch))
+                places[-1].patch()
+
+    def _find_player(self) -> Player | None:
+        return self._route() if self._installed else None
 
     def find_spec(self, name: str, *_where: object) -> ModuleSpec | None:
         """Lets the others find a client, and has it patched once it is loaded."""
@@ -87,6 +108,47 @@ class Patches(MetaPathFinder):
         if spec is not None and spec.loader is not None:
             spec.loader = _PatchingLoader(spec.loader, self)
         return spec
+
+
+class _Place:
+    """A method of a client's class that is ours for a while."""
+
+    def __init__(self, owner: type, name: str, wrap: Callable[[Any], Any]) -> None:
+        self._owner = owner
+        self._name = name
+        self._wrap = wrap
+        self._ours: Any = None
+
+    @property
+    def now(self) -> Any:
+        """What stands there."""
+        return vars(self._owner).get(self._name)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is our function, and not somebody else's that may call ours."""
+        return self.now is self._ours
+
+    def patch(self) -> None:
+        """Puts ours there."""
+        if hasattr(self.now, _REPLACED):  # ours of an earlier time, which a mock had hidden when we went
+            setattr(self._owner, self._name, getattr(self.now, _REPLACED))
+        replaced = self.now
+        self._ours = self._wrap(getattr(self._owner, self._name))
+        setattr(self._ours, _REPLACED, replaced)
+        setattr(self._owner, self._name, self._ours)
+
+    def restore(self) -> None:
+        """Puts back what stood there."""
+        if self.is_ours:
+            setattr(self._owner, self._name, getattr(self._ours, _REPLACED))
+
+
+def is_own(function: object, package: ModuleType) -> bool:
+    """Whether a function is written in a package, and not put there by somebody else."""
+    if not isinstance(function, FunctionType):
+        return False
+    return Path(function.__code__.co_filename).is_relative_to(Path(package.__file__ or "").parent)
 
 
 class _PatchingLoader(Loader):

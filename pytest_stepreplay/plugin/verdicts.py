@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 NOTHING_INTERCEPTED = (
     "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
-    "It intercepts httpx, httpx2, aiohttp, requests and urllib3. Remove the marker if the test needs none."
+    "It intercepts httpx, httpx2, aiohttp, requests and urllib3, and knows when respx, pytest-httpx, responses, "
+    "requests-mock, aioresponses or an httpx.MockTransport answers. Remove the marker if the test needs none."
 )
 
 SHOWN = pytest.StashKey[set[int]]()
@@ -46,7 +47,8 @@ def judge(
         adopted = (
             ADOPTED in item.stash
         )  # elsewhere, whole modules are marked, whether a test asks something or not
-        if call.when == "call" and call.excinfo is None and not session.intercepted and not adopted:
+        asked_nothing = not session.intercepted and not session.mocked
+        if call.when == "call" and call.excinfo is None and asked_nothing and not adopted:
             _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
             return []
     if call.excinfo is not None and isinstance(call.excinfo.value, TestOutcomeError):

@@ -70,6 +70,7 @@ class Session:
         self.filters = filters or Filters()
         self.redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
         self.stale = ""
+        self.mocked = 0
         self._shared = shared
         self._root = root
         self._closed = False
@@ -220,6 +221,11 @@ class Session:
                     raise self._history.miss(self._answers.matcher.key(request), request)
             self._history.exchanges.append(exchange)
         return exchange
+
+    def note_mocked(self) -> None:
+        """Notes that a mock has answered a request: it is neither recorded nor answered from the cassette."""
+        self.mocked += 1
+        self.tell("mocked", None)
 
     def overread(self, position: int, length: int) -> TestOutcomeError:
         """Returns the error for a client that reads on after the bytes where the recorded one had stopped."""

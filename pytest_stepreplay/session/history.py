@@ -172,6 +172,8 @@ class History:
                 self._add(_UNKNOWN, error_status=status)
             case {"sent": _}:
                 self._add(_UNKNOWN)
+            case {"mocked": _} if (session := self._session()) is not None:
+                session.mocked += 1
 
     def _add(
         self,

@@ -91,6 +91,8 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
     _home = threading.current_thread()
     if not _installed:
         _installed.append(_install())
+    else:
+        interception.repair()
     with session.guard():
         if of_fixture:
             _fixtures.add(session)
