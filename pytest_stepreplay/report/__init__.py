@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         render_short,
         summarize_change,
     )
-    from .escaping import escape_for_markdown, escape_for_terminal
+    from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 __all__ = [
+    "code_for_markdown",
     "describe_change",
     "escape_for_markdown",
     "escape_for_terminal",
@@ -47,6 +48,6 @@ __getattr__ = importer(
             "render_short",
             "summarize_change",
         ),
-        "escaping": ("escape_for_markdown", "escape_for_terminal"),
+        "escaping": ("code_for_markdown", "escape_for_markdown", "escape_for_terminal"),
     },
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..drift.calls import read_call
 from ..drift.changes import ABSENT
 from ..drift.words import diff_words
-from .escaping import escape_for_markdown, escape_for_terminal
+from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,12 +99,10 @@ def render_markdown(drift: Drift) -> str:
     if shown:
         lines.append("")
     for change in shown:
-        place, summary = (
-            escape_for_markdown(_clipped(change.selector, _LINE_WIDTH)),
-            escape_for_markdown(_summary(change, _PAGE_WIDTH)),
-        )
+        place = code_for_markdown(_clipped(change.selector, _LINE_WIDTH))
+        summary = code_for_markdown(_summary(change, _PAGE_WIDTH))
         source = f": {escape_for_markdown(change.source)}" if change.source else ""
-        lines.append(f"- <code>{place}</code>: <code>{summary}</code> ({change.level}{source})")
+        lines.append(f"- {place}: {summary} ({change.level}{source})")
     if len(shown) < len(drift.changes):
         lines.append(f"- … and {_count(drift.changes[len(shown) :])} more")
     return "\n".join(lines)

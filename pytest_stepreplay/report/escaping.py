@@ -20,7 +20,17 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _COMMAND_START = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 _COMMAND_MARK = re.compile(r"##(\w*)\[")
 
-_MARKUP = re.compile(r"""[&<>"'`|*_~\\\[\]{}()#@:$!^=+-]""")
+# What GitHub's Markdown or HTML acts on inside of a line, where it does: an underscore between two letters and
+# a colon before a space are text.
+_MARKUP = re.compile(
+    r"""
+    [<>`|*~\[\]@$] | & (?= [\#\w] ) | \\ (?= [!-/:-@\[-`{-~] | \Z )
+    | (?<! [^\W_] ) _ | _ (?! [^\W_] )
+    | : (?= // | [\w+-]+ : ) | \# (?= \w ) | (?<= www ) \.
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_TICKS = re.compile("`+")
 
 
 def escape_for_terminal(text: str, *, lines: bool = False) -> str:
@@ -39,12 +49,27 @@ def escape_for_terminal(text: str, *, lines: bool = False) -> str:
 
 
 def escape_for_markdown(text: str) -> str:
-    """Returns one line in which Markdown and HTML find nothing to act on.
+    """Returns text for the inside of a line, in which Markdown and HTML find nothing to act on.
 
-    Markup, links, mentions and the bars of tables are written as character references, which are text to
-    both.
+    Where they would, markup, links, mentions and the bars of tables are written as character references,
+    which are text to both.
     """
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", _UNSAFE.sub(_visible, text))
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", escape_for_terminal(text))
+
+
+def code_for_markdown(text: str, *, cell: bool = False) -> str:
+    """Returns a code span that shows `text` as it is, what a terminal or a CI log would obey made visible.
+
+    Args:
+        text: anything.
+        cell: it is for the cell of a table, where a bar would end the span: then it is HTML's, escaped.
+    """
+    text = escape_for_terminal(text)
+    if not text.strip() or (cell and "|" in text):
+        return f"<code>{escape_for_markdown(text)}</code>"
+    fence = "`" * (1 + max(map(len, _TICKS.findall(text)), default=0))
+    room = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{fence}{room}{text}{room}{fence}"
 
 
 def _visible(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..drift.changes import FAIL_ON
 from ..drift.words import diff_words
-from .escaping import escape_for_markdown, escape_for_terminal
+from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -279,7 +279,7 @@ def _page_fact(drift: Result) -> str:
 
 
 def _code(text: str) -> str:
-    return f"<code>{_page_text(text)}</code>"
+    return code_for_markdown(_clipped(text, _PAGE_WIDTH), cell=True)
 
 
 def _page_text(text: str) -> str:

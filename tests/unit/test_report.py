@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import unicodedata
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from pytest_stepreplay.drift import Change, Drift, Level, compare
 from pytest_stepreplay.report import (
+    code_for_markdown,
     describe_change,
     escape_for_markdown,
     escape_for_terminal,
@@ -25,6 +29,7 @@ from pytest_stepreplay.report import (
 )
 
 NO_DEADLINE = settings(deadline=None)
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 STORED: dict[str, Any] = {
     "id": "1",
     "object": "chat.completion",
@@ -212,12 +217,9 @@ def test_what_a_model_wrote_is_data(old: Any, new: Any) -> None:
         text.encode("utf-8")
     page = drift.to_markdown()
     page.encode("utf-8")
-    body = page.replace("<code>", "").replace("</code>", "")
-    assert not set("<>`|\x1b") & set(body)
-    assert "**bold" not in body
-    assert "https:" not in body
-    assert "@every" not in body
-    assert all(line == "" or line.startswith(("- <code>", "**drift")) for line in page.split("\n"))
+    inline = [it for token in MARKDOWN.parse(page) for it in token.children or ()]
+    assert {it.type for it in inline} <= {"text", "code_inline", "strong_open", "strong_close"}
+    assert all(line == "" or line.startswith(("- `", "**drift")) for line in page.split("\n"))
     json.dumps(drift.to_json())
 
 
@@ -258,12 +260,55 @@ def test_escaped_text_is_one_harmless_line(text: str) -> None:
         assert not line.strip().startswith("::")
 
 
+TEXTS = st.text() | st.text("`|\\_*~[]()<>&#;@:$!ab1 \n", max_size=30)
+
+
+def cell(markdown: str) -> list[Token]:
+    """Returns what GitHub reads in the cell of a table."""
+    tokens = MARKDOWN.parse(f"| head | next |\n|---|---|\n| {markdown} | x |\n")
+    assert [it.content for it in tokens if it.type == "inline"][-1] == "x", "the cell has been left"
+    (inline,) = [it for it in tokens if it.type == "inline"][2:-1]
+    return inline.children or []
+
+
 @NO_DEADLINE
-@given(st.text())
-def test_escaped_markdown_has_no_markup(text: str) -> None:
+@given(TEXTS)
+def test_escaped_markdown_is_text(text: str) -> None:
     escaped = escape_for_markdown(text)
-    assert not set("<>`|*_[]()\\@:~\"'\n") & set(escaped)
+    found = cell(escaped)
+    assert {it.type for it in found} <= {"text", "text_special"}
+    assert "".join(it.content for it in found) == escape_for_terminal(text).strip()
+    assert not re.search(r"@|https?:/|www\.|:\w+:|\$|#\w(?<!&#\w)", escaped, re.ASCII | re.IGNORECASE)
     escaped.encode()
+
+
+@NO_DEADLINE
+@given(TEXTS)
+def test_code_in_markdown_is_shown_as_it_is(text: str) -> None:
+    shown = escape_for_terminal(text)
+    found = cell(code_for_markdown(text, cell=True))
+    if shown.strip() and "|" not in shown:
+        assert [(it.type, it.content) for it in found] == [("code_inline", shown)]
+    else:
+        assert {it.type for it in found} <= {"text", "text_special", "html_inline"}
+        assert "".join(it.content for it in found if it.type != "html_inline") == shown
+    (paragraph,) = [it for it in MARKDOWN.parse(f"- {code_for_markdown(text)}") if it.type == "inline"]
+    if shown.strip():
+        assert [(it.type, it.content) for it in paragraph.children or ()] == [("code_inline", shown)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cassettes/test_chat/test_weather.yaml",
+        "429 Too Many Requests after 3 tries",
+        "could not be sent: refused (at 12:30)",
+        "it's 5% - or 6? a+b = c; {x}: y!",
+    ],
+)
+def test_what_needs_no_escape_has_none(text: str) -> None:
+    assert escape_for_markdown(text) == text
+    assert code_for_markdown(text, cell=True) == f"`{text}`"
 
 
 def test_a_value_that_json_cannot_hold_becomes_a_string() -> None:

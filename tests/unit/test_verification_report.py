@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from pytest_stepreplay.drift import Change, Drift, Level, Policy, compare
 from pytest_stepreplay.report.verification import (
@@ -296,7 +297,12 @@ def test_what_a_model_or_a_server_wrote_is_data() -> None:
 
 def test_markdown_has_no_markup_but_its_own() -> None:
     text = render_verification_markdown(HOSTILE)
-    body = re.sub(r"</?code>", "", text)
+    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    inline = [it for token in markdown.parse(text) for it in token.children or ()]
+    tags = ("<code>", "</code>")
+    assert {it.type for it in inline} <= {"text", "code_inline", "html_inline"}
+    assert {it.content for it in inline if it.type == "html_inline"} <= set(tags)
+    body = re.sub(r"</?code>|(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
     assert not set("<>\x1b") & set(body)
     assert "**bold" not in body
     assert "http:" not in body
@@ -320,9 +326,9 @@ def test_markdown() -> None:
         "\n"
         "| interaction | what changed | test |\n"
         "|---|---|---|\n"
-        "| <code>cassettes/test&#95;chat/test&#95;weather.yaml</code>#4 "
-        "| <code>created</code>: <code>expected an integer, got a string</code> "
-        "| <code>tests/test&#95;chat.py&#58;&#58;test&#95;weather</code> |\n"
+        "| `cassettes/test_chat/test_weather.yaml`#4 "
+        "| `created`: `expected an integer, got a string` "
+        "| `tests/test_chat.py::test_weather` |\n"
         "\n"
         "### behavior (1): the model does something else\n"
     )
