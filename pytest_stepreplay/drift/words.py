@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .alignment import common_items
+from .alignment import MAX_EDITS, common_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ class _Piece(NamedTuple):
     same: bool = False
 
 
-def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH) -> str:
+def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH, max_edits: int = MAX_EDITS) -> str:
     """Returns both texts in one: ``[-what went-]``, ``{+what came+}`` and what stayed.
 
     Args:
@@ -49,8 +49,10 @@ def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH) -> str:
         new: another text.
         width: the most characters to return, 40 at least. Beyond it ``…`` stands for what is left out: first
             what stayed far from any change, then the middle of long changes, then the last changes.
+        max_edits: how many words may come and go before the texts are compared by sentences: what a person
+            reads costs no more than they can read.
     """
-    pieces = _pieces(old, new)
+    pieces = _pieces(old, new, max_edits)
     whole = "".join(map(_marked, pieces))
     limit = max(width, 40)
     if len(whole) <= limit:
@@ -96,27 +98,27 @@ _ROUGH = 4000
 """A replaced stretch longer than this, on both sides, was not compared word by word."""
 
 
-def _pieces(old: str, new: str) -> list[_Piece]:
+def _pieces(old: str, new: str, max_edits: int = MAX_EDITS) -> list[_Piece]:
     if min(len(old), len(new)) < _ROUGH:
-        return _joined(_aligned(old, new))
+        return _joined(_aligned(old, new, max_edits))
     # Most long texts differ in few places; what they share at both ends need not be taken apart.
     start, middle, end = _trimmed(old, new, at_space=True)
-    return _joined([start, *_aligned(middle.old, middle.new), end])
+    return _joined([start, *_aligned(middle.old, middle.new, max_edits), end])
 
 
-def _aligned(old: str, new: str) -> Iterator[_Piece]:
+def _aligned(old: str, new: str, max_edits: int) -> Iterator[_Piece]:
     """Yields stretches by words, or, where that is too dear, by sentences and then by words between them."""
     words = _WORD.findall(old), _WORD.findall(new)
-    pairs = common_items(*words)
+    pairs = common_items(*words, max_edits)
     if pairs is not None:
         yield from _stretches(*words, pairs)
         return
     sentences = _SENTENCE.findall(old), _SENTENCE.findall(new)
-    pairs = common_items(*sentences)
+    pairs = common_items(*sentences, max_edits)
     for piece in _stretches(*sentences, pairs) if pairs else _trimmed(old, new):
         small = not piece.same and max(len(piece.old), len(piece.new)) < _ROUGH
         inner = (_WORD.findall(piece.old), _WORD.findall(piece.new)) if small else None
-        inner_pairs = common_items(*inner, max_edits=200) if inner else None
+        inner_pairs = common_items(*inner, min(200, max_edits)) if inner else None
         if inner and inner_pairs is not None:
             yield from _stretches(*inner, inner_pairs)
         else:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .. import store
 from ..errors import CassetteError, CassetteWriteError
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
     from ..models import Cassette
     from .last_run import LastRun, Missing
+
+
+_LOOKED_AT: Final = 4
+_LOOKED_THROUGH: Final = 64 << 10
+"""How many cassettes of one name, and of how many bytes, are opened for a test that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +132,13 @@ def moved_cassette(root: Path, path: Path) -> Path | None:
         root: the folder of the cassettes, inside of the rootdir of the tests.
         path: where the test's cassette should be.
     """
-    for each in store.iter_cassettes(root):
-        if each.name != path.name or each == path:
-            continue
+    same = (each for each in store.iter_cassettes(root) if each.name == path.name and each != path)
+    for each in islice(same, _LOOKED_AT):
         try:
+            if each.stat().st_size > _LOOKED_THROUGH:
+                continue
             test = store.read_cassette(each).cassette.test
-        except CassetteError:
+        except (OSError, CassetteError):
             continue
         if test and all(_is_gone(test, folder) for folder in root.parents):
             return each

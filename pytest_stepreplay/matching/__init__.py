@@ -14,7 +14,7 @@ from .keys import Index, Matcher, is_plainly_same
 
 if TYPE_CHECKING:
     from .contrast import Difference, differences
-    from .nearness import Nearest, nearest, telling_word
+    from .nearness import Nearest, nearest, telling_words
 
 __all__ = [
     "Difference",
@@ -24,10 +24,10 @@ __all__ = [
     "differences",
     "is_plainly_same",
     "nearest",
-    "telling_word",
+    "telling_words",
 ]
 
 __getattr__ = importer(
     __name__,
-    {"contrast": ("Difference", "differences"), "nearness": ("Nearest", "nearest", "telling_word")},
+    {"contrast": ("Difference", "differences"), "nearness": ("Nearest", "nearest", "telling_words")},
 )

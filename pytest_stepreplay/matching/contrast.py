@@ -47,13 +47,26 @@ _SAMPLING: Final = (
 _MESSAGE_FIELDS: Final = ("role", "name", "content", "tool_calls", "tool_call_id")
 
 _SHOWN: Final = 60
+_EDITS: Final = 80
+"""Words that may come and go before a text is compared by its sentences; no line has room for more."""
 _ALIKE: Final = (24, 8)
 """Messages of one role that begin with the same characters, so many, are taken for one that was changed."""
 _WORDS_SHOWN: Final = 240
 _SORTED: Final = 1000
 """Items of a list that are looked at in any order."""
-_COMPARED: Final = 20_000
+_COMPARED: Final = 8_000
 """Characters of a text, from a little before its first change, that are compared word by word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewording:
+    """A text that has changed. It is compared word by word when it is shown: most differences are only counted."""
+
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return _describe_texts(self.old, self.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class Difference:
     """
 
     selector: str
-    text: str
+    text: str | Rewording
     in_body: bool = False
     unordered: str = ""
 
@@ -156,7 +169,7 @@ def _compare(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
         return
     if isinstance(old, str) and isinstance(new, str):
         if old != new:
-            yield _difference(path, _describe_texts(old, new))
+            yield _difference(path, Rewording(old, new))
     elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
         yield from _compare_fields(path, old, new, _MESSAGE_FIELDS if path[:1] == ("messages",) else ())
     elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
@@ -308,7 +321,7 @@ def _show_name(text: str) -> str:
     return _visible(_shorten(text)) or "no role"
 
 
-def _difference(path: _Path, text: str) -> Difference:
+def _difference(path: _Path, text: str | Rewording) -> Difference:
     from ..selectors import format_path  # noqa: PLC0415 - only a miss needs it
 
     return Difference(format_path(path), text, in_body=True)
@@ -336,7 +349,9 @@ def _describe_texts(old: str, new: str) -> str:
     # What both begin with costs nothing to compare at once, and much word by word.
     start = max(0, count_common(old, new) - _WORDS_SHOWN) if max(len(old), len(new)) > _COMPARED else 0
     old_part, new_part = old[start : start + _COMPARED], new[start : start + _COMPARED]
-    return ("…" if start else "") + _visible(diff_words(old_part, new_part, width=_WORDS_SHOWN))
+    return ("…" if start else "") + _visible(
+        diff_words(old_part, new_part, width=_WORDS_SHOWN, max_edits=_EDITS)
+    )
 
 
 def _has_words(text: str) -> bool:

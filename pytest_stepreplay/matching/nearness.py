@@ -13,26 +13,29 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
 from .canonical import canonical_text
-from .contrast import count_common, differences, read_content
+from .contrast import Rewording, count_common, differences, read_content
 from .keys import DEFAULT_MATCHER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from ..models import Request
     from .contrast import Difference
     from .keys import Matcher
 
-_COMPARED: Final = 8
+_COMPARED: Final = 4
 """Requests that are compared word by word."""
-_LOOKS: Final = 200_000
+_GLANCED: Final = 2000
+"""Requests that are looked at."""
+_LOOKS: Final = 20_000
 """Messages that are compared at most in the cheap step, in all."""
-_TEXT: Final = 20_000
+_TEXT: Final = 8000
 """Characters of a request's text that are read."""
 _EDGE: Final = 16
 _PROBES: Final = 12
-_PROBED: Final = 10_000_000
+_PROBED: Final = 2_000_000
 """Characters that the probes may search in the cheap step, in all."""
+_TELLING: Final = 6
 _SAMPLE: Final = 40
 _SAMPLED: Final = 2000
 
@@ -67,6 +70,8 @@ def nearest(
     candidates: Sequence[Request],
     played: Collection[int] = (),
     matcher: Matcher | None = None,
+    *,
+    as_today: Callable[[Request], Request] = lambda request: request,
 ) -> Nearest | None:
     """Returns the candidate most like the request; None where there is none at all.
 
@@ -78,26 +83,39 @@ def nearest(
         candidates: the recorded ones, in order.
         played: positions that have answered already.
         matcher: says what is compared when the differences are listed.
+        as_today: returns a recorded request as one of today is seen; asked for the nearest.
     """
     if not candidates:
         return None
     answered = frozenset(played)
-    glances = _glance(request, candidates, answered)
-    best = nlargest(_COMPARED, range(len(candidates)), key=lambda i: (glances[i], -i))
+    positions = _worth_a_look(len(candidates), answered)
+    glances = dict(
+        zip(positions, _glance(request, [candidates[i] for i in positions], positions, answered), strict=True)
+    )
+    best = nlargest(_COMPARED, glances, key=lambda i: (glances[i], -i))
     mine = _Careful(request)
     position = max(
         best, key=lambda i: (mine.likeness(candidates[i]) + (0 if i in answered else _UNPLAYED), -i)
     )
-    found = differences(candidates[position], request, matcher)
-    return Nearest(
-        position, position in answered, found, _find_remedy(candidates[position], request, found, matcher)
-    )
+    recorded = as_today(candidates[position])
+    found = differences(recorded, request, matcher)
+    return Nearest(position, position in answered, found, _find_remedy(recorded, request, found, matcher))
+
+
+def _worth_a_look(number: int, answered: frozenset[int]) -> Sequence[int]:
+    """Returns the positions that are looked at: of very many, those from the first on that was not played."""
+    if number <= _GLANCED:
+        return range(number)
+    start = next((i for i in range(number) if i not in answered), 0)
+    return sorted({i % number for i in range(start, start + _GLANCED)})
 
 
 def _find_remedy(
     recorded: Request, request: Request, found: tuple[Difference, ...], matcher: Matcher | None
 ) -> dict[str, str | tuple[str, ...]]:
     """Returns the least settings under which the two requests are equal; none where they differ in more."""
+    if any(isinstance(each.text, Rewording) for each in found):
+        return {}
     matcher = matcher or DEFAULT_MATCHER
     lists = tuple(dict.fromkeys(each.unordered for each in found if each.unordered))
     tries: list[dict[str, str | tuple[str, ...]]] = [
@@ -116,25 +134,26 @@ def _are_equal_under(matcher: Matcher, one: Request, other: Request) -> bool:
     return matcher.key(one) == matcher.key(other)
 
 
-def telling_word(request: Request) -> str:
-    """Returns a word of the request that few others hold, as any file that holds the request must spell it.
-
-    Empty where it has no such word.
-    """
+def telling_words(request: Request) -> list[str]:
+    """Returns words of the request that few others hold, as any file that holds the request must spell them."""
+    words: list[str] = []
     for turn in reversed(_read_turns(request)):
-        words = _RARE_WORD.findall(_read_text(turn)[:_TEXT])
-        if words:
-            return str(max(words, key=lambda word: (word.isascii(), len(word))))
-    return ""
+        found = set(_RARE_WORD.findall(_read_text(turn)[:_TEXT]))
+        words += sorted(found, key=lambda word: (word.isascii(), len(word), word), reverse=True)
+        if len(words) >= _TELLING:
+            break
+    return words[:_TELLING]
 
 
-def _glance(request: Request, candidates: Sequence[Request], played: frozenset[int]) -> list[float]:
+def _glance(
+    request: Request, candidates: Sequence[Request], positions: Sequence[int], played: frozenset[int]
+) -> list[float]:
     """Returns how alike each candidate looks, in a few microseconds each."""
     turns = _read_turns(request)
     most = max(4, _LOOKS // len(candidates))
     texts: dict[int, _Text] = {}
     glances = []
-    for position, candidate in enumerate(candidates):
+    for position, candidate in zip(positions, candidates, strict=True):
         theirs = _read_turns(candidate)
         shared = _count_shared(turns, theirs, most)
         score = shared / max(len(turns), len(theirs), 1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .. import matching, store
-from ..errors import CassetteReadError, CassetteWriteError, StepReplayError, display_path
+from ..errors import CassetteReadError, CassetteWriteError, display_path
+from ..redaction import PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +25,6 @@ ANSWERING: Final = frozenset({"replay", "record", "verify"})
 """The modes in which what is recorded answers requests."""
 MANY: Final = 100
 """How many interactions make a cassette one that is indexed when it is opened; until then it is often not needed."""
-SEARCHED_FILES: Final = 20
-"""How many other cassettes a miss opens at most to say where else the request was recorded."""
 
 
 def read_own(path: Path, mode: str) -> store.ReadCassette:
@@ -66,7 +65,7 @@ class Answers:
         shared: bool,
         root: Path | None,
         lenders: tuple[Path, ...],
-        filters: Filters,
+        filters: Filters | None,
         redactor: Redactor,
     ) -> None:
         """Holds nothing yet; the arguments are the session's."""
@@ -140,7 +139,7 @@ class Answers:
         for position in index.positions(key):
             if position not in self.played:
                 return position
-        positions = self._positions(key)
+        positions = self._positions(request, key)
         for position in positions:
             if position not in self.played:
                 return position
@@ -169,8 +168,7 @@ class Answers:
         from ..report.misses import Miss, explain_miss  # noqa: PLC0415 - only a miss pays for it
 
         key = self.matcher.key(request)
-        same = self._positions(key)
-        candidates = self._requests()
+        same = self._positions(request, key)
         miss = Miss(
             request=request,
             test=self._test,
@@ -181,8 +179,8 @@ class Answers:
             recorded=len(self._all),
             played=len(self.played),
             times_recorded=len(same),
-            nearest=None if same else matching.nearest(request, candidates, self.played, self.matcher),
-            elsewhere=None if same else self._recorded_elsewhere(request, key),
+            nearest=None if same else self._nearest(request),
+            elsewhere=None if same else self._elsewhere(request, key),
         )
         return explain_miss(miss)
 
@@ -198,11 +196,13 @@ class Answers:
         self._index = matching.Index(self.matcher, (each.request for each in self._all))
         return self._index
 
-    def _positions(self, key: str) -> Sequence[int]:
+    def _positions(self, request: Request, key: str) -> Sequence[int]:
         """Returns where requests of this key were recorded, as they are seen today.
 
         What was redacted when it was recorded hardly ever looks different today, so this is rarely needed.
         """
+        if not self._is_seen_anew(request):
+            return (self._index or self._make_index()).positions(key)
         if self._index_of_today is None:
             seen = self._requests()
             if all(now is each.request for now, each in zip(seen, self._all, strict=True)):
@@ -211,10 +211,39 @@ class Answers:
                 self._index_of_today = matching.Index(self.matcher, seen)
         return self._index_of_today.positions(key)
 
+    def _is_seen_anew(self, request: Request) -> bool:
+        """Whether a recorded request that is not redacted, or not filtered, may be this one.
+
+        Where nothing of a request is redacted today, nothing is in those that are equal to it.
+        """
+        try:
+            return self._filters is not None or PLACEHOLDER in repr(request)
+        except RecursionError:  # a body of hostile depth
+            return True
+
+    def _nearest(self, request: Request) -> matching.Nearest | None:
+        if self._is_seen_anew(request):
+            return matching.nearest(request, self._requests(), self.played, self.matcher)
+        recorded = [each.request for each in self._all]
+        redact = self._redactor.redact_request
+        return matching.nearest(request, recorded, self.played, self.matcher, as_today=redact)
+
+    def _elsewhere(self, request: Request, key: str) -> str | None:
+        """Returns another cassette of the suite that answers the request, as far as the search goes."""
+        if self._root is None:
+            return None
+        from .elsewhere import search_for  # noqa: PLC0415 - only a miss pays for it
+
+        redact = self._redactor.redact_request if self._is_seen_anew(request) else None
+        words = matching.telling_words(request)
+        path = search_for(self._root).find(key, words, self.matcher, redact, besides=self._path)
+        return display_path(path) if path else None
+
     def _requests(self) -> list[Request]:
         """Returns the recorded requests as a request of today is seen: redacted, by the rules of today."""
         if len(self._seen_today) != len(self._all):
-            filtered = (self._filters.request(each.request) or each.request for each in self._all)
+            change = self._filters.request if self._filters else lambda request: request
+            filtered = (change(each.request) or each.request for each in self._all)
             self._seen_today = [self._redactor.redact_request(each) for each in filtered]
         return self._seen_today
 
@@ -226,28 +255,3 @@ class Answers:
 
         path = moved_cassette(self._root, self._path)
         return display_path(path) if path else None
-
-    def _recorded_elsewhere(self, request: Request, key: str) -> str | None:
-        """Returns the first other cassette of the suite that answers the request.
-
-        Only files that hold a telling word of the request are parsed, and not more than `SEARCHED_FILES`.
-        """
-        if self._root is None:
-            return None
-        word = matching.telling_word(request).encode()
-        opened = 0
-        for path in store.iter_cassettes(self._root):
-            try:
-                if path == self._path or word not in path.read_bytes():
-                    continue
-                opened += 1
-                interactions = store.read_cassette(path).cassette.interactions
-            except (OSError, StepReplayError):
-                continue
-            if any(
-                self.matcher.key(self._redactor.redact_request(each.request)) == key for each in interactions
-            ):
-                return display_path(path)
-            if opened == SEARCHED_FILES:
-                break
-        return None

@@ -83,7 +83,7 @@ class Session:
             shared=shared,
             root=root,
             lenders=lenders,
-            filters=self.filters,
+            filters=filters,
             redactor=self.redactor,
         )
         self._history = History(self, self._answers, self._forks)

@@ -19,7 +19,7 @@ from _pytest.outcomes import Exit  # pytest.exit.Exception, without importing th
 from .. import interception, network
 from ..errors import StepReplayError
 from ..settings import MARKER_SETTINGS, Settings, read_values
-from . import threads
+from . import elsewhere, threads
 from .cassette import Session
 from .event_loops import in_thread
 from .host import host
@@ -132,6 +132,7 @@ def _works_for(session: Session) -> bool:
 
 def leave() -> None:
     """Takes out what was installed, also for threads that have outlived their tests: the run has ended."""
+    elsewhere.forget()
     for session in [*_staying]:
         _leave(session)
     while _installed and not _running:  # a run inside of a test leaves the test's own alone

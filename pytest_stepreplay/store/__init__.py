@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from ..lazy import importer
 from .cassettes import ReadCassette, parse_cassette, read_cassette
 from .files import check_writable, exists
-from .paths import ModuleCassettes, cassette_path, check_inside, iter_cassettes, named_path, snapshots_path
+from .paths import (
+    ModuleCassettes,
+    cassette_names,
+    cassette_path,
+    check_inside,
+    iter_cassettes,
+    named_path,
+    snapshots_path,
+)
 
 if TYPE_CHECKING:
     from .locks import locked
@@ -35,6 +43,7 @@ __all__ = [
     "ReadCassette",
     "Unit",
     "accept_pending",
+    "cassette_names",
     "cassette_path",
     "check_inside",
     "check_writable",

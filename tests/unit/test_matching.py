@@ -19,7 +19,7 @@ from pytest_stepreplay.matching import (
     differences,
     is_plainly_same,
     nearest,
-    telling_word,
+    telling_words,
 )
 from pytest_stepreplay.matching.canonical import canonical_text
 from pytest_stepreplay.models import RawFrame, Request
@@ -360,7 +360,7 @@ def test_requests_differ_exactly_where_differences_are_told(one: Request, other:
     assert all(str(each).isprintable() and len(str(each)) < 700 for each in found)
     nearest(one, [other, one])
     continues(one, other)
-    telling_word(one)
+    telling_words(one)
 
 
 def continues(earlier: Request, later: Request, matcher: Matcher | None = None) -> bool:
@@ -625,8 +625,8 @@ class TestTellingWord:
             (request(), ""),
         ],
     )
-    def test_telling_word(self, one: Request, word: str) -> None:
-        assert telling_word(one) == word
+    def test_telling_words(self, one: Request, word: str) -> None:
+        assert telling_words(one)[:1] == [word] * bool(word)
 
 
 RESPONSES = "https://api.openai.com/v1/responses"

@@ -1,0 +1,126 @@
+"""Where else in a suite a request was recorded that its own test's cassette does not answer.
+
+The key of a request goes in, and the path of a cassette comes out. However many cassettes there are, and however
+large, one search reads and parses little; what it has parsed, it knows to the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .. import store
+from ..errors import StepReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..matching import Matcher
+    from ..models import Request
+
+_OPENED: Final = 100
+_READ: Final = 4 << 20
+"""Files that one search opens, and bytes that it reads."""
+_PARSED: Final = {True: 64 << 10, False: 16 << 10}
+"""Bytes that one search parses of our own cassettes, and of other tools', which take longer."""
+_PARSED_IN_ALL: Final = 2 << 20
+"""Bytes that all searches of a run parse."""
+_OURS: Final = b"stepreplay:"
+
+
+class Search:
+    """The cassettes under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: list[str] | None = None
+        self._left = _PARSED_IN_ALL
+        self._keys: dict[tuple[str, Matcher, bool], frozenset[str]] = {}
+
+    def find(
+        self,
+        key: str,
+        words: Sequence[str],
+        matcher: Matcher,
+        redact: Callable[[Request], Request] | None,
+        *,
+        besides: Path,
+    ) -> Path | None:
+        """Returns a cassette that holds a request of this key, those of the same name, and in the same folder, first.
+
+        Args:
+            key: of the request.
+            words: what every file that holds the request spells.
+            matcher: makes the keys.
+            redact: returns a recorded request as one of today is seen; None where that makes no difference.
+            besides: the cassette that is known not to have it.
+        """
+        spelled = [word.encode() for word in words]
+        unopened, unread, unparsed = _OPENED, _READ, dict(_PARSED)
+        for name in self._nearest_first(besides):
+            known = self._keys.get((name, matcher, redact is not None))
+            if known is not None:
+                if key in known:
+                    return Path(name)
+                continue
+            if not unopened:
+                continue
+            unopened -= 1
+            content = _read(name, unread)
+            if content is None:
+                continue
+            unread -= len(content)
+            is_ours = _OURS in content[:256]
+            if len(content) > min(unparsed[is_ours], self._left) or any(
+                word not in content for word in spelled
+            ):
+                continue
+            unparsed[is_ours] -= len(content)
+            self._left -= len(content)
+            keys = self._keys[name, matcher, redact is not None] = _keys_of(Path(name), matcher, redact)
+            if key in keys:
+                return Path(name)
+        return None
+
+    def _nearest_first(self, path: Path) -> list[str]:
+        if self._names is None:
+            self._names = store.cassette_names(self._root)
+        folder, own = str(path.parent), str(path)
+        same = os.sep + path.name
+        names = (name for name in self._names if name != own)
+        return sorted(names, key=lambda name: (not name.endswith(same), not name.startswith(folder)))
+
+
+def _read(name: str, most: int) -> bytes | None:
+    """Returns what a file holds; None where it is larger than that, or cannot be read."""
+    try:
+        with open(name, "rb") as file:  # noqa: PTH123 - a search opens hundreds
+            content = file.read(most + 1)
+    except OSError:
+        return None
+    return content if len(content) <= most else None
+
+
+def _keys_of(path: Path, matcher: Matcher, redact: Callable[[Request], Request] | None) -> frozenset[str]:
+    try:
+        interactions = store.read_cassette(path).cassette.interactions
+    except (OSError, StepReplayError):
+        return frozenset()
+    requests = (each.request for each in interactions)
+    return frozenset(matcher.key(redact(each) if redact else each) for each in requests)
+
+
+_searches: Final[dict[Path, Search]] = {}
+
+
+def search_for(root: Path) -> Search:
+    """Returns the search under a folder; in a run always the same one."""
+    from .host import host  # noqa: PLC0415 - as all of this, only for a miss
+
+    return _searches.setdefault(root, Search(root)) if host() else Search(root)
+
+
+def forget() -> None:
+    """Forgets what was found: the run has ended."""
+    _searches.clear()
