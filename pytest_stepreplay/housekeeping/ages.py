@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteReadError
 from ..machine import clock
-from ..settings import PLACEHOLDER_KEY, parse_age
+from ..settings import PLACEHOLDER_KEY, REWRITE, parse_age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,17 +74,17 @@ def judge_age(cassette: Cassette, settings: Settings, path: Path, test: str) -> 
     Raises:
         CassetteReadError: something is too old, and that is to be an error.
     """
-    if settings.max_age is None or settings.mode not in {"replay", "record"}:
+    if settings.max_age is None or not settings.mode.answers or settings.mode.verifies:
         return settings, ""
     stale = find_stale(cassette.interactions, parse_age(settings.max_age), clock.now())
     if stale is None:
         return settings, ""
-    if settings.stale == "error" and settings.mode == "replay":
+    if settings.stale == "error" and settings.mode.replays:
         fix = f"Record it anew: pytest {test} --stepreplay=rewrite" if test else "Record it anew"
         raise CassetteReadError(path, f"is older than {settings.max_age}: {stale}", fix=fix)
     if settings.stale == "record":
         if any(os.environ.get(name, "") not in {"", PLACEHOLDER_KEY} for name in settings.api_keys):
-            return replace(settings, mode="rewrite"), f"{stale}; recorded anew"
+            return replace(settings, mode=REWRITE), f"{stale}; recorded anew"
         return settings, f"{stale}; not recorded anew, since no API key is set"
     return settings, str(stale)
 

@@ -11,6 +11,8 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..settings import MODES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -99,7 +101,7 @@ def sum_up(
         complete: no test was left out.
     """
     outcomes = [each for each in outcomes if each["path"]]  # the others are of tests without a cassette
-    modes = sorted({each["mode"] for each in outcomes} - {"replay"})
+    modes = sorted({each["mode"] for each in outcomes if not MODES[each["mode"]].replays})
     if modes:
         unfit = [*unfit, f"it ran in {' and '.join(modes)}; only replay tells what is still played"]
     played: dict[str, set[int]] = {}

@@ -120,7 +120,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     settings = config.stash[RUN].settings({})
     blocked = {"marked": "blocked", "always": "blocked for every test", "never": "open"}
-    network = blocked[settings.block_network] if settings.mode == "replay" else "open"
+    network = blocked[settings.block_network] if settings.mode.guards else "open"
     adopts = ", vcr markers adopted" if settings.adopt_vcr_marker else ""
     return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}"
 
@@ -247,7 +247,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     run.item = item
     settings = run.settings({})
     try:
-        if settings.block_network != "always" or settings.mode != "replay":
+        if settings.block_network != "always" or not settings.mode.guards:
             return (yield)
         from ..network import blocked  # noqa: PLC0415 - only a run that asks for it pays for it
 

@@ -12,6 +12,7 @@ import pytest
 
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
+from ..settings import MODES, REWRITE
 from .opening import stop_serving
 from .run import RUN
 from .verification import publish
@@ -197,8 +198,8 @@ class Summary:
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:
-            rewritten = all(outcome["mode"] == "rewrite" for outcome in self._outcomes if outcome["verified"])
-            settings = replace(settings, mode="rewrite") if rewritten else settings
+            rewritten = all(MODES[each["mode"]].rewrites for each in self._outcomes if each["verified"])
+            settings = replace(settings, mode=REWRITE) if rewritten else settings
             self._lines += ["", *publish(verified, settings, self._config)]
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

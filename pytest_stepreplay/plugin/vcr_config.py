@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import SettingsError
-from ..settings import MATCHERS, Mode
+from ..settings import MATCHERS, RECORD, REPLAY, REWRITE, Mode
 
 MODES: Final[Mapping[str, Mode]] = {
-    "none": "replay",
-    "new_episodes": "record",
-    "all": "rewrite",
-    "rewrite": "rewrite",
+    "none": REPLAY,
+    "new_episodes": RECORD,
+    "all": REWRITE,
+    "rewrite": REWRITE,
 }
 """Our mode for each record mode of vcrpy and pytest-recording; `once` depends on whether the cassette exists."""
 

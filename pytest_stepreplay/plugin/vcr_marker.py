@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import SettingsError
+from ..settings import LIVE, RECORD, REPLAY, REWRITE
 from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
 from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
 from .vcr_places import existing_path, folder_beside, lenders_of, name_of, path_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..session import Filters, Session
     from ..settings import Mode
-    from .vcr_config import Adopted
+from .vcr_config import Adopted
 
 RIVALS: Final = {
     "recording": "pytest-recording",
@@ -308,7 +309,7 @@ def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: P
     if "mode" in run.command_line:
         return run.settings({}).mode
     if request.getfixturevalue("disable_recording"):
-        return "live"
+        return LIVE
     option = request.config.getoption("stepreplay_record_mode")
     name = option or adopted.record_mode
     if name is None:
@@ -316,12 +317,12 @@ def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: P
         if name in {None, _default_record_mode(run)}:
             return run.settings({}).mode
     if name == "once":
-        return "replay" if exists(path) else "record"
+        return REPLAY if exists(path) else RECORD
     return MODES[name]
 
 
 def _default_record_mode(run: Run) -> str:
-    names = {"record": "new_episodes", "rewrite": "rewrite", "live": "all"}
+    names = {RECORD: "new_episodes", REWRITE: "rewrite", LIVE: "all"}
     return names.get(run.settings({}).mode, "none")
 
 

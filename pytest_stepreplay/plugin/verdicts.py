@@ -53,7 +53,7 @@ def judge(
             return []
     if call.excinfo is not None and isinstance(call.excinfo.value, TestOutcomeError):
         return _show_misses(item, call, [call.excinfo.value])
-    if session is not None and call.when == "call" and session.mode == "verify":
+    if session is not None and call.when == "call" and session.settings.mode.verifies:
         return _judge_drift(item, call, session)
     return None
 
@@ -63,7 +63,7 @@ def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
     session.explain()
     if session.failures:
         return session.failures[0]
-    why = why_unverified(run, session, session.test) if session.mode == "verify" else None
+    why = why_unverified(run, session, session.test) if session.settings.mode.verifies else None
     return failure(StepReplayError(why)) if why else None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, display_path
+from ..settings import VERIFY
 from .run import with_secrets
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytes
 
     # The id of a test may hold a key too, where one is its parameter.
     wall = Wall(environment_secrets() | {*with_secrets(settings, config).secrets})
-    mode: Literal["verify", "rewrite"] = "rewrite" if settings.mode == "rewrite" else "verify"
+    mode = settings.mode if settings.mode.rewrites else VERIFY
     fail_on = settings.fail_on or "behavior"
     lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())
     lines = [wall.masked(line) for line in lines]
-    if mode == "rewrite":
+    if mode.rewrites:
         return lines
     page = wall.masked(report.render_verification_markdown(results))
     if settings.report:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..settings import MODES
 from .escaping import escape_for_terminal
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def add_up(
             judged by its own run.
     """
     outcomes = list(outcomes)
-    replays = [each for each in outcomes if each["mode"] == "replay"]
+    replays = [each for each in outcomes if (mode := MODES.get(each["mode"])) and mode.replays]
     played: dict[str, set[int]] = {}
     for each in replays:
         for path, _, positions in ((each["path"], each["total"], each["replayed"]), *each["borrowed"]):
@@ -72,7 +73,7 @@ def add_up(
         recorded=sum(each["recorded"] for each in outcomes),
         written=len({each["path"] for each in outcomes if each["written"]}),
         missed=sum(each["missed"] for each in outcomes),
-        live=sum(each["sent"] for each in outcomes if each["mode"] == "live"),
+        live=sum(each["sent"] for each in outcomes if (mode := MODES.get(each["mode"])) and mode.passes_by),
         errors_not_recorded=tuple(error for each in outcomes for error in each["errors_not_recorded"]),
         tokens_saved=sum(each["tokens_saved"] for each in outcomes),
         seconds_saved=sum(each["seconds_saved"] for each in outcomes),

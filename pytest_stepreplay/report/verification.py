@@ -13,10 +13,11 @@ import textwrap
 import unicodedata
 from collections import Counter
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from ..drift.changes import FAIL_ON
 from ..drift.words import diff_words
+from ..settings import VERIFY
 from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..drift.changes import Change, Drift, FailOn
 
     Result = Mapping[str, Any]
-    Mode = Literal["verify", "rewrite"]
+    from ..settings import Mode
 
 REPORT_VERSION: Final = 1
 """The version of the schema that `render_verification_json` returns."""
@@ -54,7 +55,7 @@ def render_verification(
     results: Iterable[Result],
     *,
     fail_on: FailOn | str,
-    mode: Mode = "verify",
+    mode: Mode = VERIFY,
     pending: bool = True,
     width: int = 80,
 ) -> list[str]:
@@ -72,7 +73,7 @@ def render_verification(
         return []
     new, known = _drifted(ordered)
     lines = [_numbers(ordered, mode)]
-    if mode == "verify" and (new or known):
+    if not mode.rewrites and (new or known):
         lines.append(_verdict(new, str(fail_on)))
     if known:
         lines.append(f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline")
@@ -81,17 +82,17 @@ def render_verification(
         lines += ["", f"{level} ({len(group)}): {_MEANING[level]}", *_table(group, _fact_of, width)]
     unverified = [each for each in ordered if each["status"] == "unverified"]
     if unverified:
-        heading = f"{_UNVERIFIED[mode]} ({len(unverified)})"
+        heading = f"{_unverified(mode)} ({len(unverified)})"
         lines += ["", heading, *_table(unverified, _reason_of, width)]
     if new:
         lines += ["", *_commands(mode, pending=pending)]
     return [escape_for_terminal(line) for line in lines]
 
 
-_UNVERIFIED: Final = {
-    "verify": "could not verify: no answer to compare, so nothing is known of its drift",
-    "rewrite": "not compared with the old cassette",
-}
+def _unverified(mode: Mode) -> str:
+    if mode.rewrites:
+        return "not compared with the old cassette"
+    return "could not verify: no answer to compare, so nothing is known of its drift"
 
 
 def _ordered(results: Iterable[Result]) -> list[Result]:
@@ -118,7 +119,7 @@ def _numbers(results: Sequence[Result], mode: Mode) -> str:
     of_all = f" of {len(results)}" if compared < len(results) else ""
     cassettes = len({each["path"] for each in results})
     return (
-        f"{'verified' if mode == 'verify' else 'rewrote'} {compared}{of_all} "
+        f"{'rewrote' if mode.rewrites else 'verified'} {compared}{of_all} "
         f"{'interaction' if len(results) == 1 else 'interactions'} in "
         f"{cassettes} {'cassette' if cassettes == 1 else 'cassettes'}: "
         f"{counts['same']} unchanged, {counts['drifted']} drifted"
@@ -134,7 +135,7 @@ def _verdict(new: Sequence[Result], fail_on: str) -> str:
 
 
 def _commands(mode: Mode, *, pending: bool) -> list[str]:
-    if mode == "rewrite":
+    if mode.rewrites:
         return ["git diff shows what changed in the cassettes"]
     if not pending:
         return ["nothing was left for review here; to get it, run: pytest --stepreplay=verify"]
@@ -232,7 +233,7 @@ def _shortened(text: str, columns: int) -> str:
 # ---------------------------------------------------------------- files
 
 
-def render_verification_markdown(results: Iterable[Result], *, mode: Mode = "verify") -> str:
+def render_verification_markdown(results: Iterable[Result], *, mode: Mode = VERIFY) -> str:
     """Returns a page for a file, a pull request or a CI system's summary; it ends with a newline.
 
     At most fifty interactions stand under each heading, so that the page stays far below what GitHub takes.
@@ -242,9 +243,9 @@ def render_verification_markdown(results: Iterable[Result], *, mode: Mode = "ver
         mode: whether the cassettes were verified or rewritten.
     """
     ordered = _ordered(results)
-    title = "## stepreplay: verified against the API" if mode == "verify" else "## stepreplay: rewritten"
+    title = "## stepreplay: rewritten" if mode.rewrites else "## stepreplay: verified against the API"
     if not ordered:
-        return f"{title}\n\nNothing was {'verified' if mode == 'verify' else 'rewritten'}.\n"
+        return f"{title}\n\nNothing was {'rewritten' if mode.rewrites else 'verified'}.\n"
     new, known = _drifted(ordered)
     lines = [title, "", f"{_numbers(ordered, mode)}."]
     if known:
@@ -254,9 +255,9 @@ def render_verification_markdown(results: Iterable[Result], *, mode: Mode = "ver
         lines += _page_table("what changed", [(each, _page_fact(each["drift"])) for each in group])
     unverified = [each for each in ordered if each["status"] == "unverified"]
     if unverified:
-        lines += ["", f"### {_UNVERIFIED[mode]} ({len(unverified)})", ""]
+        lines += ["", f"### {_unverified(mode)} ({len(unverified)})", ""]
         lines += _page_table("why", [(each, _page_text(each["reason"])) for each in unverified])
-    if new and mode == "verify":
+    if new and not mode.rewrites:
         lines += ["", "Review with `stepreplay review`, or accept all with `stepreplay accept --all`."]
     return "\n".join(lines) + "\n"
 
@@ -286,7 +287,7 @@ def _page_text(text: str) -> str:
     return escape_for_markdown(_clipped(escape_for_terminal(text), _PAGE_WIDTH))
 
 
-def render_verification_json(results: Iterable[Result], *, mode: Mode = "verify") -> dict[str, Any]:
+def render_verification_json(results: Iterable[Result], *, mode: Mode = VERIFY) -> dict[str, Any]:
     """Returns the whole run as a value that any JSON writer takes.
 
     ::
@@ -323,7 +324,7 @@ def render_verification_json(results: Iterable[Result], *, mode: Mode = "verify"
     counts |= {name: sum(each[name] for each in listed) for name in ("known", "failed")}
     return {
         "stepreplay_report": REPORT_VERSION,
-        "mode": mode,
+        "mode": mode.name,
         "counts": counts,
         "levels": {level: levels[level] for level in _LEVELS},
         "interactions": listed,
@@ -340,7 +341,7 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
         "drift": drift,
         "reason": result["reason"],
         "known": bool(drift and result["known"]),
-        "failed": bool(mode == "verify" and drift and not drift["passes"] and not result["known"]),
+        "failed": bool(not mode.rewrites and drift and not drift["passes"] and not result["known"]),
     }
 
 

@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
     from ..models import Interaction, Request
     from ..redaction import Redactor
-    from ..settings import Settings
+    from ..settings import Mode, Settings
     from .exchange import Filters
 
-ANSWERING: Final = frozenset({"replay", "record", "verify"})
-"""The modes in which what is recorded answers requests."""
 MANY: Final = 100
 """How many interactions make a cassette one that is indexed when it is opened; until then it is often not needed."""
 
 
-def read_own(path: Path, mode: str) -> store.ReadCassette:
+def read_own(path: Path, mode: Mode) -> store.ReadCassette:
     """Returns the cassette of a session, as it is read in a mode.
 
     Raises:
@@ -35,7 +33,7 @@ def read_own(path: Path, mode: str) -> store.ReadCassette:
         CassetteWriteError: it is another tool's, and would be recorded into.
     """
     loaded = store.read_cassette(path)
-    if loaded.format != "stepreplay" and mode == "record":
+    if loaded.format != "stepreplay" and mode.adds:
         raise CassetteWriteError(
             path,
             f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
@@ -90,26 +88,26 @@ class Answers:
         self._seen_today: list[Request] = []
         self._missed_conversations: set[str] = set()
 
-    def hold(self, loaded: store.ReadCassette, mode: str) -> None:
+    def hold(self, loaded: store.ReadCassette, mode: Mode) -> None:
         """Takes the session's own cassette."""
         self.loaded = loaded
         self.own = self._all = loaded.cassette.interactions
         self._index = self._index_of_today = None
         self._seen_today = []
-        if mode in ANSWERING and len(self.own) > MANY:
+        if mode.answers and len(self.own) > MANY:
             self._make_index()
 
-    def borrow(self, mode: str) -> None:
+    def borrow(self, mode: Mode) -> None:
         """Takes, once, what other cassettes hold as further answers.
 
         Raises:
             CassetteReadError: one of them is not there, or cannot be read.
         """
-        if not self._lenders or mode not in ANSWERING:
+        if not self._lenders or not mode.answers:
             return
         lenders, self._lenders = self._lenders, ()
         for path in lenders:
-            if not store.exists(path) and mode == "record":
+            if not store.exists(path) and mode.adds:
                 continue
             if not store.exists(path):
                 raise CassetteReadError(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from .. import network, store
 from ..errors import RequestStoppedError, StepReplayError, display_path
 from ..redaction import Redactor, environment_secrets
+from ..settings import OnMiss, Writes
 from . import threads
-from .answers import ANSWERING, Answers, read_own
+from .answers import Answers, read_own
 from .exchange import Exchange, Filters, too_late
 from .forks import Forks
 from .guard import Guard
@@ -94,7 +95,7 @@ class Session:
     @property
     def mode(self) -> str:
         """What this run does with requests: replay, record, rewrite, verify or live."""
-        return self.settings.mode
+        return self.settings.mode.name
 
     @property
     def closed(self) -> bool:
@@ -127,7 +128,7 @@ class Session:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """How today's answers differ from the stored ones, once the test has ended; waits for the answers."""
-        if self.mode != "verify":
+        if not self.settings.mode.verifies:
             return ()
         if self._verdicts is None:
             self._verdicts = self.verifier.verdicts()
@@ -170,16 +171,16 @@ class Session:
             return
         if self._root is not None:
             store.check_inside(self.path, self._root)
-        if self.mode in {"record", "rewrite"}:
+        if self.settings.mode.records:
             store.check_writable(self.path)
-        if self.mode != "live" and store.exists(self.path):
-            loaded = read_own(self.path, self.mode)
+        if self.settings.mode.reads and store.exists(self.path):
+            loaded = read_own(self.path, self.settings.mode)
             if self.settings.max_age is not None:
                 from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
 
                 self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
-            self._answers.hold(loaded, self.mode)
-        self._answers.borrow(self.mode)
+            self._answers.hold(loaded, self.settings.mode)
+        self._answers.borrow(self.settings.mode)
         self._loaded = True
 
     def passes_by(self, host: str) -> bool:
@@ -209,16 +210,17 @@ class Session:
             except StepReplayError as error:
                 raise self._history.stop(str(error)) from None
             exchange = Exchange(self, request)
-            if self.mode in ANSWERING:
+            mode = self.settings.mode
+            if mode.answers:
                 position = self._answers.find(request)
                 if position is not None:
                     exchange.position = position
                     exchange.answer = self._answers.play(position)
                     self.tell("played", position)
-                elif self.mode == "record":
-                    self._answers.note_miss(request)
-                else:
+                elif mode.on_miss is OnMiss.FAIL:
                     raise self._history.miss(self._answers.matcher.key(request), request)
+                elif mode.on_miss is OnMiss.RECORD:
+                    self._answers.note_miss(request)
             self._history.exchanges.append(exchange)
         return exchange
 
@@ -321,7 +323,7 @@ class Session:
         Raises:
             CassetteWriteError: as for `close`.
         """
-        if self.mode in {"replay", "live"}:  # nothing is written
+        if self.settings.mode.writes is Writes.NOTHING:
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
         with store.guarded_by(self.wall):
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
@@ -342,9 +344,9 @@ class Session:
         self._forks.close()
         if self._forks.is_copy:
             recorded = ()  # they are the other process's to write
-        if self.mode == "verify" and not interrupted and not self._forks.is_copy:
+        if self.settings.mode.verifies and not interrupted and not self._forks.is_copy:
             self._work().leave_pending(self.verdicts)
-        if recorded and self.mode in {"record", "rewrite"}:
+        if recorded and self.settings.mode.records:
             if interrupted:
                 not_written = "the run was interrupted"
             elif not passed and self._answers.loaded is not None:
@@ -382,7 +384,7 @@ class Session:
             if exchange.coming is not None and not threads.is_at_work(exchange.thread, self):
                 exchange.coming.stop()
         with self._forks.lock:
-            self._closed, records = True, self.mode in {"record", "rewrite"}
+            self._closed, records = True, self.settings.mode.records
             waiting = [
                 each
                 for each in self._history.exchanges
@@ -393,18 +395,18 @@ class Session:
         return waiting
 
     def _selectors(self) -> tuple[str, ...]:
-        if self.mode != "verify":
+        if not self.settings.mode.verifies:
             return ()
         from .policy import selectors_of  # noqa: PLC0415 - only verify pays for it
 
         return tuple(selectors_of(self.settings))
 
     def _results(self) -> tuple[dict[str, Any], ...]:
-        if self.mode not in {"verify", "rewrite"}:
+        if not self.settings.mode.compares:
             return ()
         from .verification import result_of  # noqa: PLC0415 - as above
 
-        verdicts = self._work().verdicts() if self.mode == "rewrite" else self.verdicts
+        verdicts = self._work().verdicts() if self.settings.mode.rewrites else self.verdicts
         return tuple(result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts)
 
     def drifted(self) -> list[dict[str, Any]]:

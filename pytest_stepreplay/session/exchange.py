@@ -67,7 +67,7 @@ class Exchange:
     @property
     def verifies(self) -> bool:
         """Whether the stored response is compared with a new one."""
-        return self.session.mode == "verify"
+        return self.session.settings.mode.verifies
 
     def verify(self, outgoing: Outgoing) -> None:
         """Sends the request once more, in the background."""
@@ -87,7 +87,7 @@ class Exchange:
         """Whether the response that has begun to come is to be taken down."""
         if self.passes_by:
             return False
-        if self.session.mode == "live":
+        if self.session.settings.mode.passes_by:
             self.session.tell("sent", None)
             return False
         if status >= ERROR_STATUS and not self.session.settings.record_errors:

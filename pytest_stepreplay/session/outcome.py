@@ -55,7 +55,7 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         settings: the session's.
         name: of the test or, without one, of the cassette, for responses that were errors.
     """
-    played = history.played if settings.mode != "verify" else ()  # what is sent once more saves nothing
+    played = history.played if not settings.mode.verifies else ()  # what is sent once more saves nothing
     positions = [each.position for each in history.exchanges if each.position is not None]
     errors = [each.error_status for each in history.exchanges if each.error_status is not None]
     return {

@@ -57,7 +57,7 @@ def current() -> Session | None:
     found = _find_owner()
     session = found.block or found.test if found else None
     if session is not None:
-        return None if session.closed and session.mode == "live" else session
+        return None if session.closed and session.settings.mode.passes_by else session
     if _running:
         return _running[-1]
     blocks = tuple(_blocks)
@@ -201,7 +201,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         with ExitStack() as stack:
             stack.enter_context(interception.installed(current))
             stack.enter_context(threads.inheriting(_find_owner))
-            if host() or session.mode != "replay":  # a guard around it may keep the network away
+            if host() or not session.settings.mode.guards:  # a guard around it may keep the network away
                 stack.enter_context(session.guard())
             stack.callback(_task.set, _task.get())
             _task.set(session)

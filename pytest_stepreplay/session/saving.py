@@ -60,7 +60,7 @@ class Work:
         Args:
             now: what the file holds, others having written it perhaps.
         """
-        if self.settings.mode == "rewrite":
+        if self.settings.mode.rewrites:
             from ..drift.keeping import keep_volatile  # noqa: PLC0415 - recording keeps nothing
             from ..housekeeping.ages import with_new_dates  # noqa: PLC0415 - as above
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..drift import Drift
     from ..redaction import Redactor, Wall
+    from ..settings import Mode
 
 Result = Literal["same", "accepted", "written", "differs", "contradicts", "missing"]
 
@@ -108,7 +109,7 @@ class ChatSnapshot:
         path: Path,
         *,
         test: str,
-        mode: str,
+        mode: Mode,
         redactor: Callable[[], Redactor],
         wall: Callable[[], Wall] | None = None,
         policy: Callable[[], Policy] = Policy,
@@ -133,7 +134,7 @@ class ChatSnapshot:
         self.test = test
         self.mode = mode
         self.shown_path = shown_path or str(path)
-        self.leaves_pending = leave_pending and mode in {"replay", "verify", "record"}
+        self.leaves_pending = leave_pending and mode.answers
         self._redactor = redactor
         self._wall = wall
         self._policy = policy
@@ -183,21 +184,21 @@ class ChatSnapshot:
             self._stored = read_snapshots(self.path)
         is_held = name in self._held
         old = self._held[name] if is_held else self._stored.get(name, ABSENT)
-        if self.mode == "rewrite" or not is_equal(old, new):  # else nothing of the value is written
+        if self.mode.rewrites or not is_equal(old, new):  # else nothing of the value is written
             new = self._redactor().redact_json(new)
         drift = None
         result: Result
         if old is ABSENT:
-            result = "written" if self.mode in {"record", "rewrite"} else "missing"
+            result = "written" if self.mode.records else "missing"
         else:
             policy = with_options(self._policy(), options)
             drift = compare(old, new, policy)
             self._selectors |= policy.selectors
             self._matched |= drift.matched
             result = "same" if drift.passes() else "differs"
-            if is_held and result == "differs" and (self.mode == "rewrite" or name not in self._stored):
+            if is_held and result == "differs" and (self.mode.rewrites or name not in self._stored):
                 result = "contradicts"
-            elif not is_held and self.mode == "rewrite" and drift.changes:
+            elif not is_held and self.mode.rewrites and drift.changes:
                 result = "accepted"
         comparison = Comparison(name, value, result, drift)
         self.comparisons.append(comparison)
@@ -261,9 +262,9 @@ class ChatSnapshot:
     def _close(self, *, passed: bool, failed: bool) -> SnapshotOutcome:
         stored = self._stored if self._stored is not None else {}
         wanted, pending = stored, ""
-        if passed and self.mode == "record":
+        if passed and self.mode.adds:
             wanted = stored | self._held
-        elif passed and self.mode == "rewrite":
+        elif passed and self.mode.rewrites:
             if self._stored is None:
                 stored = read_snapshots(self.path)
             wanted = self._held
@@ -280,7 +281,7 @@ class ChatSnapshot:
         return SnapshotOutcome(
             path=str(self.path),
             test=self.test,
-            mode=self.mode,
+            mode=self.mode.name,
             passed=passed,
             used=tuple(dict.fromkeys(each.name for each in self.comparisons)),
             added=tuple(name for name in wanted if name not in stored),
@@ -308,7 +309,7 @@ class ChatSnapshot:
     def _drop_pending(self) -> None:
         """Removes the pending file of an earlier run: what it proposes is no longer what the test does."""
         pending = pending_path(self.path)
-        if (self.leaves_pending or self.mode == "rewrite") and exists(pending):
+        if (self.leaves_pending or self.mode.rewrites) and exists(pending):
             reject_pending(pending)
 
     def _check_storable(self, name: str, new: object) -> None:

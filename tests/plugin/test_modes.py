@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_stepreplay.settings import MODES, Mode, OnMiss, Writes
 from pytest_stepreplay.upstream import answer, error
 from tests.conftest import KEY
 
@@ -196,3 +197,26 @@ def test_identical_requests_are_answered_in_recorded_order(suite: Suite) -> None
     ids = [line for line in recorded.outlines if "ids [" in line]
     assert ids == [line for line in replayed.outlines if "ids [" in line]
     assert ids
+
+
+def test_a_mode_is_one_entry_in_one_table(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    peek = Mode(
+        "peek",
+        answers=True,
+        sends=False,
+        writes=Writes.NOTHING,
+        compares=False,
+        guards=False,
+        on_miss=OnMiss.PASS_BY,
+    )
+    monkeypatch.setitem(MODES, "peek", peek)
+    suite.write(PLAIN)
+    suite.record()
+    suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") and ask("Say goodbye.")')
+    before = suite.cassette().read_bytes()
+    result = suite.run("--stepreplay=peek", key=KEY)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["stepreplay: peek, cassettes/, network open", "replayed 1, sent 1"])
+    assert suite.upstream.count == 2, "what was recorded is not sent again"
+    assert suite.cassette().read_bytes() == before
+    suite.run("--stepreplay=pick").stderr.fnmatch_lines(["*'pick' is not one of replay, record, *peek*"])

@@ -13,7 +13,7 @@ from pytest_stepreplay.errors import RequestStoppedError
 from pytest_stepreplay.models import Interaction, Request, Response
 from pytest_stepreplay.session import Session
 from pytest_stepreplay.session.forks import Forks
-from pytest_stepreplay.settings import Settings
+from pytest_stepreplay.settings import RECORD, REWRITE, Settings
 from pytest_stepreplay.store.schema import tree_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -96,11 +96,11 @@ def test_what_cannot_be_handed_back_stops_the_child(tmp_path: Path, monkeypatch:
 
 
 def test_what_would_be_written_can_be_asked_for_while_all_is_recorded_anew(tmp_path: Path) -> None:
-    assert Session(Settings(mode="rewrite"), tmp_path / "x.yaml").interactions == ()
+    assert Session(Settings(mode=REWRITE), tmp_path / "x.yaml").interactions == ()
 
 
 def test_what_a_child_recorded_is_among_what_would_be_written(tmp_path: Path) -> None:
-    session = Session(Settings(mode="record"), tmp_path / "x.yaml")
+    session = Session(Settings(mode=RECORD), tmp_path / "x.yaml")
     recorded = Interaction(
         request=Request(method="POST", url="http://127.0.0.1/"), response=Response(status=200)
     )

@@ -50,7 +50,7 @@ BELOW = {
     "store": {"errors", "models", "formats", "redaction", "selectors", "wire"},
     "formats": {"errors", "models", "wire", "redaction"},
     "lint": {"drift", "matching", "models", "redaction", "selectors", "settings"},
-    "report": {"errors", "models", "drift", "matching"},
+    "report": {"errors", "models", "drift", "matching", "settings"},
     "interception": {"errors", "models", "settings", "redaction", "wire"},
     "housekeeping": {"errors", "models", "settings", "store", "matching", "redaction"},
     "session": {
@@ -67,7 +67,7 @@ BELOW = {
         "drift",
         "wire",
     },
-    "snapshots": {"errors", "drift", "redaction", "report", "store"},
+    "snapshots": {"errors", "drift", "redaction", "report", "settings", "store"},
     "upstream": {"sse"},
 }
 """Which other rooms each one may import, besides `lazy` and `machine`; `plugin` and `cli` may import all."""

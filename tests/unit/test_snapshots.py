@@ -20,6 +20,7 @@ from pytest_stepreplay import ChatCompletion
 from pytest_stepreplay.drift import Policy
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError, SettingsError, StepReplayError
 from pytest_stepreplay.redaction import Redactor
+from pytest_stepreplay.settings import MODES
 from pytest_stepreplay.snapshots import ChatSnapshot, Comparison, SnapshotOutcome, explain
 from pytest_stepreplay.store import (
     accept_pending,
@@ -74,7 +75,9 @@ def path(tmp_path: Path) -> Path:
 def open_snapshots(path: Path) -> Open:
     def open_in(mode: str = "replay", **given: Any) -> ChatSnapshot:
         redactor = given.pop("redactor", Redactor(secrets=()))
-        return ChatSnapshot(path, test=TEST, mode=mode, redactor=lambda: redactor, shown_path=SHOWN, **given)
+        return ChatSnapshot(
+            path, test=TEST, mode=MODES[mode], redactor=lambda: redactor, shown_path=SHOWN, **given
+        )
 
     return open_in
 
@@ -179,7 +182,7 @@ def test_any_json_value_is_equal_to_its_snapshot(
 ) -> None:
     path = tmp_path_factory.mktemp("any") / "any.snapshots.yaml"
     for mode in ("record", "replay"):
-        snapshots = ChatSnapshot(path, test=TEST, mode=mode, redactor=lambda: Redactor(secrets=()))
+        snapshots = ChatSnapshot(path, test=TEST, mode=MODES[mode], redactor=lambda: Redactor(secrets=()))
         assert value == snapshots
         snapshots.close(passed=True)
 

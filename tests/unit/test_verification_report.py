@@ -19,6 +19,7 @@ from pytest_stepreplay.report.verification import (
     render_verification_markdown,
     section_text,
 )
+from pytest_stepreplay.settings import REWRITE
 
 WEATHER = "cassettes/test_chat/test_weather.yaml"
 TEST = "tests/test_chat.py::test_weather"
@@ -196,7 +197,7 @@ def test_without_pending_files_it_says_how_to_get_them() -> None:
 
 
 def test_a_rewrite() -> None:
-    text = page([result(TOOL), result(None, 2), result("it was not recorded before", 3)], mode="rewrite")
+    text = page([result(TOOL), result(None, 2), result("it was not recorded before", 3)], mode=REWRITE)
     assert text.splitlines() == [
         "rewrote 2 of 3 interactions in 1 cassette: 1 unchanged, 1 drifted",
         "",
@@ -340,7 +341,7 @@ def test_markdown() -> None:
     assert render_verification_markdown([]) == (
         "## stepreplay: verified against the API\n\nNothing was verified.\n"
     )
-    text = render_verification_markdown([result(TOOL)], mode="rewrite")
+    text = render_verification_markdown([result(TOOL)], mode=REWRITE)
     assert text.startswith("## stepreplay: rewritten\n\nrewrote 1 interaction in 1 cassette")
     assert "accept" not in text
 
@@ -368,7 +369,7 @@ def test_json() -> None:
     assert listed[4]["failed"] is False
     assert listed[6]["reason"] == LIMIT
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    rewritten = render_verification_json([result(TOOL)], mode="rewrite")
+    rewritten = render_verification_json([result(TOOL)], mode=REWRITE)
     assert (rewritten["mode"], rewritten["counts"]["failed"]) == ("rewrite", 0)
 
 

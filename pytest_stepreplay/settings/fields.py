@@ -12,16 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple
 
-from .errors import SettingsError
+from ..errors import SettingsError
+from .modes import MODES, REPLAY, Mode
 
-Mode = Literal["replay", "record", "rewrite", "verify", "live"]
 Unused = Literal["ignore", "warn", "error"]
 BlockNetwork = Literal["marked", "always", "never"]
 Stale = Literal["warn", "error", "record"]
 
-MODES: Final[tuple[str, ...]] = get_args(Mode)
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
 """What a request can be matched on; by default on all of it."""
 
@@ -51,6 +50,10 @@ def _one_of(*choices: str) -> Callable[[object], object]:
         return value
 
     return read
+
+
+def _mode(value: object) -> object:
+    return value if isinstance(value, Mode) else MODES[str(_one_of(*MODES)(value))]
 
 
 def _flag(value: object) -> object:
@@ -101,7 +104,7 @@ def _some_of(*choices: str) -> Callable[[object], object]:
 
 
 def _selectors(value: object) -> object:
-    from .selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+    from ..selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
 
     texts = _texts(value)
     for text in texts:
@@ -110,7 +113,7 @@ def _selectors(value: object) -> object:
 
 
 def _hosts(value: object) -> object:
-    from .network import Hosts  # noqa: PLC0415 - only a run that sets one needs it
+    from ..network import Hosts  # noqa: PLC0415 - only a run that sets one needs it
 
     texts = _texts(value)
     Hosts.read(texts)
@@ -128,7 +131,7 @@ def _table(kind: str) -> Callable[[object], object]:
     """Reads pairs of a selector and its rule, from a mapping or from lines of ``SELECTOR: RULE``."""
 
     def read(value: object) -> object:
-        from .drift.policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
+        from ..drift.policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
 
         if isinstance(value, str):
             value = value.splitlines()
@@ -178,7 +181,7 @@ def parse_age(text: str) -> timedelta:
 
 def _reasons(value: object) -> object:
     """Reads pairs of a selector and the reason for it, from a mapping or from lines of ``SELECTOR: reason``."""
-    from .selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
+    from ..selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
 
     if isinstance(value, str):
         value = value.splitlines()
@@ -206,7 +209,7 @@ def _contract(value: object) -> object:
 
 FIELDS: Final[Mapping[str, Field]] = {
     "mode": Field(
-        _one_of(*MODES),
+        _mode,
         f"what a run does with requests: {', '.join(MODES)} (default: replay)",
         option="--stepreplay",
         metavar="MODE",
@@ -343,7 +346,7 @@ class Settings:
     `cassette` is a name that the marker gave; `secrets` are values of other settings that must not be stored.
     """
 
-    mode: Mode = "replay"
+    mode: Mode = REPLAY
     dir: str = "cassettes"
     unused: Unused = "warn"
     fail_on: str | None = None

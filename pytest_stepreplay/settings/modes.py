@@ -1,0 +1,138 @@
+"""`Mode`: what a run does with requests, as a value that the rest of the code asks for what it can do.
+
+A mode is one entry in `MODES`. Nobody compares the name of one; it is for users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+
+class Writes(Enum):
+    """What a run leaves on the disk."""
+
+    NOTHING = auto()
+    PENDING = auto()
+    NEW = auto()
+    ALL = auto()
+
+
+class OnMiss(Enum):
+    """What becomes of a request that no recorded one answers."""
+
+    FAIL = auto()
+    RECORD = auto()
+    PASS_BY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What a run does with requests.
+
+    Attributes:
+        name: what users call it.
+        answers: a recorded request is answered from the cassette.
+        sends: a recorded request is sent, whether it is answered from the cassette or not.
+        writes: what the run leaves: nothing, pending files, new interactions, or all of them anew.
+        compares: new responses are compared with the stored ones.
+        guards: the network is kept away from tests.
+        on_miss: what becomes of a request that is not recorded.
+    """
+
+    name: str
+    answers: bool
+    sends: bool
+    writes: Writes
+    compares: bool
+    guards: bool
+    on_miss: OnMiss
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def reads(self) -> bool:
+        """Whether the cassette is read."""
+        return self.answers or self.compares
+
+    @property
+    def adds(self) -> bool:
+        """Whether what is recorded joins what the cassette holds."""
+        return self.writes is Writes.NEW
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether what is recorded takes the place of what the cassette holds."""
+        return self.writes is Writes.ALL
+
+    @property
+    def records(self) -> bool:
+        """Whether responses are recorded into the cassette."""
+        return self.adds or self.rewrites
+
+    @property
+    def verifies(self) -> bool:
+        """Whether a recorded request is answered from the cassette and sent as well, to compare the two."""
+        return self.answers and self.compares
+
+    @property
+    def replays(self) -> bool:
+        """Whether the cassette alone answers, so that a run tells what of it is still needed."""
+        return self.answers and not self.sends and self.on_miss is OnMiss.FAIL
+
+    @property
+    def passes_by(self) -> bool:
+        """Whether requests are sent, and nothing is recorded or compared."""
+        return self.on_miss is OnMiss.PASS_BY
+
+
+REPLAY: Final = Mode(
+    "replay",
+    answers=True,
+    sends=False,
+    writes=Writes.NOTHING,
+    compares=False,
+    guards=True,
+    on_miss=OnMiss.FAIL,
+)
+RECORD: Final = Mode(
+    "record",
+    answers=True,
+    sends=False,
+    writes=Writes.NEW,
+    compares=False,
+    guards=False,
+    on_miss=OnMiss.RECORD,
+)
+REWRITE: Final = Mode(
+    "rewrite",
+    answers=False,
+    sends=True,
+    writes=Writes.ALL,
+    compares=True,
+    guards=False,
+    on_miss=OnMiss.RECORD,
+)
+VERIFY: Final = Mode(
+    "verify",
+    answers=True,
+    sends=True,
+    writes=Writes.PENDING,
+    compares=True,
+    guards=False,
+    on_miss=OnMiss.FAIL,
+)
+LIVE: Final = Mode(
+    "live",
+    answers=False,
+    sends=True,
+    writes=Writes.NOTHING,
+    compares=False,
+    guards=False,
+    on_miss=OnMiss.PASS_BY,
+)
+
+MODES: Final[dict[str, Mode]] = {mode.name: mode for mode in (REPLAY, RECORD, REWRITE, VERIFY, LIVE)}
+"""Every mode by its name."""
