@@ -225,6 +225,13 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
     return read
 
 
+COLOR: Final = Option(
+    "--color [auto|yes|no]",
+    "Color what went and what came; auto: in a terminal, unless NO_COLOR is set. [default: auto]",
+    {"type": one_of(("auto", "yes", "no")), "default": "auto"},
+)
+
+
 def number_from_1(word: str) -> int:
     """Returns a number of something that is counted from 1."""
     try:

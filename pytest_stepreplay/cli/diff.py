@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import StepReplayError
-from .command import AS_JSON, Command, Operand, Option, UsageError, one_of
-from .terminal import echo, json_text, open_console, plural, safe
+from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
+from .terminal import colored, echo, json_text, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
 
     from ..drift import Drift, Policy
     from ..models import Interaction, Request
@@ -41,7 +43,7 @@ class Pair:
     same_request: bool
 
 
-def _run(a: str, b: str, fail_on: str, as_json: bool) -> int:
+def _run(a: str, b: str, fail_on: str, color: str, as_json: bool) -> int:
     if a == b == "-":
         raise UsageError("only one of A and B can be -")
     old, new = _read_items(a), _read_items(b)
@@ -49,7 +51,7 @@ def _run(a: str, b: str, fail_on: str, as_json: bool) -> int:
     if as_json:
         echo(json_text(_as_json(a, b, pairs, only_old, only_new)))
     else:
-        _print(a, b, pairs, only_old, only_new)
+        _print(a, b, pairs, only_old, only_new, console=open_console(color))
     alone = bool(only_old or only_new) and fail_on not in ("contract", "never")
     return 1 if alone or not all(pair.drift.passes(fail_on) for pair in pairs) else 0
 
@@ -78,6 +80,7 @@ DIFF: Final = Command(
             "The level from which on a difference makes the exit status 1. [default: content]",
             {"type": one_of(FAIL_ON), "default": "content"},
         ),
+        COLOR,
         AS_JSON,
     ),
     run=_run,
@@ -204,10 +207,17 @@ def _as_json(
     }
 
 
-def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only_new: Sequence[Item]) -> None:
+def _print(
+    a: str,
+    b: str,
+    pairs: Sequence[Pair],
+    only_old: Sequence[Item],
+    only_new: Sequence[Item],
+    *,
+    console: Console,
+) -> None:
     from rich.text import Text  # noqa: PLC0415 - as in `_read_items`
 
-    console = open_console()
     many = len(pairs) + len(only_old) + len(only_new) > 1
     for pair in pairs:
         if many:
@@ -215,7 +225,7 @@ def _print(a: str, b: str, pairs: Sequence[Pair], only_old: Sequence[Item], only
         if not pair.same_request and pair.old.request and pair.new.request:
             console.print(Text("the requests differ too", "yellow"), soft_wrap=True)
         shown = pair.drift.full() if pair.drift else "no difference but for what is volatile"
-        console.print(Text(shown), soft_wrap=True)
+        console.print(colored(shown), soft_wrap=True)
         if many:
             console.print()
     for name, items in ((a, only_old), (b, only_new)):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError, StepReplayError
-from .command import AS_JSON, Command, Operand, Option, UsageError, number_from_1
-from .terminal import echo, json_text, open_console, plural, safe
+from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
+from .terminal import colored, echo, json_text, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,12 +29,12 @@ SHOWN_VALUE: Final = 160  # characters of a value that is new or removed, in one
 PATHS: Final = Operand("paths", "any")  # not checked here: a name may be short, or a glob
 
 
-def _list(paths: tuple[str, ...], as_json: bool) -> int:
+def _list(paths: tuple[str, ...], color: str, as_json: bool) -> int:
     found = read_all(find_pending(paths))
     if as_json:
         echo(json_text({"pending": [_as_json(each) for each in found]}))
     else:
-        print_list(found)
+        print_list(found, color)
     return 1 if found else 0
 
 
@@ -49,7 +49,7 @@ PENDING: Final = Command(
     """,
     examples=("stepreplay pending", "stepreplay pending cassettes/test_chat --json"),
     operands=(PATHS,),
-    options=(AS_JSON,),
+    options=(COLOR, AS_JSON),
     run=_list,
 )
 
@@ -363,11 +363,16 @@ def tell_units(path: Path, units: Sequence[str]) -> str:
 # ---------------------------------------------------------------- printing it
 
 
-def print_list(found: Sequence[Pending | Unreadable]) -> None:
-    """Prints what is pending, one file after another, with one line for each change."""
+def print_list(found: Sequence[Pending | Unreadable], color: str = "auto") -> None:
+    """Prints what is pending, one file after another, with one line for each change.
+
+    Args:
+        found: the pending files.
+        color: as `open_console` takes it.
+    """
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = open_console()
+    console = open_console(color)
 
     def say(text: str, style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
@@ -384,7 +389,8 @@ def print_list(found: Sequence[Pending | Unreadable]) -> None:
         if each.stale:
             say("  stale: the file has changed since; verify it again, or reject this", "yellow")
         for finding in findings_of(each):
-            say(f"  {finding.name}  {finding.line}")
+            line = f"  {finding.name}  {finding.line}"
+            console.print(Text(line) if finding.drift is None else colored(line), soft_wrap=True)
             count += 1
     say(f"{plural(count, 'change')} in {plural(len(found), 'file')}. Decide: stepreplay review", "dim")
 

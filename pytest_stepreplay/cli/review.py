@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteError
-from .command import Command
+from .command import COLOR, Command
 from .pending import (
     PATHS,
     Unreadable,
@@ -24,7 +24,7 @@ from .pending import (
     read_all,
     tell_units,
 )
-from .terminal import echo, open_console, plural, safe
+from .terminal import colored, echo, open_console, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,10 +44,10 @@ SHORTEST: Final = 3  # lines of a change, however low the terminal is
 WHOLE_SEQUENCE: Final = 0.05  # seconds in which the rest of what one key sends is there
 
 
-def _run(paths: tuple[str, ...]) -> int:
+def _run(paths: tuple[str, ...], color: str) -> int:
     found = read_all(find_pending(paths))
     if not found or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print_list(found)
+        print_list(found, color)
         if found:
             echo("\nreview asks in a terminal, and this is none. Decide with:")
             for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
@@ -55,7 +55,7 @@ def _run(paths: tuple[str, ...]) -> int:
         return 1 if found else 0
     from .project import guarded_by_project  # noqa: PLC0415 - `stepreplay --help` does without rich and yaml
 
-    walk = _Review(open_console(), found)
+    walk = _Review(open_console(color), found)
     try:
         with guarded_by_project(), reading_keys() as read_key:
             walk.ask(read_key)
@@ -76,6 +76,7 @@ REVIEW: Final = Command(
     """,
     examples=("stepreplay review", "stepreplay review cassettes/test_chat"),
     operands=(PATHS,),
+    options=(COLOR,),
     keys=(
         ("a", "accept: the new version takes the place of the old one"),
         ("r", "reject: the old version stays"),
@@ -167,7 +168,9 @@ class _Review:
 
         finding, console = self._findings[at], self._console
         head = self._head(finding, at)
-        facts = Text(finding.facts(full=full)).wrap(console, max(console.width, 10), tab_size=4)
+        told = finding.facts(full=full)
+        shown = Text(told) if finding.drift is None else colored(told)
+        facts = shown.wrap(console, max(console.width, 10), tab_size=4)
         room = LINES if full else max(console.height - len(head) - 4, SHORTEST)
         lines: list[Text] = [*facts]
         if len(lines) > room:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,18 +16,39 @@ NARROW: Final = 50
 INDENT: Final = 12
 
 
-def open_console() -> Console:
-    """Returns a console on stdout that takes no markup and leaves a closed pipe to `main`."""
+def open_console(color: str = "auto") -> Console:
+    """Returns a console on stdout that takes no markup and leaves a closed pipe to `main`.
+
+    Args:
+        color: ``yes`` and ``no`` for always and never; ``auto`` for a terminal that does not set ``NO_COLOR``.
+    """
     from rich.console import Console  # noqa: PLC0415 - `stepreplay --help` does without
 
     class PipedConsole(Console):
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    console = PipedConsole(markup=False, emoji=False, highlight=False)
+    settings: dict[str, Any] = {}
+    if color != "auto":
+        wanted = color == "yes"
+        settings = {"no_color": not wanted, "color_system": "standard" if wanted else None}
+        settings |= {"force_terminal": True} if wanted else {}
+    console = PipedConsole(markup=False, emoji=False, highlight=False, **settings)
     if not console.file.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+def colored(text: str) -> Text:
+    """Returns a text with the words that went in red and those that came in green."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from ..report import marked_words  # noqa: PLC0415 - as above
+
+    return Text.assemble(*((stretch, STYLES[mark]) for stretch, mark in marked_words(text)))
+
+
+STYLES: Final = {"": "", "removed": "red", "added": "green"}
 
 
 def print_block(console: Console, label: str, body: Text, style: str = "") -> None:

@@ -210,9 +210,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     outcomes = [each.stepreplay_snapshots for each in reports if hasattr(each, "stepreplay_snapshots")]
     lines = _summary(terminalreporter.config, outcomes)
     if lines:
+        from .coloring import write_line  # noqa: PLC0415 - only a run with something to say pays for it
+
         terminalreporter.write_sep("=", "stepreplay snapshots")
         for line in lines:
-            terminalreporter.write_line(line)
+            write_line(terminalreporter, line)
 
 
 def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]:

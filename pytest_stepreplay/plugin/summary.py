@@ -102,7 +102,19 @@ class Summary:
                 passed=passed, stopped=self._stopped or exitstatus == pytest.ExitCode.INTERNAL_ERROR
             )
             self._finish(session, exitstatus)
+            self._color_failures()
         return result
+
+    def _color_failures(self) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if (
+            reporter is not None
+            and reporter.hasmarkup
+            and ("failed" in reporter.stats or "error" in reporter.stats)
+        ):
+            from .coloring import color_failures  # noqa: PLC0415 - only a failure pays for it
+
+            color_failures(reporter)
 
     def _close_rest(self, *, passed: bool, stopped: bool) -> None:
         test, self._run.open = self._run.open, None
@@ -277,9 +289,11 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section, if something happened."""
         if self._lines:
+            from .coloring import write_line  # noqa: PLC0415 - as above
+
             terminalreporter.write_sep("=", "stepreplay", red=self._failed, bold=self._failed)
             for line in self._lines:
-                terminalreporter.write_line(line)
+                write_line(terminalreporter, line)
 
 
 def _looks_like_a_cassette(path: Path) -> bool:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         summarize_change,
     )
     from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
+    from .marks import marked_words
 
 __all__ = [
     "code_for_markdown",
     "describe_change",
     "escape_for_markdown",
     "escape_for_terminal",
+    "marked_words",
     "render_full",
     "render_json",
     "render_line",
@@ -49,5 +51,6 @@ __getattr__ = importer(
             "summarize_change",
         ),
         "escaping": ("code_for_markdown", "escape_for_markdown", "escape_for_terminal"),
+        "marks": ("marked_words",),
     },
 )

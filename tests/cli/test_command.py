@@ -87,9 +87,11 @@ def test_a_page_of_help(project: Project) -> None:
     assert (
         "\nOptions:\n"
         "  --fail-on [contract|behavior|content|metadata|never]\n"
-        "              The level from which on a difference makes the exit status 1.\n"
-        "              [default: content]\n"
-        "  --json      Print JSON for a program.\n"
+        "                         The level from which on a difference makes the exit\n"
+        "                         status 1. [default: content]\n"
+        "  --color [auto|yes|no]  Color what went and what came; auto: in a terminal,\n"
+        "                         unless NO_COLOR is set. [default: auto]\n"
+        "  --json                 Print JSON for a program.\n"
     ) in project.run("diff", "--help").out
 
 

@@ -38,6 +38,28 @@ def test_a_changed_text_is_found(project: Project) -> None:
     assert "choices[0].message.content" in result.out
 
 
+def test_what_went_is_red_and_what_came_green(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("a.yaml", chat(answer=completion("Say hello.")))
+    project.write("b.yaml", chat(answer=completion("Say goodbye.")))
+    told = "Say [-hello-]{+goodbye+}. (similarity"
+    colored = "Say \x1b[31m[-hello-]\x1b[0m\x1b[32m{+goodbye+}\x1b[0m. (similarity"
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for options, environment, expected in (
+        ((), {}, told),
+        (("--color", "yes"), {}, colored),
+        (("--color=yes",), {"NO_COLOR": "1"}, colored),
+        ((), {"FORCE_COLOR": "1", "TERM": "xterm"}, colored),
+        ((), {"FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": "1"}, told),
+        (("--color", "no"), {"FORCE_COLOR": "1", "TERM": "xterm"}, told),
+    ):
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            assert expected in project.run("diff", "a.yaml", "b.yaml", *options).out, (options, environment)
+    assert "is not one of auto, yes, no" in project.run("diff", "a.yaml", "b.yaml", "--color=maybe").err
+
+
 def test_levels_are_those_of_the_drift_room() -> None:
     assert CHOICES == FAIL_ON
 

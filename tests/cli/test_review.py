@@ -485,6 +485,17 @@ def test_each_change_is_decided_with_one_key(plan: Project) -> None:
 
 
 @terminal
+def test_what_went_is_red_and_what_came_green(plan: Project) -> None:
+    with reviewing(plan, "--color=yes") as screen:
+        screen.wait(KEYS)
+        shown = screen.press("s", KEYS) + screen.press("s", KEYS)
+        assert "\x1b[31m[-" in shown
+        assert "\x1b[32m{+" in shown
+        screen.press("q")
+        assert screen.end() == 0
+
+
+@terminal
 @pytest.mark.parametrize(
     ("key", "plan_says", "other_says", "left"),
     [
