@@ -22,7 +22,8 @@ from .opening import (
     NEEDS_NO_FIXTURE,
     SESSION,
     WRONG,
-    assign_cassettes,
+    decide,
+    decide_late,
     open_adopted,
     open_cassette,
     serve_fixtures,
@@ -32,6 +33,7 @@ from .places import Places
 from .run import (
     ADOPT_KEY,
     ADOPTED,
+    ADOPTER,
     ENVIRONMENT,
     INTERRUPTIONS,
     RUN,
@@ -106,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if run.settings({}).adopt_vcr_marker:
         from . import vcr_marker  # noqa: PLC0415 - as above
 
-        config.pluginmanager.register(vcr_marker, "stepreplay-vcr-marker")
+        config.pluginmanager.register(vcr_marker, ADOPTER)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -139,13 +141,14 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, object, object]:
     """Finds out who uses which cassette, of the deselected tests too, once every hook has set its markers."""
-    run, collected = config.stash[RUN], [*items]
+    collected = [*items]
     result = yield
     try:
-        assign_cassettes(run, collected)
+        decide(config, [*dict.fromkeys([*collected, *items])])
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
+        run = config.stash[RUN]
         run.usage_error = str(error)  # pytest-xdist would show a traceback; the run itself will say it
         items.clear()
     return result
@@ -188,6 +191,7 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Opens the cassette of a marked test. A hook costs a tenth of what the fixture would."""
+    decide_late(item)
     if WRONG in item.stash:
         raise failure(item.stash[WRONG])
     if NEEDS_NO_FIXTURE in item.stash:

@@ -15,7 +15,17 @@ import pytest
 
 from ..errors import StepReplayError, display_path
 from .places import name_of
-from .run import ADOPTED, RUN, Run, check_config, markers_of, wide_fixtures_of, with_secrets
+from .run import (
+    ADOPTED,
+    ADOPTER,
+    RUN,
+    Run,
+    check_config,
+    marker_of,
+    markers_of,
+    wide_fixtures_of,
+    with_secrets,
+)
 from .verdicts import SHOWN, failure
 
 if TYPE_CHECKING:
@@ -30,8 +40,33 @@ FIRST_TRY: Final = pytest.StashKey[Path]()
 """The cassette that a failed try of this test was the first to write."""
 NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
 """Its cassette can be opened before any fixture, since none has a say in its settings."""
+DECIDED: Final = pytest.StashKey[bool]()
+"""It is known which cassette the test has; or it had no marker when that was decided."""
 WRONG: Final = pytest.StashKey[StepReplayError]()
 """What is wrong with its marker, or with the settings of its project."""
+
+
+def decide(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Finds out who uses which cassette, by the markers that the tests have now.
+
+    Raises:
+        UsageError: two tests would share a cassette by accident, or an adopted marker is wrong.
+    """
+    adopter = config.pluginmanager.get_plugin(ADOPTER)
+    if adopter is not None:
+        adopter.adopt(config, items)
+    assign_cassettes(config.stash[RUN], items)
+
+
+def decide_late(item: pytest.Item) -> None:
+    """Does the same for a test whose marker was added after it was decided for all."""
+    if DECIDED in item.stash or marker_of(item) is None:
+        return
+    item.stash[DECIDED] = True
+    try:
+        decide(item.config, [item])
+    except pytest.UsageError as error:
+        raise failure(error) from None
 
 
 def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
@@ -40,16 +75,18 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
     Raises:
         UsageError: two tests would share a cassette by accident.
     """
-    claims: dict[str, _Claim] = {}
+    claims: dict[str, _Claim] = run.claims
     for item in items:
         run.collected.add(item.path)
-        names: list[str] | None = getattr(item, "fixturenames", None)
-        if names is None or ADOPTED in item.stash:
+        if ADOPTED in item.stash:
+            item.stash[DECIDED] = True
             continue
+        names: list[str] = getattr(item, "fixturenames", [])  # a test that is no function has none
         markers = markers_of(item)
         if not markers and "stepreplay" not in names:
             continue
-        if _config_is_overridden(item):
+        item.stash[DECIDED] = True
+        if names and _config_is_overridden(item):
             names[:] = ["stepreplay", *(name for name in names if name != "stepreplay")]
         else:
             item.stash[NEEDS_NO_FIXTURE] = True

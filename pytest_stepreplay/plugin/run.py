@@ -45,6 +45,7 @@ class Run:
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)
+    claims: dict[str, Any] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     wide_fixtures: set[object] = field(default_factory=set)
@@ -110,6 +111,8 @@ class Run:
 RUN = pytest.StashKey[Run]()
 ADOPTED = pytest.StashKey[bool]()
 """The test is marked for another plugin, and run on ours."""
+ADOPTER = "stepreplay-vcr-marker"
+"""The plugin that adopts the markers of others, by its name; it is registered where a project asks for it."""
 ENVIRONMENT = pytest.StashKey[dict[str, str | None]]()
 
 
@@ -172,6 +175,14 @@ def markers_of(item: pytest.Item) -> list[pytest.Mark]:
     markers = list(item.iter_markers(MARKER))
     of_parameter = getattr(getattr(item, "callspec", None), "marks", ())
     return sorted(markers, key=lambda marker: not any(marker is each for each in of_parameter))
+
+
+def marker_of(item: pytest.Item) -> str | None:
+    """Returns the marker that gives the test a cassette, ours or one that is adopted; None where it has none."""
+    names = ("stepreplay", "vcr") if item.config.pluginmanager.has_plugin(ADOPTER) else ("stepreplay",)
+    # To be among the keywords costs a fraction of a search for the marker, and most tests of a suite have none.
+    found = (name for name in names if name in item.keywords)
+    return next((name for name in found if item.get_closest_marker(name)), None)
 
 
 def check_config(given: Mapping[str, object]) -> dict[str, object]:

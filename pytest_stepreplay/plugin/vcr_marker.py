@@ -94,9 +94,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Makes our fixtures the first ones of each test that is marked for another plugin."""
+def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Makes our fixtures the first ones of each test that is marked for another plugin.
+
+    Called once all hooks have set their markers, and for a test whose marker comes later still.
+    """
     run = config.stash[RUN]
     for item in items:
         names: list[str] | None = getattr(item, "fixturenames", None)

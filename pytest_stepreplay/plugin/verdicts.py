@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import StepReplayError, TestOutcomeError, display_path
-from .run import ADOPTED, RUN, Run
+from .run import ADOPTED, RUN, Run, marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,11 @@ NOTHING_INTERCEPTED = (
     "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
     "It intercepts httpx, httpx2, aiohttp, requests and urllib3, and knows when respx, pytest-httpx, responses, "
     "requests-mock, aioresponses or an httpx.MockTransport answers. Remove the marker if the test needs none."
+)
+
+NO_CASSETTE = (
+    "this test is marked with @pytest.mark.{}, but has no cassette: no request was replayed or recorded.\n"
+    "The marker came when its set-up had begun. Add it where tests are collected, in pytest_collection_modifyitems."
 )
 
 SHOWN = pytest.StashKey[set[int]]()
@@ -37,6 +42,9 @@ def judge(
         call: one phase of it; its exception is replaced by the verdict.
         session: the test's, if it has one; a fixture that it shares may have another.
     """
+    if session is None and call.when == "call" and call.excinfo is None and (marker := marker_of(item)):
+        _replace(call, failure(StepReplayError(NO_CASSETTE.format(marker))))
+        return []
     if session is not None:
         shown = item.stash[SHOWN]
         session.explain()
