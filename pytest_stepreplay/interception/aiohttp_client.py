@@ -39,7 +39,7 @@ def _connect(route: Route, real: Any) -> object:
             return await real(connector, req, *args, **kwargs)
         exchange = begin(player, req.method, url, req.headers, await _body(req))
         if exchange.response is not None:
-            return _connection_from(connector, req, Playback(exchange, exchange.response))
+            return _connection_from(connector, req, Playback(exchange, exchange.response, req.method))
         for name, value in (authorized(url, req.headers) or {}).items():
             if value != req.headers[name]:
                 req.headers[name] = value
@@ -173,10 +173,8 @@ class _Feed:
         playback = self._playback
         lines = [f"HTTP/1.1 {playback.status} {reasons.get(playback.status, '')}"]
         lines += [f"{name}: {value}" for name, value in playback.headers.items()]
-        if playback.whole is not None:
-            lines.append(f"content-length: {len(playback.whole)}")
-        else:
-            lines.append("transfer-encoding: chunked")
+        if playback.framing is not None:
+            lines.append(": ".join(playback.framing))
         self._protocol.data_received("\r\n".join([*lines, "", ""]).encode() + (playback.whole or b""))
 
     async def feed_next(self) -> bool:

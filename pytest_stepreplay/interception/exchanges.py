@@ -31,6 +31,7 @@ KEY_OF_HOST: Final = {"api.stepfun.com": "STEP_API_KEY", "api.stepfun.ai": "STEP
 """Which environment variable holds the key of a host; a client built for another key is given this one."""
 
 _LOOPBACK: Final = ("127.", "localhost", "::1")
+_BODILESS: Final = frozenset({204, 304})
 _LAST_FRAME: Final = b"data: [DONE]"
 
 
@@ -198,11 +199,12 @@ class Playback:
     Attributes:
         status: the HTTP status.
         headers: those that were kept.
+        framing: the header that says where the body ends, as it would stand over the wire; None where none would.
         whole: the body in one piece, where it comes at once and whole; else None.
         error: what breaks it off after the last chunk, in the terms of `Stream`; None for nothing.
     """
 
-    def __init__(self, exchange: Exchange, response: Response) -> None:
+    def __init__(self, exchange: Exchange, response: Response, method: str) -> None:
         self._exchange = exchange
         self.status = response.status
         self.headers = response.headers
@@ -213,6 +215,16 @@ class Playback:
         self._closed = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
         once = response.events is None and len(self.chunks) < 2 and (stream is None or stream.end is None)
         self.whole = b"".join(chunk.data for chunk in self.chunks) if once else None
+        self.framing = self._framing(method)
+
+    def _framing(self, method: str) -> tuple[str, str] | None:
+        if self.whole is None:
+            return "transfer-encoding", "chunked"
+        if self.status in _BODILESS or (
+            method == "HEAD" and not self.whole
+        ):  # the length of HEAD is not stored
+            return None
+        return "content-length", str(len(self.whole))
 
     def pause_before(self, chunk: Chunk) -> float:
         """Returns the seconds to wait before a chunk comes."""

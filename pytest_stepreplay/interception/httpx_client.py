@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from functools import cached_property
+from http.client import responses as reasons
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,7 +62,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             return through_mocks(transport, request, player, url, body)
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
-            return streams.replay(Playback(exchange, exchange.response))
+            return streams.replay(Playback(exchange, exchange.response, request.method))
         response = real(transport, streams.authorized(request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
@@ -74,7 +75,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             passed = True
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
-                return streams.replay_below(Playback(exchange, exchange.response))
+                return streams.replay_below(Playback(exchange, exchange.response, request.method))
             response = send(streams.authorized_below(request, sent))
             return streams.record_below(player, exchange, url, response)
 
@@ -101,7 +102,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             return await through_mocks(transport, request, player, url, body)
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
-            return streams.replay(Playback(exchange, exchange.response))
+            return streams.replay(Playback(exchange, exchange.response, request.method))
         response = await real(transport, streams.authorized(request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
@@ -114,7 +115,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             passed = True
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
-                return streams.replay_below(Playback(exchange, exchange.response))
+                return streams.replay_below(Playback(exchange, exchange.response, request.method))
             response = await send(streams.authorized_below(request, sent))
             return streams.record_below(player, exchange, url, response)
 
@@ -137,6 +138,7 @@ class _Streams:
     def __init__(self, httpx: ModuleType) -> None:
         self.httpx: Any = httpx
         self._taped = type("TapedStream", (_Taped, httpx.SyncByteStream, httpx.AsyncByteStream), {})
+        self._whole = type("WholeStream", (_Whole, httpx.SyncByteStream, httpx.AsyncByteStream), {})
         self._played = type("PlayedStream", (_Played, httpx.SyncByteStream, httpx.AsyncByteStream), {})
 
     @cached_property
@@ -182,16 +184,27 @@ class _Streams:
         )
 
     def replay(self, playback: Playback) -> Any:
-        """Returns the stored response."""
-        extensions = {"http_version": b"HTTP/1.1"}
-        if playback.whole is not None:
-            return self.httpx.Response(
-                playback.status, headers=playback.headers, content=playback.whole, extensions=extensions
-            )
-        stream = self._played(playback, self._error)
+        """Returns the stored response, as little read as one that comes from the network."""
+        headers = playback.headers
+        if playback.framing is not None:
+            headers = headers | dict((playback.framing,))
+        whole = playback.whole
         return self.httpx.Response(
-            playback.status, headers=playback.headers, stream=stream, extensions=extensions
+            playback.status,
+            headers=headers,
+            stream=self._played(playback, self._error) if whole is None else self._whole(whole),
+            extensions=self._extensions(playback.status),
         )
+
+    def _extensions(self, status: int) -> dict[str, object]:
+        """Returns what httpcore tells beside the response."""
+        phrase = reasons.get(status, "").encode()
+        return {"http_version": b"HTTP/1.1", "reason_phrase": phrase, "network_stream": self._no_network}
+
+    @cached_property
+    def _no_network(self) -> object:
+        """What stands for the connection: httpcore's own kind that knows nothing of it, and reads nothing."""
+        return type("NoNetworkStream", (self.core.NetworkStream, self.core.AsyncNetworkStream), {})()
 
     def replay_below(self, playback: Playback) -> Any:
         """Returns the stored response as httpcore's."""
@@ -245,6 +258,25 @@ class _Taped:
             await self._stream.aclose()
         finally:
             self._tape.stop()
+
+
+class _Whole:
+    """A body that comes at once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class _Played:

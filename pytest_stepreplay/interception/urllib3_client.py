@@ -56,7 +56,8 @@ def _make_request(route: Route, real: Any) -> object:
         if exchange.response is not None:
             if options.get("response_conn") is not None:
                 pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
-            return _replay(pool, Playback(exchange, exchange.response), method, full_url, options)
+            playback = Playback(exchange, exchange.response, method)
+            return _replay(pool, playback, method, url, options)
         options["headers"] = authorized(full_url, headers) or options.get("headers")
         tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
         if tunnel is not None:
@@ -253,6 +254,7 @@ def _replay(pool: Any, playback: Playback, method: str, url: str, options: dict[
         request_url=url,
         pool=pool,
     )
+    response.version_string = "HTTP/1.1"  # its constructor takes that from 2.2.2 on
     if options.get("preload_content", True):
         response.read(decode_content=options.get("decode_content", True), cache_content=True)
     return response
@@ -289,11 +291,11 @@ class _Wire(io.RawIOBase):
 def _wire(playback: Playback) -> Iterator[bytes]:
     lines = [f"HTTP/1.1 {playback.status} {reasons.get(playback.status, '')}"]
     lines += [f"{name}: {value}" for name, value in playback.headers.items()]
+    if playback.framing is not None:
+        lines.append(": ".join(playback.framing))
+    yield "\r\n".join([*lines, "", ""]).encode() + (playback.whole or b"")
     if playback.whole is not None:
-        lines += [f"content-length: {len(playback.whole)}", "", ""]
-        yield "\r\n".join(lines).encode() + playback.whole
         return
-    yield "\r\n".join([*lines, "transfer-encoding: chunked", "", ""]).encode()
     for chunk in playback.chunks:
         pause = playback.pause_before(chunk)
         if pause:
