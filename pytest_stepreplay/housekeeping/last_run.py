@@ -114,7 +114,7 @@ def sum_up(
             used.add(path)
             played.setdefault(path, set()).update(positions)
             totals[path] = max(total, totals.get(path, 0))
-            if not each["passed"]:
+            if not each["passed"] or (path == each["path"] and each["ownerless"]):
                 doubtful.add(path)
     left = [path for path in sorted(totals) if path not in doubtful and len(played[path]) < totals[path]]
     asked = {each["path"]: each["asked"] for each in outcomes if each.get("asked")}

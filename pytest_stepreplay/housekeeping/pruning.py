@@ -97,6 +97,8 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
         read = store.read_cassette(path)
     except CassetteError:
         return "it is no cassette that can be read"
+    if interactions is None and read.format == "stepreplay" and read.cassette.test is None:
+        return "no test has recorded it"
     if interactions is not None and read.format != "stepreplay":
         return "it is another tool's, which is never written; convert it first (stepreplay convert)"
     if interactions is not None and len(read.cassette.interactions) != seen.total:

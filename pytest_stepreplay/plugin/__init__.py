@@ -231,7 +231,7 @@ def pytest_fixture_setup(
         remembered = fixturedef.cached_result
         fixturedef.cached_result = (None, remembered and remembered[1], (verdict, None))
         raise verdict
-    fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef))
+    fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef, session))
     return result
 
 
@@ -331,11 +331,13 @@ def _why_not_passed(report: pytest.TestReport) -> str:
     return "the test failed, as expected" if hasattr(report, "wasxfail") else "the test was skipped"
 
 
-def _open_for_teardown(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> None:
+def _open_for_teardown(
+    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: Session
+) -> None:
     """Opens a fixture's cassette again; `pytest_fixture_post_finalizer` closes it."""
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
-    session = fixture_session(request, fixturedef)
+    session = fixture_session(request, fixturedef, setup)
     stack = ExitStack()
     stack.enter_context(running(session, of_fixture=True))
     request.config.stash[RUN].teardowns[fixturedef] = session, stack

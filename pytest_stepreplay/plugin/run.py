@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +19,6 @@ from ..errors import SettingsError, StepReplayError
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..drift.baseline import Baseline
     from ..session import Outcome, Session
     from .places import Home, Places
@@ -85,6 +85,10 @@ class Run:
         if self.item is None:
             return self.settings(given)
         return self.settings(given, markers_of(self.item), self.places.home_of(self.item.path))
+
+    def test_now(self) -> str:
+        """Returns the id of the test that is running; empty between tests."""
+        return self.places.id_of(self.item) if self.item else ""
 
     def outcomes(self) -> list[dict[str, Any]]:
         """Takes the outcomes that no report carries yet, as plain values; threads may be adding to them."""
@@ -164,7 +168,7 @@ def be_host(config: pytest.Config) -> None:
     from ..session import Host, set_host  # noqa: PLC0415 - it imports nothing heavy
 
     run = config.stash[RUN]
-    host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append)
+    host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append, run.test_now)
     stack = ExitStack()
     stack.callback(set_host, set_host(host))
     config.add_cleanup(stack.close)
@@ -209,8 +213,16 @@ def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
         return {}
 
 
-def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> Session:
-    """Returns the session of a fixture that outlives a test, for its setup or its teardown."""
+def fixture_session(
+    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: Session | None = None
+) -> Session:
+    """Returns the session of a fixture that outlives a test, for its setup or its teardown.
+
+    Args:
+        request: of the fixture.
+        fixturedef: the fixture.
+        setup: the session of its setup, for its teardown.
+    """
     from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
     run = request.config.stash[RUN]
@@ -218,7 +230,22 @@ def fixture_session(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDe
     settings = with_secrets(run.settings(_config_for(request), home=home), request.config)
     path, test = run.places.of_fixture(request, fixturedef, settings)
     run.owned[path] = test
-    session = Session(settings, path, test=test, shared=True, root=home.cassettes(settings))
+    session = Session(
+        settings,
+        path,
+        test=test,
+        shared=True,
+        root=home.cassettes(settings),
+        asks_alone=_is_set_up_once(request, fixturedef),
+        setup=setup,
+    )
     with suppress(StepReplayError):  # it is said to whoever asks; most fixtures ask nothing
         session.load()  # now, since a coroutine may ask
     return session
+
+
+def _is_set_up_once(request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any]) -> bool:
+    """Whether a fixture is set up once in each process of a run, so that nobody else asks what its cassette holds."""
+    if fixturedef.scope == "module":
+        return bool(Path(inspect.getfile(fixturedef.func)) == request.node.path)
+    return fixturedef.scope == "session"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,9 @@ NARROWING = {
     "continue_on_collection_errors": "--continue-on-collection-errors",
 }
 """Options of pytest with which a run does not see every test."""
+
+_OURS: Final = re.compile(rb"\A(?:\xef\xbb\xbf|#[^\n]*\n|\s)*['\"]?stepreplay['\"]?\s*:")
+_TEST: Final = re.compile(rb"^['\"]?test['\"]?\s*:\s*[^\s~]", re.MULTILINE)
 
 UNKNOWN_WORKER: Final[dict[str, Any]] = {
     "owned": {},
@@ -188,7 +192,7 @@ class Summary:
             ]
         if complete and not unseen:
             beside = (name for folder in folders for name in cassette_names(Path(folder)))
-            strays += [name for name in beside if name not in owned and _looks_like_a_cassette(Path(name))]
+            strays += [name for name in beside if name not in owned and _was_a_test_s(Path(name))]
         for each in self._outcomes:
             path = each["path"]
             each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
@@ -236,8 +240,8 @@ class Summary:
         place = root / path.parent.relative_to(folder)
         module = place.parent / f"{place.name}.py"
         if module.name != "conftest.py" and module.is_file():
-            return str(module) in collected and _looks_like_a_cassette(path)
-        return (everything or module.name == "conftest.py") and _looks_like_a_cassette(path)
+            return str(module) in collected and _was_a_test_s(path)
+        return (everything or module.name == "conftest.py") and _was_a_test_s(path)
 
     def _is_named(self, root: Path) -> bool:
         """Whether the run was told to run a folder, or one above it."""
@@ -296,14 +300,17 @@ class Summary:
                 write_line(terminalreporter, line)
 
 
-def _looks_like_a_cassette(path: Path) -> bool:
-    """Whether a file is ours or vcrpy's by its first lines; other data may lie beside."""
+def _was_a_test_s(path: Path) -> bool:
+    """Whether a file is a cassette that a test may have recorded, by its first lines; other data may lie beside.
+
+    Ours names its test, unless a script has written it. Those of other tools do not say.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(4096)
     except OSError:
-        return True
-    return any(word in start for word in (b"stepreplay", b"interactions"))
+        return False
+    return _TEST.search(start) is not None if _OURS.match(start) else b"interactions" in start
 
 
 def _cache_of(config: pytest.Config) -> pytest.Cache | None:

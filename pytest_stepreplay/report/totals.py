@@ -64,6 +64,7 @@ def add_up(
     used = {*owned, *(each["path"] for each in outcomes)}
     used.update(path for each in outcomes for path, _, _ in each["borrowed"])
     failed = {each["path"] for each in replays if not each["passed"]}
+    ownerless = {each["path"] for each in replays if each["ownerless"]}  # others may need the rest of it
     return Totals(
         replayed=sum(
             len(positions)
@@ -81,7 +82,7 @@ def add_up(
         unplayed={
             path: (total - len(played[path]), total)
             for path, total in sorted(judged.items())
-            if path not in failed and len(played[path]) < total
+            if path not in failed | ownerless and len(played[path]) < total
         },
         orphans=tuple(sorted(set(on_disk) - used)) if complete else (),
         unmatched=_unmatched(outcomes),

@@ -97,6 +97,11 @@ class Answers:
         if mode.answers and len(self.own) > MANY:
             self._make_index()
 
+    def is_ownerless(self) -> bool:
+        """Whether the session's own cassette is one that no test has recorded."""
+        loaded = self.loaded
+        return loaded is not None and loaded.format == "stepreplay" and loaded.cassette.test is None
+
     def borrow(self, mode: Mode) -> None:
         """Takes, once, what other cassettes hold as further answers.
 

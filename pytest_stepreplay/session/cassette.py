@@ -51,6 +51,9 @@ class Session:
         around: Session | None = None,
         lenders: tuple[Path, ...] = (),
         filters: Filters | None = None,
+        owner: str = "",
+        asks_alone: bool = False,
+        setup: Session | None = None,
     ) -> None:
         """Opens nothing yet; the cassette is read when it is first needed.
 
@@ -63,6 +66,9 @@ class Session:
             around: the session of the test that this one was opened in.
             lenders: more cassettes whose interactions may answer, after its own. They are never written.
             filters: what the project changes before a request is matched or recorded.
+            owner: the id of the test that a new cassette is recorded by, where it is not this session's own.
+            asks_alone: only what is shared by name, as a fixture's setup and teardown, asks for what is in it.
+            setup: for the teardown of a fixture that asks alone, the session of its setup.
         """
         self.settings = settings
         self.path = path
@@ -73,6 +79,9 @@ class Session:
         self.stale = ""
         self.mocked = 0
         self._shared = shared
+        self._owner = owner or test
+        self._asks_alone = asks_alone
+        self._setup = setup if asks_alone else None
         self._root = root
         self._closed = False
         self._loaded = False
@@ -354,10 +363,12 @@ class Session:
             else:
                 self._work().save()
                 written = True
+        if self._setup is not None and passed and not interrupted and not self._forks.is_copy:
+            self._drop_unasked(self._setup)
         return Outcome(
             path=str(self.path),
             mode=self.mode,
-            shared=self._shared,
+            shared=self._shared and not self._asks_alone,
             passed=passed,
             recorded=len(recorded) if written else 0,
             written=written,
@@ -368,6 +379,7 @@ class Session:
             matched=tuple(selector for drift in self.drift for selector in drift.matched),
             late=tuple(each.not_come(self._name) for each in under_way),
             stale=self.stale,
+            ownerless=not self.test and self._answers.is_ownerless(),
             **count(self._history, self._answers, self.settings, self.test or display_path(self.path)),
         )
 
@@ -375,7 +387,21 @@ class Session:
         from .saving import work_of  # noqa: PLC0415 - a run that only replays does without
 
         self._history.hear()
-        return work_of(self._answers, self._history, self.settings, self.path, self.test, shared=self._shared)
+        return work_of(
+            self._answers, self._history, self.settings, self.path, self._owner, shared=self._shared
+        )
+
+    def _drop_unasked(self, setup: Session) -> None:
+        """Removes what neither the setup nor this teardown of a fixture has asked for, once one was recorded anew."""
+        both = (setup, self)
+        mode = self.settings.mode
+        missed = mode.adds and any(each._answers.missed_some for each in both)
+        if not missed and not (mode.rewrites and any(each.recorded for each in both)):
+            return
+        from .saving import drop_unasked  # noqa: PLC0415 - a run that only replays does without
+
+        asked = [interaction for each in both for interaction in (*each.played, *each.recorded)]
+        drop_unasked(setup._work(), asked)
 
     def end(self) -> Sequence[Exchange]:
         """Ends the session for all threads, and returns the requests that one of them still waits for."""

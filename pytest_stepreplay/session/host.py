@@ -20,10 +20,12 @@ class Host(NamedTuple):
     Attributes:
         settings: returns what is set for the test that runs now.
         report: takes what became of a cassette that the run did not open itself; called in any thread.
+        test: returns the id of the test that runs now; empty between tests.
     """
 
     settings: Callable[[], Settings]
     report: Callable[[Outcome], None]
+    test: Callable[[], str] = str
 
 
 _host: Host | None = None

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one cassette while it was open. Plain values, so that xdist can carry them."""
+    """What happened to one cassette while it was open. Plain values, so that xdist can carry them.
+
+    `ownerless` is a cassette that no test has recorded, as one that a script's `use_cassette` wrote.
+    """
 
     path: str
     mode: str
@@ -43,6 +46,7 @@ class Outcome:
     late: tuple[str, ...] = ()
     borrowed: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
     stale: str = ""
+    ownerless: bool = False
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 

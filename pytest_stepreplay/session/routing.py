@@ -195,7 +195,14 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         around = _running[-1] if _running else None
         base = around.settings if around else run.settings() if run else Settings()
         settings = replace(base, cassette=None, **self._given)
-        return Session(settings, self._path, shared=True, root=self._path.parent, around=around)
+        return Session(
+            settings,
+            self._path,
+            shared=True,
+            root=self._path.parent,
+            around=around,
+            owner=run.test() if run else "",
+        )
 
     def _open(self, session: Session) -> Session:
         with ExitStack() as stack:

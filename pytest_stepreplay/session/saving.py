@@ -6,16 +6,18 @@ merged with what others have written there meanwhile.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import matching, store
 from ..models import Cassette, Interaction
+from ..settings import RECORD
 from .answers import read_own
 from .merging import merge_recorded, merge_rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from ..models import Response
@@ -168,3 +170,22 @@ def work_of(
         ),
         stale=set(own) - answers.played.keys() if answers.missed_some and not shared else frozenset(),
     )
+
+
+def drop_unasked(work: Work, asked: Iterable[Interaction]) -> None:
+    """Removes from a cassette what was known when a session opened it, and what nobody has asked for since.
+
+    Args:
+        work: what that session did.
+        asked: what answered a request since, or was recorded for one.
+    """
+    left = Counter(work.matcher.key(each.request) for each in asked)
+    stale = set[int]()
+    for position, each in enumerate(work.known):
+        key = work.matcher.key(each.request)
+        if left[key] > 0:
+            left[key] -= 1
+        else:
+            stale.add(position)
+    if stale:
+        replace(work, settings=replace(work.settings, mode=RECORD), done=(), stale=stale).save()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,3 +306,45 @@ def test_another_tools_cassette_is_never_written(suite: Suite, project: Project)
     result = project.run("prune", "--yes")
     assert "kept, since it is another tool's, which is never written; convert it first" in result.out
     assert suite.cassette().read_bytes() == before
+
+
+def test_what_no_test_has_recorded_is_neither_pruned_nor_called_unused(
+    suite: Suite, project: Project
+) -> None:
+    script = suite.cassette("batch/nightly.yaml")
+    ask = PLAIN.partition("    @pytest")[0].replace("import httpx, pytest", "import httpx, pytest_stepreplay")
+    suite.write(
+        ask
+        + f"""
+    with pytest_stepreplay.use_cassette({str(script)!r}, mode="record"):
+        ask("Say 1."), ask("Say 2.")
+    """,
+        "batch.py",
+    )
+    environment = {**os.environ, "STEP_API_KEY": KEY}
+    subprocess.run([sys.executable, "batch.py"], cwd=project.path, env=environment, check=True)
+    suite.write(
+        ask
+        + f"""
+    def test_batch():
+        with pytest_stepreplay.use_cassette({str(script)!r}):
+            ask("Say 1.")
+
+    def test_own():
+        with pytest_stepreplay.use_cassette("cassettes/test_batch/own.yaml"):
+            ask("Say 1.")
+    """,
+        "test_batch.py",
+    )
+    suite.record().assert_outcomes(passed=3)
+    assert read_cassette(suite.cassette("test_batch/own.yaml")).cassette.test == "test_batch.py::test_own"
+    suite.change("def test_own", "def not_a_test", "test_batch.py")
+    for now, wanted in (("def test_batch", "def test_again"), ("def test_again", "def nothing")):
+        result = suite.run(*CACHED)
+        result.stdout.no_fnmatch_line("*nightly*")
+        result.stdout.fnmatch_lines(["no test uses cassettes/test_batch/own.yaml"])
+        suite.change(now, wanted, "test_batch.py")
+    before = script.read_bytes()
+    assert project.run("prune", "--yes").status == 0
+    assert script.read_bytes() == before
+    assert suite.cassettes == ["batch/nightly.yaml", "test_chat/test_greeting.yaml"]

@@ -6,6 +6,8 @@ from itertools import takewhile
 
 import pytest
 
+from tests.conftest import KEY
+
 from .suite import PLAIN, Suite
 
 TWO = (
@@ -144,3 +146,47 @@ def test_many_orphans_are_not_all_listed(suite: Suite) -> None:
         suite.cassette(f"old/{number:02}.yaml").parent.mkdir(exist_ok=True)
         suite.cassette(f"old/{number:02}.yaml").write_bytes(suite.cassette().read_bytes())
     suite.run().stdout.fnmatch_lines(["no test uses cassettes/old/00.yaml", "  ... and 20 more cassettes"])
+
+
+FIXTURE = (
+    PLAIN.partition("    @pytest.mark.stepreplay")[0]
+    + """
+    @pytest.fixture(scope="module")
+    def answers():
+        yield [ask("Say 1."), ask("Say 2."), ask("Say 3.")]
+        ask("Say bye.")
+
+    @pytest.mark.stepreplay
+    def test_greeting(answers):
+        assert ask("Say hello.")
+
+    @pytest.mark.stepreplay
+    def test_other():
+        assert ask("Say hello.")
+"""
+)
+
+
+def said_in(suite: Suite, name: str) -> list[str]:
+    lines = suite.cassette(name).read_text(encoding="utf-8").splitlines()
+    return sorted(line.partition("content: ")[2] for line in lines if " content: Say " in line)
+
+
+def test_what_a_fixture_no_longer_plays_is_counted_and_goes_with_the_next_recording(suite: Suite) -> None:
+    suite.write(FIXTURE)
+    suite.record().assert_outcomes(passed=2)
+    suite.change(', ask("Say 2.")', "")
+    unplayed = "unplayed: 1 of 4 interactions in cassettes/test_chat/answers.fixture.yaml"
+    for narrow in ((), ("-k", "greeting")):
+        result = suite.run("--stepreplay-unused=error", *narrow)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines([unplayed])
+    assert suite.run("-k", "other", "--stepreplay-unused=error").ret == 0
+    suite.change("Say 1.", "Say one.")
+    suite.record().assert_outcomes(passed=2)
+    assert said_in(suite, "test_chat/answers.fixture.yaml") == ["Say 3.", "Say bye.", "Say one."]
+    suite.change(', ask("Say 3.")', "")
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=2)
+    assert said_in(suite, "test_chat/answers.fixture.yaml") == ["Say bye.", "Say one."]
+    suite.go_offline()
+    assert suite.run("--stepreplay-unused=error").ret == 0
