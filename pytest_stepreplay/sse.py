@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+TEXT_COMPLETION = "text_completion"
+"""The object of ``/v1/completions``, and of each of its chunks."""
+
 DONE = "[DONE]"
 """The payload that ends a stream of chunks; it is not JSON."""
 
@@ -203,6 +206,7 @@ _PARTS = frozenset({"text", "thinking", "reasoning", "summary", "content", "refu
 def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Fold the chunks of one stream into the ``chat.completion`` object that they describe.
 
+    The older ``/v1/completions`` streams pieces of its own object, so those fold into a ``text_completion``.
     Texts, the arguments of tool calls and the pieces of one content part are joined, and an object that comes
     in several chunks is one with all their keys. The last number in `usage` counts, since StepFun's is
     cumulative on every chunk. ``""`` and null never replace a value. A choice that never finished has
@@ -220,7 +224,8 @@ def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         growing.add(_numbered(chunk))
     completion = growing.value()
-    completion["object"] = "chat.completion"
+    if completion.get("object") != TEXT_COMPLETION:
+        completion["object"] = "chat.completion"
     choices = completion.get("choices") or []
     completion["choices"] = [_finished(it) for it in choices] if isinstance(choices, list) else choices
     return completion
@@ -257,6 +262,8 @@ def _finished(choice: Any) -> Any:
         # Some servers end a stream with the whole message; it speaks for all the pieces before it.
         message |= {key: value for key, value in whole.items() if value not in (None, "")}
     reason = choice.pop("finish_reason", None) or None
+    if "text" in choice and delta is None and whole is None:
+        return {"text": choice.pop("text"), "index": choice.pop("index"), "finish_reason": reason, **choice}
     return {"index": choice.pop("index"), "message": message, "finish_reason": reason, **choice}
 
 

@@ -145,7 +145,10 @@ def _assembled(chunks: list[dict[str, Any]]) -> Answer:
 
 
 def _are_chunks(values: list[Any]) -> bool:
-    return all(isinstance(value, dict) for value in values) and any(map(_is_chunk, values))
+    """Whether these are the chunks of a stream; those of ``/v1/completions`` look like its plain answer."""
+    if not all(isinstance(value, dict) for value in values):
+        return False
+    return any(_is_chunk(value) or value.get("object") == "text_completion" for value in values)
 
 
 def _is_chunk(value: Mapping[str, Any]) -> bool:

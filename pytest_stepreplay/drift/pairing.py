@@ -47,7 +47,9 @@ class Role(Enum):
 _Action = Role | Tolerance | TextRule
 
 _CALLS = {
-    Role.ARGUMENTS: "**.tool_calls[*].function.arguments **.function_call.arguments",
+    Role.ARGUMENTS: """
+        **.tool_calls[*].function.arguments **.function_call.arguments **.executed_tools[*].arguments
+    """,
     Role.CALLS: "**.tool_calls",
 }
 
@@ -265,13 +267,25 @@ class Pairing:
         if Role.CHOICES in roles:
             return match(old, new, [_index_of])
         if Role.CALLS not in roles:
-            return align(old, new, canonical)
+            return align(old, new, lambda item: canonical(self._lasting(item, place.state.step(0))))
         aligned = match(old, new, [meaning_of, tool_of])
         moved = [i for i, j in aligned if i is not None and j is not None]
         if moved != sorted(moved):
             before, after = (list(map(tool_of, calls)) for calls in (old, new))
             self.changes.append(Change(format_path(place.path), Level.BEHAVIOR, "order", before, after))
         return aligned
+
+    def _lasting(self, value: Any, state: State, depth: int = 0) -> Any:
+        """Returns a value without what is volatile or ignored in it, by which items belong together."""
+        if any(self._actions[i] in _PASSING for i in state.hits):
+            return None
+        if depth == MAX_DEPTH or not state.alive:
+            return value
+        if isinstance(value, dict):
+            return {key: self._lasting(child, state.step(key), depth + 1) for key, child in value.items()}
+        if isinstance(value, list):
+            return [self._lasting(child, state.step(i), depth + 1) for i, child in enumerate(value)]
+        return value
 
     def _pair_arguments(self, old: Any, new: Any, place: _Place) -> tuple[Any, Any]:
         one, other = (parsed(it) if isinstance(it, str) else it for it in (old, new))
@@ -341,6 +355,7 @@ def without_equal_parts(old: Any, new: Any) -> tuple[Any, Any]:
 
 
 _NOTHING = (ABSENT, None)
+_PASSING = (Role.IGNORED, Role.VOLATILE, Role.COMES_AND_GOES)
 
 
 def _unified(old: Any, new: Any) -> tuple[Any, Any]:

@@ -96,6 +96,44 @@ CONTENT = "choices[0].message.content"
 CALLS = "choices[0].message.tool_calls"
 
 
+class TestReasoningDetails:
+    def test_entries_belong_together_whatever_is_fresh_in_them(self) -> None:
+        def answer(*details: dict[str, Any]) -> dict[str, Any]:
+            return having("choices", 0, "message", "reasoning_details", value=list(details))
+
+        def sealed(fresh: str) -> dict[str, Any]:
+            return {"type": "reasoning.encrypted", "id": f"rs_{fresh}", "data": fresh}
+
+        text = {"type": "reasoning.text", "text": "Let me look that up."}
+        last = {"type": "reasoning.text", "text": "Found it.", "signature": "s1"}
+        drift = compare(
+            answer(text, sealed("a"), last), answer(sealed("b"), last | {"signature": "s2"}), Policy()
+        )
+        change = only(drift)
+        assert (change.selector, change.kind) == ("choices[0].message.reasoning_details[0]", "removed")
+        assert change.level is Level.CONTENT
+
+
+class TestTextCompletions:
+    def chunks(self, *texts: str, fresh: str = "a") -> list[dict[str, Any]]:
+        head = {"id": fresh, "object": "text_completion", "created": len(fresh), "model": "m"}
+        pieces = [{**head, "choices": [{"index": 0, "text": it, "finish_reason": None}]} for it in texts]
+        return [*pieces, {**head, "choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}]
+
+    def test_a_stream_is_compared_whole(self) -> None:
+        def frames(chunks: list[dict[str, Any]]) -> str:
+            return "".join(f"data: {json.dumps(it)}\n\n" for it in chunks) + "data: [DONE]\n\n"
+
+        stored = frames(self.chunks("Say ", "hello", " to all."))
+        assert not compare(stored, frames(self.chunks("Say hello to", " all.", fresh="bb")))
+        change = only(compare(stored, frames(self.chunks("Say ", "goodbye", " to all."))))
+        assert (change.selector, change.level) == ("choices[0].text", Level.CONTENT)
+        plain = self.chunks("Say hello to all.")[0]
+        plain["choices"][0]["finish_reason"] = "stop"
+        assert not compare(plain, stored)
+        assert not compare(self.chunks("Say ", "hello to all."), stored)
+
+
 def custom(name: str, given: str, call_id: str = "", **more: Any) -> dict[str, Any]:
     return {
         "id": call_id or f"call_{name}",
