@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from ..lazy import importer
 
 if TYPE_CHECKING:
-    from .changes import ABSENT, Change, Drift, Level
+    from ..settings.levels import Level
+    from ..settings.policy import Policy
+    from .changes import ABSENT, Change, Drift
     from .comparison import compare
     from .contract import contract_of_url
-    from .policy import Policy
 
 __all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "compare", "contract_of_url"]
 
@@ -23,8 +24,7 @@ __getattr__ = importer(
     __name__,
     {
         "changes": ("ABSENT", "Change", "Drift", "Level"),
-        "comparison": ("compare",),
+        "comparison": ("Policy", "compare"),
         "contract": ("contract_of_url",),
-        "policy": ("Policy",),
     },
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
-from .changes import Level
+from ..settings.levels import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

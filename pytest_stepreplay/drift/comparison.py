@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..selectors import Selectors
+from ..settings.policy import Policy
 from .answers import is_equal, read_answer
 from .changes import Drift
-from .policy import Policy
 
 if TYPE_CHECKING:
     from .answers import Answer

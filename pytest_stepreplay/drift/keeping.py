@@ -14,12 +14,12 @@ from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import sse
-from .alignment import match
+from ..settings.policy import Policy
+from ..texts.alignment import match
 from .answers import read_answer
 from .calls import meaning_of, objects_in
 from .comparison import compare
 from .contract import contract_of_url
-from .policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..errors import SettingsError
 from ..selectors import Selector, Selectors, format_path
-from .alignment import align, match
+from ..settings.levels import Level
+from ..settings.policy import TextRule, Tolerance
+from ..texts.alignment import align, match
 from .answers import BrokenJson, Mask, canonical, name_type, parsed
 from .calls import meaning_of, name_calls, tool_of
-from .changes import ABSENT, Change, Level
-from .policy import TextRule, Tolerance
+from .changes import ABSENT, Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..selectors import Path, State
-    from .alignment import Aligned
-    from .policy import Policy
+    from ..settings.policy import Policy
+    from ..texts.alignment import Aligned
 
 MAX_DEPTH: Final = 48
 """What is nested deeper is compared as one text: both this walk and DeepDiff's take stack for every level."""

@@ -12,19 +12,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..selectors import Selectors, format_path
+from ..settings.levels import Level
+from ..texts.words import similarity
 from .answers import Mask, name_type, unmasked
-from .changes import ABSENT, Change, Level
+from .changes import ABSENT, Change
 from .contract import MISSING, new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
-from .words import similarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..selectors import Path
+    from ..settings.policy import Policy
     from .answers import Answer
     from .changes import Kind
-    from .policy import Policy
 
 _Zone = Level | Literal["by shape"]
 _BY_SHAPE: Final = "by shape"

@@ -222,7 +222,7 @@ class _Turn:
 
 
 def _pair_turns(old: list[_Turn], new: list[_Turn], level: int) -> Iterator[tuple[int | None, int | None]]:
-    from ..drift.alignment import common_items  # noqa: PLC0415 - only a miss needs it
+    from ..texts.alignment import common_items  # noqa: PLC0415 - only a miss needs it
 
     if not old or not new or level == len(old[0].keys):
         yield from ((turn.position, None) for turn in old)
@@ -342,7 +342,7 @@ def _reordered(path: _Path, shown: str) -> Difference:
 
 
 def _describe_texts(old: str, new: str) -> str:
-    from ..drift.words import diff_words  # noqa: PLC0415 - only a miss needs it
+    from ..texts.words import diff_words  # noqa: PLC0415 - only a miss needs it
 
     if _is_data(old) or _is_data(new) or not (_has_words(old) or _has_words(new)):
         return _arrow(old, new)

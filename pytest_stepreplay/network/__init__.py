@@ -6,6 +6,5 @@ connections made before, other processes, and extensions that call the system th
 """
 
 from .guard import Attempt, Log, blocked, opened, watching
-from .hosts import ANY_HOST, Hosts
 
-__all__ = ["ANY_HOST", "Attempt", "Hosts", "Log", "blocked", "opened", "watching"]
+__all__ = ["Attempt", "Log", "blocked", "opened", "watching"]

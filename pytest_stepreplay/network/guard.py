@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkBlockedError, display_path
+from ..settings.hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
 from .compiled import LIBRARIES, Door, Target, door_owners, find_doors
-from .hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

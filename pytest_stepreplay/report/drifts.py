@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..drift.calls import read_call
 from ..drift.changes import ABSENT
-from ..drift.words import diff_words
+from ..texts.words import diff_words
 from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Which words of a text went and which came, so that who prints it can colour them.
 
-Text with ``[-what went-]`` and ``{+what came+}`` goes in, as `drift.words` writes it; its stretches come out.
+Text with ``[-what went-]`` and ``{+what came+}`` goes in, as `texts.words` writes it; its stretches come out.
 """
 
 from __future__ import annotations

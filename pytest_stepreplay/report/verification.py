@@ -15,15 +15,16 @@ from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from ..drift.changes import FAIL_ON
-from ..drift.words import diff_words
 from ..settings import VERIFY
+from ..settings.levels import FAIL_ON
+from ..texts.words import diff_words
 from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..drift.changes import Change, Drift, FailOn
+    from ..drift.changes import Change, Drift
+    from ..settings.levels import FailOn
 
     Result = Mapping[str, Any]
     from ..settings import Mode

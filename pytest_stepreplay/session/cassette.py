@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .. import network, store
+from .. import store
 from ..errors import RequestStoppedError, StepReplayError, display_path
 from ..redaction import Redactor, environment_secrets
 from ..settings import OnMiss, Writes
+from ..settings.hosts import Hosts
 from . import threads
 from .answers import Answers, read_own
 from .exchange import Exchange, Filters, too_late
@@ -99,7 +100,7 @@ class Session:
         self._history = History(self, self._answers, self._forks)
         self._verdicts: tuple[Verdict, ...] | None = None
         self._guard = Guard()
-        self._ignored_hosts = network.Hosts.read(settings.ignore_hosts)
+        self._ignored_hosts = Hosts.read(settings.ignore_hosts)
 
     @property
     def mode(self) -> str:

@@ -113,7 +113,7 @@ def _selectors(value: object) -> object:
 
 
 def _hosts(value: object) -> object:
-    from ..network import Hosts  # noqa: PLC0415 - only a run that sets one needs it
+    from .hosts import Hosts  # noqa: PLC0415 - only a run that sets one needs it
 
     texts = _texts(value)
     Hosts.read(texts)
@@ -131,7 +131,7 @@ def _table(kind: str) -> Callable[[object], object]:
     """Reads pairs of a selector and its rule, from a mapping or from lines of ``SELECTOR: RULE``."""
 
     def read(value: object) -> object:
-        from ..drift.policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
+        from .policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
 
         if isinstance(value, str):
             value = value.splitlines()

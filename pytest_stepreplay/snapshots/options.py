@@ -12,7 +12,7 @@ from ..errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..drift.policy import TextRuleInput
+    from ..settings.policy import TextRuleInput
 
 OPTIONS: Final = ("fail_on", "ignore", "tolerances", "text", "contract")
 """What may be said of one snapshot: `drift.Policy`, in the words of its arguments."""

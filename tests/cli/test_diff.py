@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.cli.diff import FAIL_ON as CHOICES
-from pytest_stepreplay.drift.changes import FAIL_ON
 from pytest_stepreplay.models import Request, Response
+from pytest_stepreplay.settings.levels import FAIL_ON
 
 from .conftest import URL, Project, chat, completion, user
 

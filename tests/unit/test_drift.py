@@ -21,16 +21,16 @@ from pytest_stepreplay.drift import (
     Drift,
     Level,
     Policy,
-    alignment,
     compare,
     contract_of_url,
 )
-from pytest_stepreplay.drift.alignment import align, common_items, match
-from pytest_stepreplay.drift.policy import Tolerance
-from pytest_stepreplay.drift.words import diff_words, similarity
 from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.models import ChatCompletion
 from pytest_stepreplay.selectors import Selector
+from pytest_stepreplay.settings.policy import Tolerance
+from pytest_stepreplay.texts import alignment
+from pytest_stepreplay.texts.alignment import align, common_items, match
+from pytest_stepreplay.texts.words import diff_words, similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

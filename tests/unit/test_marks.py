@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.drift.words import diff_words
 from pytest_stepreplay.report import marked_words
+from pytest_stepreplay.texts.words import diff_words
 
 
 @pytest.mark.parametrize(

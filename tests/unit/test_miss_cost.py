@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay import UnrecordedRequestError, store
-from pytest_stepreplay.drift import words
 from pytest_stepreplay.matching import keys, nearest, nearness
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.redaction import Redactor
 from pytest_stepreplay.session import Session, elsewhere
 from pytest_stepreplay.settings import Settings
+from pytest_stepreplay.texts import words
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 

@@ -23,7 +23,8 @@ import requests
 
 from pytest_stepreplay import network
 from pytest_stepreplay.errors import NetworkBlockedError, SettingsError, StepReplayError
-from pytest_stepreplay.network import ANY_HOST, Attempt, guard
+from pytest_stepreplay.network import Attempt, guard
+from pytest_stepreplay.settings.hosts import ANY_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

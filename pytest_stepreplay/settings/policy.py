@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import SettingsError
 from ..selectors import Selector
-from .changes import FailOn, Level, read_fail_on
+from .levels import FailOn, Level, read_fail_on
 
 Number = int | float
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
@@ -124,7 +124,7 @@ def _read_rule(text: str) -> TextRule:
 def _similar(least: float) -> TextRule:
     if not 0 < least <= 1:
         raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
-    from .words import similarity  # noqa: PLC0415 - most policies have no use for it
+    from ..texts.words import similarity  # noqa: PLC0415 - most policies have no use for it
 
     return TextRule(
         f"similarity>={least:g}",
