@@ -6,6 +6,7 @@ So a run pays only for what it uses, and every caller asks the same door.
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
@@ -49,3 +50,26 @@ def import_plainly(package: str) -> None:
     """
     if "_pytest.assertion.rewrite" in sys.modules:
         sys.meta_path.insert(0, _PlainFinder(package))
+
+
+def import_vcr(name: str) -> Any:
+    """Returns a module of vcrpy, which imports every HTTP client there is.
+
+    Raises:
+        StepReplayError: vcrpy is not installed, or not one that goes with the clients that are.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the clients are not ours
+        try:
+            return import_module(name)
+        except (AttributeError, ImportError) as error:  # it patches what a newer client no longer has
+            from importlib.metadata import version  # noqa: PLC0415 - only for the message
+
+            from .errors import StepReplayError  # noqa: PLC0415 - as above
+
+            if isinstance(error, ModuleNotFoundError) and error.name in {"vcr", name}:
+                raise StepReplayError("vcrpy is not installed; install it: pip install vcrpy") from None
+            raise StepReplayError(
+                f"vcrpy {version('vcrpy')} does not go with the HTTP clients that are installed here ({error}); "
+                "install another: pip install -U vcrpy"
+            ) from None

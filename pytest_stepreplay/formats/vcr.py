@@ -7,11 +7,10 @@ versions before 6 wrote for httpx. Python objects are read as data; nothing is e
 from __future__ import annotations
 
 import re
-import warnings
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StepReplayError
+from ..lazy import import_vcr
 from ..wire.bodies import body_bytes
 from ..wire.json_text import shown
 from ..wire.trees import TAG_PREFIX
@@ -96,23 +95,12 @@ class Vcr(WritableFormat):
         What vcrpy has no place for is left out: when an interaction was recorded, how long it took, the test's id.
 
         Raises:
-            StepReplayError: vcrpy is not installed.
+            StepReplayError: vcrpy is not installed, or not one that goes with the HTTP clients that are.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # importing vcrpy imports HTTP clients; their warnings are not ours
-            try:
-                from vcr import serialize  # noqa: PLC0415 - only writing this format needs it
-                from vcr.serializers import yamlserializer  # noqa: PLC0415 - as above
-            except ImportError:
-                problem = (
-                    "vcrpy writes its format itself, and is not installed; install it: pip install vcrpy"
-                )
-                raise StepReplayError(problem) from None
+        serialize, serializer = import_vcr("vcr.serialize"), import_vcr("vcr.serializers.yamlserializer")
         requests = [_vcr_request(each.request) for each in cassette.interactions]
         responses = [_vcr_response(each.response) for each in cassette.interactions]
-        text: str = serialize.serialize({"requests": requests, "responses": responses}, yamlserializer)
+        text: str = serialize.serialize({"requests": requests, "responses": responses}, serializer)
         return text
 
 
@@ -190,12 +178,10 @@ def _bytes(body: Any, here: Place) -> bytes:
 
 
 def _vcr_request(request: Request) -> Any:
-    from vcr.request import Request as VcrRequest  # noqa: PLC0415 - as above
-
     # vcrpy's matcher of bodies compares JSON as JSON where this header says that it is some.
     headers = {"content-type": "application/json"} if request.body_kind == "json" else {}
     # No body is empty here, as vcrpy records it of httpx; of requests, it records null.
-    return VcrRequest(request.method, request.url, body_bytes(request), headers)
+    return import_vcr("vcr.request").Request(request.method, request.url, body_bytes(request), headers)
 
 
 def _vcr_response(response: Response) -> dict[str, Any]:

@@ -6,10 +6,11 @@ are not seen by them but for the content type, since none that a filter could hi
 
 from __future__ import annotations
 
-import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import RequestStoppedError
+from ..errors import RequestStoppedError, SettingsError
+from ..lazy import import_vcr
 from ..redaction import kept_headers
 from ..wire.bodies import body_bytes, request_from_wire, response_from_wire
 
@@ -79,7 +80,7 @@ def response_filter(config: Mapping[str, Any]) -> Callable[[Response], Response 
 
 def to_vcr_request(request: Request) -> VcrRequest:
     """Returns the request as vcrpy's hooks know it."""
-    vcr_request = _vcr("vcr.request").Request
+    vcr_request = import_vcr("vcr.request").Request
     kind = {"json": {"Content-Type": _JSON}}.get(request.body_kind or "", {})
     return vcr_request(request.method, request.url, body_bytes(request) or None, kind)
 
@@ -105,8 +106,14 @@ def _from_vcr_response(tree: Mapping[str, Any]) -> Response:
 
 
 def _merged(config: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    vcr = _vcr("vcr.config").VCR()
-    merged: dict[str, Any] = vcr.get_merged_config(**{name: config[name] for name in names if name in config})
+    vcr = import_vcr("vcr.config").VCR()
+    given = {name: config[name] for name in names if name in config}
+    if unknown := given.keys() - vars(vcr) - {"before_record"}:  # it would be left out without a word
+        raise SettingsError(
+            f"vcr_config: vcrpy {version('vcrpy')} has no {', '.join(sorted(unknown))}; take it out, or install "
+            "a newer one: pip install -U vcrpy"
+        )
+    merged: dict[str, Any] = vcr.get_merged_config(**given)
     return merged
 
 
@@ -119,13 +126,3 @@ def _called(hook: Callable[[Any], Any], value: Any, name: str) -> Any:
             "It is shown a request without its headers, and a response with those that are stored, since "
             "others are never stored here. Take out what is about headers, or guard it."
         ) from error
-
-
-def _vcr(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - as below
-
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # vcrpy imports every HTTP client there is; their warnings are not ours
-        return import_module(name)

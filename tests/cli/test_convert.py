@@ -537,12 +537,22 @@ def test_a_stream_that_has_no_end_gets_none(project: Project, stream: Stream) ->
     )
 
 
-def test_writing_for_vcrpy_needs_vcrpy(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_for_vcrpy_needs_one_that_can_be_imported(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write("x.yaml", chat())
+    for module in [name for name in sys.modules if name.split(".")[0] == "vcr"]:
+        monkeypatch.delitem(sys.modules, module)
+    (project.path / "vcr.py").write_text("import json\njson.gone\n")  # patches what a client no longer has
+    monkeypatch.syspath_prepend(str(project.path))
+    result = project.run("convert", "x.yaml", "--to", "out", "--format", "vcr")
+    assert result.status == 1
+    assert "does not go with the HTTP clients that are installed here (module 'json' has" in result.out
+    assert "install another: pip install -U vcrpy" in result.out
     monkeypatch.setitem(sys.modules, "vcr", None)
     result = project.run("convert", "x.yaml", "--to", "out", "--format", "vcr")
     assert result.status == 1
-    assert "is not installed; install it: pip install vcrpy" in result.out
+    assert "vcrpy is not installed; install it: pip install vcrpy" in result.out
 
 
 def test_check_finds_requests_that_nothing_answers(project: Project) -> None:

@@ -244,25 +244,34 @@ def test_a_rewrite_replaces_an_old_cassette_once_the_test_has_passed(adopting: S
 FILTERED = """
     @pytest.mark.vcr
     def test_filtered():
-        body = {{"model": "m", "messages": [], "metadata": str(uuid.uuid4()), "deep": {{"metadata": str(uuid.uuid4())}}}}
+        body = {{"model": "m", "messages": [], "metadata": str(uuid.uuid4())}}
+        if {deep}:
+            body["deep"] = {{"metadata": str(uuid.uuid4())}}
         params = {{"session": str(uuid.uuid4()), "user": str(uuid.uuid4()), "k": "1"}}
         assert httpx.post("{url}/chat/completions", params=params, json=body).status_code == 401
 """
 
 
 def test_filters_let_old_cassettes_match_what_is_asked_today(adopting: Suite) -> None:
-    given = {
+    given: dict[str, Any] = {
         "filter_headers": ["authorization"],
         "filter_query_parameters": ["session", ("user", "someone")],
         "filter_post_data_parameters": ["metadata"],
-        "filter_nested_post_data_parameters": True,
         "decode_compressed_response": True,
     }
-    adopting.write(ASK + FILTERED)
+    deep = hasattr(VCR(), "filter_nested_post_data_parameters")  # older versions of vcrpy have none
+    if deep:
+        given["filter_nested_post_data_parameters"] = True
+    adopting.write(ASK + FILTERED.replace("{deep}", str(deep)))
     config(adopting, repr(given))
     file = adopting.pytester.path / "cassettes/test_chat/test_filtered.yaml"
     with VCR(record_mode="all", **given).use_cassette(str(file)):
-        body = {"model": "m", "messages": [], "metadata": "a", "deep": {"metadata": "b"}}
+        body = {
+            "model": "m",
+            "messages": [],
+            "metadata": "a",
+            **({"deep": {"metadata": "b"}} if deep else {}),
+        }
         params = {"session": "c", "user": "d", "k": "1"}
         httpx.post(f"{adopting.url}/chat/completions", params=params, json=body)
     assert "someone" in file.read_text(encoding="utf-8")
@@ -483,7 +492,7 @@ def test_our_own_marker_wins_on_a_test_that_has_both(adopting: Suite) -> None:
 
 def test_ignored_hosts_pass_by(adopting: Suite) -> None:
     adopting.write(GREETING)
-    for given in ("{'ignore_localhost': True}", "{'ignore_hosts': [__import__('re').compile('127.*')]}"):
+    for given in ("{'ignore_localhost': True}", "{'ignore_hosts': ['127.0.0.1']}"):
         config(adopting, given)
         adopting.run().assert_outcomes(passed=1)
     assert len(adopting.upstream.requests) == 2

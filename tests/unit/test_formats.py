@@ -429,13 +429,21 @@ def assert_same_as_vcrpy(text: str, serializer: Any, path: Path) -> None:
     assert len(found) == len(requests)
     for ours, theirs, answer in zip(found, requests, responses, strict=True):
         assert (ours.request.method, ours.request.url) == (theirs.method, theirs.uri)
-        body = theirs.body.read() if hasattr(theirs.body, "read") else theirs.body_bytes
-        assert same_body(body_bytes(ours.request), body or b"")
+        assert same_body(body_bytes(ours.request), sent(theirs.body))
         assert ours.response.status == answer["status"]["code"]
         assert same_body(body_bytes(ours.response), answer["body"]["string"] or b"")
         kept = {name.lower(): values[0] for name, values in answer["headers"].items()}
         kept.pop("x-trace-id", None)
         assert ours.response.headers == kept
+
+
+def sent(body: Any) -> bytes:
+    if hasattr(body, "read"):
+        sent: bytes = body.read()
+        return sent
+    if isinstance(body, str):
+        return body.encode()
+    return b"".join(body) if hasattr(body, "__next__") else body or b""
 
 
 def same_body(ours: bytes, theirs: bytes) -> bool:

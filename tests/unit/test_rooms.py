@@ -34,7 +34,7 @@ OWNERS = {
 
 BELOW = {
     "errors": set[str](),
-    "lazy": set[str](),
+    "lazy": {"errors"},
     "machine": set[str](),
     "models": set[str](),
     "settings": {"errors", "selectors", "texts"},

@@ -139,3 +139,15 @@ def test_a_request_as_vcrpy_knows_it() -> None:
     assert (request.method, request.host, request.path) == ("POST", "api.stepfun.com", "/v1/chat/completions")
     assert request.body == '{"a":"é"}'.encode()
     assert request.headers["content-type"] == "application/json"
+
+
+def test_a_filter_that_this_vcrpy_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Old:
+        def __init__(self) -> None:
+            self.filter_query_parameters = ()
+
+    monkeypatch.setattr("vcr.config.VCR", Old)
+    with pytest.raises(
+        SettingsError, match="has no filter_nested_post_data_parameters; take it out, or install"
+    ):
+        request_filter({"filter_nested_post_data_parameters": True, "filter_query_parameters": ["a"]})
