@@ -72,10 +72,25 @@ async def _body(req: Any) -> bytes:
         return bytes(body)
     if not body:
         return b""
-    content = bytes(await body.as_bytes())
-    if body.consumed:
-        req.update_body_from_data(content)
+    if hasattr(body, "as_bytes"):
+        content = bytes(await body.as_bytes())
+        if body.consumed:
+            req.update_body_from_data(content)
+        return content
+    written = _Written()  # before aiohttp 3.12
+    await body.write(written)
+    req.body = content = bytes(written.content)
     return content
+
+
+class _Written:
+    """What aiohttp writes a body to."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    async def write(self, chunk: bytes) -> None:
+        self.content += chunk
 
 
 # ---------------------------------------------------------------- recording
