@@ -37,6 +37,21 @@ _MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=rec
 _ONLY_TEXT = frozenset({str})
 _TEXT_OR_NOTHING = frozenset({str, type(None)})
 _ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
+_PROBLEMS = {
+    "missing": "is missing",
+    "unexpected_keyword_argument": "the cassette format has no such key",
+    **dict.fromkeys(("string_type", "string_sub_type"), "should be text"),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "should be a whole number"
+    ),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "should be a number"),
+    **dict.fromkeys(("list_type", "tuple_type"), "should be a list"),
+    **dict.fromkeys(
+        ("dict_type", "mapping_type", "dataclass_type", "dataclass_exact_type"), "should be a mapping"
+    ),
+}
+"""What is wrong, by pydantic's name for it, whose own words change from version to version."""
+
 _Model = TypeVar("_Model")
 _Message = TypeVar("_Message", Request, Response)
 
@@ -89,7 +104,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
             encoded = getattr(interaction, part).base64
             if encoded is not None and not _is_base64(encoded):
                 location: list[str | int] = ["interactions", number, part, "base64"]
-                problem = f"{written_location(location)}: Input should be valid base64"
+                problem = f"{written_location(location)}: should be valid base64"
                 raise CassetteReadError(path, problem, line=line_at(text, location))
     return cassette
 
@@ -214,7 +229,7 @@ def _oversize(tree: Tree) -> tuple[list[str | int], str]:
                         *location,
                         "events",
                         number,
-                    ], "Input should be text, or a mapping with one 'frame'"
+                    ], "should be text, or a mapping with one 'frame'"
     return [], ""
 
 
@@ -234,13 +249,16 @@ def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int],
         else:
             continue  # pydantic's name for one of the types that would do
         location.append(step)
-    problem = first["msg"].removeprefix("Value error, ")
-    cause = first.get("ctx", {}).get("error")
+    told = first.get("ctx", {})
+    problem = _PROBLEMS.get(first["type"], "is nothing that the cassette format has here")
+    if first["type"] == "literal_error":
+        problem = f"should be {told['expected']}"
+    cause = told.get("error")
     if isinstance(cause, FieldError):
         location.append(cause.name)
         problem = cause.problem
-    if first["type"] == "unexpected_keyword_argument":
-        problem = "the cassette format has no such key"
+    elif cause is not None:
+        problem = str(cause)
     return location, problem
 
 

@@ -92,7 +92,7 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
     "raw escape": (lambda: "stepreplay: 1\ntest: \x1b[2J\ninteractions: []\n", "has a control character"),
     "many problems": (
         lambda: "stepreplay: 1\ninteractions:\n" + "- 1\n" * 1_000_000,
-        "interactions[0]: Input",
+        "interactions[0]: should be a mapping",
     ),
     "many keys": (
         lambda: "stepreplay: 1\n" + "".join(f"a{i}: 1\n" for i in range(300_000)) + "interactions: []\n",
@@ -103,7 +103,7 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
             "stepreplay: 1\ninteractions:\n- request:\n    method: GET\n    url: u\n  response:\n    status: 200\n"
             "    events:\n" + "    - 1\n" * 1_000_000
         ),
-        "interactions[0].response.events[0]: Input should be text",
+        "interactions[0].response.events[0]: should be text",
     ),
     "half a pair": (
         lambda: '{"stepreplay": 1, "test": "\\ud800", "interactions": []}',
@@ -114,7 +114,7 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
             "stepreplay: 1\ninteractions:\n- request:\n    method: GET\n    url: u\n  response:\n    status: 200\n"
             "    base64: '%%%'\n"
         ),
-        "response.base64: Input should be valid base64",
+        "response.base64: should be valid base64",
     ),
 }
 

@@ -173,8 +173,8 @@ VERSION = '"stepreplay_baseline": 1'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "known-drift.json:1: is not valid JSON (Expecting value). Mend it, or delete it"),
-        (broken("    },\n", "    }\n"), "known-drift.json:11: is not valid JSON (Expecting ',' delimiter)"),
+        ("", "known-drift.json:1: is not valid JSON ("),
+        (broken("    },\n", "    }\n"), "known-drift.json:11: is not valid JSON ("),
         ("[" * 100_000, "known-drift.json: is not a baseline of known drift"),
         ('{"a": ' + "9" * 5000 + "}", "known-drift.json: is not a baseline of known drift"),
         ("[]", 'known-drift.json:1: is not a baseline: it has no "stepreplay_baseline" at the top'),

@@ -1321,7 +1321,7 @@ def test_a_drift_is_a_frozen_value() -> None:
     assert repr(ABSENT) == "ABSENT"
 
 
-def test_deepdiff_is_imported_only_once_something_differs() -> None:
+def test_equal_answers_cost_no_import_of_pydantic_and_deepdiff() -> None:
     code = (
         "import sys\n"
         "import pytest_stepreplay.drift as drift\n"
@@ -1330,8 +1330,6 @@ def test_deepdiff_is_imported_only_once_something_differs() -> None:
         "answer = {'object': 'chat.completion', 'choices': [{'message': {'content': 'Hi.'}}]}\n"
         "drift.compare(answer, dict(answer))\n"
         "assert not {'pydantic', 'deepdiff'} & set(sys.modules)\n"
-        "drift.compare({'a': [1]}, {'a': [2]})\n"
-        "assert 'deepdiff' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
