@@ -39,6 +39,7 @@ class Project:
 def _run(
     paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: list[str]
 ) -> int:
+    from ..lint import NOT_FIXED  # noqa: PLC0415 - `stepreplay --help` does without
     from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
 
     project = _read_project(max_age, skip)
@@ -52,7 +53,9 @@ def _run(
         if fix and any(problem.check == "secret" for problem in problems):
             left = _lint_file(shown, project) if _fix(shown, problems) else problems
             fixed += len(problems) - len(left)
-            problems = left
+            problems = [
+                replace(it, fix=NOT_FIXED) if it.check == "secret" and it.place else it for it in left
+            ]
         name = project.wall.masked(shown.as_posix())
         found += [(name, problem) for problem in problems]
     if as_json:

@@ -5,10 +5,11 @@ A cassette goes in, with what the project has set; problems come out, each with 
 
 from .checks import CHECKS, Expected, check_cassette
 from .problems import Problem
-from .secrets import check_secrets, replaced_in_text, replaced_in_tree
+from .secrets import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
 
 __all__ = [
     "CHECKS",
+    "NOT_FIXED",
     "Expected",
     "Problem",
     "check_cassette",

@@ -16,12 +16,21 @@ from urllib.parse import unquote
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
-from .shapes import PLACEHOLDER, holds_secret, may_hold_secret, normalise_name, redact_shapes
-from .streams import events_in, payload_of, split_texts, with_payload
+from .escapes import layers_of, may_be_escaped
+from .shapes import (
+    PLACEHOLDER,
+    holds_secret,
+    is_inline_data,
+    may_hold_secret,
+    normalise_name,
+    spans_of_keys,
+    spans_of_shapes,
+)
+from .streams import framed_payload, is_stream, payload_of, split_texts, with_payload
 from .variables import environment_secrets, forms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ..models import RawFrame, Request, Response
 
@@ -47,6 +56,7 @@ _NEVER_KEPT: Final = re.compile(
 _LONGEST_REMEMBERED: Final = 4096
 """How many characters a text may have that is remembered as clean."""
 _MOST_REMEMBERED: Final = 4096
+_SHORTEST_SECRET: Final = 6
 
 _URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
 _URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
@@ -161,7 +171,8 @@ class Redactor:
                     changed |= key != name
                     copied[key] = value
                     if isinstance(value, str | dict | list):
-                        todo.append((copied, key, holds_secret(str(name), value, self._rules.names)))
+                        hidden = holds_secret(str(name), value, self._rules.names, beside=node)
+                        todo.append((copied, key, hidden))
                 parent[at] = copied
             elif isinstance(node, list):
                 parent[at] = copied_list = list(node)
@@ -204,10 +215,11 @@ class Redactor:
             return {} if events == message.events else {"events": events}
         if kind == "text" and message.text:
             # A form's first field has no "&" before it.
-            text = self.redact_text("&" + message.text)[1:]
-            if len(events_in(text)) > 1:
-                lines = self._redact_split(tuple(text.split("\n")))
-                text = "\n".join(map(_text_of, lines))
+            text = message.text
+            if is_stream(text):
+                lines = tuple(self._redact_framed(line) for line in text.split("\n"))
+                text = "\n".join(map(_text_of, self._redact_split(lines)))
+            text = self.redact_text("&" + text)[1:]
             return {} if text == message.text else {"text": text}
         return {}
 
@@ -217,9 +229,18 @@ class Redactor:
 
     def _redact_event(self, event: str | RawFrame) -> str | RawFrame:
         if not isinstance(event, str):
-            frame = self.redact_text(event.frame)
+            frame = self._redact_framed(event.frame)
             return event if frame == event.frame else replace(event, frame=frame)
         return self.redact_text(event)
+
+    def _redact_framed(self, frame: str) -> str:
+        """Returns a frame, or a line of a stream, redacted: what it carries as what it is, so JSON by its fields."""
+        payload = framed_payload(frame)
+        if payload is not None:
+            redacted = self.redact_text(payload)
+            if redacted != payload:
+                frame = with_payload(frame, redacted)
+        return self.redact_text(frame)
 
     def _redact_split(self, events: tuple[str | RawFrame, ...]) -> tuple[str | RawFrame, ...]:
         """Redacts what only the texts show that the events carry in pieces.
@@ -242,13 +263,23 @@ class Redactor:
         return tuple(_with_texts(event, changed.get(i, ())) for i, event in enumerate(events))
 
     def _redact_once(self, text: str) -> str:
-        for value in self._rules.values:
-            if value in text:
-                text = text.replace(value, PLACEHOLDER)
-        text = redact_shapes(text, self._rules.names)
-        for pattern in self._rules.patterns:
-            text = re.sub(pattern, PLACEHOLDER, text)
+        if len(text) < _SHORTEST_SECRET or is_inline_data(text):
+            return text
+        for find in (self._spans_of_values, spans_of_keys, self._spans_of_others):
+            text = _replaced(text, find)
         return text
+
+    def _spans_of_values(self, text: str) -> Iterator[tuple[int, int]]:
+        for value in self._rules.values:
+            at = text.find(value)
+            while at >= 0:
+                yield at, at + len(value)
+                at = text.find(value, at + len(value))
+
+    def _spans_of_others(self, text: str) -> Iterator[tuple[int, int]]:
+        yield from spans_of_shapes(text, self._rules.names)
+        for pattern in self._rules.patterns:
+            yield from (found.span() for found in re.finditer(pattern, text) if found[0])
 
     @cached_property
     def known(self) -> frozenset[str]:
@@ -304,6 +335,32 @@ def kept_headers(headers: Iterable[tuple[str, str]], extra: Collection[str] = ()
         if lower in names and not _NEVER_KEPT.fullmatch(lower):
             kept[lower] = f"{kept[lower]}, {value}" if lower in kept else value
     return kept
+
+
+def _replaced(text: str, find: Callable[[str], Iterator[tuple[int, int]]]) -> str:
+    """Returns the text with the placeholder for what is found in it, and in what it says behind its escapes."""
+    spans = list(find(text))
+    if may_be_escaped(text):
+        for layer in layers_of(text):
+            spans += [layer.span(*span) for span in find(layer.text)]
+    if not spans:
+        return text
+    pieces, at = [], 0
+    for start, end in _merged(spans):
+        pieces += [text[at:start], PLACEHOLDER]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns the spans in order, those that overlap as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _text_of(event: str | RawFrame) -> str:

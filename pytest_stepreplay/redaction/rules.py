@@ -4,7 +4,7 @@ Bytes go in, hits with their offsets come out. Runs of the characters that keys 
 the speed of `bytes.find`; only those are looked at closely, each a bounded number of times, so the time grows
 with the size of the file alone.
 
-The shapes are those that their issuers document, and those of the rules of gitleaks and GitHub's secret scanning.
+The shapes are those that their issuers document, and those of `key_table`, which may be of any length here.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 import zlib
 from base64 import b64decode
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from math import log2
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from . import key_table
 from .variables import is_made_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 SHORTEST_RUN: Final = 16
 LONGEST_TRIED_AT_EACH_OFFSET: Final = 4096
@@ -36,46 +37,73 @@ class Hit(NamedTuple):
     what: str
 
 
-# By the words for a message. `[A-Za-z0-9_-]` and `.` are what the runs below are made of.
-_SHAPES: Final = {
-    "an Anthropic API key": rb"sk-ant-[A-Za-z0-9_-]{16,}",
-    "an OpenAI API key": rb"sk-(?:(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{16,}"
-    rb"|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})",
-    "an OpenRouter API key": rb"sk-or-v1-[A-Za-z0-9]{32,}",
-    "an API key of the form sk-...": rb"sk-[A-Za-z0-9_-]{16,}",  # StepFun, OpenAI, DeepSeek, Moonshot, ...
-    "an AWS access key": rb"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])",
-    "a GitHub token": rb"gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{36,255}",
-    "a GitLab token": rb"gl(?:pat|ptt|rt|dt|cbt|soat)-[A-Za-z0-9_-]{20,}",
-    "a Google API key": rb"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
-    "a Google OAuth token": rb"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{28}",
-    "a Slack token": rb"xox[abeoprs]-[A-Za-z0-9.-]{10,}|xapp-[0-9]-[A-Za-z0-9-]{10,}",
-    "a Slack webhook": rb"hooks\.slack\.com/services/T[A-Za-z0-9]+/B[A-Za-z0-9]+/[A-Za-z0-9]{16,}",
-    "a Stripe key": rb"[sr]k_(?:live|test|prod)_[A-Za-z0-9]{16,}",
-    "a Hugging Face token": rb"(?:hf|api_org)_[A-Za-z0-9]{34}",
-    "a Groq API key": rb"gsk_[A-Za-z0-9]{40,}",
-    "an xAI API key": rb"xai-[A-Za-z0-9]{40,}",
-    "a Perplexity API key": rb"pplx-[A-Za-z0-9]{40,}",
-    "a Replicate token": rb"r8_[A-Za-z0-9]{37}",
-    "an NVIDIA API key": rb"nvapi-[A-Za-z0-9_-]{40,}",
-    "a Tavily API key": rb"tvly-[A-Za-z0-9_-]{20,}",
-    "a LangSmith API key": rb"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}",
-    "an npm token": rb"npm_[A-Za-z0-9]{36}",
-    "a PyPI token": rb"pypi-[A-Za-z0-9_-]{50,}",
-    "a SendGrid API key": rb"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-    "a JSON Web Token": rb"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
+# By the words for a message: how the key starts, in one of several ways, and the rest of it.
+_SHAPES: Final[dict[str, tuple[str, str]]] = {
+    "an Anthropic API key": ("sk-ant-", r"[A-Za-z0-9_-]{16,}"),
+    "an OpenAI API key": (
+        "sk-",
+        r"(?:(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})",
+    ),
+    "an OpenRouter API key": ("sk-or-v1-", r"[A-Za-z0-9]{32,}"),
+    "an API key of the form sk-...": (
+        "sk-",
+        r"[A-Za-z0-9_-]{16,}",
+    ),  # StepFun, OpenAI, DeepSeek, Moonshot, ...
+    "an AWS access key": ("AKIA ASIA ABIA ACCA", r"[A-Z2-7]{16}(?![A-Za-z0-9])"),
+    "a GitHub token": ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"[A-Za-z0-9_]{36,255}"),
+    "a GitLab token": ("glpat- glptt- glrt- gldt- glcbt- glsoat-", r"[A-Za-z0-9_-]{20,}"),
+    "a Google API key": ("AIza", r"[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    "a Google OAuth token": ("ya29.", r"[A-Za-z0-9_-]{20,}"),
+    "a Google client secret": ("GOCSPX-", r"[A-Za-z0-9_-]{28}"),
+    "a Slack token": ("xox", r"[abeoprs]-[A-Za-z0-9.-]{10,}"),
+    "a Slack app token": ("xapp-", r"[0-9]-[A-Za-z0-9-]{10,}"),
+    "a Slack webhook": ("hooks.slack.com/", r"[a-z]+/T[A-Za-z0-9]+/B?[A-Za-z0-9]+/[A-Za-z0-9/]{16,}"),
+    "a Discord webhook": (
+        "discord.com/api/webhooks/ discordapp.com/api/webhooks/",
+        r"[0-9]{15,}/[A-Za-z0-9_-]{50,}",
+    ),
+    "a Stripe key": (
+        "sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_",
+        r"[A-Za-z0-9]{16,}",
+    ),
+    "a Hugging Face token": ("hf_ api_org_", r"[A-Za-z0-9]{34}"),
+    "a Groq API key": ("gsk_", r"[A-Za-z0-9]{40,}"),
+    "an xAI API key": ("xai-", r"[A-Za-z0-9]{40,}"),
+    "a Perplexity API key": ("pplx-", r"[A-Za-z0-9]{40,}"),
+    "a Replicate token": ("r8_", r"[A-Za-z0-9]{37}"),
+    "an NVIDIA API key": ("nvapi-", r"[A-Za-z0-9_-]{40,}"),
+    "a Tavily API key": ("tvly-", r"[A-Za-z0-9_-]{20,}"),
+    "a LangSmith API key": ("lsv2_pt_ lsv2_sk_", r"[a-f0-9]{32}_[a-f0-9]{10}"),
+    "a Pinecone API key": ("pcsk_", r"[A-Za-z0-9_]{32,}"),
+    "a Cerebras API key": ("csk-", r"[A-Za-z0-9]{32,}"),
+    "a Fireworks API key": ("fw_", r"[A-Za-z0-9]{20,}"),
+    "a Firecrawl API key": ("fc-", r"[a-f0-9]{32}"),
+    "a Databricks token": ("dapi", r"[a-f0-9]{32}"),
+    "a DigitalOcean token": ("dop_v1_ doo_v1_ dor_v1_", r"[a-f0-9]{40,}"),
+    "a Vault token": ("hvs. hvb. hvr.", r"[A-Za-z0-9_-]{24,}"),
+    "a Shopify token": ("shpat_ shpca_ shppa_ shpss_", r"[A-Fa-f0-9]{32}"),
+    "a Notion token": ("ntn_", r"[A-Za-z0-9]{40,}"),
+    "an npm token": ("npm_", r"[A-Za-z0-9]{36}"),
+    "a PyPI token": ("pypi-", r"[A-Za-z0-9_-]{50,}"),
+    "a SendGrid API key": ("SG.", r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    "a JSON Web Token": ("eyJ", r"[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
 }
-_NAMES: Final = tuple(_SHAPES)
-_SHAPE: Final = re.compile(
-    rb"(?<![A-Za-z0-9])(?:" + b"|".join(b"(" + shape + b")" for shape in _SHAPES.values()) + b")"
+# A key whose length has changed since its rule was written: where the start says so much, random letters do the rest.
+_OF_ANY_LENGTH: Final = r"[A-Za-z0-9]{24,}"
+_TELLING_START: Final = re.compile(r".{3,}[_.-]")
+_BY_START: Final = 3  # characters: no start is shorter
+# What no run holds has the part that it cannot do without.
+_SPLIT_SHAPES: Final = (
+    ("a Telegram bot token", b":AA", rb"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),
+    ("an Azure client secret", b"Q~", rb"(?<![\w~.-])[\w~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
 )
-_STARTS: Final = tuple(
-    b"sk- AKIA ASIA ABIA ACCA ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- glrt- gldt- glcbt- glsoat- AIza "
-    b"ya29. GOCSPX- xox xapp- hooks.slack.com sk_ rk_ hf_ api_org_ gsk_ xai- pplx- r8_ nvapi- tvly- lsv2_ npm_ "
-    b"pypi- SG. eyJ".split()
-)
-"""Each shape has one of these, and to look for them is much faster."""
 
-_PRIVATE_KEY: Final = re.compile(rb"PRIVATE KEY(?: BLOCK)?-----")
+_PRIVATE_KEY: Final = re.compile(rb"(?:-{4,5} ?BEGIN[^-]{0,80})?PRIVATE KEY(?: BLOCK)?-{4,5}")
+_END_OF_PRIVATE_KEY: Final = re.compile(rb"-{4,5} ?(BEGIN|END)[^-]{0,80}PRIVATE KEY(?: BLOCK)?-{4,5}")
+# The lines of one that is cut off, with what may stand between two lines: a break, an escape of one, quotes.
+_PRIVATE_KEY_LINES: Final = re.compile(
+    rb"(?:(?:[\s\"',+-]|\\+[nrt\r\n])*+[A-Za-z0-9+/=]{24,}+)++(?:(?:\s|\\+[nr])++[A-Za-z0-9+/]*[0-9+/=][A-Za-z0-9+/=]*)?"
+)
 _URL_PASSWORD: Final = re.compile(rb"://([^\s/?#@:\"'<>\\]{0,256}):([^\s/?#@\"'<>\\]{3,256})@")
 
 # A key's part that no word is: letters and digits, or letters of both cases, or many different letters.
@@ -85,20 +113,48 @@ _MADE_UP: Final = re.compile(
     re.IGNORECASE,
 )
 
+# What an escape leaves before a key, where a run starts: the letter or number after a backslash or a percent sign, of
+# e-mail's "=0A", and of a terminal's colour.
+_REST_OF_ESCAPE: Final = re.compile(
+    rb"(?<=\\)(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[0-7]{1,3}|[A-Za-z])"
+    rb"|(?<=%)(?:25)*[0-9A-Fa-f]{2}|(?<==)[0-9A-F]{2}|(?<=[\[;])[0-9]*[A-Za-z]"
+)
+_BEFORE_REST: Final = b"\\%=[;"
+# Lines in the middle of an encoded file look like anything, keys too.
+_BLOB: Final = re.compile(rb"[A-Za-z0-9+/_-]{24,64}")
+_BLOB_CASES: Final = re.compile(rb"(?=.*[A-Z])(?=.*[a-z]).*[0-9]")
+_BLOB_DENSITY: Final = 0.8
+
 _IN_RUN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/."
 _MASK: Final = bytes(97 if byte in _IN_RUN else 32 for byte in range(256))
 _RUN: Final = b"a" * SHORTEST_RUN
 _PRIVATE_KEY_LINE: Final = b"a" * 32
 _HEAD_OF_PRIVATE_KEY: Final = 600  # an encrypted one says first how it is
-_BY_NAME: Final = "a value that looks like a key, under a name that says so"
+PRIVATE_KEY: Final = "a private key"
+BY_NAME: Final = "a value that looks like a key, under a name that says so"
 _IN_BASE64: Final = ", in base64"
 _LONGEST_KEY: Final = 512
 _CONTEXT: Final = 48
+_SCHEME: Final = b"bearer"
+_WORD: Final = re.compile(rb"[A-Za-z0-9_-]*")
 _NAME_AT_END: Final = re.compile(rb"([^A-Za-z0-9_.-]?)([A-Za-z0-9_.-]++)\Z")
 _HEX_AND_DASH: Final = b"0123456789abcdefABCDEF-"
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{24,}")
 _URLSAFE: Final = bytes.maketrans(b"-_", b"+/")
+_EDGE: Final = re.compile(rb"[-_+/.]")
+# Between a name and its value; of an escape, what it leaves.
 _BETWEEN: Final = b" \t\r\n\"'\\[-"
+_ESCAPED_BETWEEN: Final = re.compile(rb"(?:\\+(?:[nrt]|u00[0-9A-Fa-f]{2}|x[0-9A-Fa-f]{2})|[\s\"'\\\[-])*\Z")
+_COLON: Final = re.compile(rb"(?::|=|\\+u003[ad]|\\+x3[ad]|%3[AaDd])\Z")
+_COOKIE: Final = re.compile(rb"cookie2?[\"'\\]{0,8}\s*[:=,]", re.IGNORECASE)
+_COOKIE_NAME: Final = re.compile(
+    r".*(?:session|sess|sid|auth|token|jwt|secret|login)(?:id|key|data)?|remember.*"
+)
+_FARTHEST_COOKIE: Final = 1024
+_PIECE: Final = re.compile(rb"(?:logprobs?|\b(?:bytes|special))[\\\"']{0,8}\s*:", re.IGNORECASE)
+# Made to be seen: Datadog's client token in a page's security policy, keys of Stripe, Langfuse and PostHog for pages.
+_PUBLIC: Final = re.compile(rb"pub[0-9a-f]{32}|(?:pk|phc)[_-][A-Za-z0-9_-]+")
+_NEAR: Final = 256
 
 _KEY_NAME: Final = re.compile(
     r".*(?:api|access|secret|private|signing|encryption|master|account|auth|subscription|shared|storage)key"
@@ -127,20 +183,41 @@ def find_hits(data: bytes, depth: int = 0) -> Iterator[Hit]:
         context = data[max(0, start - _CONTEXT) : start]
         known = context + data[start:end]
         if known not in harmless:
-            hits = list(_hits_in_run(data, start, end, depth)) or list(
-                _hits_by_name(data, start, end, context)
-            )
+            hits = list(_hits_in_run(data, start, end, depth))
+            name = b"" if hits else _name_of(context)
+            if name:
+                hits = list(_hits_by_name(data, start, end, name))
             yield from hits
-            if not hits:
+            if not hits and not name:
                 harmless.add(known)
         start = mask.find(_RUN, end)
     if b"PRIVATE KEY" in data:
-        for key in _PRIVATE_KEY.finditer(data):
-            line = mask.find(_PRIVATE_KEY_LINE, key.end(), key.end() + _HEAD_OF_PRIVATE_KEY)
-            if line >= 0:
-                yield Hit(key.start(), line + len(_PRIVATE_KEY_LINE), "a private key")
+        yield from _private_keys(data, mask)
+    for what, part, shape in _split_shapes():
+        if part in data:
+            yield from (Hit(*found.span(), what) for found in re.finditer(shape, data) if _is_real(found[0]))
     if b"://" in data and b"@" in data:
         yield from _url_passwords(data)
+
+
+def private_keys_in(data: bytes) -> list[Hit]:
+    """Returns the private keys in the bytes, each from BEGIN to END; of one that is cut off, all its lines."""
+    return list(_private_keys(data, data.translate(_MASK))) if b"PRIVATE KEY" in data else []
+
+
+def _private_keys(data: bytes, mask: bytes) -> Iterator[Hit]:
+    done = 0
+    for key in _PRIVATE_KEY.finditer(data):
+        if key.start() < done:
+            continue
+        line = mask.find(_PRIVATE_KEY_LINE, key.end(), key.end() + _HEAD_OF_PRIVATE_KEY)
+        if line < 0:
+            continue
+        end = _END_OF_PRIVATE_KEY.search(data, line)
+        lines = _PRIVATE_KEY_LINES.match(data, line)
+        cut_off = lines.end() if lines else line + len(_PRIVATE_KEY_LINE)
+        done = end.end() if end and end[1] == b"END" else cut_off
+        yield Hit(key.start(), done, PRIVATE_KEY)
 
 
 def entropy(text: bytes) -> float:
@@ -151,21 +228,101 @@ def entropy(text: bytes) -> float:
 
 def _hits_in_run(data: bytes, start: int, end: int, depth: int) -> Iterator[Hit]:
     """Yields the keys of known shapes in a run of their characters, as it stands and in base64."""
-    run = data[start:end]
-    found = False
-    if any(each in run for each in _STARTS):
-        for match in _SHAPE.finditer(data, start, end):
-            if _is_real(match[0]):
-                found = True
-                yield Hit(*match.span(), _NAMES[(match.lastindex or 1) - 1])
-    if found or depth == DEEPEST or not run.translate(None, _HEX_AND_DASH):
+    found, shapes = start, _shapes()
+    for at in _edges(data, start, end):
+        for shape in shapes.get(data[at : at + _BY_START], ()) if at >= found else ():
+            match = shape.match(data, at, end)
+            if match and shape.is_real(match[0]) and not _in_blob(data, start, at):
+                found = _end_of_word(data, match.end(), end)
+                yield Hit(at, found, shape.what)
+                break
+    if found > start or depth == DEEPEST or not data[start:end].translate(None, _HEX_AND_DASH):
         return
     for text in _BASE64.finditer(data, start, end):
         for offset in range(4 if len(text[0]) <= LONGEST_TRIED_AT_EACH_OFFSET else 1):
             for hit in find_hits(from_base64(text[0][offset:]), depth + 1):
-                if hit.what != _BY_NAME:
+                if hit.what != BY_NAME:
                     what = hit.what if _IN_BASE64 in hit.what else hit.what + _IN_BASE64
                     yield Hit(*text.span(), what)
+
+
+def _edges(data: bytes, start: int, end: int) -> list[int]:
+    """Returns where in a run a key may start: at its own start, behind an escape, and behind what is no letter."""
+    edges = [start]
+    before = data[start - 1 : start]
+    if before in _BEFORE_REST and before:
+        rest = _REST_OF_ESCAPE.match(data, start, end)
+        if rest:
+            edges += [rest.end(), start + 1] if before == b"\\" else [rest.end()]
+    edges += [edge.end() for edge in _EDGE.finditer(data, start, end)]
+    return edges
+
+
+def _end_of_word(data: bytes, at: int, end: int) -> int:
+    word = _WORD.match(data, at, end)
+    return word.end() if word else at
+
+
+def _in_blob(data: bytes, start: int, at: int) -> bool:
+    """Tells whether a place in a run is in the middle of encoded bytes, where each three letters come by chance."""
+    before = data[max(start, at - 64) : at]
+    return (
+        _BLOB.fullmatch(before) is not None
+        and _BLOB_CASES.match(before) is not None
+        and entropy(before) >= _BLOB_DENSITY * log2(len(before))
+    )
+
+
+class _Shape:
+    """A kind of key, whose expression is compiled when a run has its start."""
+
+    def __init__(self, what: str, start: str, rest: str, is_real: Callable[[bytes], bool]) -> None:
+        self.what = what
+        self.is_real = is_real
+        self.start = start.encode()
+        self._text = f"{re.escape(start)}(?:{rest})".encode()
+
+    def match(self, data: bytes, at: int, end: int) -> re.Match[bytes] | None:
+        """Returns the key that stands at a place of a run."""
+        return self._pattern.match(data, at, end) if data.startswith(self.start, at) else None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        return re.compile(self._text)
+
+
+@cache
+def _split_shapes() -> tuple[tuple[str, bytes, bytes], ...]:
+    """Returns the shapes that start with what is in no run."""
+    rows = ((start.encode(), rest.encode(), kind) for start, rest, kind in key_table.KEYS)
+    return *_SPLIT_SHAPES, *(
+        (f"a key of the kind {kind}", start, re.escape(start) + rest)
+        for start, rest, kind in rows
+        if start.translate(None, _IN_RUN)
+    )
+
+
+@cache
+def _shapes() -> dict[bytes, list[_Shape]]:
+    """Returns the shapes by the first characters: a look-up, where nearly all words are of none."""
+    shapes = [
+        _Shape(what, start, rest, _is_real)
+        for what, (starts, rest) in _SHAPES.items()
+        for start in starts.split()
+    ]
+    shapes += [
+        _Shape(f"a key of the kind {kind}", start, rest, _is_random_at_all)
+        for start, rest, kind in key_table.KEYS
+    ]
+    shapes += [
+        _Shape(f"a key of the kind {kind}", start, _OF_ANY_LENGTH, _is_real)
+        for start, _, kind in key_table.KEYS
+        if _TELLING_START.fullmatch(start)
+    ]
+    found: dict[bytes, list[_Shape]] = {}
+    for shape in shapes:
+        found.setdefault(shape.start[:_BY_START], []).append(shape)
+    return found
 
 
 def from_base64(text: bytes) -> bytes:
@@ -193,6 +350,13 @@ def _is_real(key: bytes) -> bool:
     return any(_is_random(part[0]) for part in _PART.finditer(key))
 
 
+def _is_random_at_all(key: bytes) -> bool:
+    """Tells whether a key of an exact form is none of those that documentation shows, however short its parts are."""
+    key = key[:_LONGEST_KEY]
+    made_up = _MADE_UP.search(key) or is_made_up(key.decode("ascii"))
+    return not made_up and entropy(key) >= _LEAST_ENTROPY and not key.isalpha()
+
+
 def _is_random(part: bytes) -> bool:
     text = part.decode("ascii")
     if not text.isalpha():
@@ -211,30 +375,73 @@ def _is_opaque(value: bytes) -> bool:
     return not _MADE_UP.search(value) and not is_made_up(text)
 
 
-def _hits_by_name(data: bytes, start: int, end: int, context: bytes) -> Iterator[Hit]:
+def _hits_by_name(data: bytes, start: int, end: int, name: bytes) -> Iterator[Hit]:
     """Yields a run that could be any key, if what stands before it says that it is one."""
-    value = data[start:end].rstrip(b".")
-    if _names_a_key(context) and _is_opaque(value):
-        yield Hit(start, start + len(value), _BY_NAME)
+    rest = _REST_OF_ESCAPE.match(data, start, end)
+    at = rest.end() if rest else start
+    value = data[at:end].rstrip(b".")
+    if _is_opaque(value) and not _PUBLIC.fullmatch(value) and _names_secret(data, start, end, name):
+        yield Hit(at, at + len(value), BY_NAME)
 
 
-def _names_a_key(context: bytes) -> bool:
+def _names_secret(data: bytes, start: int, end: int, name: bytes) -> bool:
+    if name == _SCHEME:
+        return True
+    plain = _plain(name)
+    if plain == "token" and _PIECE.search(data, max(0, start - _NEAR), end + _NEAR):
+        return False  # of text, with its probability
+    if _is_key_name(name[1:], in_url=name[:1] in (b"?", b"&")):
+        return True
+    return _COOKIE_NAME.fullmatch(plain) is not None and bool(
+        _COOKIE.search(data, max(0, start - _FARTHEST_COOKIE), start)
+    )
+
+
+def names_key(name: str) -> bool:
+    """Tells whether a field of this name holds a key, or keys."""
+    return _is_key_name(name.encode("utf-8", "replace"), in_url=False)
+
+
+def named_secrets(name: str, value: str, beside: Collection[object]) -> list[str]:
+    """Returns what is secret in the value of a field, by its name.
+
+    Args:
+        name: the field's.
+        value: the field's.
+        beside: the names of the fields beside it.
+    """
+    if len(value) < SHORTEST_RUN:
+        return []
+    others = "\n".join(f'"{other}":' for other in beside if other != name)
+    data = f"{others}\n{name}: {value}".encode("utf-8", "replace")
+    return [data[hit.start : hit.end].decode() for hit in find_hits(data) if hit.what == BY_NAME]
+
+
+def _name_of(context: bytes) -> bytes:
+    """Returns the name of what stands behind the context, with the character before it; nothing where it has none."""
     head = context.rstrip(_BETWEEN)
+    if b"\\" in context:
+        head = _ESCAPED_BETWEEN.sub(b"", context)
     if head[-6:].lower() == b"bearer":
-        return True
-    scheme, before = head[-5:].lower(), head[:-5].rstrip(_BETWEEN + b":=").lower()
+        return _SCHEME
+    scheme, before = head[-5:].lower(), head[:-5].rstrip(b" \t\r\n\"'\\[-:=").lower()
     if scheme in (b"basic", b"token") and before.endswith(b"authorization"):
-        return True
-    if head[-1:] not in (b":", b"="):
-        return False
-    name = _NAME_AT_END.search(head.rstrip(b" :=\"'\\"))
-    return name is not None and _is_key_name(name[2], in_url=name[1] in (b"?", b"&"))
+        return _SCHEME
+    colon = _COLON.search(head)
+    if not colon:
+        return b""
+    name = _NAME_AT_END.search(head[: colon.start()].rstrip(b" :=\"'\\"))
+    return (name[1] or b" ") + name[2] if name else b""
+
+
+def _plain(name: bytes) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.decode("ascii", "replace").lower())
 
 
 @lru_cache(maxsize=1024)
 def _is_key_name(name: bytes, *, in_url: bool) -> bool:
     """Tells whether a value with this name is expected to be a key, a token or a password."""
-    plain = re.sub(r"[^a-z0-9]", "", name.decode("ascii").lower())
+    plain = _plain(name)
     if plain.endswith("tokens"):  # they are counted
         return False
     plain = plain.removesuffix("s")

@@ -1,15 +1,20 @@
 """What secrets look like in text, as redaction replaces them: keys, credentials behind a name, private keys.
 
-Text goes in and comes out with `PLACEHOLDER` in place of what looks like a secret. The second wall, `scan`, has
-rules of its own and knows nothing of these.
+Text goes in; out come the places in it that `PLACEHOLDER` is put into. The second wall, `scan`, looks in ways of its
+own: all that both know is the table of how keys start.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
-from typing import Final
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
+
+from . import key_table
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
 
 
 class Late:
@@ -24,6 +29,10 @@ class Late:
         """The expression, compiled."""
         return re.compile(self._text, self._flags)
 
+
+_BESIDE_PIECES: Final = ("logprob", "logprobs", "top_logprobs", "bytes", "special")
+_COOKIE_NAMES: Final = frozenset({"cookie", "setcookie"})
+_NEAR: Final = 240
 
 PLACEHOLDER: Final = "[redacted]"
 """What stands in place of a secret, whatever its value."""
@@ -42,7 +51,7 @@ _SECRET_NAME: Final = Late(
 _DOUBTFUL_NAME: Final = Late(
     r"(?:x|basic)?auth|sessionid|(?:.*(?:signing|encryption|master|account|auth|subscription|shared|storage))key"
     r"|(?!.*(?:page|next|continuation|sync|max|stop|eos|bos|pad|cursor)).*token"
-    r"|.*(?:secret|passphrase|authorization|credential)|bearer|hmac",
+    r"|.*(?:secret|passphrase|authorization|credential)|bearer|hmac|(?:set)?cookie",
     re.DOTALL,
 )
 _OPAQUE: Final = Late(
@@ -53,7 +62,7 @@ _SECRET_PARAMETER: Final = Late(
     r"|x(?:amz|goog)(?:credential|securitytoken|signature)"
 )
 _NAME_HINT: Final = Late(
-    r"key|token|secret|pass(?:w|phrase)|pwd|auth|credential|jwt|sig|session|hmac|accessid"
+    r"key|token|secret|pass(?:w|phrase)|pwd|auth|credential|jwt|sig|session|hmac|accessid|cookie"
 )
 
 _KEYS: Final = {
@@ -74,6 +83,9 @@ _KEYS: Final = {
     "glpat-": r"[A-Za-z0-9_-]{20,}",  # GitLab
     "xox": r"[a-z]-[A-Za-z0-9-]{10,}",  # Slack
     "xapp-": r"[A-Za-z0-9-]{10,}",
+    "hooks.slack.com/services/": r"T[A-Za-z0-9]+/B[A-Za-z0-9]+/[A-Za-z0-9]{16,}",
+    "discord.com/api/webhooks/": r"[0-9]{15,}/[A-Za-z0-9_-]{50,}",
+    "discordapp.com/api/webhooks/": r"[0-9]{15,}/[A-Za-z0-9_-]{50,}",
     "sk_live_": r"[A-Za-z0-9]{16,}",  # Stripe
     "sk_test_": r"[A-Za-z0-9]{16,}",
     "rk_live_": r"[A-Za-z0-9]{16,}",
@@ -85,51 +97,72 @@ _KEYS: Final = {
     "nvapi-": r"[A-Za-z0-9_-]{40,}",
     "tvly-": r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}",  # Tavily
     "lsv2_": r"[a-z]{2}_[a-f0-9_]{32,}",  # LangSmith
+    "pcsk_": r"(?=[A-Za-z_]*[0-9])[A-Za-z0-9_]{32,}",  # Pinecone
+    "csk-": r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}",  # Cerebras
+    "fw_": r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{20,}",  # Fireworks
+    "fc-": r"(?=[a-f]*[0-9])[a-f0-9]{32}",  # Firecrawl
+    "dapi": r"[a-f0-9]{32}(?:-[0-9]+)?",  # Databricks
+    "hvs.": r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{24,}",  # Vault
+    "ntn_": r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{40,}",  # Notion
     "npm_": r"[A-Za-z0-9]{36,}",
     "pypi-": r"[A-Za-z0-9_-]{50,}",
     "SG.": r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",  # SendGrid
     "eyJ": r"[A-Za-z0-9_-]{5,}\.eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]+)*",  # JSON Web Tokens
 }
-"""What keys look like, by how they start."""
+"""What keys look like, by how they start, beside those of `key_table`."""
 
-_KEY_STARTS: Final = {
-    mark: [start for start in _KEYS if (mark and mark in start) or not (mark or "-" in start or "_" in start)]
-    for mark in ("-", "_", "")
-}
-"""The starts of keys by a character that they all have, so that most texts need not be searched for most of them."""
-
+_BY_START: Final = 3  # characters: no start is shorter
+_SHORTEST_KEY: Final = 15
+_EVERY: Final = "a" * _SHORTEST_KEY
+# What keys are made of, and what stands between two of them without a space.
+_IN_KEY: Final = bytes(
+    97 if (chr(byte).isalnum() and byte < 128) or byte in b"_.+/=:~!$-" else 32 for byte in range(256)
+)
 # From the edge of a word to the edge of a word: none is found inside a longer one, and none is tried twice.
-_KEY_SHAPES: Final = Late(
-    rf"(?<![A-Za-z0-9_-])(?:{'|'.join(re.escape(start) + rest for start, rest in _KEYS.items())})"
-    r"(?![A-Za-z0-9_-])",
-    re.ASCII,
+_EDGE: Final = Late(r"[.+/=:~!$]")
+_TELEGRAM: Final = Late(
+    r"(?<![A-Za-z0-9_-])(?:bot)?[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", re.ASCII
 )
 _BEARER: Final = Late(
-    r"\b(bearer(?:\s{1,8}|%20))(?:(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{8,}|[A-Za-z]{16,})=*",
+    r"\b(bearer(?:\s{1,8}|%20))((?:(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{8,}|[A-Za-z]{16,})=*)",
     re.IGNORECASE | re.ASCII,
 )
 _AUTHORIZATION: Final = Late(
     r"(authorization[\"'\\]{0,4}\s{0,4}[:=]\s{0,4}[\"'\\]{0,4}"
-    r"(?:bearer|basic|token|digest|negotiate|api-?key|bot|key)\s{1,8})[A-Za-z0-9._~+/-]{6,}=*",
+    r"(?:bearer|basic|token|digest|negotiate|api-?key|bot|key)\s{1,8})([A-Za-z0-9._~+/-]{6,}=*)",
     re.IGNORECASE | re.ASCII,
 )
 _PRIVATE_KEY: Final = Late(
     r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    r'(?:(?:[^-"]|-(?!----))*-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----'
+    r'(?:[^-"]*+(?:-(?!----)[^-"]*+)*+-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----'
     # cut off: its lines, with newlines as they are or as JSON escapes
-    r"|(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{32,})+(?:(?:\s|\\[nr])+[A-Za-z0-9+/=]*[0-9+/=][A-Za-z0-9+/=]*)?)",
+    r"|(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{32,}+)++(?:(?:\s|\\[nr])++[A-Za-z0-9+/=]*[0-9+/=][A-Za-z0-9+/=]*)?)",
     re.ASCII,
 )
-_URL_PASSWORD: Final = Late(r"(?<=://)([^\s/?#@:\"'<>]{0,256}:)[^\s/?#@\"'<>]{1,256}(?=@)")
+_URL_PASSWORD: Final = Late(r"(?<=://)([^\s/?#@:\"'<>]{0,256}:)([^\s/?#@\"'<>]{1,256})(?=@)")
 _PARAMETER: Final = Late(r"(?<=[?&#])([\w.%-]{1,64})=([^&\s\"'<>#\\]+)", re.ASCII)
-_JSON_FIELD: Final = Late(r'"([^"\\]{1,64})"(\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)', re.DOTALL)
+_JSON_FIELD: Final = Late(r'"([^"\\]{1,64})"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)', re.DOTALL)
 _ASSIGNMENT: Final = Late(
     r"(?<![A-Za-z0-9])((?:api[_-]?key|access[_-]?key|secret[_-]?key|access[_-]?token|auth[_-]?token|api[_-]?token|client[_-]?secret"
     r"|secret|password|passwd|passphrase)'?\s{0,4}[:=]\s{0,4})"
     # In quotes it is a value, without them it needs a digit, or more letters than a word has.
-    r"(?:([\"'])[^\s\"'\\]{8,}(?=\2)|([\"']?)(?:(?=[A-Za-z_.~+/-]*[0-9])[A-Za-z0-9_.~+/-]{8,}|[A-Za-z]{16,}(?![\w.]))=*)",
+    r"(?:([\"'])(?P<quoted>[^\s\"'\\]{8,})(?=\2)"
+    r"|[\"']?(?P<bare>(?:(?=[A-Za-z_.~+/-]*[0-9])[A-Za-z0-9_.~+/-]{8,}|[A-Za-z]{16,}(?![\w.]))=*))",
     re.IGNORECASE | re.ASCII,
 )
+# A session's cookie lets anybody in. The names are those of servers' sessions; others say what a page looks like.
+_COOKIES: Final = Late(
+    r"cookie2?[\"'\\]{0,4}\s{0,4}[:=,][\s\"'\\\[-]{0,8}([^\r\n\"'<>]{8,})", re.IGNORECASE | re.ASCII
+)
+_COOKIE: Final = Late(
+    r"(?<![\w.-])[\w.-]*(?:sess(?:ion)?(?:[_.-]?id)?|sid|auth|token|jwt|secret|login|remember[\w-]*)[\w-]{0,8}="
+    r"([^\s;,\"']{6,})",
+    re.IGNORECASE | re.ASCII,
+)
+_UUID: Final = Late(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+# Made to be seen: Datadog's client token in a page's security policy, keys of Stripe, Langfuse and PostHog for pages.
+_PUBLIC: Final = Late(r"pub[0-9a-f]{32}|(?:pk|phc)[_-][A-Za-z0-9_-]+", re.ASCII)
+_ASSIGNED: Final = Late(r"(?:key|token|secret|passwo?r?d|passphrase)'?\s{0,4}[:=]")
 _INLINE_DATA: Final = Late(r"data:[\w/+.-]*(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/]*={0,2}", re.ASCII)
 
 
@@ -155,54 +188,121 @@ def may_hold_secret(name: str, extra: frozenset[str]) -> bool:
     return _names_secret(name, extra) or _DOUBTFUL_NAME.pattern.fullmatch(normalise_name(name)) is not None
 
 
-def holds_secret(name: str, value: object, extra: frozenset[str]) -> bool:
-    """Whether a JSON field is secret by its name."""
+def holds_secret(name: str, value: object, extra: frozenset[str], beside: Container[object] = ()) -> bool:
+    """Whether a JSON field is secret by its name.
+
+    Args:
+        name: the field's.
+        value: the field's.
+        extra: names that a project adds, as `normalise_name` returns them.
+        beside: the names of the fields beside it.
+    """
     if isinstance(value, dict):
         return False
     if _names_secret(name, extra):
-        return True
+        return (
+            not (isinstance(value, str) and _PUBLIC.pattern.fullmatch(value)) or normalise_name(name) in extra
+        )
+    if not isinstance(value, str) or len(value) < 16:
+        return False
+    plain = normalise_name(name)
+    if plain in _COOKIE_NAMES:
+        return _COOKIE.pattern.search(value) is not None
+    if plain == "token" and any(each in beside for each in _BESIDE_PIECES):  # of text, with its probability
+        return False
+    if plain.endswith("id") and _UUID.pattern.fullmatch(value):
+        return False
     return (
-        isinstance(value, str)
-        and len(value) >= 16
-        and _DOUBTFUL_NAME.pattern.fullmatch(normalise_name(name)) is not None
-        and _OPAQUE.pattern.fullmatch(value) is not None
+        _DOUBTFUL_NAME.pattern.fullmatch(plain) is not None and _OPAQUE.pattern.fullmatch(value) is not None
     )
 
 
-def redact_shapes(text: str, extra: frozenset[str]) -> str:
-    """Returns the text without what looks like a key, and the values of fields that are secret by name.
+def spans_of_shapes(text: str, extra: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Yields where in the text something is secret because of what stands around it.
 
     A regular expression runs only where a part that it cannot do without was found.
     """
-    if len(text) < 6 or (text.startswith("data:") and _INLINE_DATA.pattern.fullmatch(text)):
-        return text
-    if _may_hold_key(text):
-        text = _KEY_SHAPES.pattern.sub(PLACEHOLDER, text)
     if "-----BEGIN" in text:
-        text = _PRIVATE_KEY.pattern.sub(PLACEHOLDER, text)
+        yield from (found.span() for found in _PRIVATE_KEY.pattern.finditer(text))
     if "://" in text and "@" in text:
-        text = _URL_PASSWORD.pattern.sub(rf"\1{PLACEHOLDER}", text)
+        yield from (found.span(2) for found in _URL_PASSWORD.pattern.finditer(text))
     lower = text.lower()
     if "bearer" in lower:
-        text = _BEARER.pattern.sub(rf"\1{PLACEHOLDER}", text)
+        yield from (found.span(2) for found in _BEARER.pattern.finditer(text))
     if "authorization" in lower:
-        text = _AUTHORIZATION.pattern.sub(rf"\1{PLACEHOLDER}", text)
+        yield from (found.span(2) for found in _AUTHORIZATION.pattern.finditer(text))
+    if "cookie" in lower:
+        for cookies in _COOKIES.pattern.finditer(text):
+            yield from (found.span(1) for found in _COOKIE.pattern.finditer(text, *cookies.span(1)))
     if ("=" in text or ":" in text) and (extra or _NAME_HINT.pattern.search(lower)):
-        text = _JSON_FIELD.pattern.sub(lambda found: _redact_field(found, extra), text)
-        text = _PARAMETER.pattern.sub(lambda found: _redact_parameter(found, extra), text)
-        text = _ASSIGNMENT.pattern.sub(rf"\1\2\3{PLACEHOLDER}", text)
-    return text
+        yield from _spans_by_name(text, lower, extra)
 
 
-def _may_hold_key(text: str) -> bool:
-    return any(start in text for mark, starts in _KEY_STARTS.items() if mark in text for start in starts)
+def _spans_by_name(text: str, lower: str, extra: frozenset[str]) -> Iterator[tuple[int, int]]:
+    for found in _JSON_FIELD.pattern.finditer(text):
+        name, value = found.groups()
+        if value and holds_secret(name, value, extra, beside=_beside(text, found)):
+            yield found.span(2)
+    for found in _PARAMETER.pattern.finditer(text):
+        if _names_secret_parameter(unquote(found[1]), extra) and not _PUBLIC.pattern.fullmatch(found[2]):
+            yield found.span(2)
+    for found in _ASSIGNMENT.pattern.finditer(text) if _ASSIGNED.pattern.search(lower) else ():
+        kind = "quoted" if found["quoted"] is not None else "bare"
+        if not _PUBLIC.pattern.fullmatch(found[kind]):
+            yield found.span(kind)
 
 
-def _redact_field(found: re.Match[str], extra: frozenset[str]) -> str:
-    name, colon, value = found.groups()
-    return f'"{name}"{colon}"{PLACEHOLDER}' if value and holds_secret(name, value, extra) else found[0]
+def _beside(text: str, found: re.Match[str]) -> Container[object]:
+    """Returns the names of pieces of text that stand near a field, without reading the JSON, which may be cut off."""
+    near = text[max(0, found.start() - _NEAR) : found.end() + _NEAR]
+    return [name for name in _BESIDE_PIECES if f'"{name}"' in near]
 
 
-def _redact_parameter(found: re.Match[str], extra: frozenset[str]) -> str:
-    name = found[1]
-    return f"{name}={PLACEHOLDER}" if _names_secret_parameter(unquote(name), extra) else found[0]
+def is_inline_data(text: str) -> bool:
+    """Tells whether a text is a whole file, as a URL."""
+    return text.startswith("data:") and _INLINE_DATA.pattern.fullmatch(text) is not None
+
+
+def spans_of_keys(text: str) -> Iterator[tuple[int, int]]:
+    """Yields where in the text something looks like a key by itself."""
+    # One byte for each character, so that places are the same.
+    mask = text.encode("ascii", "replace").translate(_IN_KEY).decode("ascii")
+    start = mask.find(_EVERY)
+    while start >= 0:
+        end = mask.find(" ", start)
+        end = len(text) if end < 0 else end
+        for at in (start, *(edge.end() for edge in _EDGE.pattern.finditer(text, start, end))):
+            for known, pattern in _shapes().get(text[at : at + _BY_START], ()):
+                found = pattern.match(text, at, end) if text.startswith(known, at) else None
+                if found:
+                    yield found.span()
+        if ":AA" in text[start:end]:
+            yield from (found.span() for found in _TELEGRAM.pattern.finditer(text, start, end))
+        start = mask.find(_EVERY, end)
+
+
+@cache
+def _shapes() -> dict[str, list[tuple[str, _Shape]]]:
+    """Returns the shapes of keys by the first characters: a look-up, where nearly all words are of none."""
+    shapes: dict[str, list[tuple[str, _Shape]]] = {}
+    # Zeros in base64 are many times the same letter.
+    table = ((start, rf"(?![A-Za-z0-9]*([A-Za-z0-9])\1{{7}})(?:{rest})") for start, rest, _ in key_table.KEYS)
+    rows = (*_KEYS.items(), *table)
+    for start, rest in rows:
+        shapes.setdefault(start[:_BY_START], []).append((start, _Shape(start, rest)))
+    return shapes
+
+
+class _Shape:
+    """A kind of key, whose expression is compiled when a text has its start."""
+
+    def __init__(self, start: str, rest: str) -> None:
+        self._text = rf"{re.escape(start)}(?:{rest})(?![A-Za-z0-9_-])"
+
+    def match(self, text: str, at: int, end: int) -> re.Match[str] | None:
+        """Returns the key that stands at a place of the text."""
+        return self._pattern.match(text, at, end)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self._text, re.ASCII)

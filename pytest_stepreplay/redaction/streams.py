@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_DATA: Final = re.compile(r"^ *data: ?(.*)$", re.MULTILINE)
-_DATA_LINE: Final = re.compile(r"^ *data:.*(\n|\Z)", re.MULTILINE)
+# A line ends with CR LF, LF or CR.
+_DATA: Final = re.compile(r"(?:^|(?<=[\r\n]))( *data: ?)([^\r\n]*)")
+_DATA_LINE: Final = re.compile(rf"{_DATA.pattern}(\r\n|\r|\n|\Z)")
 
 
 SHORTEST_WHOLE: Final = 10
@@ -91,31 +92,53 @@ def _parsed_events(payloads: list[str]) -> list[Any]:
 
 def payload_of(event: str) -> str:
     """Returns the data of an event; all of it where it has none."""
-    if event.startswith("{"):
-        return event
-    return "\n".join(_DATA.findall(event)) or event
+    payload = framed_payload(event)
+    return event if payload is None else payload
+
+
+def framed_payload(frame: str) -> str | None:
+    """Returns the data of a frame; None for a text that is none, or carries none."""
+    if frame.startswith("{") or "data:" not in frame:
+        return None
+    lines = [text for _, text in _DATA.findall(frame.removeprefix("\ufeff"))]
+    return "\n".join(lines) if lines else None
 
 
 def with_payload(event: str, payload: str) -> str:
-    """Returns the event with other data."""
-    if event.startswith("{") or not _DATA.search(event):
+    """Returns the event with other data, framed as it was."""
+    if framed_payload(event) is None:
         return payload
-    fresh = iter(["\n".join(f"data: {line}" for line in payload.split("\n"))])
+    bom = "\ufeff" if event.startswith("\ufeff") else ""
+    event = event.removeprefix("\ufeff")
+    lines = iter(payload.split("\n"))
+    count = len(_DATA_LINE.findall(event))
 
     def replaced(found: re.Match[str]) -> str:
-        line = next(fresh, None)  # the first line of data takes all of it
-        return "" if line is None else line + found[1]
+        nonlocal count
+        count -= 1
+        field, _, end = found.groups()
+        line = next(lines, None)
+        if line is None:
+            return ""
+        # The last line of data takes what is left of them.
+        more = [] if count else [f"{end or chr(10)}{field}{each}" for each in lines]
+        return f"{field}{line}{''.join(more)}{end}"
 
-    return _DATA_LINE.sub(replaced, event)
+    return bom + _DATA_LINE.sub(replaced, event)
 
 
 def events_in(text: str) -> Sequence[str]:
     """Returns the payloads of a text that is a stream itself: server-sent events, or JSON in lines; else none."""
     if "data:" in text:
-        return _DATA.findall(text)
+        return [payload for _, payload in _DATA.findall(text.removeprefix("\ufeff"))]
     if text.startswith("{") and "\n" in text:
         return text.split("\n")
     return ()
+
+
+def is_stream(text: str) -> bool:
+    """Tells whether a text is a stream itself."""
+    return len(events_in(text)) > 0
 
 
 def parsed_json(text: str) -> Any:

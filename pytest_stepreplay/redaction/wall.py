@@ -1,19 +1,22 @@
 """The second wall: the exact bytes that are about to be written, searched for secrets that redaction missed.
 
 The content of a file goes in, with the tree that it stands for; findings come out, each with its place and never
-with its value. It shares no rule with redaction. What encodings hide is searched as well: escapes, JSON in
-texts, base64, URL-encoding, and texts that are split over the events of a stream.
+with its value. It shares no rule with redaction, but for the table of how keys start. What encodings hide is
+searched as well: escapes, JSON in texts and frames, base64, URL-encoding, and texts that are split over a stream.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import lru_cache
+from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from .rules import find_hits, from_base64, unpacked
+from .rules import BY_NAME, find_hits, from_base64, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
@@ -27,8 +30,29 @@ Place = tuple[str | int, ...]
 """The steps from the top of a file to a value: keys and indexes, into the JSON in a text too."""
 
 _PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+# Escapes that may hide a part of a key, or of its name; those of a line's end are but edges, which `rules` knows.
+_IN_BACKSLASHES: Final = (
+    rb"(?:u(?:00)?\{?00(?P<u>[2-7][0-9A-Fa-f])\}?|u\{(?P<braces>[2-7][0-9A-Fa-f])\}|U000000(?P<U>[2-7][0-9A-Fa-f])"
+    rb"|x(?P<x>[2-7][0-9A-Fa-f])|(?P<octal>[01]?[0-7]{2})|(?P<char>[-_.+/=:~#*!@$&%g-mo-qsw-zA-TV-Z]))"
+)
+_IN_HTML: Final = (
+    rb"&(?P<html>(?:amp;)*(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}"
+    rb"|lowbar|hyphen|dash|period|equals|colon|quot|apos);)"
+)
+_IN_MAIL: Final = rb"=(?P<mail>[2-7][0-9A-F]|\r?\n)"
+_ESCAPES: Final = {
+    b"\\": re.compile(rb"\\" + _IN_BACKSLASHES),
+    b"&": re.compile(_IN_HTML),
+    b"=": re.compile(_IN_MAIL),
+}
+"""By the character that each starts with: to look for that is much faster."""
+_ESCAPE: Final = re.compile(rb"\\+" + _IN_BACKSLASHES + b"|" + _IN_HTML + b"|" + _IN_MAIL)
+_MOST_LAYERS: Final = 8
+NOWHERE: Final = ("file",)
+"""The place of what stands in none of a file's values, as in a comment, or in a file that nobody can read."""
 _KNOWN: Final = "the value of a secret variable or setting"
 _GZIP_IN_BASE64: Final = "H4sI"
+_WORD: Final = re.compile(rb"[A-Za-z0-9_.+/=-]{8,}")
 _APART: Final = "\0"
 """Stands between texts, since no secret holds it."""
 
@@ -111,20 +135,60 @@ def scan(content: bytes, tree: Any, *, secrets: Collection[str] = ()) -> tuple[F
     hidden = _APART.join(text for _, text in _hidden_texts(tree)).encode("utf-8", "surrogatepass")
     if not (_holds_secret(content, needles) or _holds_secret(hidden, needles)):
         return ()
-    found: dict[tuple[Place, str], Finding] = {}
+    found: dict[tuple[Place, str, bytes], Finding] = {}
     told = set()
+
+    def tell(place: Place, what: str, secret: bytes) -> None:
+        told.add(secret)
+        finding = Finding(place, what, _line_of(content, secret), secret.decode("utf-8", "replace"))
+        found.setdefault((place, what, secret), finding)
+
     for place, text in _texts(tree):
         for what, secret in _secrets_in(text.encode("utf-8", "surrogatepass"), needles):
-            told.add(secret)
-            line = _line_of(content, secret)
-            found.setdefault((place, what), Finding(place, what, line, secret.decode("utf-8", "replace")))
+            tell(place, what, secret)
+    for place, secret in _named_secrets(tree):
+        if not any(other[0] == place and secret in other[2] for other in found):
+            tell(place, BY_NAME, secret)
     # What only the file's own text shows, as in a comment, or in a key that is split by nothing else.
     for what, secret in _secrets_in(content, needles):
         if not any(secret in each or each in secret for each in told):
-            found.setdefault(
-                ((), what), Finding((), what, _line_of(content, secret), secret.decode("utf-8", "replace"))
-            )
-    return tuple(found.values())
+            place = _place_of(secret, tree)
+            if not any(other[:2] == (place, what) for other in found):
+                tell(place, what, secret)
+    return tuple(each for each in found.values() if not _is_told_inside(each, found.values()))
+
+
+def _is_told_inside(finding: Finding, found: Collection[Finding]) -> bool:
+    """Tells whether a secret in a text of JSON is told by its place in that JSON already."""
+    size = len(finding.place)
+    return any(
+        len(other.place) > size
+        and other.place[:size] == finding.place
+        and finding.secret in (other.secret, json.dumps(other.secret)[1:-1])
+        for other in found
+    )
+
+
+def _named_secrets(tree: Any) -> Iterator[tuple[Place, bytes]]:
+    """Yields the secrets that only a field's name tells, with the place of the value."""
+    for link, value in _nodes(tree):
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                secrets = named_secrets(str(name), inner, value) if isinstance(inner, str) else ()
+                yield from (((*path_of(link), name), each.encode()) for each in secrets)
+
+
+def _place_of(secret: bytes, tree: Any) -> Place:
+    """Returns the place of the value that holds the longest part of a secret, however the file breaks it."""
+    longest = max(_WORD.findall(secret), key=len, default=b"").decode()
+    longest = longest[10:] if len(longest) >= 32 else longest  # an escape may have left a letter before it
+    for place, text in _texts(tree) if longest else ():
+        if longest in text:
+            return place
+    for link, value in _nodes(tree) if longest else ():
+        if isinstance(value, bytes) and longest in b64encode(value).decode():
+            return path_of(link)
+    return NOWHERE
 
 
 # ---------------------------------------------------------------- one text
@@ -144,15 +208,39 @@ def _secrets_in(data: bytes, needles: Mapping[bytes, str]) -> Iterator[tuple[str
         secret = data[hit.start : hit.end]
         seen.add(secret)
         yield hit.what, secret
-    if _PERCENT.search(data):
-        decoded = unquote_to_bytes(data)
+    for plain, how in _plain_forms(data):
         for needle, what in needles.items():
-            if needle in decoded and needle not in data:
-                yield f"{what}, URL-encoded", needle
-        for hit in find_hits(decoded):
-            secret = decoded[hit.start : hit.end]
+            if needle in plain and needle not in data:
+                yield f"{what}, {how}", needle
+        for hit in find_hits(plain):
+            secret = plain[hit.start : hit.end]
             if not any(secret in each or each in secret for each in seen):
-                yield f"{hit.what}, URL-encoded", secret
+                seen.add(secret)
+                yield f"{hit.what}, {how}", secret
+
+
+def _plain_forms(data: bytes) -> Iterator[tuple[bytes, str]]:
+    """Yields what the bytes say with their escapes undone, then what that says, and how it was hidden."""
+    for _ in range(_MOST_LAYERS):
+        if b"%" in data and _PERCENT.search(data):
+            data, how = unquote_to_bytes(data), "URL-encoded"
+        elif any(char in data and escape.search(data) for char, escape in _ESCAPES.items()):
+            data, how = _ESCAPE.sub(_meaning, data), "escaped"
+        else:
+            return
+        yield data, how
+
+
+def _meaning(found: re.Match[bytes]) -> bytes:
+    kind = str(found.lastgroup)
+    text = found[kind]
+    if kind == "char":
+        return text
+    if kind == "html":
+        return unescape(f"&{text.decode()}").encode("utf-8", "replace")
+    if kind == "mail" and text.endswith(b"\n"):
+        return b""
+    return bytes([int(text, 8 if kind == "octal" else 16)])
 
 
 @lru_cache(maxsize=16)
@@ -193,8 +281,12 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
                 yield from _hidden_in_text(path_of(link), value)
         elif kind is bytes:
             yield path_of(link), unpacked(value).decode("utf-8", "replace")
-        elif kind is list and link is not None and link[1] == "events" and len(value) > 1:
-            yield from _joined(path_of(link), [_event_text(event) for event in value])
+        elif kind is list and link is not None:
+            if link[1] == "events" and len(value) > 1:
+                yield from _joined(path_of(link), [_event_text(event) for event in value])
+            elif link[1].__class__ is str and names_key(link[1]):
+                texts = ((i, item) for i, item in enumerate(value) if isinstance(item, str))
+                yield from (((*path_of(link), i), f"{link[1]}: {text}") for i, text in texts)
 
 
 def _hidden_in_text(place: Place, text: str) -> Iterator[tuple[Place, str]]:
@@ -202,7 +294,10 @@ def _hidden_in_text(place: Place, text: str) -> Iterator[tuple[Place, str]]:
     if text[0] in "{[" and "\\" in text:
         yield from (((*place, *inner), each) for inner, each in _texts(parsed_json(text)))
     if "\n" in text:
-        yield from _joined(place, events_in(text))
+        events = events_in(text)
+        for payload in events if "\\" in text else ():
+            yield from ((place, each) for _, each in _texts(parsed_json(payload)))
+        yield from _joined(place, events)
 
 
 def _joined(place: Place, events: Sequence[str]) -> Iterator[tuple[Place, str]]:

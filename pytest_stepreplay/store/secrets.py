@@ -66,18 +66,19 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     lines = "\n".join(shown)
     problem = f"was not written, since it would hold what looks like a secret:\n{lines}"
     fix = "Keep it out of what the test sends and receives, or name its field in stepreplay_redact_fields."
-    allowed = next((each for each in found if each.place), None)
-    if allowed:
-        fix += (
-            "\nIf it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:\n"
-            f"  {written(redaction.within_interaction(allowed.place))}: REASON"
-        )
     redactor = redaction.Redactor(values=wall.secrets or ())
     secrets = [each.secret for each in (*found, *in_name)]
+    place = redaction.within_interaction((*found, *in_name)[0].place)
+    # The name of a field may be a secret itself.
+    steps = [written((it,)) if _masked(redactor, str(it), secrets) == str(it) else "*" for it in place]
+    fix += (
+        "\nIf it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:\n"
+        f"  {'.'.join(steps).replace('.[', '[')}: REASON"
+    )
     raise CassetteWriteError(
         path.with_name(_masked(redactor, path.name, secrets)),
         _masked(redactor, problem, secrets),
-        fix=_masked(redactor, fix, secrets),
+        fix=fix,
     )
 
 

@@ -10,6 +10,7 @@ import random
 import string
 
 import pytest
+import yaml
 
 from pytest_stepreplay.models import Interaction, Response
 from pytest_stepreplay.store import read_cassette
@@ -152,7 +153,7 @@ def test_what_cannot_be_replaced_safely_stays_and_is_told(project: Project) -> N
     result = project.run("lint", "--fix")
     assert result.status == 1
     assert (
-        "response.base64: holds an API key of the form sk-..., in base64; revoke it, delete the file"
+        "response.base64: holds an API key of the form sk-..., in base64; --fix could not replace it safely"
         in result.out
     )
     assert (project.path / "cassettes/a.yaml").read_text(encoding="utf-8") == text
@@ -238,7 +239,8 @@ def test_unreadable_files_are_told_and_the_others_are_checked(project: Project) 
     )
     assert lines[1].startswith("cassettes/broken.yaml:3: is not valid YAML")
     assert lines[2] == (
-        "cassettes/half.yaml:2: holds an API key of the form sk-...; revoke it, then: stepreplay lint --fix"
+        "cassettes/half.yaml:2: file: holds an API key of the form sk-...; revoke it, delete the file, "
+        "and record the test again without it"
     )
     assert lines[3].startswith("cassettes/half.yaml:4: is not valid YAML")
     assert lines[4].startswith("cassettes/list.json: is not a cassette")
@@ -326,3 +328,110 @@ def test_what_a_model_wrote_cannot_reach_the_terminal(project: Project) -> None:
         ),
     )
     assert "\x1b" not in project.run("lint").out
+
+
+def pem(lines: int, seed: int = 3) -> str:
+    letters = random.Random(seed)
+    body = "\n".join(
+        "".join(letters.choices(string.ascii_letters + string.digits + "+/", k=64)) for _ in range(lines)
+    )
+    return f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
+
+
+def vcr_tree(body: str) -> dict[str, object]:
+    return {
+        "interactions": [
+            {
+                "request": {"body": body, "headers": {}, "method": "POST", "uri": "https://h/v1/x"},
+                "response": {
+                    "body": {"string": "{}"},
+                    "headers": {"content-type": ["application/json"]},
+                    "status": {"code": 200, "message": "OK"},
+                },
+            }
+        ],
+        "version": 1,
+    }
+
+
+class Styled(str):
+    """A text in a style of YAML."""
+
+    __slots__ = ()
+
+
+def dumper_of(style: str | None) -> type[yaml.SafeDumper]:
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    Dumper.add_representer(
+        Styled, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    )
+    return Dumper
+
+
+@pytest.mark.parametrize("style", [None, "'", '"', "|", ">"])
+@pytest.mark.parametrize("in_json", [False, True])
+def test_fix_takes_a_private_key_from_begin_to_end(
+    project: Project, style: str | None, in_json: bool
+) -> None:
+    key = pem(13)
+    says = f"Use this, please:\n{key}\nand nothing else, since it is the only one that we have got here."
+    body = json.dumps({"content": says}) if in_json else says
+    text = yaml.dump(vcr_tree(Styled(body)), Dumper=dumper_of(style))
+    write(project, "cassettes/a.yaml", text)
+    assert project.run("lint").out.count("holds a private key") == 1
+    fixed = project.run("lint", "--fix", "--skip", "body")
+    assert (fixed.status, fixed.out) == (0, "1 file, no problems, 1 fixed\n")
+    after = yaml.safe_load((project.path / "cassettes/a.yaml").read_text(encoding="utf-8"))
+    assert after == vcr_tree(body.replace(json.dumps(key)[1:-1] if in_json else key, "[redacted]"))
+
+
+def test_a_private_key_that_is_cut_off_goes_to_its_last_line(project: Project) -> None:
+    key = pem(13).rpartition("\n")[0]
+    write(project, "cassettes/a.yaml", yaml.dump(vcr_tree(f"Use\n{key}\n\nthat is all of it")))
+    assert project.run("lint", "--fix", "--skip", "body").out == "1 file, no problems, 1 fixed\n"
+    after = yaml.safe_load((project.path / "cassettes/a.yaml").read_text(encoding="utf-8"))
+    assert after == vcr_tree("Use\n[redacted]\n\nthat is all of it")
+
+
+def test_a_huge_private_key_goes_as_one(project: Project) -> None:
+    key = pem(80_000)  # 5 MB
+    write(
+        project,
+        "cassettes/a.yaml",
+        yaml.dump(vcr_tree(key), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)),
+    )
+    assert project.run("lint", "--fix", "--skip", "body").out == "1 file, no problems, 1 fixed\n"
+    assert len((project.path / "cassettes/a.yaml").read_bytes()) < 500
+
+
+def test_what_cannot_be_fixed_is_told_so_and_not_to_try_again(project: Project) -> None:
+    # Its lines are values of their own: to take them out would leave another list.
+    tree = vcr_tree("x")
+    tree["interactions"][0]["request"]["headers"] = {"x-lines": pem(4).split("\n")}  # type: ignore[index]
+    text = yaml.dump(tree)
+    write(project, "cassettes/a.yaml", text)
+    assert project.run("lint").status == 1
+    result = project.run("lint", "--fix")
+    assert result.status == 1
+    assert "request.headers.x-lines" in result.out
+    assert (
+        "--fix could not replace it safely: revoke it, delete the file, and record the test again"
+        in result.out
+    )
+    assert "fixed\n" not in result.out
+    assert (project.path / "cassettes/a.yaml").read_text(encoding="utf-8") == text
+
+
+def test_fix_destroys_no_picture(project: Project) -> None:
+    letters = string.ascii_letters + string.digits + "-_"
+    picture = "sk-" + "".join(random.Random(2).choices(letters, k=8_000))
+    text = ours("it").replace("Use it for it.", picture)
+    write(project, "cassettes/a.yaml", text)
+    assert project.run("lint", "--fix").status == 1
+    assert "too long to be replaced unseen" in project.run("lint").out
+    assert (project.path / "cassettes/a.yaml").read_text(encoding="utf-8") == text
+    inside = "".join(random.Random(2).choices(letters, k=4_000)) + "-sk-"
+    write(project, "cassettes/a.yaml", text.replace("sk-", inside, 1))
+    assert project.run("lint").status == 0

@@ -7,9 +7,17 @@ import re
 
 import pytest
 
+from pytest_stepreplay.redaction import key_table
 from tests.fuzz.targets import TARGETS
 from tests.plugin import test_hostile, test_keys_and_network, test_order, test_threads
-from tests.unit import test_concurrency, test_fuzz_texts, test_network, test_scan
+from tests.unit import (
+    test_concurrency,
+    test_escaped_keys,
+    test_false_alarms,
+    test_fuzz_texts,
+    test_network,
+    test_scan,
+)
 
 from .attack_peers import ATTACKS, TOOLS
 from .page import REPOSITORY
@@ -21,6 +29,16 @@ FIGURES = {
     "test_a_key_is_found_by_its_shape": KINDS,
     "test_a_finding_never_shows_the_secret": KINDS,
     "test_the_value_of_a_secret_variable_is_found_whatever_it_looks_like": f"2 values in {len(test_scan.PLACES)} places",
+    "test_an_escape_in_front_of_a_key_hides_it_from_neither_wall": (
+        f"{len(test_escaped_keys.ESCAPES)} escapes in {len(test_escaped_keys.PLACES)} places"
+    ),
+    "test_a_key_that_is_written_in_escapes_is_hidden_from_neither_wall": (
+        f"{len(test_escaped_keys.HIDDEN)} ways in {len(test_escaped_keys.PLACES)} places"
+    ),
+    "test_every_kind_of_key_in_the_table_is_known_to_both_walls": f"{len(key_table.KEYS)} rows",
+    "test_every_place_of_an_alarm_can_be_allowed": (
+        f"{len(test_scan.PLACES) + len(test_false_alarms.NAMED)} places"
+    ),
     "test_what_would_leave_this_machine_is_refused": f"{len(test_network.ATTEMPTS)} ways",
     "test_no_other_host_is_reachable_in_replay": f"{len(test_keys_and_network.REACHING)} ways",
     "test_each_request_is_recorded_once_and_each_answer_is_its_own": (
@@ -53,6 +71,13 @@ def test_every_row_of_a_promise_names_a_test() -> None:
 def test_a_figure_is_that_of_the_test(name: str) -> None:
     (row,) = [row for row in PAGE.splitlines() if f"::{name}`" in row]
     assert FIGURES[name] in row.split(" | ")[-1]
+
+
+def test_the_page_about_secrets_names_the_sources_of_the_table() -> None:
+    page = (REPOSITORY / "docs/secrets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\w+)\]\(\S+\) \| (.+) \|$", page, re.MULTILINE)
+    assert dict(rows) == key_table.SOURCES
+    assert f"{len({what for _, _, what in key_table.KEYS})} rules" in page
 
 
 def test_the_table_of_attacks_has_the_rows_and_tools_that_were_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import string
 from base64 import b64encode
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_stepreplay.cli import main
 from pytest_stepreplay.upstream import Received
-from pytest_stepreplay.upstream.replies import Reply, answer, error
+from pytest_stepreplay.upstream.replies import Reply, answer, error, raw
 
 from .suite import Suite
 
@@ -195,3 +197,45 @@ def test_a_snapshot_with_a_key_is_refused_where_the_test_stands(suite: Suite) ->
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*was not written, since it would hold what looks like a secret:"])
     assert suite.cassettes == []
+
+
+TOKEN = "ghp_" + "".join(random.Random(2).choices(string.ascii_letters + string.digits, k=36))
+ARGUMENTS = f'{{"note": "see:\\n{TOKEN}'  # cut off
+FRAMES = {
+    "CR LF": f'data: {{"choices": [{{"delta": {{"content": "see:\\n{TOKEN}"}}}}]}}\r\n\r\ndata: [DONE]\r\n\r\n',
+    "event": f'event: x\ndata: {{"choices": [{{"delta": {{"content": "see:\\t{TOKEN}"}}}}]}}\n\ndata: [DONE]\n\n',
+    "id": f'id: 1\ndata: {{"choices": [{{"delta": {{"content": "see:\\u003d{TOKEN}"}}}}]}}\n\ndata: [DONE]\n\n',
+    "no space": f'data:{{"choices": [{{"delta": {{"content": "see:\\n{TOKEN}"}}}}]}}\n\ndata:[DONE]\n\n',
+    "JSON in lines": f'{{"text": "see"}}\n{{"text": "see:\\n{TOKEN}"}}\n',
+    "cut-off arguments": 'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": '
+    + json.dumps(ARGUMENTS)
+    + "}}]}}]}\n\n",
+}
+
+
+def test_an_escape_in_front_of_a_key_hides_it_in_no_frame(suite: Suite) -> None:
+    def say(received: Received) -> Reply:
+        text = FRAMES[received.json["messages"][-1]["content"].partition("|")[0]]
+        return raw(200, {"content-type": "text/event-stream"}, text.encode())
+
+    suite.say = say
+    escaped = [
+        f'```json\n{{"a": "x\\n{TOKEN}"}}\n```',
+        f"{{'a': 'x\\t{TOKEN}'}}",
+        ARGUMENTS,
+        f'{{"a": 1}}\n{{"a": "\\u003d{TOKEN}"}}',
+    ]
+    (suite.pytester.path / "texts.py").write_text(
+        f"TEXTS = {dict(zip(FRAMES, escaped * 2, strict=False))!r}\n"
+    )
+    each = """from texts import TEXTS
+        for frame, text in TEXTS.items():
+            assert "see" in ask(frame + "|" + text, stream=True)"""
+    suite.write(TEST.replace('ask("Say hello.")', each))
+    suite.record().assert_outcomes(passed=1)
+    assert suite.cassette().read_text(encoding="utf-8").count("[redacted]") >= 2 * len(FRAMES)
+    assert left_behind(suite, TOKEN) == []
+    assert main(["lint", "--skip", "contract", str(suite.cassette())]) == 0
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=1)
+    suite.start()

@@ -264,7 +264,8 @@ def test_every_place_of_a_secret_is_told_once() -> None:
 def test_what_is_in_the_file_and_not_in_its_tree_is_found_by_its_line() -> None:
     content = f"a: 1\n# {KEYS['Stripe']}\n".encode()
     (finding,) = scan(content, {"a": 1})
-    assert (finding.place, finding.line, finding.what) == ((), 2, "a Stripe key")
+    assert (finding.place, finding.line, finding.what) == (("file",), 2, "a Stripe key")
+    assert Wall(secrets=(), allowed=("file",)).findings(content, {"a": 1}) == ()
 
 
 def test_places_are_allowed_by_selector() -> None:
