@@ -341,8 +341,16 @@ def _repeats(key: str, piece: Any, before: list[Any]) -> bool:
     """
     if key == "name":
         return not piece or before == [piece]
-    whole = key == "arguments" and isinstance(piece, str) and piece[:1] == "{" and piece[-1:] == "}"
-    return whole and all(isinstance(it, str) for it in before) and "".join(before) == piece
+    if piece == "":
+        return bool(before)
+    if key != "arguments" or not isinstance(piece, str) or piece[:1] != "{" or piece[-1:] != "}":
+        return False
+    at = 0
+    for each in before:  # at most the first is empty, so this ends with the piece
+        if not isinstance(each, str) or not piece.startswith(each, at):
+            return False
+        at += len(each)
+    return at == len(piece)
 
 
 class _GrowingList:
@@ -434,7 +442,7 @@ def _is_addressed(entry: Any) -> bool:
     return _index_of(entry) is not None or (isinstance(name, str) and bool(name))
 
 
-def _joined(key: str, pieces: list[Any]) -> Any:
+def _joined(key: str, pieces: list[Any], depth: int = 0) -> Any:
     """Return a text or list from its pieces; texts among content parts become text parts."""
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
@@ -446,10 +454,10 @@ def _joined(key: str, pieces: list[Any]) -> Any:
             parts += piece
         elif piece != "":
             parts.append({"type": "text", "text": piece} if isinstance(piece, str) else piece)
-    return _whole_parts(parts) if key in _PARTS else parts
+    return _whole_parts(parts, depth) if key in _PARTS and depth < _DEEPEST else parts
 
 
-def _whole_parts(parts: list[Any]) -> list[Any]:
+def _whole_parts(parts: list[Any], depth: int) -> list[Any]:
     """Return content parts with the pieces of each in one: where a stream was cut says nothing."""
     groups: list[list[Any]] = []
     merged: list[Any] = []
@@ -460,7 +468,7 @@ def _whole_parts(parts: list[Any]) -> list[Any]:
         else:
             groups.append([part])
             merged.append(part)
-    return [_whole_part(group) if isinstance(group[0], dict) else group[0] for group in groups]
+    return [_whole_part(group, depth + 1) if isinstance(group[0], dict) else group[0] for group in groups]
 
 
 def _continues(part: Any, following: Any) -> bool:
@@ -472,9 +480,9 @@ def _continues(part: Any, following: Any) -> bool:
     return bool(grown) and all(part[key] == following[key] for key in both - grown)
 
 
-def _whole_part(group: list[dict[str, Any]]) -> dict[str, Any]:
+def _whole_part(group: list[dict[str, Any]], depth: int) -> dict[str, Any]:
     pieces: dict[str, list[Any]] = {}
     for part in group:
         for key, value in part.items():
             pieces.setdefault(key, []).append(value)
-    return {key: _joined(key, found) if key in _PARTS else found[0] for key, found in pieces.items()}
+    return {key: _joined(key, found, depth) if key in _PARTS else found[0] for key, found in pieces.items()}

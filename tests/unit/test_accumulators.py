@@ -73,6 +73,16 @@ class Dialect:
     why: str = ""
 
 
+def thinking(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+def custom(text: str, name: str = "", **fields: str) -> dict[str, Any]:
+    return {
+        "tool_calls": [{"index": 0, **fields, "custom": {"input": text, **({"name": name} if name else {})}}]
+    }
+
+
 DIALECTS: Final = (
     Dialect(
         "OpenAI's own: text in pieces",
@@ -272,7 +282,37 @@ DIALECTS: Final = (
             chunk({"content": [{"type": "text", "text": "lo"}]}, "stop"),
         ],
         fails=True,
-        why="the parts are kept, one behind the other",
+        why="the parts are kept, one behind the other, and the pieces of one part are joined",
+    ),
+    Dialect(
+        "Mistral: thinking in pieces, then text",
+        [
+            chunk({"role": "assistant", "content": [thinking("Hel")]}),
+            chunk({"content": [thinking("lo")]}),
+            chunk({"content": "Hi"}, "stop"),
+        ],
+        fails=True,
+        why="text among parts becomes a part",
+    ),
+    Dialect(
+        "a custom tool, its input in pieces",
+        [
+            chunk({"role": "assistant", "content": None}),
+            chunk(custom("SELECT ", id="call_a", type="custom", name="run_sql")),
+            chunk(custom("name")),
+            chunk({}, "tool_calls"),
+        ],
+        differs=(("choices[0].message.tool_calls[0].index", 0, None),),
+        why="as for a function",
+    ),
+    Dialect(
+        "Groq: `x_groq` twice, with other keys",
+        [
+            chunk(START, x_groq={"id": "req_1"}),
+            chunk({"content": "Hi"}, "stop", x_groq={"usage": usage(1)}),
+        ],
+        differs=(("x_groq.usage", None, usage(1)),),
+        why="the SDK takes such keys from the first chunk only; an object that comes again is merged here",
     ),
     Dialect(
         "the old `function_call`",
@@ -310,7 +350,7 @@ def accumulated(dialect: Dialect) -> dict[str, Any]:
     for choice in completion["choices"]:
         choice["message"].pop("parsed", None)
         for each in choice["message"].get("tool_calls") or []:
-            each["function"].pop("parsed_arguments", None)
+            (each.get("function") or {}).pop("parsed_arguments", None)
     return completion
 
 
@@ -384,6 +424,10 @@ def test_where_the_sdk_fails_nothing_is_lost() -> None:
         "content as a list of parts": {
             "role": "assistant",
             "content": [{"type": "text", "text": "Hello"}],
+        },
+        "Mistral: thinking in pieces, then text": {
+            "role": "assistant",
+            "content": [thinking("Hello"), {"type": "text", "text": "Hi"}],
         },
     }
 

@@ -122,6 +122,19 @@ def test_what_is_nested_deeply_keeps_its_last_value() -> None:
     assert message_of({"extra": deep(1)}, {"extra": deep(2)})["extra"] == deep(2)
 
 
+def test_what_is_hostile_folds_too() -> None:
+    whole = [{"index": 0, "function": {"name": "f", "arguments": "{}"}}]
+    empty = [{"index": 0, "function": {"arguments": ""}}]
+    message = message_of(*({"tool_calls": each} for each in (whole, *[empty, whole] * 20_000)))
+    assert message["tool_calls"][0]["function"]["arguments"] == "{}"
+    part: Any = "end"
+    for _ in range(300):
+        part = [{"type": "thinking", "thinking": part}]
+    assert message_of({"content": part})["content"] == part
+    marks = [{"type": "text", "text": "x", "n": i} for i in range(20_000)]
+    assert message_of(*({"content": [each]} for each in marks))["content"] == marks
+
+
 # ---------------------------------------------------------------- cut anywhere
 
 IN_PIECES = {"content", "reasoning", "refusal", "arguments", "input", "text", "summary", "data", "transcript"}
