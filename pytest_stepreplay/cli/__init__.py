@@ -117,5 +117,8 @@ def expanded(words: Iterable[str]) -> list[str]:
     found: list[str] = []
     for word in words:
         filled = os.path.expandvars(os.path.expanduser(word))  # noqa: PTH111 - a word need not be a path
+        if os.path.lexists(filled):  # brackets in a name are no glob
+            found.append(filled)
+            continue
         found += glob(filled, recursive=True) or [filled]  # noqa: PTH207 - as before
     return found

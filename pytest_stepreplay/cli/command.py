@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
+from ..errors import StepReplayError
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ class Operand:
         name: as the function takes it; help shows it in capitals.
         number: how many of them there are; where there may be more than one, the function takes a tuple.
         read: returns what the word stands for, or raises an `ArgumentTypeError`.
+        spreads: a word may stand for several; `read` returns all of them.
     """
 
     name: str
     number: Literal["one", "some", "any"] = "one"
     read: Callable[[str], Any] = str
+    spreads: bool = False
 
     @property
     def label(self) -> str:
@@ -140,6 +143,8 @@ class Command:
                 read = tuple(map(operand.read, here))
             except argparse.ArgumentTypeError as error:
                 raise UsageError(f"{operand.name.upper()}: {error}") from None
+            if operand.spreads:
+                read = tuple(each for several in read for each in several)
             values[operand.name] = read[0] if operand.number == "one" else read
         if words:
             raise UsageError(f"unexpected argument: {words[0]}")
@@ -205,6 +210,22 @@ def existing_path(word: str) -> Path:
     if not os.access(word, os.R_OK):
         raise argparse.ArgumentTypeError(f"{word!r} is not readable")
     return Path(word)
+
+
+def existing_paths(word: str) -> tuple[Path, ...]:
+    """Returns the path of a file or folder that is there, else the cassettes of that name or test."""
+    if not word or Path(word).exists():
+        return (existing_path(word),)
+    from .naming import find_named, nearest  # noqa: PLC0415 - a path is there, for the most part
+    from .project import display  # noqa: PLC0415 - as above
+
+    try:
+        paths = tuple(Path(display(each.cassette)) for each in find_named(word) if each.cassette)
+        if not paths:
+            raise argparse.ArgumentTypeError(f"{word!r} does not exist{nearest(word)}")
+    except StepReplayError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return paths
 
 
 def folder_path(word: str) -> Path:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .command import AS_JSON, Command, Operand, Option, UsageError, existing_path, folder_path, one_of
+from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths, folder_path, one_of
 from .terminal import echo, open_console, plural, safe
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ CONVERT: Final = Command(
         "stepreplay convert cassettes/old.yaml",
         "stepreplay convert cassettes --to exported --format vcr",
     ),
-    operands=(Operand("sources", "some", existing_path),),
+    operands=(Operand("sources", "some", existing_paths, spreads=True),),
     options=(
         Option("--to DIR", "Write the new files under this folder.", {"type": folder_path}),
         Option("--check", "Replay each interaction through a real client first, old against new."),

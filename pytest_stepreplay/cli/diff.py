@@ -93,10 +93,17 @@ def _read_items(name: str) -> list[Item]:
     Raises:
         StepReplayError: if it cannot be read, or holds nothing to compare.
     """
-    from ..store import read_cassette  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
-    from .project import find_cassette  # noqa: PLC0415
+    from ..store import read_cassette, read_new_version, read_snapshots  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+    from .naming import find_cassette  # noqa: PLC0415
 
     path = None if name == "-" else find_cassette(name)
+    if path is not None and path.name.endswith(".new"):
+        new = read_new_version(path)
+        if isinstance(new, dict):
+            return [Item(number, it) for number, it in enumerate(new["snapshots"].values(), 1)]
+        return [_item_of(number, it) for number, it in enumerate(new.interactions, 1)]
+    if path is not None and path.name.endswith(".snapshots.yaml"):
+        return [Item(number, it) for number, it in enumerate(read_snapshots(path).values(), 1)]
     data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     text = data.decode("utf-8-sig", "replace")
     value = _json_in(text)

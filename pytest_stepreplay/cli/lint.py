@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError
 from ..machine import clock
-from .command import AS_JSON, Command, Operand, Option, UsageError, existing_path
+from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -80,16 +80,16 @@ LINT: Final = Command(
     description="""
     Check cassettes: secrets, broken contracts, requests that never match, and more.
 
-    PATHS are cassettes and folders, ours and other tools'; by default the project's folder. Each problem is one
-    line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale, unreadable.
-    Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    PATHS are cassettes, tests and folders, ours and other tools'; by default the project's folder. Each problem
+    is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale,
+    unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
     """,
     examples=(
         "stepreplay lint",
         "stepreplay lint tests/cassettes --max-age 90d --skip volatile",
         "stepreplay lint --fix",
     ),
-    operands=(Operand("paths", "any", existing_path),),
+    operands=(Operand("paths", "any", existing_paths, spreads=True),),
     options=(
         AS_JSON,
         Option("--fix", "Replace secrets in place, where that is safe."),

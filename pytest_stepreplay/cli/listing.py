@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
 from ..machine import clock
-from .command import AS_JSON, Command, Operand, Option, existing_path
+from .command import AS_JSON, Command, Operand, Option, existing_paths
 from .terminal import echo, json_text, open_console, plural, safe
 
 WIDE: Final = 76
@@ -58,15 +58,16 @@ LIST: Final = Command(
     description="""
     List cassettes: how many interactions, how old, which models, how many tokens, how large.
 
-    PATHS are cassettes and folders; by default the project's folder (stepreplay_dir in its pytest settings,
-    else cassettes/). A cassette that cannot be read is listed with the reason, and makes the exit status 1.
+    PATHS are cassettes, tests (by name or by id) and folders; by default the project's folder (stepreplay_dir in
+    its pytest settings, else cassettes/). A cassette that cannot be read is listed with the reason, and makes the
+    exit status 1.
     """,
     examples=(
         "stepreplay list",
         "stepreplay list cassettes/test_chat --json",
         "stepreplay list --stats",
     ),
-    operands=(Operand("paths", "any", existing_path),),
+    operands=(Operand("paths", "any", existing_paths, spreads=True),),
     options=(Option("--stats", "Add them up: tokens, models, hosts, ages, sizes."), AS_JSON),
     run=_run,
 )

@@ -176,26 +176,30 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
     """Returns the pending files that the names stand for, each once; without a name, the project's.
 
     Args:
-        names: cassettes, pending files, folders or globs; ``.yaml`` may be left out.
+        names: cassettes, tests, pending files, folders or globs; ``.yaml`` may be left out. A name with
+            brackets is a name first, and then a glob.
         must_exist: something must be pending for each name that is no folder.
 
     Raises:
         StepReplayError: for a name of nothing, or for which nothing is pending.
     """
-    from .project import cassette_folder, display  # noqa: PLC0415 - as above
+    from .naming import find_named, nearest  # noqa: PLC0415 - as above
+    from .project import cassette_folder, display  # noqa: PLC0415
 
     folder = cassette_folder()
     names = list(names)
     found = [] if names else [*_pending_of(folder)]
     for name in names:
         files = [*_pending_of(Path(name))] or [*_pending_of(folder / name)]
-        if not files and glob.has_magic(name):
+        named = [] if files or not name or Path(name).is_dir() else find_named(name)
+        files = files or [file for each in named for file in each.files if file.name.endswith(".new")]
+        if not files and not named and glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute ones
             files = [file for each in matches for file in _pending_of(Path(each))]
         if not files and not Path(name).is_dir() and (must_exist or not Path(name).exists()):
             raise StepReplayError(
-                f"{name}: nothing is pending for it, neither here nor in {display(folder)}\n"
-                "List what is pending: stepreplay pending"
+                f"{name}: nothing is pending for it, neither here nor in {display(folder)}"
+                f"{'' if named else nearest(name)}\nList what is pending: stepreplay pending"
             )
         found += files
     return list(dict.fromkeys(Path(display(path)) for path in found))  # as an error should name them

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import StepReplayError
 from ..projects import find_project
 
 if TYPE_CHECKING:
@@ -72,23 +71,6 @@ def cache_folder() -> Path:
     project = find_project(Path.cwd())
     folder = str(project.values.get("cache_dir") or ".pytest_cache")
     return project.root / os.path.expandvars(Path(folder).expanduser())
-
-
-def find_cassette(name: str) -> Path:
-    """Returns the file with that path, or the cassette of that name; ``.yaml`` may be left out.
-
-    Raises:
-        StepReplayError: if there is none.
-    """
-    folder = cassette_folder()
-    candidates = [Path(name), Path(f"{name}.yaml"), folder / name, folder / f"{name}.yaml"]
-    for path in candidates:
-        if path.is_file():
-            return Path(display(path))  # as an error should name it
-    raise StepReplayError(
-        f"{name}: there is no such file, neither here nor in {display(folder)}\n"
-        "List the cassettes: stepreplay list"
-    )
 
 
 def display(path: Path) -> str:

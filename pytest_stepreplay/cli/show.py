@@ -26,28 +26,43 @@ STYLES: Final = {
     "call": "yellow",
     "error": "bold red",
 }
+WAITS: Final = "a new version, which waits for a decision (stepreplay review)"
 LISTED: Final = 12  # items of a list, such as an embedding, that are shown
 TEXT: Final = 2_000  # characters of a body that is no conversation
 
 
 def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
-    from ..store import read_cassette  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
+    from ..store import read_cassette, read_new_version, read_snapshots  # noqa: PLC0415 - `stepreplay --help` does without yaml
     from .conversation import read_turns  # noqa: PLC0415
-    from .project import display, find_cassette  # noqa: PLC0415
+    from .naming import find_cassette  # noqa: PLC0415
+    from .project import display  # noqa: PLC0415
 
-    path = find_cassette(cassette)
-    read = read_cassette(path)
-    turns = list(read_turns(read.cassette.interactions))
+    path, form = find_cassette(cassette), "stepreplay"
+    waits = path.name.endswith(".new")
+    new: Cassette | dict[str, Any]
+    if waits:
+        new = read_new_version(path)
+    elif path.name.endswith(".snapshots.yaml"):
+        new = {"snapshots": read_snapshots(path)}
+    else:
+        read = read_cassette(path)
+        new, form = read.cassette, read.format
+    if isinstance(new, dict):
+        if interaction is not None:
+            raise StepReplayError(f"{display(path)} holds snapshots, and no interaction")
+        _print_snapshots(display(path), new["snapshots"], as_json=as_json, waits=waits)
+        return 0
+    turns = list(read_turns(new.interactions))
     if interaction is not None:
         if interaction > len(turns):
             raise StepReplayError(f"{display(path)} has no interaction {interaction}; it holds {len(turns)}")
         turns = turns[interaction - 1 : interaction]
     if as_json:
-        head = {"path": display(path), "format": read.format, "test": read.cassette.test}
+        head = {"path": display(path), "format": form, "test": new.test}
         echo(json_text({**head, "interactions": [_as_json(turn) for turn in turns]}))
         return 0
     console = open_console()
-    _print_head(console, display(path), read.cassette, read.format)
+    _print_head(console, display(path), new, form, waits=waits)
     for turn in turns:
         _print_turn(console, turn, whole=interaction is not None)
     return 0
@@ -59,11 +74,13 @@ SHOW: Final = Command(
     description="""
     Print a cassette as a conversation that a person can read.
 
-    CASSETTE is a file, or the name of one in the project's folder; .yaml may be left out. Streams are
-    assembled. What an earlier request said already is not repeated.
+    CASSETTE is a file, the name of one in the project's folder (.yaml may be left out), the name of a test or its
+    id. A pending file (NAME.yaml.new) is shown as the version that it holds. Streams are assembled. What an earlier
+    request said already is not repeated.
     """,
     examples=(
-        "stepreplay show test_chat/test_greeting",
+        "stepreplay show test_greeting",
+        "stepreplay show tests/test_chat.py::test_greeting",
         "stepreplay show cassettes/test_chat/test_greeting.yaml --interaction 2",
     ),
     operands=(Operand("cassette"),),
@@ -96,7 +113,23 @@ def _as_json(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _print_head(console: Console, path: str, cassette: Cassette, form: str) -> None:
+def _print_snapshots(path: str, snapshots: dict[str, Any], *, as_json: bool, waits: bool) -> None:
+    from rich.text import Text  # noqa: PLC0415 - as in `_run`
+
+    if as_json:
+        echo(json_text({"path": path, "snapshots": snapshots}))
+        return
+    console = open_console()
+    console.print(Text(safe(path), "bold"), soft_wrap=True)
+    facts = [plural(len(snapshots), "snapshot"), *([WAITS] if waits else [])]
+    console.print(Text(", ".join(facts), "dim"), soft_wrap=True)
+    for name, value in snapshots.items():
+        console.print()
+        console.print(Text(safe(name), "bold"), soft_wrap=True)
+        console.print(Text(safe(_shortened(value))), soft_wrap=True)
+
+
+def _print_head(console: Console, path: str, cassette: Cassette, form: str, *, waits: bool) -> None:
     from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
     facts = [plural(len(cassette.interactions), "interaction")]
@@ -104,6 +137,8 @@ def _print_head(console: Console, path: str, cassette: Cassette, form: str) -> N
         facts.insert(0, safe(cassette.test))
     if form != "stepreplay":
         facts.append(f"{form} format")
+    if waits:
+        facts.append(WAITS)
     console.print(Text(safe(path), "bold"), soft_wrap=True)
     console.print(Text(", ".join(facts), "dim"), soft_wrap=True)
 

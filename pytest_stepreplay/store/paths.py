@@ -127,6 +127,17 @@ class ModuleCassettes:
         return frozenset(map(_fold, map(_unescaped, odd))) | self._folded_stems - self._stems
 
 
+def stems_of(name: str) -> set[str]:
+    """Return what the file of a test may be called, without ``.yaml``.
+
+    Args:
+        name: of the test, as pytest prints it, or with what pytest escapes as it reads.
+    """
+    escaped = name.encode("unicode_escape").decode("ascii")
+    hashed = {_with_hash(_portable(_unescaped(each)), each) for each in (name, escaped)}
+    return hashed | ({plain} if (plain := _plain(name)) is not None else set())
+
+
 def cassette_path(root: Path, module: PurePath, name: str) -> Path:
     """Return the path of the cassette of one test of which alone is known, as in `ModuleCassettes`."""
     return ModuleCassettes(root, module).path_of(name)

@@ -129,6 +129,17 @@ def read_pending(path: Path) -> Pending:
     return _Opened(path).value
 
 
+def read_new_version(path: Path) -> Cassette | dict[str, Tree]:
+    """Return what a pending file holds, whatever is beside it: a cassette, or a tree of snapshots.
+
+    Raises:
+        CassetteReadError: it cannot be read.
+    """
+    content = read_bytes(_checked(path))
+    mark = _MARK.search(content)
+    return _Version.parse(content[: mark.start()] if mark else content, path).content or {}
+
+
 def iter_pending(root: Path) -> Iterator[Path]:
     """Yield all pending files under a folder, sorted; nothing where there is no such folder.
 
