@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
 
@@ -95,6 +95,21 @@ class NetworkBlockedError(StepReplayError, RuntimeError):
     """In replay, a test tried to reach a host that is not this machine."""
 
 
+class Explanation(NamedTuple):
+    """What a person is told of a test's failure.
+
+    Attributes:
+        text: all of it.
+        cause: the part that other failures have in common with this one; its first line stands for itself. Empty for
+            what is always told in full.
+        records: whether recording the test mends it.
+    """
+
+    text: str
+    cause: str = ""
+    records: bool = False
+
+
 class TestOutcomeError(Failed):
     """The test's verdict, raised inside a client library.
 
@@ -106,11 +121,13 @@ class TestOutcomeError(Failed):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, pytrace=True)
+        self.explanation = Explanation(message)
 
-    def explain(self, message: str) -> None:
+    def explain(self, explanation: Explanation) -> None:
         """Replaces the message that the client was given by the one that a person reads when the test has ended."""
-        self.msg = message
-        self.args = (message,)
+        self.explanation = explanation
+        self.msg = explanation.text
+        self.args = (explanation.text,)
 
 
 class UnrecordedRequestError(TestOutcomeError):

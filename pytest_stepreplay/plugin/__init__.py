@@ -310,6 +310,9 @@ def pytest_runtest_makereport(
         failed = close_fixture(item, call, run.torn_down.pop(0))
         sections = sections if failed is None else [*(sections or ()), *failed]
     report = yield
+    if run.causes:
+        causes, run.causes = run.causes, []
+        report.stepreplay_causes = causes  # type: ignore[attr-defined]
     if sections is not None:
         report.outcome = "failed"
         report.sections += sections

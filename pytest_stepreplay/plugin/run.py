@@ -45,6 +45,7 @@ class Run:
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)
+    causes: list[dict[str, Any]] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)

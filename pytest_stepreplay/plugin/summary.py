@@ -58,6 +58,7 @@ class Summary:
         self._run = config.stash[RUN]
         self._outcomes: list[dict[str, Any]] = []
         self._workers: list[dict[str, Any]] = []
+        self._causes: list[dict[str, Any]] = []
         self._lines: list[str] = []
         self._problems: list[str] = []
         self._stopped = False
@@ -74,6 +75,7 @@ class Summary:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes what a report carries; under xdist this runs where the summary is printed."""
         self._outcomes += getattr(report, "stepreplay", ())
+        self._causes += getattr(report, "stepreplay_causes", ())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -106,8 +108,16 @@ class Summary:
                 passed=passed, stopped=self._stopped or exitstatus == pytest.ExitCode.INTERNAL_ERROR
             )
             self._finish(session, exitstatus)
+            self._shorten_repeats()
             self._color_failures()
         return result
+
+    def _shorten_repeats(self) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if self._causes and reporter is not None:
+            from .repeats import shorten_repeats  # noqa: PLC0415 - only a failure pays for it
+
+            shorten_repeats(reporter)
 
     def _color_failures(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -211,6 +221,10 @@ class Summary:
         totals = add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
         self._failed = settings.unused == "error" and totals.unused > 0
         self._lines = render_totals(totals, self._config.rootpath, unused=settings.unused)
+        if self._causes:
+            from ..report.causes import render_causes  # noqa: PLC0415 - only a failure pays for it
+
+            self._lines += render_causes(self._causes)
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:

@@ -29,6 +29,8 @@ NO_CASSETTE = (
     "The marker came when its set-up had begun. Add it where tests are collected, in pytest_collection_modifyitems."
 )
 
+ONE_MORE = "stepreplay: one more request without an answer"
+
 SHOWN = pytest.StashKey[set[int]]()
 
 
@@ -154,13 +156,26 @@ def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:
 def _show_misses(
     item: pytest.Item, call: pytest.CallInfo[None], misses: Sequence[TestOutcomeError]
 ) -> list[tuple[str, str]]:
-    first, sections = misses[0], []
+    first, sections = misses[0], list[tuple[str, str]]()
+    run = item.config.stash[RUN]
     if call.excinfo is not None and not _is_miss(call.excinfo.value):
         ended_with = call.excinfo.exconly().partition("\n")[0]
         sections.append(("stepreplay: the client went on, and the test then ended with", ended_with))
-    sections += [
-        ("stepreplay: one more request without an answer", str(failure(miss))) for miss in misses[1:]
-    ]
+    told: dict[str, int] = {}
+    for miss in misses:
+        cause = miss.explanation.cause
+        told[cause] = told.get(cause, 0) + 1
+        if cause and told[cause] > 1:
+            continue
+        if miss is not first:
+            sections.append((ONE_MORE, str(failure(miss))))
+        run.causes.append(
+            {"cause": cause, "records": miss.explanation.records, "test": run.places.typed(item)}
+        )
+    again = {cause: number - 1 for cause, number in told.items() if cause and number > 1}
+    if again:
+        lines = [f"{number} of them: {cause.splitlines()[0]}" for cause, number in again.items()]
+        sections.append((f"stepreplay: {sum(again.values())} more for the same reasons", "\n".join(lines)))
     _replace(call, failure(first, _own_frames(item, first.__traceback__)))
     return sections
 

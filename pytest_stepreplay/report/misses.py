@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from ..errors import Explanation
 from .escaping import escape_for_terminal
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ class Miss:
     moved: str | None = None
 
 
-def explain_miss(miss: Miss) -> str:
+NO_CASSETTE: Final = "there is no cassette yet"
+"""The cause of a miss in a test that was never recorded."""
+
+
+def explain_miss(miss: Miss) -> Explanation:
     """Returns the whole explanation; its first line stands for itself in pytest's short summary."""
     holds = f"{miss.recorded} recorded, {miss.played} played" if miss.exists else "does not exist"
     lines = [
@@ -83,14 +88,26 @@ def explain_miss(miss: Miss) -> str:
         "",
         *_fixes(miss),
     ]
-    return escape_for_terminal("\n".join(lines), lines=True)
+    text, cause = (escape_for_terminal("\n".join(each), lines=True) for each in (lines, _cause(miss)))
+    return Explanation(text, cause, records="ignore_order" not in _remedy(miss))
+
+
+def _cause(miss: Miss) -> list[str]:
+    """Returns what a miss has in common with those of other tests that one change has brought about."""
+    if miss.times_recorded:
+        return ["asked once more than recorded"]
+    if not miss.exists:
+        return [NO_CASSETTE]
+    if miss.nearest and miss.nearest.differences:
+        return _shown_differences(miss.nearest)
+    return ["the cassette holds nothing like this request"]
 
 
 def _headline(miss: Miss) -> str:
     if miss.times_recorded:
         return f"asked once more than recorded: {_answers(miss.times_recorded)}, already played"
     if not miss.exists:
-        return "not recorded: there is no cassette yet"
+        return f"not recorded: {NO_CASSETTE}"
     if miss.nearest and miss.nearest.differences:
         return f"not recorded: {miss.nearest.differences[0].selector} differs"
     return "not recorded: the cassette holds nothing like this request"
@@ -99,12 +116,16 @@ def _headline(miss: Miss) -> str:
 def _differences(miss: Miss) -> list[str]:
     if miss.nearest is None:
         return []
-    differences = miss.nearest.differences
     lines = [f"  The nearest recorded request is interaction {miss.nearest.position + 1}. What differs:"]
-    lines += [f"    {line}" for each in differences[:SHOWN_DIFFERENCES] for line in str(each).splitlines()]
-    if len(differences) > SHOWN_DIFFERENCES:
-        lines.append(f"    ... and {len(differences) - SHOWN_DIFFERENCES} more")
-    return [*lines, ""]
+    return [*lines, *(f"    {line}" for line in _shown_differences(miss.nearest)), ""]
+
+
+def _shown_differences(nearest: Nearest) -> list[str]:
+    shown = nearest.differences[:SHOWN_DIFFERENCES]
+    lines = [line for each in shown for line in str(each).splitlines()]
+    if len(nearest.differences) > len(shown):
+        lines.append(f"... and {len(nearest.differences) - len(shown)} more")
+    return lines
 
 
 def _reason(miss: Miss) -> str:
@@ -144,8 +165,6 @@ def _fixes(miss: Miss) -> list[str]:
             f"       if the test was renamed or moved, {candidate} may be its own:",
             "         stepreplay relink",
         ]
-    if not miss.exists and miss.test:
-        lines.append("       an answer with status 400 or above is recorded with record_errors=True.")
     if miss.times_recorded:
         lines += [
             "       if the same answer may serve again:",

@@ -40,6 +40,8 @@ _MEANING: Final = {
     "metadata": "something around the answer differs",
 }
 _ROWS = 10
+_MANY = 3
+_NAMED = 10
 _PAGE_ROWS = 50
 _PAGE_WIDTH = 200
 _SECTION_LINES = 200
@@ -80,7 +82,9 @@ def render_verification(
         lines.append(f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline")
     lines = [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
     for level, group in _by_level(new):
-        lines += ["", f"{level} ({len(group)}): {_MEANING[level]}", *_table(group, _fact_of, width)]
+        command = "stepreplay accept" if pending and not mode.rewrites else ""
+        table = _table(group, _fact_of, width, command=command)
+        lines += ["", f"{level} ({len(group)}): {_MEANING[level]}", *table]
     unverified = [each for each in ordered if each["status"] == "unverified"]
     if unverified:
         heading = f"{_unverified(mode)} ({len(unverified)})"
@@ -183,9 +187,54 @@ def _reason_of(result: Result, columns: int) -> str:
     return _clipped(escape_for_terminal(result["reason"]), columns)
 
 
-def _table(results: Sequence[Result], tell: Callable[[Result, int], str], width: int) -> Iterable[str]:
-    """Yields the rows: two columns where all of them fit into the terminal, else the place above the fact."""
-    shown = results[:_ROWS]
+def _table(
+    results: Sequence[Result], tell: Callable[[Result, int], str], width: int, *, command: str = ""
+) -> Iterable[str]:
+    """Yields the rows: first what many have in common, told once, then the others.
+
+    Args:
+        results: of one level, or unverified.
+        tell: returns the fact of one in so many columns.
+        width: of the terminal.
+        command: what decides about cassettes that are named behind it, if anything does.
+    """
+    groups: dict[object, list[Result]] = {}
+    for each in results:
+        groups.setdefault(_cause_of(each), []).append(each)
+    many = sorted((each for each in groups.values() if len(each) >= _MANY), key=len, reverse=True)[:_ROWS]
+    for group in many:
+        yield from _told_once(group, tell(group[0], max(width, 60) - 2), command)
+    few = [each for each in results if len(groups[_cause_of(each)]) < _MANY]
+    shown = few[: _ROWS - len(many)]
+    if shown:
+        yield from _rows(shown, tell, width)
+    left = len(results) - sum(map(len, many)) - len(shown)
+    if left:
+        yield f"  ... and {left:,} more; --stepreplay-report=FILE.json lists all"
+
+
+def _cause_of(result: Result) -> object:
+    drift = result["drift"] if result["status"] == "drifted" else None
+    if drift is None:
+        return result["reason"]
+    return tuple((each["selector"], each["summary"]) for each in drift["changes"])
+
+
+def _told_once(group: Sequence[Result], fact: str, command: str) -> Iterable[str]:
+    """Yields a fact with the interactions that have it in common."""
+    tests = len({each["test"] for each in group})
+    who = f"{tests:,} tests" if tests == len(group) else f"{len(group):,} interactions"
+    yield f"  {who}: {fact}"
+    yield from (f"    {_place(each)}" for each in group[:_MANY])
+    if len(group) > _MANY:
+        yield f"    ... and {len(group) - _MANY:,} more"
+    paths = [*dict.fromkeys(each["path"] for each in group)]
+    if command and len(paths) <= _NAMED:
+        yield f"    {command} {' '.join(map(shlex.quote, paths))}"
+
+
+def _rows(shown: Sequence[Result], tell: Callable[[Result, int], str], width: int) -> Iterable[str]:
+    """Yields two columns where all of them fit into the terminal, else the place above the fact."""
     places = [_place(each) for each in shown]
     widest = max(map(_columns, places))
     beside = all(widest + 4 + _columns(tell(each, _PLACE_WIDTH)) <= width for each in shown)
@@ -195,8 +244,6 @@ def _table(results: Sequence[Result], tell: Callable[[Result, int], str], width:
         else:
             yield f"  {place}"
             yield f"    {tell(each, max(width, 60) - 4)}"
-    if len(results) > _ROWS:
-        yield f"  ... and {len(results) - _ROWS:,} more; --stepreplay-report=FILE.json lists all"
 
 
 def _place(result: Result) -> str:

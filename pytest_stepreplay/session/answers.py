@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .. import matching, store
-from ..errors import CassetteReadError, CassetteWriteError, display_path
+from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..redaction import PLACEHOLDER
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Answers:
             yield str(path), total, tuple(each for each in inside if 0 <= each < total)
             start += total
 
-    def explain_miss(self, request: Request) -> str:
+    def explain_miss(self, request: Request) -> Explanation:
         """Returns what there is to say of a request that nothing answers."""
         from ..report.misses import Miss, explain_miss  # noqa: PLC0415 - only a miss pays for it
 
@@ -187,9 +187,9 @@ class Answers:
         )
         return explain_miss(miss)
 
-    def explain_overread(self, position: int, length: int) -> str:
+    def explain_overread(self, position: int, length: int) -> Explanation:
         """Returns what there is to say of a stream that is read on after all the bytes that were recorded."""
-        return (
+        return Explanation(
             f"{display_path(self._path)}, interaction {position + 1}: the client that recorded "
             f"this stream left it after {length:,} bytes, and now more is read.\n"
             "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"

@@ -12,7 +12,7 @@ from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from ..errors import RequestStoppedError, UnrecordedRequestError
+from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store.schema import interaction_of, request_of, tree_of
 from .exchange import Exchange
@@ -39,7 +39,7 @@ class Failure:
     """
 
     error: TestOutcomeError
-    explain: Callable[[], str]
+    explain: Callable[[], Explanation]
 
 
 class History:
@@ -110,7 +110,7 @@ class History:
         """Returns the error for a request that cannot go on: one for all that are stopped by the same problem."""
         with self._forks.lock:
             if problem not in self._stopped:
-                self._stopped[problem] = Failure(RequestStoppedError(problem), partial(str, problem))
+                self._stopped[problem] = Failure(RequestStoppedError(problem), partial(Explanation, problem))
                 self.tell("stopped", problem)
             return self._stopped[problem].error
 
@@ -121,10 +121,10 @@ class History:
                 continue
             self._explained.add(each.error)
             try:
-                text = each.explain()
+                explanation = each.explain()
             except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, the request was not answered
-                text = f"{str(each.error).removesuffix(_LATER)}{_unexplained(problem)}"
-            each.error.explain(text)
+                explanation = Explanation(f"{str(each.error).removesuffix(_LATER)}{_unexplained(problem)}")
+            each.error.explain(explanation)
 
     def _failures(self, *kinds: Mapping[Any, Failure]) -> tuple[Failure, ...]:
         self.hear()

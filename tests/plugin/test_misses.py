@@ -331,3 +331,84 @@ def test_a_miss_fails_the_test_where_its_explanation_raises(suite: Suite, how: s
         "a bug in what is done with a request": "*could not be looked up: RuntimeError: it may not be done here",
     }
     result.stdout.fnmatch_lines([told.get(how, "E *messages?0?.content: Say ?-hello-??+goodbye+?.")])
+
+
+SEVEN = """
+    import os
+    import httpx, pytest
+
+    SYSTEM = "Be terse."
+
+    def ask(*texts):
+        messages = [{{"role": "system", "content": SYSTEM}}, *({{"role": "user", "content": each}} for each in texts)]
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        body = {{"model": "step-3.5-flash", "messages": messages}}
+        httpx.post("{url}/chat/completions", json=body, headers=headers, verify=False).raise_for_status()
+
+    @pytest.mark.stepreplay
+    @pytest.mark.parametrize("number", range(7))
+    def test_many(number):
+        ask(f"Say {{number}}.")
+
+    @pytest.mark.stepreplay
+    def test_other():
+        ask("Say hello.")
+
+    @pytest.mark.stepreplay
+    def test_conversation():
+        for text in "abc":
+            try:
+                ask(text)
+            except BaseException:
+                pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_one_change_has_brought_about_is_told_once(suite: Suite, workers: str) -> None:
+    suite.write(SEVEN)
+    suite.record()
+    suite.change("Be terse.", "Be chatty.")
+    suite.change("Say hello.", "Say goodbye.")
+    result = suite.run("-n", workers, "--junitxml=junit.xml")
+    result.assert_outcomes(failed=9)
+    text = result.stdout.str()
+    assert text.count("What differs:") == 2, "for the first of eight tests, and for one of its own"
+    assert text.count("E       as in test_chat.py::test_") == 7
+    result.stdout.fnmatch_lines(
+        [
+            "E       Failed: not recorded: messages?0?.content differs",
+            "E       as in test_chat.py::test_*",
+            "test_chat.py:*: Failed",
+        ]
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "*stepreplay: 2 more for the same reasons*",
+            "2 of them: messages?0?.content: Be ?-terse-??+chatty+?.",
+        ]
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "missed 11",
+            "8 tests: messages?0?.content: Be ?-terse-??+chatty+?.",
+            "  test_chat.py::test_*",
+            "  ... and 3 more",
+            "  if they mean to ask this: pytest test_chat.py --stepreplay=record",
+        ]
+    )
+    junit = (suite.pytester.path / "junit.xml").read_text(encoding="utf-8")
+    assert junit.count("What differs:") >= 9, "in a file, each test stands for itself"
+    if workers == "0":
+        suite.run("-vv").stdout.no_fnmatch_line("*as in test_chat.py*")
+        suite.record().assert_outcomes(passed=9)  # as the summary says
+        suite.run().assert_outcomes(passed=9)
+
+
+def test_answers_that_are_errors_are_mentioned_once(suite: Suite) -> None:
+    suite.write(SEVEN)
+    result = suite.run()
+    result.assert_outcomes(failed=9)
+    said = "an answer with status 400 or above is recorded only with record_errors=True"
+    assert result.stdout.str().count("record_errors") == 1
+    result.stdout.fnmatch_lines(["9 tests: there is no cassette yet", "  test_chat.py::test_many?0?", said])

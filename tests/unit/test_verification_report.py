@@ -184,11 +184,43 @@ def test_what_fits_stands_in_two_columns() -> None:
 
 
 def test_a_long_list_is_capped() -> None:
-    lines = page([result(TOOL, n) for n in range(1, 1301)]).splitlines()
+    lines = page([result(other_tool(n), n) for n in range(1, 1301)]).splitlines()
     assert len(lines) == 2 + 2 + 10 * 2 + 1 + 3
     assert "  ... and 1,290 more; --stepreplay-report=FILE.json lists all" in lines
-    lines = page([result(LIMIT, n) for n in range(1, 31)]).splitlines()
+    lines = page([result(f"error {n}", n) for n in range(1, 31)]).splitlines()
     assert lines[-1] == "  ... and 20 more; --stepreplay-report=FILE.json lists all"
+
+
+def other_tool(number: int) -> Drift:
+    place = "choices[0].message.tool_calls[0].function.name"
+    return Drift((Change(place, Level.BEHAVIOR, "changed", "search", f"fetch_{number}"),))
+
+
+def test_what_many_have_in_common_is_told_once() -> None:
+    same = [
+        result(other_tool(0), 1, path=f"cassettes/test_{n:03}.yaml", test=f"t.py::test_{n}")
+        for n in range(200)
+    ]
+    lines = page([*same, result(other_tool(1), 9, path="cassettes/other.yaml")], width=120).splitlines()
+    assert lines[3:9] == [
+        "behavior (201): the model does something else",
+        "  200 tests: choices[0].message.tool_calls[0].function.name: search -> fetch_0",
+        "    cassettes/test_000.yaml#1",
+        "    cassettes/test_001.yaml#1",
+        "    cassettes/test_002.yaml#1",
+        "    ... and 197 more",
+    ]
+    assert lines[9].startswith("  cassettes/other.yaml#9  choices")
+    four = page([result(TOOL, n, path="a [1].yaml") for n in range(4)])
+    assert "  4 interactions: choices[0].message.tool_calls[0].function.name" in four
+    assert "\n    stepreplay accept 'a [1].yaml'\n" in four
+    assert "accept 'a" not in page([result(TOOL, n, path="a [1].yaml") for n in range(4)], mode=REWRITE)
+    down = page([result("the server answered 503", n) for n in range(30)]).splitlines()
+    assert down[-5:] == [
+        "  30 interactions: the server answered 503",
+        *(f"    cassettes/test_chat/test_weather.yaml#{n}" for n in range(3)),
+        "    ... and 27 more",
+    ]
 
 
 def test_without_pending_files_it_says_how_to_get_them() -> None:
