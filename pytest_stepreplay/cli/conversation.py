@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..drift.calls import read_call
-from ..sse import assemble, chunks_of, frame_of
+from ..endpoints.chat_stream import assemble
+from ..wire.events import chunks_of, frame_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

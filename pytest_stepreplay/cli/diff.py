@@ -134,7 +134,7 @@ def _json_in(text: str) -> Any:
 
 
 def _is_stream(text: str) -> bool:
-    from ..sse import chunks_of  # noqa: PLC0415 - as in `_read_items`
+    from ..wire.events import chunks_of  # noqa: PLC0415 - as in `_read_items`
 
     return bool(chunks_of(text))
 

@@ -125,7 +125,7 @@ def _read_text(text: str) -> Answer:
     if not text.strip():
         return Answer("empty", text)
     if _EVENTS.match(text):
-        from ..sse import chunks_of  # noqa: PLC0415 - only streams need it
+        from ..wire.events import chunks_of  # noqa: PLC0415 - only streams need it
 
         chunks = chunks_of(text)
         if _are_chunks(chunks) or any("error" in chunk for chunk in chunks):
@@ -138,7 +138,7 @@ def _read_text(text: str) -> Answer:
 
 
 def _assembled(chunks: list[dict[str, Any]]) -> Answer:
-    from ..sse import assemble  # noqa: PLC0415 - only streams need it
+    from ..endpoints.chat_stream import assemble  # noqa: PLC0415 - only streams need it
 
     tree = plain(assemble(chunks))
     return Answer(_sort_of(tree), tree, tuple(chunks))

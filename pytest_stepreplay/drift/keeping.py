@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import sse
 from ..settings.policy import Policy
 from ..texts.alignment import match
+from ..wire.events import chunks_of, frame_of
 from .answers import read_answer
 from .calls import meaning_of, objects_in
 from .comparison import compare
@@ -48,7 +48,7 @@ def _end(response: Response) -> tuple[str | None, str | None]:
 
 
 def _frame(event: Any) -> str:
-    return sse.frame_of(event) if isinstance(event, str) else str(event.frame)
+    return frame_of(event) if isinstance(event, str) else str(event.frame)
 
 
 def keep_volatile(
@@ -298,8 +298,8 @@ def _renamed(response: Response, ids: Ids) -> Response | None:
     events = tuple(_event_with_ids(event, renamed) for event in response.events)
     changed = replace(response, events=events)
     try:
-        wanted = _tree_with_ids(sse.chunks_of(body_of(response)), renamed)
-        return changed if sse.chunks_of(body_of(changed)) == wanted else None
+        wanted = _tree_with_ids(chunks_of(body_of(response)), renamed)
+        return changed if chunks_of(body_of(changed)) == wanted else None
     except RecursionError:
         return None
 

@@ -18,7 +18,7 @@ from itertools import chain
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any, Self
 
-from ..sse import DONE, frame_of
+from ..wire.events import DONE, frame_of
 from .replies import (
     Answer,
     Raw,

@@ -69,7 +69,7 @@ def body_bytes(message: Request | Response) -> bytes:
 
 def frames_of(message: Request | Response) -> Iterator[bytes]:
     """Yield the frames of a stream as they go over the wire; none for another body."""
-    from ..sse import frame_of  # noqa: PLC0415 - only a run with streams pays for it
+    from .events import frame_of  # noqa: PLC0415 - only a run with streams pays for it
 
     for event in message.events or ():
         yield frame_of(event).encode() if isinstance(event, str) else event.frame.encode()
@@ -85,9 +85,9 @@ def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
         return {"base64": b64encode(body).decode()}
     kind = media_type(content_type)
     if events and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
-        from .. import sse  # noqa: PLC0415 - as above
+        from .events import split_frames  # noqa: PLC0415 - as above
 
-        return {"events": tuple(stored_frame(frame) for frame in sse.split_frames(text))}
+        return {"events": tuple(stored_frame(frame) for frame in split_frames(text))}
     try:
         tree = _exact_json(text)
     except (ValueError, RecursionError):
@@ -103,9 +103,9 @@ def media_type(content_type: str) -> str:
 
 def stored_frame(frame: str) -> str | RawFrame:
     """Return a frame of a stream in the form it is stored in."""
-    from .. import sse  # noqa: PLC0415 - as above
+    from .events import frame_data  # noqa: PLC0415 - as above
 
-    data = sse.frame_data(frame)
+    data = frame_data(frame)
     return RawFrame(frame=frame) if data is None else data
 
 

@@ -131,7 +131,7 @@ def _is_text(chunks: Iterable[Chunk]) -> bool:
 
 def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
     """Yield the events, and take away the chunks that they were in."""
-    from ..sse import split_frames  # noqa: PLC0415 - only a run with streams pays for it
+    from .events import split_frames  # noqa: PLC0415 - only a run with streams pays for it
 
     decoder, unfinished = _Utf8(), list[str]()
     chunks.reverse()

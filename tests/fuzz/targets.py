@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytest_stepreplay import sse
+from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.errors import CassetteReadError, SelectorError
 from pytest_stepreplay.formats import MisfitError, read_foreign
 from pytest_stepreplay.models import Cassette
@@ -21,6 +21,7 @@ from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render
 from pytest_stepreplay.wire.bodies import body_bytes
+from pytest_stepreplay.wire.events import chunks_of, events_of, frame_data, frame_of, split_frames
 from pytest_stepreplay.wire.json_text import parse_json
 
 HERE = Path("x.yaml")
@@ -101,14 +102,14 @@ def json_text(data: bytes) -> None:
 def events(data: bytes) -> None:
     """No character of a stream is lost, and whatever its chunks are, they make a completion."""
     text = data.decode(errors="replace")
-    frames = sse.split_frames(text)
+    frames = split_frames(text)
     assert "".join(frames) == text
     for frame in frames:
-        payload = sse.frame_data(frame)
-        assert payload is None or sse.frame_of(payload) == frame
-    for event in sse.events_of(text):
+        payload = frame_data(frame)
+        assert payload is None or frame_of(payload) == frame
+    for event in events_of(text):
         assert event.data is not None
-    completion = sse.assemble(sse.chunks_of(text))
+    completion = assemble(chunks_of(text))
     assert completion["object"] == "chat.completion"
     json.dumps(completion)
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from pytest_stepreplay import use_cassette
-from pytest_stepreplay.sse import assemble, chunks_of
+from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.wire.bodies import body_bytes
+from pytest_stepreplay.wire.events import chunks_of
 from tests.odd_server import (
     DONE,
     ENCODINGS,

@@ -18,7 +18,8 @@ import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from pytest_stepreplay.sse import assemble, chunks_of
+from pytest_stepreplay.endpoints.chat_stream import assemble
+from pytest_stepreplay.wire.events import chunks_of
 
 PAGE: Final = Path(__file__).parents[2] / "docs/streams.md"
 HEAD: Final = "| stream | the openai SDK's accumulator | here | why |\n|---|---|---|---|\n"

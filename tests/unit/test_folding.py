@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.sse import assemble
+from pytest_stepreplay.endpoints.chat_stream import assemble
 
 
 def chunk(delta: dict[str, Any], **fields: Any) -> dict[str, Any]:

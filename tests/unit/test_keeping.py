@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_stepreplay import sse
 from pytest_stepreplay.drift import keeping
 from pytest_stepreplay.drift.answers import read_answer
 from pytest_stepreplay.drift.keeping import body_of, keep_volatile
 from pytest_stepreplay.matching import Index, Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store import parse_cassette, render_cassette
+from pytest_stepreplay.wire.events import chunks_of
 
 NO_DEADLINE = settings(deadline=None, max_examples=60)
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -431,7 +431,7 @@ def test_frames_that_are_more_than_json_are_kept_as_they_are() -> None:
     assert '"call_a0"' in body_of(changed.response)
     assert "call_bb0" not in body_of(changed.response)
     assert body_of(changed.response).startswith(": a comment\n\nevent: x\r\n")
-    assert sse.chunks_of(body_of(changed.response))[0]["id"] == "bb-0"
+    assert chunks_of(body_of(changed.response))[0]["id"] == "bb-0"
 
 
 def test_frames_nested_too_deeply_are_taken_as_they_came() -> None:

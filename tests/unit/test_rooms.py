@@ -39,14 +39,13 @@ BELOW = {
     "models": set[str](),
     "settings": {"errors", "selectors", "texts"},
     "projects": {"errors", "settings"},
-    "sse": set[str](),
     "endpoints": set[str](),
     "texts": set[str](),
     "selectors": {"errors"},
-    "wire": {"models", "sse"},
+    "wire": {"models"},
     "redaction": {"errors", "models", "settings", "selectors"},
     "network": {"errors", "settings"},
-    "drift": {"errors", "models", "report", "selectors", "settings", "sse", "texts"},
+    "drift": {"errors", "models", "report", "selectors", "settings", "texts", "endpoints", "wire"},
     "matching": {"endpoints", "errors", "models", "selectors", "settings", "texts", "wire"},
     "store": {"errors", "models", "formats", "redaction", "selectors", "wire"},
     "formats": {"errors", "models", "wire", "redaction"},
@@ -69,7 +68,7 @@ BELOW = {
         "wire",
     },
     "snapshots": {"drift", "errors", "redaction", "report", "settings", "store"},
-    "upstream": {"sse"},
+    "upstream": {"wire"},
 }
 """Which other rooms each one may import, besides `lazy` and `machine`; `plugin` and `cli` may import all."""
 

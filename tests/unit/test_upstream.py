@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.models import ChatCompletion, ChatCompletionChunk
-from pytest_stepreplay.sse import assemble, chunks_of
 from pytest_stepreplay.upstream import Received, Upstream, answer, error, raw
+from pytest_stepreplay.wire.events import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

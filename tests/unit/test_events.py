@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from pytest_stepreplay.sse import Event, assemble, chunks_of, events_of, frame_data, frame_of, split_frames
+from pytest_stepreplay.endpoints.chat_stream import assemble
+from pytest_stepreplay.wire.events import Event, chunks_of, events_of, frame_data, frame_of, split_frames
 
 # Texts made of what matters in the format, so that line ends meet in every combination.
 streams = st.lists(
