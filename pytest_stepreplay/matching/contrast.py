@@ -282,10 +282,11 @@ def _name_tools(tools: Any) -> dict[str, Any] | None:
         return None
     named: dict[str, Any] = {}
     for tool in tools:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        name = function.get("name") if isinstance(function, dict) else None
-        if name is None and isinstance(tool, dict):
-            name = tool.get("name", tool.get("type"))
+        held = tool if isinstance(tool, dict) else {}
+        inner = held.get("function", held.get("custom"))
+        name = inner.get("name") if isinstance(inner, dict) else None
+        if name is None:
+            name = held.get("name", held.get("type"))
         if not isinstance(name, str) or name in named:
             return None
         named[name] = tool

@@ -478,6 +478,8 @@ class TestDifferences:
             "tools: in another order, now f, web_search"
         ]
         assert told(chat(tools=[one]), chat(tools=[one, other])) == ["tools: f was added"]
+        grep, sql = ({"type": "custom", "custom": {"name": name}} for name in ("grep", "run_sql"))
+        assert told(chat(tools=[grep, sql]), chat(tools=[grep])) == ["tools: run_sql was removed"]
         assert told(chat(tools=[one]), chat()) == ['tools: is missing, recorded as [{"type": "web_search"}]']
 
     def test_images_are_abbreviated(self) -> None:
