@@ -60,12 +60,14 @@ def escape_for_markdown(text: str) -> str:
 def code_for_markdown(text: str, *, cell: bool = False) -> str:
     """Returns a code span that shows `text` as it is, what a terminal or a CI log would obey made visible.
 
+    Text with a ``<`` goes into HTML's element, escaped: not every reader of Markdown keeps to its rules.
+
     Args:
         text: anything.
-        cell: it is for the cell of a table, where a bar would end the span: then it is HTML's, escaped.
+        cell: it is for the cell of a table, where a bar would end the span: then it is HTML's too.
     """
     text = escape_for_terminal(text)
-    if not text.strip() or (cell and "|" in text):
+    if not text.strip() or "<" in text or (cell and "|" in text):
         return f"<code>{escape_for_markdown(text)}</code>"
     fence = "`" * (1 + max(map(len, _TICKS.findall(text)), default=0))
     room = " " if text[0] in "` " or text[-1] in "` " else ""
