@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
 
+from .machine import disk
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -75,7 +77,7 @@ def standing_in(folder: Path) -> Iterator[None]:
 
 def _folder_of_process() -> Path:
     try:
-        return Path.cwd()
+        return Path(disk.folder_of_process())
     except OSError:  # it was deleted
         return Path(os.devnull)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import StepReplayError, display_path
+from .machine import disk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,10 +78,10 @@ def find_project(start: Path, *, below: Path | None = None) -> Project:
             break
         for name, section in _INI_FILES.items():
             path = folder / name
-            values = _section_of(path, section) if path.is_file() else None
+            values = _section_of(path, section) if disk.is_file(path) else None
             if values is not None:
                 return Project(folder, values, path)
-            if name == "pyproject.toml" and marked is None and path.is_file():
+            if name == "pyproject.toml" and marked is None and disk.is_file(path):
                 marked = folder  # it marks the project even where it says nothing about pytest
     return Project(marked or start, {}, None, is_found=marked is not None)
 
@@ -102,7 +103,7 @@ def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
     import tomllib  # noqa: PLC0415 - as above
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = disk.read(path).decode("utf-8-sig")
         if path.suffix == ".toml":
             table: Any = tomllib.loads(text)
         else:

@@ -11,7 +11,6 @@ from importlib import import_module
 
 import aiohttp  # noqa: F401
 import deepdiff  # noqa: F401
-import filelock  # noqa: F401
 import httpcore  # noqa: F401
 import httpcore2  # noqa: F401
 import httpx  # noqa: F401

@@ -7,10 +7,10 @@ The outcomes of a run go in, and a `LastRun` comes out; as JSON it lies in pytes
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..machine import disk
 from ..settings import MODES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SeenFile:
     def is_unchanged(self) -> bool:
         """Whether the file on disk is still the one that the run has seen."""
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - a run sees thousands of files, and a Path costs more
+            found = disk.status(self.path)
         except OSError:
             return False
         return (found.st_size, found.st_mtime_ns) == (self.size, self.changed_at)
@@ -128,7 +128,7 @@ def sum_up(
         missing=tuple(
             Missing(path, test, **asked.get(path, {}))
             for path, test in sorted(owned.items())
-            if not totals.get(path) and not os.path.lexists(path)  # what was played from is there
+            if not totals.get(path) and not disk.exists(path)  # what was played from is there
         ),
     )
 
@@ -141,7 +141,7 @@ def render(run: LastRun) -> dict[str, Any]:
 def read(path: Path) -> LastRun | None:
     """Returns what the last run left in a file; None where there is none, or nothing that this version reads."""
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"), object_hook=_frozen)
+        tree = json.loads(disk.read(path), object_hook=_frozen)
         if tree.pop("version") != VERSION:
             return None
         unplayed, orphans = (
@@ -159,7 +159,7 @@ def _frozen(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _see(path: str, total: int = 0, played: Iterable[int] = ()) -> SeenFile | None:
     try:
-        found = os.stat(path)  # noqa: PTH116 - as above
+        found = disk.status(path)
     except OSError:
         return None
     return SeenFile(path, found.st_size, found.st_mtime_ns, total, tuple(sorted(played)))

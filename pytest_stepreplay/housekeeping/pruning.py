@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import store
 from ..errors import CassetteError, CassetteWriteError
+from ..machine import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,12 +78,12 @@ def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
             store.write_cassette(path, replace(cassette, interactions=left))
             return
         try:
-            path.unlink()
+            disk.remove(path)
         except OSError as error:
             raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
     for parent in _inner_folders(path, folders):
         try:
-            parent.rmdir()
+            disk.remove_folder(parent)
         except OSError:  # it holds something else
             return
 

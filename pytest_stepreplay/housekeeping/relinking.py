@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import store
 from ..errors import CassetteError, CassetteWriteError
+from ..machine import disk
 from ..matching import Matcher
 from ..redaction import Redactor
 from ..store.files import read_bytes, write_bytes
@@ -135,7 +136,7 @@ def moved_cassette(root: Path, path: Path) -> Path | None:
     same = (each for each in store.iter_cassettes(root) if each.name == path.name and each != path)
     for each in islice(same, _LOOKED_AT):
         try:
-            if each.stat().st_size > _LOOKED_THROUGH:
+            if disk.status(each).st_size > _LOOKED_THROUGH:
                 continue
             test = store.read_cassette(each).cassette.test
         except (OSError, CassetteError):
@@ -165,7 +166,7 @@ def _is_gone(test: str, root: Path) -> bool:
     """Whether the source of a test is no longer there, by a look at the text of its module."""
     module, *names = test.removesuffix(" (fixture)").partition("[")[0].split("::")
     try:
-        text = (root / module).read_text(encoding="utf-8", errors="replace")
+        text = disk.read(root / module).decode(errors="replace")
     except OSError:
         return True
     return not all(re.search(rf"\b(?:def|class) {re.escape(name)}\b", text) for name in names)
@@ -224,6 +225,6 @@ def _assigned(scores: list[tuple[_Score, Missing, _Lost]]) -> Iterator[Link]:
 
 def _remove(path: Path) -> None:
     try:
-        path.unlink()
+        disk.remove(path)
     except OSError as error:
         raise CassetteWriteError(path, f"was copied, but could not be removed: {error.strerror}") from None

@@ -4,3 +4,9 @@ Tests freeze the clock, fake the file system, and mock `os` and `time`, for the 
 for them is real, and so is when it was. `clock` and `disk` are the only modules of this package that read the one or
 touch the other while tests run.
 """
+
+from __future__ import annotations
+
+from . import clock, disk
+
+__all__ = ["clock", "disk"]

@@ -154,6 +154,7 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
         given: what the `stepreplay_config` fixture says.
     """
     from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
+    from ..store.files import remove  # noqa: PLC0415 - as above
 
     run = item.config.stash[RUN]
     try:
@@ -162,7 +163,7 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
         path = run.places.of_test(item, settings)
         shared = settings.cassette is not None or path in run.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
-            path.unlink(missing_ok=True)
+            remove(path)
         root = run.places.root_of(item, settings)
         session = Session(settings, path, test=run.places.id_of(item), shared=shared, root=root)
         session.load()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import SettingsError, StepReplayError
+from ..machine import disk
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def read_ini_text(config: pytest.Config) -> str:
     It is read at the start, since the first cassette may be opened in an event loop.
     """
     try:
-        return config.inipath.read_text(encoding="utf-8-sig") if config.inipath else ""
+        return disk.read(config.inipath).decode("utf-8-sig") if config.inipath else ""
     except (OSError, ValueError):
         return ""
 

@@ -13,6 +13,7 @@ import pytest
 
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
+from ..machine import disk
 from ..settings import MODES, REWRITE
 from .opening import stop_serving
 from .run import RUN
@@ -320,8 +321,7 @@ def _was_a_test_s(path: Path) -> bool:
     Ours names its test, unless a script has written it. Those of other tools do not say.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(4096)
+        start = disk.read(path, 4096)
     except OSError:
         return False
     return _TEST.search(start) is not None if _OURS.match(start) else b"interactions" in start

@@ -6,7 +6,6 @@ fixtures and options of the other two by their names, and opens a test's cassett
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import SettingsError
+from ..machine import disk
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
 from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
 from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
@@ -147,7 +147,9 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     markers = list(item.iter_markers("vcr"))
     adopted = read_vcr_config(_merged_config(request, markers))
     run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
-    folder = Path(os.path.abspath(request.getfixturevalue("vcr_cassette_dir")))  # noqa: PTH100 - links stay
+    folder = Path(
+        disk.absolute(request.config.invocation_params.dir / request.getfixturevalue("vcr_cassette_dir"))
+    )
     name = str(request.getfixturevalue("vcr_cassette_name"))
     path = path_of(item, adopted.places, folder, name)
     settings = with_secrets(run.settings(given, home=run.places.home_of(item.path)), request.config)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
+from ..machine import disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,9 @@ def path_of(item: pytest.Item, places: Mapping[str, Any], folder: Path, name: st
     if len(name) + len(serializer) + 1 > _LONGEST_NAME:  # as pytest-recording shortens it
         digest = md5(name.encode(), usedforsecurity=False).hexdigest()
         name = f"{name[: _LONGEST_NAME - len(suffix) - len(digest) - 3]}...{digest}"
-    folder = Path(os.path.abspath(os.fspath(places.get("cassette_library_dir", folder))))  # noqa: PTH100
+    folder = Path(
+        disk.absolute(item.config.invocation_params.dir / places.get("cassette_library_dir", folder))
+    )
     if "path_transformer" in places:
         return Path(places["path_transformer"](str(folder / name)))
     return existing_path(folder, name, suffix, item)
@@ -62,7 +65,7 @@ def existing_path(folder: Path, name: str, suffix: str, item: Any) -> Path:
         candidates.append(folder / f"{plain}{suffix}")
     if folder == folder_beside(item):
         candidates.append(folder.parent / _with_suffix(plain if name == name_of(item) else name, suffix))
-    return next((each for each in candidates if os.path.lexists(each)), path)
+    return next((each for each in candidates if disk.exists(each)), path)
 
 
 def _with_suffix(name: str, suffix: str) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, display_path
+from ..machine import disk
 from ..settings import VERIFY
 from .run import with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pytest
 
@@ -32,7 +33,7 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
 
     path = rootpath / settings.baseline
     try:
-        return read_baseline(path.read_text(encoding="utf-8"), path)
+        return read_baseline(disk.read(path).decode(), path)
     except FileNotFoundError:
         if settings.fail_on == "never":
             return None
@@ -71,15 +72,14 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytes
         )
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and os.environ.get("GITHUB_ACTIONS"):
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(page)
+        disk.write_file(summary, page.encode(), append=True)
     return lines
 
 
 def _write(path: Path, text: str, what: str) -> list[str]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        disk.make_folders(path.parent)
+        disk.write_file(path, text.encode())
     except OSError as error:
         return [f"ERROR: the {what} {display_path(path)} could not be written: {error.strerror}"]
     return [f"{what} written to {display_path(path)}"]

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus, unquote
 
+from ..machine import disk
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -127,4 +129,4 @@ def _is_worth_finding(value: str) -> bool:
     if len(value) < _SHORTEST or "placeholder" in value.lower() or is_made_up(value):
         return False
     # pathlib would raise for what is no path at all.
-    return not (value[0] in "/~." and os.path.exists(os.path.expanduser(value)))  # noqa: PTH110, PTH111
+    return not (value[0] in "/~." and disk.exists(os.path.expanduser(value)))  # noqa: PTH111

@@ -165,9 +165,8 @@ class Session:
         return self._history.intercepted
 
     def __repr__(self) -> str:
-        return (
-            f"<stepreplay {self.mode} {self.path}: {len(self.played)} played, {len(self.recorded)} recorded>"
-        )
+        counts = f"{len(self.played)} played, {len(self.recorded)} recorded"
+        return f"<stepreplay {self.mode} {display_path(self.path)}: {counts}>"
 
     def load(self) -> None:
         """Reads the cassette, once.

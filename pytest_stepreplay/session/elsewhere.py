@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import store
 from ..errors import StepReplayError
+from ..machine import disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,8 +96,7 @@ class Search:
 def _read(name: str, most: int) -> bytes | None:
     """Returns what a file holds; None where it is larger than that, or cannot be read."""
     try:
-        with open(name, "rb") as file:  # noqa: PTH123 - a search opens hundreds
-            content = file.read(most + 1)
+        content = disk.read(name, most + 1)
     except OSError:
         return None
     return content if len(content) <= most else None

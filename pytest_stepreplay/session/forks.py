@@ -11,9 +11,10 @@ import json
 import os
 import threading
 from contextlib import suppress
-from tempfile import mkstemp
 from typing import Any
 from weakref import WeakSet
+
+from ..machine import disk
 
 
 class Forks:
@@ -43,9 +44,7 @@ class Forks:
             return
         if self._file is None:
             raise OSError("there was no room for a temporary file")
-        line = json.dumps(note).encode() + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
+        disk.write(self._file, json.dumps(note).encode() + b"\n")
 
     def notes(self) -> list[dict[str, Any]]:
         """Returns the notes that have come since this was last asked."""
@@ -53,7 +52,7 @@ class Forks:
             return []
         with self._reading:  # any thread may ask
             pieces = []
-            while piece := os.pread(self._file, 1 << 20, self._taken):
+            while piece := disk.read_at(self._file, 1 << 20, self._taken):
                 pieces.append(piece)
                 self._taken += len(piece)
             lines = b"".join(pieces)
@@ -65,15 +64,14 @@ class Forks:
         """Takes no more notes."""
         _open.discard(self)
         if self._file is not None and not self.is_copy:
-            os.close(self._file)
+            disk.close(self._file)
             self._file = None
 
     def prepare(self) -> None:
         """Makes the file, just before a fork."""
         if self._file is None and not self.is_copy:
             with suppress(OSError):  # the copy says so, if it has something to tell
-                self._file, name = mkstemp(prefix="stepreplay-")
-                os.unlink(name)  # noqa: PTH108 - this is short, and stands between a fork and its child
+                self._file = disk.open_nameless()
 
     def become_copy(self) -> None:
         """Makes this, in a child, the copy that it is."""

@@ -18,6 +18,7 @@ from _pytest.outcomes import Exit  # pytest.exit.Exception, without importing th
 
 from .. import interception, network
 from ..errors import StepReplayError
+from ..machine import disk
 from ..settings import MARKER_SETTINGS, Settings, read_values
 from . import elsewhere, threads
 from .cassette import Session
@@ -151,7 +152,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     given is as it is set for the test around it; outside of pytest it is the default.
 
     Args:
-        path: the cassette file, relative to the working directory.
+        path: the cassette file, relative to the working directory of now.
         mode: what to do with requests; by default what the pytest run does, outside of pytest ``replay``.
         settings: any setting of the marker, such as ``match_on`` or ``ignore_request``.
 
@@ -162,7 +163,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     """
 
     def __init__(self, path: str | Path, *, mode: str | None = None, **settings: object) -> None:
-        self._path = Path(path)
+        self._path = Path(disk.absolute(path))  # a test may go into another folder
         self._given: dict[str, Any] = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
         self._opened: tuple[Session, ExitStack] | None = None
 

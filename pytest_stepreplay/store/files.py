@@ -7,7 +7,6 @@ comes back as a `CassetteError` that says in one line what it was.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import stat
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from ..errors import CassetteReadError, CassetteWriteError, display_path
+from ..machine import disk
 
 MAX_SIZE = 32 * 1024 * 1024
 """The most bytes that a file may have. A hostile one can take thirty times its size in memory, and whoever
@@ -27,7 +27,6 @@ PENDING_SUFFIX = ".new"
 HIDDEN = re.compile(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTALL)
 """The names of the files that are there only during a save: the stem tells whose."""
 
-_NEW_FILE_MODE = 0o644
 _WHAT_TO_DO = {
     errno.ENOSPC: "Make some room on the disk, then run it again.",
     errno.EDQUOT: "Make some room on the disk, then run it again.",
@@ -39,10 +38,7 @@ _WHAT_TO_DO = {
 
 def exists(path: Path) -> bool:
     """Tell whether something stands at the path, be it readable or not."""
-    try:
-        return os.path.lexists(path)
-    except ValueError:  # no path at all
-        return False
+    return disk.exists(path)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -53,13 +49,13 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         # Anything else would block (a pipe) or never end (a device).
-        status = path.stat()
+        status = disk.status(path)
         if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if path.is_dir() else "not a regular file"
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise CassetteReadError(path, f"is {kind}, where a cassette file should be")
         if status.st_size > MAX_SIZE:
             raise CassetteReadError(path, f"is larger than {MAX_SIZE >> 20} MiB, which no cassette may be")
-        return path.read_bytes()
+        return disk.read(path)
     except FileNotFoundError:
         fix = "Record it with: pytest --stepreplay=record"
         raise CassetteReadError(path, "does not exist", fix=fix) from None
@@ -83,9 +79,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             fix="Record less in one test, or in several cassettes",
         )
     try:
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path  # a link stays a link
+        target = Path(disk.real_path(path)) if disk.is_link(path) else path  # a link stays a link
         if not _holds(target, content):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            disk.make_folders(target.parent)
             _replace(target, content)
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
@@ -98,7 +94,8 @@ def remove(path: Path) -> None:
         CassetteWriteError: it cannot be removed.
     """
     try:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            disk.remove(path)
     except OSError as error:
         raise CassetteWriteError(path, f"could not be removed: {_reason(error)}") from None
 
@@ -110,11 +107,11 @@ def check_writable(path: Path) -> None:
         CassetteWriteError: it cannot.
     """
     for parent in path.parents:
-        if os.path.lexists(parent):
-            if not parent.is_dir():
+        if disk.exists(parent):
+            if not disk.is_folder(parent):
                 problem = f"cannot be written: {display_path(parent)} is a file, not a folder"
                 raise CassetteWriteError(path, problem)
-            if not os.access(parent, os.W_OK | os.X_OK):
+            if not disk.may_write_in(parent):
                 raise CassetteWriteError(
                     path, f"cannot be written: {display_path(parent)} may not be written"
                 )
@@ -123,7 +120,7 @@ def check_writable(path: Path) -> None:
 
 def _holds(target: Path, content: bytes) -> bool:
     try:
-        return target.stat().st_size == len(content) and target.read_bytes() == content
+        return disk.status(target).st_size == len(content) and disk.read(target) == content
     except OSError:  # if it stands in the way of writing too, that says so
         return False
 
@@ -131,31 +128,16 @@ def _holds(target: Path, content: bytes) -> bool:
 def _replace(target: Path, content: bytes) -> None:
     """Write the content beside the target, then put it in its place in one step."""
     temporary = target.with_name(f".{stem_of(target)}.{token_hex(4)}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, _NEW_FILE_MODE)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        disk.create(temporary, content)
         with suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
+            disk.copy_mode(target, temporary)
+        disk.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
-            temporary.unlink()
+            disk.remove(temporary)
         raise
-    _flush_folder(target.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    # The new name must outlive a power cut as well. Windows cannot open a folder, and needs not.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    disk.flush_folder(target.parent)
 
 
 def write_error(path: Path, error: OSError | ValueError) -> CassetteWriteError:

@@ -17,18 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteWriteError
-from ..machine import clock
+from ..machine import clock, disk
+from ..machine.file_lock import FileLock
 from .files import HIDDEN, PENDING_SUFFIX, stem_of, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from filelock import BaseFileLock
-
 TIMEOUT: Final = 30.0
 """How many seconds to wait for another process; a save takes milliseconds."""
 
-_POLL: Final = 0.005  # seconds; a save is over soon
 _MOST_READ: Final = 1000  # bytes of a lock file
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
 _held = threading.local()
@@ -47,42 +45,39 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         CassetteWriteError: the lock cannot be had; the message says who holds it.
     """
-    held: set[Path] = _held.__dict__.setdefault("paths", set())
-    if path in held:
+    held: set[str] = _held.__dict__.setdefault("paths", set())
+    if str(path) in held:
         yield
         return
     try:
-        target = Path(os.path.realpath(path))
+        target = Path(disk.real_path(path))
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
     target = target.with_name(target.name.removesuffix(PENDING_SUFFIX))
-    if target in held:
+    if str(target) in held:
         yield
         return
     with _acquired(path, target):
-        held.add(target)
+        held.add(str(target))
         try:
             yield
         finally:
-            held.remove(target)
+            held.remove(str(target))
 
 
 @contextmanager
 def _acquired(path: Path, target: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout  # noqa: PLC0415 -- a run that writes nothing does without
-
     file = target.with_name(f".{stem_of(target)}.lock")
-    lock = FileLock(file, timeout=TIMEOUT, poll_interval=_POLL, fallback_to_soft=False)
+    lock = FileLock(file)
     has_locks = True
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise CassetteWriteError(
-            path,
-            f"was not written: for {TIMEOUT:g} seconds {_holder(file)} has been writing it",
-            fix="Wait for it, or end it if it hangs, then run this again",
-        ) from None
+        disk.make_folders(target.parent)
+        if not lock.acquire(TIMEOUT):
+            raise CassetteWriteError(
+                path,
+                f"was not written: for {TIMEOUT:g} seconds {_holder(file)} has been writing it",
+                fix="Wait for it, or end it if it hangs, then run this again",
+            )
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) not in _UNSUPPORTED:
             raise write_error(path, error) from None
@@ -95,46 +90,35 @@ def _acquired(path: Path, target: Path) -> Iterator[None]:
         _remove_leftovers(target)
         yield
     finally:
-        _release(lock, file)
-
-
-def _release(lock: BaseFileLock, file: Path) -> None:
-    # Whoever waits for the file that goes here sees that it is gone, and makes another one. Windows lets nobody
-    # remove a file that is open; there the library does so afterwards.
-    if os.name != "nt":
-        with suppress(OSError):
-            file.unlink()
-    lock.release()
+        lock.release()
 
 
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed processes have left in the folder: nobody holds the locks of those files."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415 -- it has been imported already
-
     left: dict[str, list[Path]] = {}
     with suppress(OSError):
-        for name in os.listdir(target.parent):  # noqa: PTH208 - a Path for each file takes longer than all the rest
+        for name in disk.names_in(target.parent):
             found = HIDDEN.fullmatch(name) if name.startswith(".") else None
             if found:
                 left.setdefault(found[1], []).append(target.with_name(name))
-    mine = {stem_of(each) for each in (target, *_held.paths)}
+    mine = {stem_of(target), *(stem_of(Path(each)) for each in _held.paths)}
     for stem, files in left.items():
         temporary = [each for each in files if each.suffix == ".tmp"]
         if stem in mine:
             _unlink(temporary if stem == stem_of(target) else [])
             continue
         file = target.with_name(f".{stem}.lock")
-        lock = FileLock(file, fallback_to_soft=False)
-        with suppress(OSError, Timeout):
-            lock.acquire(timeout=0)
-            _unlink(temporary)
-            _release(lock, file)
+        lock = FileLock(file)
+        with suppress(OSError):
+            if lock.acquire(0):
+                _unlink(temporary)
+                lock.release()
 
 
 def _unlink(files: list[Path]) -> None:
     for each in files:
         with suppress(OSError):
-            each.unlink()
+            disk.remove(each)
 
 
 def _sign(file: Path) -> None:
@@ -145,19 +129,13 @@ def _sign(file: Path) -> None:
         "since": clock.now().isoformat("T", "seconds"),
     }
     with suppress(OSError):  # it is for a message alone
-        descriptor = os.open(file, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
-        try:
-            # Not O_TRUNC: after it, ext4 brings the file to the disk when it is closed.
-            os.ftruncate(descriptor, os.write(descriptor, json.dumps(who).encode()))
-        finally:
-            os.close(descriptor)
+        disk.overwrite(file, json.dumps(who).encode())
 
 
 def _holder(file: Path) -> str:
     """Return who holds a lock, as its file says."""
     try:
-        with file.open("rb") as opened:
-            who = json.loads(opened.read(_MOST_READ))
+        who = json.loads(disk.read(file, _MOST_READ))
         since = clock.read(str(who["since"]))
         return f"process {int(who['pid'])} on {ascii(str(who['host']))[1:-1]} (since {since:%Y-%m-%d %H:%M:%S} UTC)"
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from ..errors import CassetteError, SettingsError, display_path
+from ..machine import disk
 from .files import PENDING_SUFFIX
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class ModuleCassettes:
     def _stems(self) -> frozenset[str]:
         """What the files that are there are called, without what stands behind the name of the test."""
         try:
-            names = os.listdir(self.folder)  # noqa: PTH208 - it costs a third of `Path.iterdir`
+            names = disk.names_in(self.folder)
         except OSError:
             return frozenset()
         names = [normalize("NFC", name.removesuffix(PENDING_SUFFIX)) for name in names]
@@ -196,8 +197,8 @@ def leads_out(path: Path, root: Path) -> bool:
     # In texts, since a run asks this of thousands of paths.
     top, between = str(root), str(path)
     while between != top:
-        if os.path.islink(between):  # noqa: PTH114
-            return not path.resolve().is_relative_to(root.resolve())
+        if disk.is_link(between):
+            return not Path(disk.real_path(path)).is_relative_to(Path(disk.real_path(root)))
         above = os.path.dirname(between)  # noqa: PTH120
         if above == between:
             break
@@ -225,8 +226,7 @@ def cassette_names(root: Path) -> list[str]:
     folders = [str(root)]
     while folders:
         try:
-            with os.scandir(folders.pop()) as found:
-                entries = [each for each in found if not each.name.startswith(".")]
+            entries = [each for each in disk.entries_in(folders.pop()) if not each.name.startswith(".")]
         except OSError:
             continue
         for entry in entries:
@@ -244,7 +244,7 @@ def cassette_names(root: Path) -> list[str]:
 
 def holds_cassettes_alone(root: Path) -> bool:
     """Tell whether every file under a folder has the name of a cassette, a snapshot or a pending version of one."""
-    names = (file.lower().removesuffix(PENDING_SUFFIX) for _, _, files in os.walk(root) for file in files)
+    names = (each.name.lower().removesuffix(PENDING_SUFFIX) for each in disk.walk(root, hidden=True))
     return all(name.endswith(READ_SUFFIXES) for name in names)
 
 

@@ -8,7 +8,6 @@ all at once. What no longer belongs to the file beside it is an error, and chang
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
+from ..machine import disk
 from ..models import Cassette, Interaction
 from .cassettes import parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
@@ -27,6 +27,7 @@ from .snapshots import parse_snapshots
 from .writing import encode_tree
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterator, Mapping
 
     from ..models import RawFrame, Request, Response
@@ -145,14 +146,10 @@ def iter_pending(root: Path) -> Iterator[Path]:
 
     Hidden files are not among them, and nothing that a symbolic link leads to outside of the folder.
     """
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [each for each in folders if not each.startswith(".")]
-        found += [Path(folder, file) for file in files if _is_pending_name(file)]
-    inside = root.resolve()
-    for path in sorted(found):
-        target = path.with_name(path.name.removesuffix(PENDING_SUFFIX))
-        if path.is_file() and not path.is_symlink() and target.resolve().is_relative_to(inside):
+    inside = Path(disk.real_path(root))
+    for path in sorted(Path(each.path) for each in disk.walk(root) if _is_pending(each)):
+        target = Path(disk.real_path(path.with_name(path.name.removesuffix(PENDING_SUFFIX))))
+        if target.is_relative_to(inside):
             yield path
 
 
@@ -400,11 +397,15 @@ def _checked(path: Path) -> Path:
     """Return the path of a pending file, if it may be one."""
     if not _is_pending_name(path.name):
         raise CassetteReadError(path, f"is no pending file; its name would end with .yaml{PENDING_SUFFIX}")
-    if path.is_symlink():
+    if disk.is_link(path):
         raise CassetteReadError(path, "is a symbolic link, which no pending file is", fix="Delete it")
     target = path.with_name(path.name.removesuffix(PENDING_SUFFIX))
     check_inside(target, target.parent)
     return path
+
+
+def _is_pending(entry: os.DirEntry[str]) -> bool:
+    return _is_pending_name(entry.name) and entry.is_file(follow_symlinks=False)
 
 
 def _is_pending_name(name: str) -> bool:

@@ -273,10 +273,10 @@ def test_what_cannot_be_removed_is_said(
 ) -> None:
     suite.run(*CACHED)
 
-    def refuse(self: Path, **_: Any) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr("pytest_stepreplay.machine.disk.remove", refuse)
     result = project.run("prune", "--yes")
     assert result.status == 1
     assert (

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_stepreplay.cli import main as stepreplay
+from pytest_stepreplay.errors import standing_in
 from pytest_stepreplay.upstream import Received, Reply, Upstream, error
 from pytest_stepreplay.upstream.replies import unscripted_answer
 from tests.conftest import KEY
@@ -106,7 +107,8 @@ class Reader:
         """
         for step in read_steps(page):
             try:
-                self._do(step)
+                with standing_in(self._folder):
+                    self._do(step)
             except AssertionError as error:
                 raise AssertionError(f"{page.name}, line {step.line}: {error}") from None
         if self._not_yet_run:

@@ -264,7 +264,7 @@ def test_a_replay_imports_nothing_heavy_either(suite: Suite) -> None:
         + """
     def test_heavy():
         import sys
-        print("HEAVY", sorted(sys.modules.keys() & {{"vcr", "deepdiff", "pydantic", "yaml", "filelock"}}))
+        print("HEAVY", sorted(sys.modules.keys() & {{"vcr", "deepdiff", "pydantic", "yaml"}}))
     """
     )
     suite.record()

@@ -14,8 +14,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import filelock  # noqa: F401 - what a save imports is not part of it
-
 from pytest_stepreplay import store
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store.files import PENDING_SUFFIX
@@ -42,7 +40,15 @@ class Lines:
         self._others = 0
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:
-        here = frame.f_code.co_filename.endswith(("store/files.py", "store/locks.py", "store/pending.py"))
+        here = frame.f_code.co_filename.endswith(
+            (
+                "store/files.py",
+                "store/locks.py",
+                "store/pending.py",
+                "machine/disk.py",
+                "machine/file_lock.py",
+            )
+        )
         if event == "call" and not here:
             self._others += 1
         if event == "line" or (event == "call" and not here and self._others % ELSEWHERE == 0):

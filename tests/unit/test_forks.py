@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from pytest_stepreplay.errors import RequestStoppedError
+from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Interaction, Request, Response
 from pytest_stepreplay.session import Session
 from pytest_stepreplay.session.forks import Forks
@@ -24,7 +24,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for temporary files."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.delattr(disk._system, "memfd_create", raising=False)
     return folder
 
 
@@ -84,7 +85,7 @@ def test_a_copy_has_a_lock_of_its_own() -> None:
 
 
 def test_what_cannot_be_handed_back_stops_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     session = Session(Settings(), tmp_path / "x.yaml")
     session._forks.prepare()
     session._forks.become_copy()

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
 import pytest
 
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
+from pytest_stepreplay.machine.file_lock import FileLock
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store import locks
 
@@ -190,7 +190,7 @@ def test_where_the_file_system_has_no_locks_a_file_is_written_all_the_same(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     leftover = tmp_path / f".{store.files.stem_of(tmp_path / 'x.yaml')}.0123abcd.tmp"
     leftover.write_text("perhaps in use")
     store.write_cassette(tmp_path / "x.yaml", Cassette())
@@ -205,17 +205,6 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(CassetteWriteError, match="could not be written: Too many levels of symbolic links"):
         store.write_cassette(tmp_path / "x.yaml", Cassette())
     assert victim.read_text() == "precious"
-
-
-def test_reading_imports_no_lock(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    store.write_cassette(path, Cassette())
-    code = (
-        "import sys; from pathlib import Path; from pytest_stepreplay import store; "
-        "store.read_cassette(Path(sys.argv[1])); print('filelock' in sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert run.stdout == "False\n"
 
 
 def test_deciding_about_a_file_that_is_not_there_makes_no_folder(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ OWNERS = {
     "vcr": {"formats", "interception"},
     "deepdiff": {"drift"},
     "yaml": {"store", "formats"},
-    "filelock": {"store"},
     "pytest": {"plugin"},
     "click": set[str](),
     "rich": {"cli"},
@@ -130,7 +129,6 @@ def test_the_plugin_alone_imports_nothing_heavy() -> None:
         "deepdiff",
         "pydantic",
         "yaml",
-        "filelock",
         "httpx",
         "httpx2",
         "aiohttp",
@@ -166,4 +164,77 @@ def test_one_room_reads_the_clock() -> None:
         and ast.unparse(node.value) in {"time", "datetime", "date", "asyncio", "anyio", "trio"}
     }
     found |= {str(path) for room, path in rooms() if room != "machine" and "time" in imports(path)}
+    assert not found
+
+
+DISK = {
+    *(
+        "open",
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "exists",
+        "is_file",
+        "is_dir",
+        "is_symlink",
+    ),
+    *(
+        "iterdir",
+        "glob",
+        "rglob",
+        "mkdir",
+        "rmdir",
+        "unlink",
+        "rename",
+        "touch",
+        "chmod",
+        "stat",
+        "lstat",
+        "resolve",
+    ),
+    *(
+        "cwd",
+        "getcwd",
+        "listdir",
+        "scandir",
+        "walk",
+        "lexists",
+        "isfile",
+        "isdir",
+        "islink",
+        "realpath",
+        "abspath",
+    ),
+    *("fsync", "fdopen", "access", "makedirs", "mkstemp", "gettempdir"),
+}
+OTHERS = {
+    "store.exists",  # the room's own
+    "disk.exists",
+    "disk.walk",
+    "entry.is_dir",  # a `DirEntry`, from `disk`
+    "entry.is_file",
+    "entry.is_symlink",
+    "_opener().open",  # a URL
+    "module.is_file",  # when the run has ended
+    "(config.invocation_params.dir / arg).resolve",
+    "root.resolve",
+    "disk.is_file",
+    "os.path.abspath",
+}
+
+
+def test_one_room_touches_the_disk_while_tests_run() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node.func)}"
+        for room, path in rooms()
+        if room not in {"machine", "cli", "upstream"}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Attribute) and node.func.attr in DISK)
+            or ast.unparse(node.func) == "open"
+        )
+        and ast.unparse(node.func) not in OTHERS
+    }
     assert not found

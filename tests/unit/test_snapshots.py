@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pytest_stepreplay import ChatCompletion
 from pytest_stepreplay.drift import Policy
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError, SettingsError, StepReplayError
+from pytest_stepreplay.machine import disk
 from pytest_stepreplay.redaction import Redactor
 from pytest_stepreplay.settings import MODES
 from pytest_stepreplay.snapshots import ChatSnapshot, Comparison, SnapshotOutcome, explain
@@ -482,10 +483,10 @@ def test_a_file_that_cannot_be_removed_is_said(
 ) -> None:
     store("one")
 
-    def refuse(self: Path, missing_ok: bool = False) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(disk, "remove", refuse)
     with pytest.raises(CassetteWriteError, match="could not be removed: Operation not permitted"):
         write_snapshots(path, TEST, {})
 

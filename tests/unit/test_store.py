@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
+from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store import yaml_events, yaml_parser, yaml_text
 from pytest_stepreplay.wire.trees import MAX_DEPTH
@@ -668,10 +669,10 @@ def test_a_file_without_permission_is_an_error(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "x.yaml"
     path.write_text(GREETING)
 
-    def refuse(_: Path) -> bytes:  # root, as which tests may run, may read everything
+    def refuse(*_: object) -> bytes:  # root, as which tests may run, may read everything
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(disk, "read", refuse)
     with pytest.raises(CassetteReadError, match="cannot be read: Permission denied"):
         store.read_cassette(path)
 
@@ -680,11 +681,11 @@ def test_a_file_too_large_for_memory_is_an_error(tmp_path: Path, monkeypatch: py
     path = tmp_path / "x.yaml"
     path.write_text(GREETING)
 
-    def give_up(_: object) -> bytes:
+    def give_up(*_: object) -> bytes:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", give_up)
+        patch.setattr(disk, "read", give_up)
         with pytest.raises(CassetteReadError, match="too large for the memory"):
             store.read_cassette(path)
     monkeypatch.setattr(yaml_parser, "parse", give_up)
@@ -704,9 +705,12 @@ def test_an_unchanged_cassette_is_not_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_permissions_are_those_of_the_file_or_of_any_new_file(tmp_path: Path) -> None:
+def test_permissions_are_those_of_the_file_or_of_any_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.yaml"
     before = os.umask(0o027)
+    monkeypatch.setattr(disk, "UMASK", 0o027)  # as if the run had begun with it
     try:
         store.write_cassette(path, Cassette())
     finally:
@@ -762,11 +766,17 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
         if not Path("/dev/full").exists():
             pytest.skip("this system has no /dev/full")
         full = os.open  # the temporary file is opened on a device that takes nothing
-        monkeypatch.setattr(os, "open", lambda *_: full("/dev/full", os.O_WRONLY))
+        monkeypatch.setattr(
+            disk._system,
+            "open",
+            lambda path, flags, mode: full(
+                *("/dev/full", os.O_WRONLY) if flags & os.O_EXCL else (path, flags, mode)
+            ),
+        )
     elif moment == "fsync":
-        monkeypatch.setattr(os, "fsync", no_space)
+        monkeypatch.setattr(disk._system, "fsync", no_space)
     else:
-        monkeypatch.setattr(Path, "replace", no_space)
+        monkeypatch.setattr(disk, "replace", no_space)
     with pytest.raises(CassetteWriteError) as caught:
         store.write_cassette(path, Cassette())
     monkeypatch.undo()
@@ -785,7 +795,7 @@ def test_an_interruption_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mon
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "fsync", interrupt)
+    monkeypatch.setattr(disk._system, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.write_cassette(path, Cassette())
     assert path.read_text("utf-8") == GREETING

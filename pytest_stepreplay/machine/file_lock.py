@@ -1,0 +1,76 @@
+"""A lock that one thread of one process holds at a time: a file on the real disk, waited for by the real clock.
+
+The file is there only while someone holds the lock. It is the system that keeps the lock, so that of a killed process
+is free at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from . import clock, disk
+
+if TYPE_CHECKING:
+    from .disk import AnyPath
+
+_POLL: Final = 0.005  # seconds; a save is over soon
+
+
+class FileLock:
+    """The lock that a file stands for; to be acquired once, and released by the same thread."""
+
+    def __init__(self, path: AnyPath) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, timeout: float) -> bool:
+        """Waits for the lock, and tells whether it is held now.
+
+        Args:
+            timeout: the most seconds to wait; 0 to try once.
+
+        Raises:
+            OSError, ValueError: the file cannot be made, or its file system knows no locks.
+        """
+        began = clock.seconds()
+        while not self._try():
+            if clock.seconds() - began >= timeout:
+                return False
+            clock.sleep(_POLL)
+        return True
+
+    def _try(self) -> bool:
+        try:
+            descriptor = disk.open_lock(self._path)
+        except PermissionError:
+            if sys.platform == "win32" and disk.exists(self._path):
+                return False  # it is just being removed
+            raise
+        try:
+            # Whoever held it may have removed this file meanwhile: the next one is another.
+            if disk.lock(descriptor) and disk.is_still_at(descriptor, self._path):
+                self._descriptor = descriptor
+        finally:
+            if self._descriptor is None:
+                disk.close(descriptor)
+        return self._descriptor is not None
+
+    def release(self) -> None:
+        """Lets the lock go, and removes its file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        if sys.platform != "win32":  # which lets nobody remove a file that is open
+            self._remove()
+        try:
+            disk.unlock(descriptor)  # a child that was forked meanwhile has the file open too
+        finally:
+            disk.close(descriptor)
+        if sys.platform == "win32":
+            self._remove()
+
+    def _remove(self) -> None:
+        with suppress(OSError):  # the next one does
+            disk.remove(self._path)
