@@ -13,9 +13,10 @@ from .. import network
 from ..errors import TestOutcomeError
 from ..formats import Exchange
 from ..models import Cassette
-from ..redaction import PLACEHOLDER, kept_headers
+from ..redaction import PLACEHOLDER
 from ..session import use_cassette
 from ..wire.bodies import body_bytes
+from ..wire.headers import kept_headers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from ..machine import clock
 from ..models import Interaction
-from ..redaction import kept_headers
 from ..wire.bodies import request_from_wire, response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
+from ..wire.headers import kept_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ..errors import RequestStoppedError
-from ..redaction import kept_headers
 from ..settings import PLACEHOLDER_KEY
 from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
 from ..wire.encodings import EncodingError, undo_encodings
+from ..wire.headers import kept_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

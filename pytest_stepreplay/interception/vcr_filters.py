@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RequestStoppedError, SettingsError
 from ..lazy import import_vcr
-from ..redaction import kept_headers
 from ..wire.bodies import body_bytes, request_from_wire, response_from_wire
+from ..wire.headers import kept_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 from ..lazy import importer
 
 if TYPE_CHECKING:
-    from .redactor import KEPT_RESPONSE_HEADERS, Redactor, kept_headers
+    from .redactor import Redactor
     from .shapes import PLACEHOLDER
     from .variables import environment_secrets, secret_values
     from .wall import Finding, Place, Wall, scan, within_interaction
 
 __all__ = [
-    "KEPT_RESPONSE_HEADERS",
     "PLACEHOLDER",
     "Finding",
     "Place",
     "Redactor",
     "Wall",
     "environment_secrets",
-    "kept_headers",
     "scan",
     "secret_values",
     "within_interaction",
@@ -35,7 +33,7 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
-        "redactor": ("KEPT_RESPONSE_HEADERS", "Redactor", "kept_headers"),
+        "redactor": ("Redactor",),
         "shapes": ("PLACEHOLDER",),
         "variables": ("environment_secrets", "secret_values"),
         "wall": ("Finding", "Place", "Wall", "scan", "within_interaction"),

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
+from ..wire.headers import NEVER_KEPT
 from .escapes import layers_of, may_be_escaped
 from .shapes import (
     PLACEHOLDER,
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ..models import RawFrame, Request, Response
-
-KEPT_RESPONSE_HEADERS: Final[frozenset[str]] = frozenset(
-    {
-        "content-type",
-        "link",
-        "location",
-        "operation-location",
-        "retry-after",
-        "retry-after-ms",
-        "x-should-retry",
-    }
-)
-"""The response headers a client's behaviour depends on, in lower case. No other header is stored."""
-
-_NEVER_KEPT: Final = re.compile(
-    r"(?:proxy-)?authorization|(?:set-)?cookie2?|(?:x-)?api-key"
-    # What describes the bytes on the wire: the stored body is a decoded one.
-    r"|content-(?:length|encoding)|transfer-encoding|connection|keep-alive"
-)
 
 _LONGEST_REMEMBERED: Final = 4096
 """How many characters a text may have that is remembered as clean."""
@@ -106,7 +88,7 @@ class Redactor:
         headers = {
             name: self.redact_url(value)
             for name, value in response.headers.items()
-            if not _NEVER_KEPT.fullmatch(name.lower())
+            if not NEVER_KEPT.fullmatch(name.lower())
         }
         if headers != response.headers:
             changes["headers"] = headers
@@ -319,22 +301,6 @@ class _Rules:
 
 
 _rules_of = lru_cache(maxsize=8)(_Rules)
-
-
-def kept_headers(headers: Iterable[tuple[str, str]], extra: Collection[str] = ()) -> dict[str, str]:
-    """Returns the response headers to store, by lower-case name; several values of one joined with ``", "``.
-
-    Args:
-        headers: the response's, in order.
-        extra: names to keep besides `KEPT_RESPONSE_HEADERS`. Cookies and credentials are never kept.
-    """
-    names = KEPT_RESPONSE_HEADERS.union(name.lower() for name in extra)
-    kept: dict[str, str] = {}
-    for name, value in headers:
-        lower = name.lower()
-        if lower in names and not _NEVER_KEPT.fullmatch(lower):
-            kept[lower] = f"{kept[lower]}, {value}" if lower in kept else value
-    return kept
 
 
 def _replaced(text: str, find: Callable[[str], Iterator[tuple[int, int]]]) -> str:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from .. import drift
 from ..drift.keeping import body_of
 from ..interception.sending import Answered, Outgoing, Unanswered, send
-from ..redaction import kept_headers
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
+from ..wire.headers import kept_headers
 from .policy import policy_for
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from pytest_stepreplay.endpoints import ENDPOINTS, GENERIC
-from pytest_stepreplay.redaction import KEPT_RESPONSE_HEADERS
 from pytest_stepreplay.settings import FIELDS, MARKER_ARGUMENTS, Settings
+from pytest_stepreplay.wire.headers import KEPT_RESPONSE_HEADERS
 from tests.unit.test_rooms import BELOW
 
 from .measure_peers import SCENARIOS

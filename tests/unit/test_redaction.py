@@ -13,12 +13,11 @@ from pytest_stepreplay.errors import SettingsError
 from pytest_stepreplay.matching import Matcher
 from pytest_stepreplay.models import RawFrame, Request, Response
 from pytest_stepreplay.redaction import (
-    KEPT_RESPONSE_HEADERS,
     PLACEHOLDER,
     Redactor,
-    kept_headers,
     secret_values,
 )
+from pytest_stepreplay.wire.headers import KEPT_RESPONSE_HEADERS, kept_headers
 
 PLAIN = Redactor(secrets=())
 URL = "https://api.stepfun.com/v1/chat/completions"
