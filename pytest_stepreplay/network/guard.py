@@ -270,7 +270,11 @@ def _check(call: str, host: Any, port: Any, *, is_lookup: bool, learns: bool = F
         _thread.allowed_by = innermost
         return
     service = read_name(port) if isinstance(port, bytes) else port
-    attempt = Attempt(name, service, call, *_find_caller())
+    try:
+        caller, line = _find_caller()
+    except Exception:  # noqa: BLE001 - whoever asked: that it was tried must be noted
+        caller = line = ""
+    attempt = Attempt(name, service, call, caller, line)
     with _lock:
         for guard in deciding:
             guard.log._add(attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from traceback import format_exception_only
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ..errors import StepReplayError, TestOutcomeError, display_path
 from .run import ADOPTED, RUN, Run, marker_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..drift import Drift
     from ..session import Session
@@ -112,7 +113,7 @@ def _judge_drift(
     failing = _failing(item.config.stash[RUN], session)
     sections = []
     if failing:
-        full = section_text(failing, path=display_path(session.path))
+        full = _said(lambda: section_text(failing, path=display_path(session.path)))
         sections.append(("stepreplay: how the answers differ", full))
     if call.excinfo is not None:  # the test has failed by itself, as it may be expected to
         for title, text in sections:
@@ -134,11 +135,22 @@ def why_unverified(run: Run, session: Session, test: str) -> str | None:
     if session.settings.fail_on == "never":
         return None
     if failing:
-        return failure_text(failing, path=path, test=test, pending=session.settings.leaves_pending())
+        pending = session.settings.leaves_pending()
+        return _said(
+            lambda: failure_text(failing, path=path, test=test, pending=pending), f"{path} has drifted"
+        )
     if unverified:
         reasons = [f"  interaction {each.position + 1}: {each.reason}" for each in unverified]
         return "\n".join([f"could not verify {path}", *reasons])
     return None
+
+
+def _said(make: Callable[[], str], short: str = "") -> str:
+    """Returns a text, or in short what it would say where it cannot be made: that hides no verdict."""
+    try:
+        return make()
+    except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, the verdict stands
+        return f"{short}\ncould not be told in full: {format_exception_only(problem)[-1].strip()}".strip()
 
 
 def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:

@@ -10,10 +10,12 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import drift
 from ..drift.keeping import body_of
+from ..errors import StepReplayError
 from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
@@ -68,9 +70,22 @@ def result_of(verdict: Verdict, *, test: str, path: str) -> dict[str, Any]:
 
 def compare_interactions(settings: Settings, stored: Interaction, new: Interaction, position: int) -> Verdict:
     """Returns how a response that was recorded anew differs from the one it replaces."""
-    policy = policy_for(settings, stored.request.url)
-    found = drift.compare(body_of(stored.response), body_of(new.response), policy)
-    return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new.response)
+    return _verdict_on(settings, stored, new.response, position)
+
+
+def _verdict_on(settings: Settings, stored: Interaction, new: Response, position: int) -> Verdict:
+    try:
+        policy = policy_for(settings, stored.request.url)
+        found = drift.compare(body_of(stored.response), body_of(new), policy)
+    except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, nothing is known of the drift
+        return Verdict(position, "unverified", reason=f"the two answers cannot be compared: {_told(problem)}")
+    return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)
+
+
+def _told(problem: Exception) -> str:
+    return (
+        str(problem) if isinstance(problem, StepReplayError) else format_exception_only(problem)[-1].strip()
+    )
 
 
 class Verifier:
@@ -90,10 +105,14 @@ class Verifier:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Waits for the answers, and returns one verdict for each request, in the order of the cassette."""
-        found = [self._judge(position, stored, future.result()) for position, stored, future in self._running]
+        found = [self._judge(position, stored, future) for position, stored, future in self._running]
         return tuple(sorted(found, key=lambda verdict: verdict.position))
 
-    def _judge(self, position: int, stored: Interaction, answer: Answered | Unanswered) -> Verdict:
+    def _judge(self, position: int, stored: Interaction, future: Future[Answered | Unanswered]) -> Verdict:
+        try:
+            answer = future.result()
+        except Exception as problem:  # noqa: BLE001 - as above
+            return Verdict(position, "unverified", reason=f"it could not be sent: {_told(problem)}")
         if isinstance(answer, Unanswered):
             return Verdict(position, "unverified", reason=answer.reason)
         if answer.status >= ERROR_STATUS > stored.response.status:
@@ -102,10 +121,7 @@ class Verifier:
             new = self._redactor.redact_response(_response_of(answer, self._settings.keep_headers))
         except EncodingError as error:
             return Verdict(position, "unverified", reason=str(error))
-        found = drift.compare(
-            body_of(stored.response), body_of(new), policy_for(self._settings, stored.request.url)
-        )
-        return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)
+        return _verdict_on(self._settings, stored, new, position)
 
 
 def _send_into(future: Future[Answered | Unanswered], outgoing: Outgoing) -> None:

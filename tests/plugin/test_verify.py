@@ -386,3 +386,38 @@ def test_a_project_can_name_a_contract_of_its_own(suite: Suite) -> None:
     result = verify(suite)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*seed: *", "*drift     contract: *"])
+
+
+FAILING = {
+    "comparing": (
+        "pytest_stepreplay.drift.compare",
+        "interaction 1: the two answers cannot be compared: RuntimeError: no",
+    ),
+    "telling": (
+        "pytest_stepreplay.report.verification.failure_text",
+        "could not be told in full: RuntimeError: no",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAILING)
+def test_a_verdict_stands_where_its_text_cannot_be_made(suite: Suite, what: str) -> None:
+    name, told = FAILING[what]
+    suite.write(GREETING)
+    suite.record()
+    suite.replies.append(answer("Something else.", tool_calls=[("weather", WEATHER)]))
+    suite.change("def test_greeting():", "def test_greeting(monkeypatch):")
+    suite.change(
+        'assert ask("Say hello.")',
+        "\n    ".join(
+            [
+                "def fail(*args, **named):",
+                "    raise RuntimeError('no')",
+                "ask('Say hello.')",
+                f"monkeypatch.setattr('{name}', fail)",
+            ]
+        ),
+    )
+    result = suite.run("--stepreplay=verify", key=KEY)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*{told}"])
