@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..settings.hosts import read_address
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Target = tuple[Any, Any]
 """A host and a port, as a caller gave them."""
@@ -107,3 +109,50 @@ def find_doors(modules: Mapping[str, Any]) -> Iterator[Door]:
         for method, (host, port) in methods.items():
             if hasattr(owner, method):
                 yield Door(owner, method, host, port, asks_python=module == "asyncio")
+
+
+# ---------------------------------------------------------------- what a look-up finds
+
+
+def hear_answer(
+    look_up: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any], hear: Callable[[object], None]
+) -> Any:
+    """Returns what a look-up returns, and hears its answer, whether it is awaited or given to a callback."""
+
+    def heard(callback: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*answer: Any, **named_answer: Any) -> Any:
+            hear(answer)
+            return callback(*answer, **named_answer)
+
+        return call
+
+    # A resolver that is given a callback is given one, wherever its signature has it.
+    args = [heard(each) if callable(each) and i else each for i, each in enumerate(args)]
+    named = {
+        name: heard(each) if name == "callback" and callable(each) else each for name, each in named.items()
+    }
+    result = look_up(*args, **named)
+    return _hearing(result, hear) if hasattr(result, "__await__") else result
+
+
+async def _hearing(result: Any, hear: Callable[[object], None]) -> Any:
+    answer = await result
+    hear(answer)
+    return answer
+
+
+def addresses_in(answer: object, depth: int = 6) -> set[str]:
+    """Returns all addresses in what a look-up has found, whatever its form."""
+    if isinstance(answer, str | bytes):
+        text = answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
+        address = read_address(text)
+        return set() if address is None else {str(address)}
+    if not depth or answer is None or isinstance(answer, int | float):
+        return set()
+    if isinstance(answer, list | tuple | set | frozenset):
+        parts = list(answer)
+    else:
+        slots = getattr(type(answer), "__slots__", ())
+        names = [*((slots,) if isinstance(slots, str) else slots), *getattr(answer, "__dict__", ())]
+        parts = [getattr(answer, name, None) for name in names]
+    return {each for part in parts for each in addresses_in(part, depth - 1)}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkBlockedError, display_path
 from ..settings.hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
-from .compiled import LIBRARIES, Door, Target, door_owners, find_doors
+from .compiled import LIBRARIES, Door, Target, addresses_in, door_owners, find_doors, hear_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -96,11 +96,19 @@ class _Guard:
         address = read_address(host)
         if address is None:
             return False
-        if str(address) not in self._addresses:
-            # The name may have been looked up before the guard was there, as connection pools do.
+        if str(address) in self._addresses or self._has_had(str(address)):
+            return True
+        if not _is_in_event_loop():  # there, a look-up would keep all other tasks waiting
+            # The name may have been looked up before this was watched, as connection pools do.
             while self._to_look_up:
                 self.look_up(self._to_look_up.pop())
         return str(address) in self._addresses
+
+    def _has_had(self, address: str) -> bool:
+        """Whether an allowed name was found to have an address, before the guard was there too."""
+        with _lock:
+            names = [name for name, addresses in _answers.items() if address in addresses]
+        return any(map(self._allowed.include, names))
 
     def look_up(self, host: str) -> None:
         """Remembers the addresses of an allowed name: a connection is asked for by address."""
@@ -111,12 +119,14 @@ class _Guard:
         except OSError:  # the caller's own lookup will say so
             return
 
-    def learn(self, found: Iterable[tuple[Any, ...]]) -> None:
-        """Remembers the addresses in an answer of `socket.getaddrinfo`."""
-        self._addresses.update(str(read_address(str(entry[4][0]))) for entry in found)
+    def learn(self, answer: object) -> None:
+        """Remembers the addresses in the answer to a look-up of an allowed name."""
+        self._addresses.update(addresses_in(answer))
 
 
 _guards: list[_Guard] = []
+_answers: Final[dict[str, set[str]]] = {}
+"""The addresses that names were found to have while something watched."""
 _lock: Final = threading.RLock()
 _thread: Any = threading.local()
 _watchers = 0
@@ -262,7 +272,7 @@ def _check(call: str, host: Any, port: Any, *, is_lookup: bool, learns: bool = F
     _thread.looks_up = True
     try:
         passes = innermost.lets_through(name)
-        if passes and learns and not getattr(_thread, "answers", False):
+        if passes and learns and not getattr(_thread, "answers", False) and not _is_in_event_loop():
             innermost.look_up(name)
     finally:
         _thread.looks_up = False
@@ -279,6 +289,17 @@ def _check(call: str, host: Any, port: Any, *, is_lookup: bool, learns: bool = F
         for guard in deciding:
             guard.log._add(attempt)
     raise NetworkBlockedError(_explain(innermost, attempt))
+
+
+def _is_in_event_loop() -> bool:
+    asyncio: Any = sys.modules.get("asyncio")
+    if asyncio is not None and getattr(asyncio, "_get_running_loop", lambda: None)() is not None:
+        return True
+    trio: Any = sys.modules.get("trio")
+    try:
+        return trio is not None and trio.lowlevel.current_task() is not None
+    except (AttributeError, RuntimeError):  # half imported, or not running
+        return False
 
 
 def _explain(guard: _Guard, attempt: Attempt) -> str:
@@ -359,6 +380,7 @@ def _import_and_watch(library: str) -> None:
 
 
 def _unwatch() -> None:
+    _answers.clear()
     while _standing:
         owner, name, check, before = _standing.pop()
         if vars(owner).get(name) is not check:  # another library's by now
@@ -396,8 +418,12 @@ def _checking_door(door: Door) -> Callable[..., Any]:
     @wraps(original)
     def checked(self: object, *args: Any, **named: Any) -> Any:
         __tracebackhide__ = True
-        _check(door.call, *door.target(args, named), is_lookup=door.is_lookup, learns=learns)
-        return original(self, *args, **named)
+        _thread.allowed_by = None
+        _check(door.call, *door.target(args, named), is_lookup=door.is_lookup)
+        allowed_by = _thread.allowed_by
+        if not learns or allowed_by is None:
+            return original(self, *args, **named)
+        return hear_answer(original, (self, *args), named, allowed_by.learn)
 
     return checked
 
@@ -418,6 +444,10 @@ def _learning(original: Callable[..., Any]) -> Callable[..., Any]:
             _thread.answers = False
         if allowed_by is not None:
             allowed_by.learn(found)
+        host = read_name(args[0] if args else named.get("host"))
+        if host is not None and read_address(host) is None:
+            with _lock:
+                _answers.setdefault(host, set()).update(addresses_in(found))
         return found
 
     return getaddrinfo

@@ -267,7 +267,7 @@ def test_a_resolver_in_c_has_no_back_door(monkeypatch: pytest.MonkeyPatch) -> No
         (OUTSIDE, "Channel.gethostbyaddr"),
         (OUTSIDE, "Channel.getnameinfo"),
     ]
-    assert set(asked) == {"db.example.invalid"}
+    assert asked == [], "an event loop waits for no look-up of ours"
 
 
 def test_a_library_that_is_first_imported_under_the_guard_has_no_back_door() -> None:
@@ -546,3 +546,75 @@ def test_importing_adds_no_hook() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["imported", "hooked", "open", "open"]
+
+
+class _Names(threading.Thread):
+    """A server of names on this machine, which knows one address for each of them."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._address = socket.inet_aton(address)
+
+    def run(self) -> None:
+        while True:
+            question, client = self._socket.recvfrom(512)
+            if not question:
+                break
+            end = question.index(b"\0", 12) + 5
+            record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + self._address
+            if (
+                question[end - 4 : end - 2] != b"\0\x01"
+            ):  # it is asked for something else than an IPv4 address
+                record = b""
+            head = question[:2] + b"\x81\x80\0\x01\0" + bytes([bool(record)]) + b"\0\0\0\0"
+            self._socket.sendto(head + question[12:end] + record, client)
+        self._socket.close()
+
+    def stop(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(b"", ("127.0.0.1", self.port))
+        self.join()
+
+
+@pytest.mark.parametrize("method", ["getaddrinfo", "query_dns"])
+def test_what_a_resolver_in_c_finds_may_be_reached(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    aiodns = pytest.importorskip("aiodns")
+    asked = resolve(monkeypatch, {})
+    monkeypatch.setattr(socket.socket, "connect", audited_connect)
+    names = _Names(OUTSIDE)
+    names.start()
+
+    async def ask() -> None:
+        resolver = aiodns.DNSResolver(nameservers=["127.0.0.1"], udp_port=names.port, timeout=5)
+        more: dict[str, tuple[Any, ...]] = {"query_dns": ("A",)}
+        await getattr(resolver, method)("db.example.com", *more.get(method, ()))
+        connect((OUTSIDE, 80))
+        with pytest.raises(NetworkBlockedError):
+            connect(("192.0.2.3", 80))
+        await resolver.close()
+
+    with network.blocked(["db.example.com"]):
+        asyncio.run(ask())
+    names.stop()
+    assert asked == []
+
+
+def test_in_an_event_loop_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = resolve(monkeypatch, {"db.example.invalid": OUTSIDE})
+    monkeypatch.setattr(socket.socket, "connect", audited_connect)
+
+    async def reach() -> None:
+        connect((OUTSIDE, 80))
+
+    with network.watching():
+        with network.blocked(["db.example.invalid"]) as log, pytest.raises(NetworkBlockedError):
+            asyncio.run(reach())
+        assert asked == []
+        assert len(log.attempts) == 1
+        socket.getaddrinfo("db.example.invalid", 80)  # by a pool, say, before the test
+        with network.blocked(["*.example.invalid"]):
+            asyncio.run(reach())
+    assert asked == ["db.example.invalid"]
