@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
+from ..commands import pytest_command
 from ..errors import CassetteReadError
 from ..machine import clock
 from ..settings import PLACEHOLDER_KEY, REWRITE, parse_age
@@ -80,7 +81,11 @@ def judge_age(cassette: Cassette, settings: Settings, path: Path, test: str) -> 
     if stale is None:
         return settings, ""
     if settings.stale == "error" and settings.mode.replays:
-        fix = f"Record it anew: pytest {test} --stepreplay=rewrite" if test else "Record it anew"
+        fix = (
+            f"Record it anew: {pytest_command('--stepreplay=rewrite', tests=[test])}"
+            if test
+            else "Record it anew"
+        )
         raise CassetteReadError(path, f"is older than {settings.max_age}: {stale}", fix=fix)
     if settings.stale == "record":
         if any(os.environ.get(name, "") not in {"", PLACEHOLDER_KEY} for name in settings.api_keys):

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
 from ..errors import NetworkBlockedError, display_path
 from ..settings.hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
 from .compiled import LIBRARIES, Door, Target, addresses_in, door_owners, find_doors, hear_answer
@@ -303,7 +304,7 @@ def _is_in_event_loop() -> bool:
 
 
 def _explain(guard: _Guard, attempt: Attempt) -> str:
-    record = "record the request, so that the cassette answers it: pytest --stepreplay=record"
+    record = f"record the request, so that the cassette answers it: {pytest_command('--stepreplay=record')}"
     allow = f"allow the host: stepreplay_allowed_hosts = {attempt.host}"
     fixes = f"{record}\n       or {allow}" if guard.why == REPLAYS else allow
     return f"{guard.why} and may not reach {attempt}.\n  Fix: {fixes}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
 from ..settings import FIELDS, read_values
 from . import snapshots
@@ -43,6 +44,7 @@ from .run import (
     hold_placeholders,
     read_ini,
     read_ini_text,
+    start_of,
 )
 from .summary import Summary
 from .verdicts import close_fixture, failure, judge, verdict_of_fixture
@@ -100,6 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run.baseline = read_known(run.settings({}), config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
+    stack.enter_context(started(start_of(config, run)))
     hold_placeholders(config)
     config.stash[RUN] = run
     be_host(config)

@@ -165,7 +165,14 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
             remove(path)
         root = run.places.root_of(item, settings)
-        session = Session(settings, path, test=run.places.id_of(item), shared=shared, root=root)
+        session = Session(
+            settings,
+            path,
+            test=run.places.id_of(item),
+            typed=run.places.typed(item),
+            shared=shared,
+            root=root,
+        )
         session.load()
     except StepReplayError as error:
         raise failure(error) from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..commands import Start, carried_options
 from ..errors import SettingsError, StepReplayError
 from ..machine import disk
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
@@ -163,6 +164,17 @@ def read_ini_text(config: pytest.Config) -> str:
         return disk.read(config.inipath).decode("utf-8-sig") if config.inipath else ""
     except (OSError, ValueError):
         return ""
+
+
+def start_of(config: pytest.Config, run: Run) -> Start:
+    """Returns how the run was started; a worker of xdist is told by the process that started it."""
+    options = carried_options(map(str, config.invocation_params.args))
+    arguments = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
+    told = getattr(config, "workerinput", {}).get("stepreplay_start")
+    if told is not None:
+        options, arguments = told
+    folder = config.invocation_params.dir
+    return Start(folder, config.rootpath, run.folder, tuple(options), tuple(arguments))
 
 
 def be_host(config: pytest.Config) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..commands import review_command
 from ..errors import StepReplayError
 from .run import RUN, check_config, markers_of, with_secrets
 from .verdicts import failure
@@ -82,6 +83,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> ChatSnapshot:
             policy=lambda: _policy(settings, item),
             leave_pending=settings.leaves_pending(),
             shown_path=_shown(config, path),
+            typed=run.places.typed(item),
         )
     except StepReplayError as error:
         raise failure(error) from None
@@ -235,7 +237,7 @@ def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]
         lines.append(f"  … and {len(facts) - _MOST_FACTS} more")
     pending = {each["pending"] for each in outcomes if each["pending"]}
     if pending:
-        lines.append(f"pending in {_files(len(pending))}; decide with: stepreplay review")
+        lines.append(f"pending in {_files(len(pending))}; decide with: {review_command()}")
     return lines
 
 

@@ -16,7 +16,7 @@ from ..housekeeping import CACHE_KEY
 from ..machine import disk
 from ..settings import MODES, REWRITE
 from .opening import stop_serving
-from .run import RUN
+from .run import RUN, start_of
 from .verification import publish
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ class Summary:
         """Takes what a report carries; under xdist this runs where the summary is printed."""
         self._outcomes += getattr(report, "stepreplay", ())
         self._causes += getattr(report, "stepreplay_causes", ())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tells an xdist worker how the run was started, for the commands that its messages suggest."""
+        start = start_of(self._config, self._run)
+        node.workerinput["stepreplay_start"] = [*start.options], [*start.arguments]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

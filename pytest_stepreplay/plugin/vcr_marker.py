@@ -165,6 +165,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         settings,
         path,
         test=run.places.id_of(item),
+        typed=run.places.typed(item),
         shared=name != name_of(item),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),

@@ -74,7 +74,7 @@ def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
     session.explain()
     if session.failures:
         return session.failures[0]
-    why = why_unverified(run, session, session.test) if session.settings.mode.verifies else None
+    why = why_unverified(run, session, "") if session.settings.mode.verifies else None
     return failure(StepReplayError(why)) if why else None
 
 
@@ -119,7 +119,8 @@ def _judge_drift(
         for title, text in sections:
             item.add_report_section("call", title, text)
         return None
-    why = why_unverified(item.config.stash[RUN], session, item.nodeid)
+    run = item.config.stash[RUN]
+    why = why_unverified(run, session, run.places.typed(item))
     if why is None:
         return None
     _replace(call, failure(StepReplayError(why)))

@@ -6,9 +6,9 @@ One plain mapping per failure goes in, so that xdist can carry it: ``cause`` and
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
 from .escaping import escape_for_terminal
 from .misses import NO_CASSETTE
 
@@ -43,9 +43,8 @@ def _group(cause: str, tests: Sequence[str], *, records: bool) -> list[str]:
     if len(tests) > _TESTS:
         lines.append(f"  ... and {len(tests) - _TESTS} more")
     if records:
-        lines.append(
-            f"  if they mean to ask this: {' '.join(['pytest', *_arguments(tests)])} --stepreplay=record"
-        )
+        command = pytest_command("--stepreplay=record", tests=_arguments(tests))
+        lines.append(f"  if they mean to ask this: {command}")
     return lines
 
 
@@ -53,4 +52,4 @@ def _arguments(tests: Sequence[str]) -> list[str]:
     """Returns the tests, or their modules, or nothing for all of the suite: what a person would type."""
     modules = [*dict.fromkeys(test.partition("::")[0] for test in tests)]
     named = tests if len(tests) <= _NAMED else modules if len(modules) <= _NAMED else []
-    return [shlex.quote(each) for each in named]
+    return [*named]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..commands import project_command, pytest_command
 from ..errors import Explanation
 from .escaping import escape_for_terminal
 
@@ -45,6 +45,7 @@ class Miss:
 
     Attributes:
         test: the id of the test; empty outside of pytest.
+        typed: what a person types to run it; empty for a fixture.
         cassette: its path, as a person would type it.
         exists: the cassette does.
         writable: it can be recorded into; one of another tool cannot.
@@ -67,6 +68,7 @@ class Miss:
     nearest: Nearest | None
     elsewhere: str | None
     moved: str | None = None
+    typed: str = ""
 
 
 NO_CASSETTE: Final = "there is no cassette yet"
@@ -141,8 +143,7 @@ def _reason(miss: Miss) -> str:
 
 def _fixes(miss: Miss) -> list[str]:
     if miss.test:
-        test = shlex.quote(miss.test) + " " if not miss.test.endswith(")") else ""
-        record = f"pytest {test}--stepreplay=record"
+        record = pytest_command("--stepreplay=record", tests=[miss.typed] if miss.typed else ())
     else:
         record = f'use_cassette("{miss.cassette}", mode="record")'
     remedy = _remedy(miss)
@@ -163,7 +164,7 @@ def _fixes(miss: Miss) -> list[str]:
     if candidate and not miss.exists and miss.test:
         lines += [
             f"       if the test was renamed or moved, {candidate} may be its own:",
-            "         stepreplay relink",
+            f"         {project_command('relink')}",
         ]
     if miss.times_recorded:
         lines += [

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
 from ..settings import MODES
 from .escaping import escape_for_terminal
 
@@ -143,7 +144,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         lines.append(
             f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"
         )
-        lines.append("  delete what is stale, or record again: pytest --stepreplay=rewrite")
+        lines.append(f"  delete what is stale, or record again: {pytest_command('--stepreplay=rewrite')}")
     return [escape_for_terminal(line) for line in lines]
 
 

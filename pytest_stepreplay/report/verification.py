@@ -15,6 +15,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command, review_command
 from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
 from ..texts.words import diff_words
@@ -143,10 +144,12 @@ def _commands(mode: Mode, *, pending: bool) -> list[str]:
     if mode.rewrites:
         return ["git diff shows what changed in the cassettes"]
     if not pending:
-        return ["nothing was left for review here; to get it, run: pytest --stepreplay=verify"]
+        return [f"nothing was left for review here; to get it, run: {pytest_command('--stepreplay=verify')}"]
+    review, accept = review_command(), review_command("accept", "--all")
+    width = max(len(review), len(accept)) + 4
     return [
-        "stepreplay review          look at each change, accept or reject it",
-        "stepreplay accept --all    accept all of them",
+        f"{review:{width}}look at each change, accept or reject it",
+        f"{accept:{width}}accept all of them",
     ]
 
 
@@ -447,11 +450,11 @@ def _accepting(path: str, test: str, *, pending: bool) -> list[str]:
             "  Fix: if the new answer is as good as the stored one, accept it:",
             f"         stepreplay accept {cassette}",
             "       to look at each change first:",
-            "         stepreplay review",
+            f"         {review_command()}",
         ]
     return [
         "  Fix: nothing was left for review here. If the new answer is as good, run where you can commit:",
-        f"         pytest {shlex.quote(test)} --stepreplay=verify",
+        f"         {pytest_command('--stepreplay=verify', tests=[test] if test else ())}",
         f"         stepreplay accept {cassette}",
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .. import matching, store
+from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..redaction import PLACEHOLDER
 
@@ -60,6 +61,7 @@ class Answers:
         path: Path,
         *,
         test: str,
+        typed: str,
         shared: bool,
         root: Path | None,
         lenders: tuple[Path, ...],
@@ -75,6 +77,7 @@ class Answers:
         self._allow_repeats = settings.allow_repeats
         self._path = path
         self._test = test
+        self._typed = typed
         self._shared = shared
         self._root = root
         self._lenders = lenders
@@ -175,6 +178,7 @@ class Answers:
         miss = Miss(
             request=request,
             test=self._test,
+            typed=self._typed,
             cassette=display_path(self._path),
             exists=self.loaded is not None,
             moved=self._moved(),
@@ -192,7 +196,8 @@ class Answers:
         return Explanation(
             f"{display_path(self._path)}, interaction {position + 1}: the client that recorded "
             f"this stream left it after {length:,} bytes, and now more is read.\n"
-            "Nothing more is known of it. Read as far as then, or record it again with: pytest --stepreplay=rewrite"
+            "Nothing more is known of it. Read as far as then, or record it again with: "
+            f"{pytest_command('--stepreplay=rewrite', tests=[self._typed] if self._typed else ())}"
         )
 
     def _make_index(self) -> matching.Index:

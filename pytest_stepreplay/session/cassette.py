@@ -55,6 +55,7 @@ class Session:
         owner: str = "",
         asks_alone: bool = False,
         setup: Session | None = None,
+        typed: str = "",
     ) -> None:
         """Opens nothing yet; the cassette is read when it is first needed.
 
@@ -69,6 +70,7 @@ class Session:
             filters: what the project changes before a request is matched or recorded.
             owner: the id of the test that a new cassette is recorded by, where it is not this session's own.
             asks_alone: only what is shared by name, as a fixture's setup and teardown, asks for what is in it.
+            typed: what a person types to run the test; empty for all that the run was told to run.
             setup: for the teardown of a fixture that asks alone, the session of its setup.
         """
         self.settings = settings
@@ -81,6 +83,7 @@ class Session:
         self.mocked = 0
         self._shared = shared
         self._owner = owner or test
+        self._typed = typed
         self._asks_alone = asks_alone
         self._setup = setup if asks_alone else None
         self._root = root
@@ -91,6 +94,7 @@ class Session:
             settings,
             path,
             test=test,
+            typed=typed,
             shared=shared,
             root=root,
             lenders=lenders,
@@ -187,7 +191,7 @@ class Session:
             if self.settings.max_age is not None:
                 from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
 
-                self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self.test)
+                self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self._typed)
             self._answers.hold(loaded, self.settings.mode)
         self._answers.borrow(self.settings.mode)
         self._loaded = True

@@ -115,6 +115,7 @@ class ChatSnapshot:
         policy: Callable[[], Policy] = Policy,
         leave_pending: bool = True,
         shown_path: str = "",
+        typed: str = "",
     ) -> None:
         """Opens nothing yet; the file is read when a snapshot is first compared.
 
@@ -129,11 +130,13 @@ class ChatSnapshot:
             policy: returns what counts as a difference, each time one is looked for.
             leave_pending: leave a pending file where a snapshot fails.
             shown_path: the path as a person would type it.
+            typed: the same for the test.
         """
         self.path = path
         self.test = test
         self.mode = mode
         self.shown_path = shown_path or str(path)
+        self.typed = typed or test
         self.leaves_pending = leave_pending and mode.answers
         self._redactor = redactor
         self._wall = wall

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from ..commands import pytest_command
 from ..report import describe_change
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def explain(owner: ChatSnapshot, comparison: Comparison, *, most_lines: int | No
 
 
 def _command(owner: ChatSnapshot, mode: str) -> str:
-    return f"pytest {shlex.quote(owner.test)} --stepreplay={mode}"
+    return pytest_command(f"--stepreplay={mode}", tests=[owner.typed])
 
 
 def _accept(owner: ChatSnapshot) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..commands import pytest_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
 from ..wire.json_text import parse_json
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
 _LARGE = 1 << 18
-_RECORD_AGAIN = "Delete it and record it again with: pytest --stepreplay=record"
-_MEND = "Mend it, or delete it and record it again with: pytest --stepreplay=record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +135,11 @@ def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
 def _parse_unusual(text: str, path: Path) -> Tree:
     """Return the tree of a file that a person or another tool wrote."""
     if not text.strip():
-        raise CassetteReadError(path, "is empty", fix=_RECORD_AGAIN)
+        raise CassetteReadError(path, "is empty", fix=_record_again())
     conflict = _CONFLICT.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
-        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_MEND)
+        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_mend())
     other = None if _OURS.search(text) else parse_other(text, path)
     if other is not None:
         return other
@@ -151,9 +150,9 @@ def _parse_unusual(text: str, path: Path) -> Tree:
         except json.JSONDecodeError as error:
             if path.suffix.lower() == ".json":
                 problem = f"is not valid JSON ({error.msg})"
-                raise CassetteReadError(path, problem, line=error.lineno, fix=_MEND) from None
+                raise CassetteReadError(path, problem, line=error.lineno, fix=_mend()) from None
         except ValueError as error:
-            raise CassetteReadError(path, str(error), fix=_MEND) from None
+            raise CassetteReadError(path, str(error), fix=_mend()) from None
     return _parse_yaml(text, path)
 
 
@@ -169,10 +168,18 @@ def _parse_yaml(text: str, path: Path) -> Tree:
     try:
         tree = yaml_events.parse_any(text, construct)
     except yaml_events.BrokenYamlError as error:
-        raise CassetteReadError(path, error.problem, line=error.line, fix=_MEND) from None
+        raise CassetteReadError(path, error.problem, line=error.line, fix=_mend()) from None
     if ours and not text.startswith("{") and not text.endswith("\n"):
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
-        fix = "If it is whole, add a newline at its end; else " + _RECORD_AGAIN.lower()
+        fix = "If it is whole, add a newline at its end; else " + _record_again().lower()
         line = text.count("\n") + 1
         raise CassetteReadError(path, "seems cut off: its last line has no end", line=line, fix=fix)
     return tree
+
+
+def _record_again() -> str:
+    return f"Delete it and record it again with: {pytest_command('--stepreplay=record')}"
+
+
+def _mend() -> str:
+    return f"Mend it, or delete it and record it again with: {pytest_command('--stepreplay=record')}"

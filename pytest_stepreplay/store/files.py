@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
+from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
 
@@ -57,7 +58,7 @@ def read_bytes(path: Path) -> bytes:
             raise CassetteReadError(path, f"is larger than {MAX_SIZE >> 20} MiB, which no cassette may be")
         return disk.read(path)
     except FileNotFoundError:
-        fix = "Record it with: pytest --stepreplay=record"
+        fix = f"Record it with: {pytest_command('--stepreplay=record')}"
         raise CassetteReadError(path, "does not exist", fix=fix) from None
     except (OSError, ValueError) as error:
         raise CassetteReadError(path, f"cannot be read: {_reason(error)}") from None

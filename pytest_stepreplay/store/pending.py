@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ..commands import pytest_command
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
 from ..machine import disk
 from ..models import Cassette, Interaction
@@ -41,7 +42,6 @@ _Units: TypeAlias = dict[str, Any]  # by name; an `Interaction`, several of them
 
 _NO_FILE = "none"
 _MARK = re.compile(rb"^pending:\r?\n +base: ['\"]?([0-9a-f]{64}|none)['\"]?\s*\Z", re.MULTILINE)
-_VERIFY = "Make it anew: pytest --stepreplay=verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
                 opened.value.target,
                 "is a cassette of another tool; it can be replayed and verified, but is never written",
                 fix="Convert it with stepreplay convert and verify again, or delete it and its pending file, and "
-                "record the test anew: pytest --stepreplay=record",
+                f"record the test anew: {pytest_command('--stepreplay=record')}",
             )
         chosen = opened.chosen(units)
         before, after = opened.before, opened.after
@@ -281,7 +281,7 @@ class _Opened:
         self.after = _Version.parse(content[: mark.start()] if mark else content, path)
         if mark is None or self.after.foreign:
             raise CassetteReadError(
-                path, "has no 'pending:' with a base at its end, so it is no pending file", fix=_VERIFY
+                path, "has no 'pending:' with a base at its end, so it is no pending file", fix=_verify()
             )
         self.before = _Version.read(target)
         units: list[Unit] = []
@@ -290,7 +290,9 @@ class _Opened:
             try:
                 units = _differing(self.before, self.after)
             except ValueError as error:
-                raise CassetteReadError(path, f"does not belong to {target}: {error}", fix=_VERIFY) from None
+                raise CassetteReadError(
+                    path, f"does not belong to {target}: {error}", fix=_verify()
+                ) from None
         self.value = Pending(
             path, target, _kind_of(path), self.after.test, tuple(units), len(self.after.units), stale
         )
@@ -304,7 +306,7 @@ class _Opened:
             raise CassetteError(
                 self.value.path,
                 f"was made from another version of {self.value.target}, which has changed since",
-                fix=f"{_VERIFY}\nOr drop it: stepreplay reject {shlex.quote(str(self.value.path))}",
+                fix=f"{_verify()}\nOr drop it: stepreplay reject {shlex.quote(str(self.value.path))}",
             )
 
     def chosen(self, names: Collection[str] | None) -> list[str]:
@@ -415,3 +417,7 @@ def _is_pending_name(name: str) -> bool:
 def _kind_of(path: Path) -> Kind:
     name = path.name.removesuffix(PENDING_SUFFIX).lower()
     return "snapshots" if name.endswith(SNAPSHOTS_SUFFIX) else "cassette"
+
+
+def _verify() -> str:
+    return f"Make it anew: {pytest_command('--stepreplay=verify')}"

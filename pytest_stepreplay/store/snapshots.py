@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..commands import pytest_command
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
 from ..wire.json_text import shown
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ..wire.trees import Tree
 
 _KEYS = ("stepreplay", "test", "snapshots")
-_MEND = "Mend it, or delete it and write it again with: pytest --stepreplay=record"
 
 
 def read_snapshots(path: Path) -> dict[str, Tree]:
@@ -49,17 +49,17 @@ def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
     """
     tree, text = parse_tree(content, path)
     if not isinstance(tree, dict) or "stepreplay" not in tree:
-        raise CassetteReadError(path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=_MEND)
+        raise CassetteReadError(path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=_mend())
     check_version(tree, text, path)
     if not isinstance(tree.get("snapshots"), dict):
         line = _line_of(text, "snapshots")
         raise CassetteReadError(
-            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=_MEND
+            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=_mend()
         )
     for key in tree:
         if key not in _KEYS:
             problem = f"{shown(key)}: a file of snapshots has no such key"
-            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=_MEND)
+            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=_mend())
     return tree
 
 
@@ -92,3 +92,7 @@ def _line_of(text: str, key: str) -> int | None:
     from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
 
     return line_of(text, [key])
+
+
+def _mend() -> str:
+    return f"Mend it, or delete it and write it again with: {pytest_command('--stepreplay=record')}"

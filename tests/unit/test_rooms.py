@@ -33,6 +33,7 @@ OWNERS = {
 
 BELOW = {
     "errors": set[str](),
+    "commands": {"errors"},
     "lazy": {"errors"},
     "machine": set[str](),
     "models": set[str](),
@@ -43,16 +44,17 @@ BELOW = {
     "selectors": {"errors"},
     "wire": {"models"},
     "redaction": {"errors", "models", "selectors", "settings", "wire"},
-    "network": {"errors", "settings"},
+    "network": {"commands", "errors", "settings"},
     "drift": {"errors", "models", "report", "selectors", "settings", "texts", "endpoints", "wire"},
     "matching": {"endpoints", "errors", "models", "selectors", "settings", "texts", "wire"},
-    "store": {"errors", "models", "formats", "redaction", "selectors", "wire"},
+    "store": {"commands", "errors", "models", "formats", "redaction", "selectors", "wire"},
     "formats": {"errors", "models", "wire"},
     "lint": {"drift", "matching", "models", "redaction", "selectors", "settings"},
-    "report": {"drift", "errors", "matching", "models", "settings", "texts"},
+    "report": {"commands", "drift", "errors", "matching", "models", "settings", "texts"},
     "interception": {"errors", "models", "settings", "redaction", "wire"},
-    "housekeeping": {"errors", "models", "settings", "store", "matching", "redaction"},
+    "housekeeping": {"commands", "errors", "models", "settings", "store", "matching", "redaction"},
     "session": {
+        "commands",
         "housekeeping",
         "errors",
         "models",
@@ -66,7 +68,7 @@ BELOW = {
         "drift",
         "wire",
     },
-    "snapshots": {"drift", "errors", "redaction", "report", "settings", "store"},
+    "snapshots": {"commands", "drift", "errors", "redaction", "report", "settings", "store"},
     "upstream": {"wire"},
 }
 """Which other rooms each one may import, besides `lazy` and `machine`; `plugin` and `cli` may import all."""
