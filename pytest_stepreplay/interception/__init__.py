@@ -53,6 +53,9 @@ class Exchange(Protocol):
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
 
+    def fail(self, error: Exception, url: str) -> None:
+        """Takes the error with which a request ended that was sent to this URL, before anything came back."""
+
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped, after `length` bytes."""
 

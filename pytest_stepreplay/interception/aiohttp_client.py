@@ -12,7 +12,7 @@ from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any
 
 from ..machine import clock
-from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
+from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,8 @@ def _connect(route: Route, real: Any) -> object:
         for name, value in (authorized(url, req.headers) or {}).items():
             if value != req.headers[name]:
                 req.headers[name] = value
-        connection = await real(connector, req, *args, **kwargs)
+        with failing(exchange, url):
+            connection = await real(connector, req, *args, **kwargs)
         connection.stepreplay = player, exchange, url
         return connection
 
@@ -53,13 +54,19 @@ def _connect(route: Route, real: Any) -> object:
 def _start(real: Any) -> object:
     @functools.wraps(real)
     async def start(response: Any, connection: Any) -> Any:
+        sent = connection.__dict__.pop("stepreplay", None)
+        if sent is not None:
+            player, exchange, url = sent
+            with failing(exchange, url):
+                await real(response, connection)
+            _record(response, player, exchange, url)
+            return response
         await real(response, connection)
-        protocol = connection.protocol
-        if isinstance(getattr(protocol, "stepreplay", None), _Feed):
-            if not response.content.is_eof():
-                response.content.__class__ = _reader_classes()[0]
-        elif "stepreplay" in connection.__dict__:
-            _record(response, *connection.__dict__.pop("stepreplay"))
+        if (
+            isinstance(getattr(connection.protocol, "stepreplay", None), _Feed)
+            and not response.content.is_eof()
+        ):
+            response.content.__class__ = _reader_classes()[0]
         return response
 
     return start

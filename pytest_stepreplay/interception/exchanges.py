@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import contextmanager
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from ..wire.encodings import EncodingError, undo_encodings
 from ..wire.headers import kept_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Literal
 
     from ..models import Response, StreamError
@@ -93,6 +94,16 @@ def authorized(url: str, headers: Mapping[str, str]) -> dict[str, str] | None:
         f"Set {name or 'the environment variable that your client reads its key from'}"
         ", or run in replay, which needs no key."
     )
+
+
+@contextmanager
+def failing(exchange: Exchange, url: str) -> Iterator[None]:
+    """Tells the exchange, where a request is sent inside, with which error that ended."""
+    try:
+        yield
+    except Exception as error:
+        exchange.fail(error, url)
+        raise
 
 
 class Tape:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..machine import clock
 from . import mocks
-from .exchanges import Playback, Tape, authorized, begin, is_cancelled, player_for
+from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 from .httpx_pool import Detour
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response, request.method))
-        response = real(transport, streams.authorized(request))
+        with failing(exchange, url):
+            response = real(transport, streams.authorized(request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
 
@@ -76,7 +77,8 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
                 return streams.replay_below(Playback(exchange, exchange.response, request.method))
-            response = send(streams.authorized_below(request, sent))
+            with failing(exchange, url):
+                response = send(streams.authorized_below(request, sent))
             return streams.record_below(player, exchange, url, response)
 
         try:
@@ -103,7 +105,8 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response, request.method))
-        response = await real(transport, streams.authorized(request))
+        with failing(exchange, url):
+            response = await real(transport, streams.authorized(request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
 
@@ -116,7 +119,8 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
                 return streams.replay_below(Playback(exchange, exchange.response, request.method))
-            response = await send(streams.authorized_below(request, sent))
+            with failing(exchange, url):
+                response = await send(streams.authorized_below(request, sent))
             return streams.record_below(player, exchange, url, response)
 
         try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
 from ..machine import clock
-from .exchanges import Playback, Tape, authorized, begin, player_for
+from .exchanges import Playback, Tape, authorized, begin, failing, player_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,10 +60,11 @@ def _make_request(route: Route, real: Any) -> object:
             return _replay(pool, playback, method, url, options)
         options["headers"] = authorized(full_url, headers) or options.get("headers")
         tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
-        if tunnel is not None:
-            tunnel()
         preload = options.get("preload_content", True)
-        response = real(pool, conn, method, url, **options | {"preload_content": False})
+        with failing(exchange, full_url):
+            if tunnel is not None:
+                tunnel()
+            response = real(pool, conn, method, url, **options | {"preload_content": False})
         _record(player, exchange, full_url, response)
         if preload:
             response.read(decode_content=options.get("decode_content", True), cache_content=True)

@@ -47,7 +47,7 @@ from .run import (
     start_of,
 )
 from .summary import Summary
-from .verdicts import close_fixture, failure, judge, verdict_of_fixture
+from .verdicts import cause_in_fixture, close_fixture, failure, judge, verdict_of_fixture
 from .verification import read_known
 
 if TYPE_CHECKING:
@@ -223,19 +223,27 @@ def pytest_fixture_setup(
     except BaseException as error:
         run.pending.append(session.close(passed=False, interrupted=isinstance(error, INTERRUPTIONS)))
         session.explain()
-        raise
+        cause = cause_in_fixture(request.config, session, error)
+        if cause is None:
+            raise
+        _remember_failure(fixturedef, cause)
+        raise cause from None
     try:
         run.pending.append(session.close(passed=True))
     except StepReplayError as error:
         raise failure(error) from None
     verdict = verdict_of_fixture(run, session)
     if verdict is not None:
-        # The fixture went on; for its tests it has failed, as pytest remembers it.
-        remembered = fixturedef.cached_result
-        fixturedef.cached_result = (None, remembered and remembered[1], (verdict, None))
+        _remember_failure(fixturedef, verdict)
         raise verdict
     fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef, session))
     return result
+
+
+def _remember_failure(fixturedef: pytest.FixtureDef[Any], error: BaseException) -> None:
+    """Fails the further tests of a fixture by an error, whatever it has ended with itself."""
+    remembered = fixturedef.cached_result
+    fixturedef.cached_result = (None, remembered and remembered[1], (error, None))
 
 
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import StepReplayError, TestOutcomeError, display_path
-from .run import ADOPTED, RUN, Run, marker_of
+from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
+from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,8 @@ NO_CASSETTE = (
 )
 
 ONE_MORE = "stepreplay: one more request without an answer"
+VERBOSE = 2
+"""From this verbosity on (`-vv`), the clients' own tracebacks are shown as they are."""
 
 SHOWN = pytest.StashKey[set[int]]()
 
@@ -62,6 +64,10 @@ def judge(
         if call.when == "call" and call.excinfo is None and asked_nothing and not adopted:
             _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
             return []
+    if call.excinfo is not None:
+        shown_instead = _show_cause(item, call, call.excinfo, session)
+        if shown_instead is not None:
+            return shown_instead
     if call.excinfo is not None and isinstance(call.excinfo.value, TestOutcomeError):
         return _show_misses(item, call, [call.excinfo.value])
     if session is not None and call.when == "call" and session.settings.mode.verifies:
@@ -76,6 +82,60 @@ def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
         return session.failures[0]
     why = why_unverified(run, session, "") if session.settings.mode.verifies else None
     return failure(StepReplayError(why)) if why else None
+
+
+def cause_in_fixture(config: pytest.Config, session: Session, error: BaseException) -> BaseException | None:
+    """Returns what to show of a fixture that has a cassette of its own, in place of the error it ended with.
+
+    That is a miss which its code has wrapped, or why nothing came back; None where the error says it all.
+    """
+    if isinstance(error, (*INTERRUPTIONS, TestOutcomeError)):
+        return None
+    if session.failures:
+        return session.failures[0]
+    why = _why_unsent(session, error)
+    return failure(StepReplayError(why)) if why and config.get_verbosity() < VERBOSE else None
+
+
+def _why_unsent(session: Session, error: BaseException) -> str:
+    """Returns why nothing came back, where an error came of that; else nothing."""
+    if not isinstance(error, Exception) or isinstance(error, AssertionError) or not session.unsent:
+        return ""
+    from ..interception.failures import all_behind  # noqa: PLC0415 - only a failure pays for it
+
+    behind = {id(each) for each in all_behind(error)}
+    why = next((each.why for each in session.unsent if id(each.error) in behind), "")
+    if not why:
+        return ""
+    recorded = len(session.recorded)
+    if not session.settings.mode.records:
+        return f"no answer: {why}"
+    return f"recorded {recorded}, then nothing: {why}" if recorded else f"nothing recorded: {why}"
+
+
+def _show_cause(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    excinfo: pytest.ExceptionInfo[BaseException],
+    session: Session | None,
+) -> list[tuple[str, str]] | None:
+    """Shows why nothing came back, or what was blocked, without the pages of the clients that it went through."""
+    error = excinfo.value
+    if not isinstance(error, Exception) or item.get_closest_marker("xfail") is not None:
+        return None
+    from ..interception.failures import all_behind  # noqa: PLC0415 - as above
+
+    why = _why_unsent(session, error) if session is not None else ""
+    blocked = next((each for each in all_behind(error) if isinstance(each, NetworkBlockedError)), None)
+    if item.config.get_verbosity() >= VERBOSE:
+        return [("stepreplay", why)] if why else None
+    if why:
+        _replace(call, failure(StepReplayError(why)))
+    elif blocked is not None:
+        frames = _own_frames(item, excinfo.tb)
+        alone = NetworkBlockedError(str(blocked)).with_traceback(frames)
+        _replace(call, alone if frames else failure(blocked))
+    return [] if why or blocked is not None else None
 
 
 def close_fixture(

@@ -11,7 +11,7 @@ from ..settings import MODES
 from .escaping import escape_for_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SHOWN_PATHS: Final = 10
 """How many cassettes one list of the summary names at most."""
@@ -27,6 +27,7 @@ class Totals:
     missed: int = 0
     live: int = 0
     errors_not_recorded: tuple[str, ...] = ()
+    unsent: tuple[str, ...] = ()
     tokens_saved: int = 0
     seconds_saved: float = 0.0
     not_written: Mapping[str, str] | None = None
@@ -77,6 +78,7 @@ def add_up(
         missed=sum(each["missed"] for each in outcomes),
         live=sum(each["sent"] for each in outcomes if (mode := MODES.get(each["mode"])) and mode.passes_by),
         errors_not_recorded=tuple(error for each in outcomes for error in each["errors_not_recorded"]),
+        unsent=tuple(_unsent(outcomes)),
         tokens_saved=sum(each["tokens_saved"] for each in outcomes),
         seconds_saved=sum(each["seconds_saved"] for each in outcomes),
         not_written={each["path"]: each["not_written"] for each in outcomes if each["not_written"]},
@@ -91,6 +93,17 @@ def add_up(
         stale={each["path"]: each["stale"] for each in outcomes if each["stale"]},
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
+
+
+def _unsent(outcomes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields each reason for which nothing came back, and in which tests."""
+    tests: dict[str, dict[str, None]] = {}
+    for each in outcomes:
+        for why, name in each["unsent"]:
+            tests.setdefault(why, {})[name] = None
+    for why, names in tests.items():
+        first, others = next(iter(names)), len(names) - 1
+        yield f"{why}, in {first}" + (f" and {others} more" if others else "")
 
 
 def _unmatched(outcomes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -113,6 +126,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
     lines = [", ".join(filter(None, counts))] if any(counts) else []
     if totals.tokens_saved or totals.seconds_saved:
         lines.append(f"saved {totals.tokens_saved:,} tokens, {totals.seconds_saved:.1f} s")
+    lines += _listed((f"no answer: {each}" for each in totals.unsent), "reasons")
     if totals.errors_not_recorded:
         lines += _listed(
             (f"error response not recorded: {error}" for error in totals.errors_not_recorded), "errors"

@@ -16,7 +16,7 @@ from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
 from . import threads
 from .answers import Answers, read_own
-from .exchange import Exchange, Filters, too_late
+from .exchange import Exchange, Filters, Unsent, too_late
 from .forks import Forks
 from .guard import Guard
 from .history import History
@@ -152,6 +152,11 @@ class Session:
     def drift(self) -> tuple[Drift, ...]:
         """The drift of each interaction that was verified, in the order of the cassette."""
         return tuple(verdict.drift for verdict in self.verdicts if verdict.drift is not None)
+
+    @property
+    def unsent(self) -> tuple[Unsent, ...]:
+        """The requests to which nothing came back, and why."""
+        return self._history.unsent
 
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:

@@ -38,6 +38,19 @@ class Filters:
     response: Callable[[Response], Response | None] = lambda response: response
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A request to which nothing came back.
+
+    Attributes:
+        why: what was wrong, and with whom.
+        error: with which the client's transport ended; None for one of a forked child.
+    """
+
+    why: str
+    error: Exception | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request on its way: the recorded interaction that answers it, or, once sent, the new one."""
@@ -48,6 +61,7 @@ class Exchange:
     answer: Interaction | None = None
     recorded: Interaction | None = None
     error_status: int | None = None
+    unsent: Unsent | None = None
     passes_by: bool = False
     started: float = field(default_factory=clock.seconds)
     coming: Recording | None = None
@@ -62,7 +76,12 @@ class Exchange:
     @property
     def is_open(self) -> bool:
         """Whether nothing is known yet of what answers the request."""
-        return self.answer is None and self.recorded is None and self.error_status is None
+        return (
+            self.answer is None
+            and self.recorded is None
+            and self.error_status is None
+            and self.unsent is None
+        )
 
     @property
     def verifies(self) -> bool:
@@ -109,6 +128,13 @@ class Exchange:
             response=self.session.redactor.redact_response(filtered),
         )
         self.session.take(self, recorded)
+
+    def fail(self, error: Exception, url: str) -> None:
+        """Takes the error with which a request ended that was sent to this URL, before anything came back."""
+        from ..interception.failures import why_unanswered  # noqa: PLC0415 - only a failure pays for it
+
+        self.unsent = Unsent(why_unanswered(error, url), error)
+        self.session.tell("unsent", self.unsent.why)
 
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped."""

@@ -15,7 +15,7 @@ from weakref import ref
 from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store.schema import interaction_of, request_of, tree_of
-from .exchange import Exchange
+from .exchange import Exchange, Unsent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +71,12 @@ class History:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
         self.hear()
         return tuple(exchange.recorded for exchange in tuple(self.exchanges) if exchange.recorded)
+
+    @property
+    def unsent(self) -> tuple[Unsent, ...]:
+        """The requests to which nothing came back, in their order."""
+        self.hear()
+        return tuple(exchange.unsent for exchange in tuple(self.exchanges) if exchange.unsent)
 
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:
@@ -157,7 +163,7 @@ class History:
         match note:
             case {"played": int(position)}:
                 answer = self._answers.play(position)
-                self._add(answer.request, position, answer)
+                self._add(answer.request, position=position, answer=answer)
             case {"recorded": tree} if recorded := interaction_of(tree):
                 self._answers.note_miss(recorded.request)
                 self._add(recorded.request, recorded=recorded)
@@ -168,6 +174,8 @@ class History:
                 self.overread(position, length)
             case {"stopped": str(problem)}:
                 self.stop(problem)
+            case {"unsent": str(why)}:
+                self._add(_UNKNOWN, unsent=Unsent(why))
             case {"error": status}:
                 self._add(_UNKNOWN, error_status=status)
             case {"sent": _}:
@@ -175,17 +183,10 @@ class History:
             case {"mocked": _} if (session := self._session()) is not None:
                 session.mocked += 1
 
-    def _add(
-        self,
-        request: Request,
-        position: int | None = None,
-        answer: Interaction | None = None,
-        recorded: Interaction | None = None,
-        error_status: int | None = None,
-    ) -> None:
+    def _add(self, request: Request, **known: Any) -> None:
         session = self._session()
         if session is not None:
-            self.exchanges.append(Exchange(session, request, position, answer, recorded, error_status))
+            self.exchanges.append(Exchange(session, request, **known))
 
 
 def _unexplained(problem: Exception) -> str:

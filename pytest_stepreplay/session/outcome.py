@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..models import Response
     from ..settings import Settings
     from .answers import Answers
@@ -35,6 +37,7 @@ class Outcome:
     missed: int = 0
     sent: int = 0
     errors_not_recorded: tuple[str, ...] = ()
+    unsent: tuple[tuple[str, str], ...] = ()
     written: bool = False
     not_written: str = ""
     tokens_saved: int = 0
@@ -68,11 +71,19 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         "missed": len(history.misses),
         "sent": sum([each.answer is None for each in history.exchanges]),
         "errors_not_recorded": tuple([f"{status} in {name}" for status in errors]),
+        "unsent": tuple([(why, name) for why in _unsent(history)]),
         "tokens_saved": sum([_tokens_of(each.response) for each in played]),
         "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
         "borrowed": tuple(answers.borrowed(positions)),
         "asked": _asked_in_vain(history, settings),
     }
+
+
+def _unsent(history: History) -> Iterable[str]:
+    """Returns why nothing came back to requests that no later try has had answered, each reason once."""
+    sent = [each for each in history.exchanges if each.unsent is not None]
+    recorded = [each.recorded.request for each in history.exchanges if each.recorded] if sent else ()
+    return dict.fromkeys(each.unsent.why for each in sent if each.unsent and each.request not in recorded)
 
 
 def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...] | str]:
