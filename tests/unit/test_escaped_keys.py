@@ -209,3 +209,27 @@ def test_every_kind_of_key_in_the_table_is_found_behind_any_escape(data: st.Data
     parts = PLACES[place](f"{escape}{key}")
     assert findings(cassette(dict(parts))), "the scan misses it"
     assert key not in written(redacted(parts)), "it is not redacted"
+
+
+KEY = KEYS["GitHub"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\" * 200_000 + "n" + KEY,
+        "%" + "25" * 100_000 + "0A" + KEY,
+        "&" + "amp;" * 50_000 + "#10;" + KEY,
+        "sk-" * 20_000 + " " + KEY,
+        "eyJ-" * 20_000 + " " + KEY,
+        "-----BEGIN PRIVATE KEY-----\n" * 5_000 + KEY,
+        '"api_key": "' * 10_000 + KEY,
+        "\\g\\h\\p\\_" + KEY[4:],
+        "".join(f"\\u{ord(char):04x}" for char in f"{KEY} " * 500),
+    ],
+    ids=["backslashes", "percent signs", "ampersands", "sk-", "eyJ-", "BEGIN", "names", "each", "all"],
+)
+def test_a_hostile_text_hides_no_key(text: str) -> None:
+    assert findings(cassette(asked({"content": text})))
+    assert KEY not in Redactor(secrets=()).redact_text(text)
+    assert KEY[4:] not in Redactor(secrets=()).redact_text(text)
