@@ -138,6 +138,7 @@ def _decide(
     for read in read_all(files):
         path = read.path
         units = chosen or ([] if isinstance(read, Unreadable) else [unit.name for unit in read.units])
+        broken = [] if done != "accepted" or isinstance(read, Unreadable) else _quoted_units(read, units)
         try:
             left = decide(path, chosen)
         except CassetteError as error:
@@ -145,7 +146,18 @@ def _decide(
             echo(f"refused: {safe(str(error))}", err=True)
         else:
             echo(f"{done} {tell_units(path, units)}" + (f", {len(left)} still pending" if left else ""))
+            for finding in broken:
+                echo(f"  {safe(finding.quoted)}")
+            if broken:
+                echo(
+                    f"  so the rest of the test is not recorded any more; record it anew:\n    {broken[0].rewrite}"
+                )
     return 1 if refused else 0
+
+
+def _quoted_units(pending: Pending, names: Sequence[str]) -> list[Finding]:
+    """Returns those of the units whose old answer is quoted, and goes."""
+    return [each for each in findings_of(pending) if each.unit.name in names and each.quoted]
 
 
 def _chosen_units(
@@ -292,6 +304,19 @@ class Finding:
                 found.append(escape_for_terminal(f"header {name}: {one} -> {other}"))
         return found
 
+    @cached_property
+    def quoted(self) -> str:
+        """Who quotes the old answer, in words, and is a miss once that is gone; nothing where nobody does."""
+        if len(self._responses) != 2:
+            return ""
+        from ..housekeeping.quoting import tell_quoting  # noqa: PLC0415 - as above
+
+        old, new = self._responses
+        first = int(self.unit.name) + 1
+        return tell_quoting(
+            old, new, self.unit.later, first=first, cassette=self.pending.target, test=self.pending.test or ""
+        )
+
     @property
     def level(self) -> str:
         """The level of the drift; ``added`` or ``removed`` where there is nothing to compare."""
@@ -322,7 +347,17 @@ class Finding:
         """Returns the leading changes in a few lines, or all of them."""
         if self.drift is None:
             return safe(self._value(indent=2)) if full else self.line
-        return "\n".join([*self.around, self.drift.full() if full else self.drift.short()])
+        told = [*self.around, self.drift.full() if full else self.drift.short()]
+        if self.quoted:
+            told += ["", safe(self.quoted), f"Rather than accept it, record anew: {self.rewrite}"]
+        return "\n".join(told)
+
+    @property
+    def rewrite(self) -> str:
+        """The command that records the whole test anew."""
+        from ..report.commands import rewrite_command  # noqa: PLC0415 - as above
+
+        return rewrite_command(self.pending.test or "")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as a value that any JSON writer takes."""
@@ -332,6 +367,7 @@ class Finding:
             "level": self.level,
             "request": {"method": self.request.method, "url": self.request.url} if self.request else None,
             "around": self.around,
+            "quoted": self.quoted,
             "drift": None if self.drift is None else self.drift.to_json(),
         }
 
@@ -395,6 +431,9 @@ def print_list(found: Sequence[Pending | Unreadable], color: str = "auto") -> No
         for finding in findings_of(each):
             line = f"  {finding.name}  {finding.line}"
             console.print(Text(line) if finding.drift is None else colored(line), soft_wrap=True)
+            if finding.quoted:
+                say(f"    {safe(finding.quoted)}", "yellow")
+                say(f"    rather than accept it, record anew: {finding.rewrite}", "yellow")
             count += 1
     say(f"{plural(count, 'change')} in {plural(len(found), 'file')}. Decide: stepreplay review", "dim")
 

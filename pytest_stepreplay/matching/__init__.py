@@ -15,6 +15,7 @@ from .keys import Index, Matcher, is_plainly_same
 if TYPE_CHECKING:
     from .contrast import Difference, differences
     from .nearness import Nearest, nearest, telling_words
+    from .quoting import find_quoting
 
 __all__ = [
     "Difference",
@@ -22,6 +23,7 @@ __all__ = [
     "Matcher",
     "Nearest",
     "differences",
+    "find_quoting",
     "is_plainly_same",
     "nearest",
     "telling_words",
@@ -29,5 +31,9 @@ __all__ = [
 
 __getattr__ = importer(
     __name__,
-    {"contrast": ("Difference", "differences"), "nearness": ("Nearest", "nearest", "telling_words")},
+    {
+        "contrast": ("Difference", "differences"),
+        "quoting": ("find_quoting",),
+        "nearness": ("Nearest", "nearest", "telling_words"),
+    },
 )

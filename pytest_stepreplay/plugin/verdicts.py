@@ -197,8 +197,10 @@ def why_unverified(run: Run, session: Session, test: str) -> str | None:
         return None
     if failing:
         pending = session.settings.leaves_pending()
+        quoted = _said(lambda: _quoted(session, [number for number, _ in failing]))
         return _said(
-            lambda: failure_text(failing, path=path, test=test, pending=pending), f"{path} has drifted"
+            lambda: failure_text(failing, path=path, test=test, pending=pending, quoted=quoted),
+            f"{path} has drifted",
         )
     if unverified:
         reasons = [f"  interaction {each.position + 1}: {each.reason}" for each in unverified]
@@ -212,6 +214,27 @@ def _said(make: Callable[[], str], short: str = "") -> str:
         return make()
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, the verdict stands
         return f"{short}\ncould not be told in full: {format_exception_only(problem)[-1].strip()}".strip()
+
+
+def _quoted(session: Session, failing: Sequence[int]) -> str:
+    """Returns who quotes the answers of interactions that have drifted, in words."""
+    from ..housekeeping.quoting import tell_quoting  # noqa: PLC0415 - only drift pays for it
+
+    stored = session.interactions
+    new = {each.position: each.response for each in session.verdicts if each.position + 1 in failing}
+    told = (
+        tell_quoting(
+            stored[position].response,
+            response,
+            [each.request for each in stored[position + 1 :]],
+            first=position + 2,
+            cassette=session.path,
+            test=session.test,
+        )
+        for position, response in new.items()
+        if response is not None
+    )
+    return next(filter(None, told), "")
 
 
 def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:

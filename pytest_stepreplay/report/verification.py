@@ -19,6 +19,7 @@ from ..commands import pytest_command, review_command
 from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
 from ..texts.words import diff_words
+from .commands import rewrite_command
 from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
@@ -399,7 +400,9 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
 # ---------------------------------------------------------------- one test
 
 
-def failure_text(drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, pending: bool = True) -> str:
+def failure_text(
+    drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, pending: bool = True, quoted: str = ""
+) -> str:
     """Returns why a test fails in verify, in at most twelve lines; the first is the fact itself.
 
     Args:
@@ -407,6 +410,7 @@ def failure_text(drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, p
         path: of the cassette, as a person would type it.
         test: the id of the test.
         pending: the new responses were left in a pending file.
+        quoted: who quotes the stored answers, in words; then accepting a new one alone breaks the test.
     """
     number, drift = max(drifts, key=lambda each: each[1].level)
     others = [(number, change) for change in drift.changes[1:]]
@@ -422,7 +426,7 @@ def failure_text(drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, p
         f"  test      {test}",
         *_also(others, number),
         "",
-        *_accepting(path, test, pending=pending),
+        *_accepting(path, test, pending=pending, quoted=quoted),
     ]
     return "\n".join(escape_for_terminal(line) for line in lines)
 
@@ -443,8 +447,15 @@ def _also(others: Sequence[tuple[int, Change]], number: int) -> list[str]:
     return [f"  {'also' if i == 0 else '':8}  {line}" for i, line in enumerate(lines)]
 
 
-def _accepting(path: str, test: str, *, pending: bool) -> list[str]:
+def _accepting(path: str, test: str, *, pending: bool, quoted: str) -> list[str]:
     cassette = shlex.quote(path)
+    if quoted:
+        return [
+            f"  Fix: {quoted}.",
+            "       If the new answer is as good as the stored one, record the test anew:",
+            f"         {rewrite_command(test)}",
+            *(["       to look at each change first:", "         stepreplay review"] if pending else []),
+        ]
     if pending:
         return [
             "  Fix: if the new answer is as good as the stored one, accept it:",

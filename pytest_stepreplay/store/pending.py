@@ -54,12 +54,14 @@ class Unit:
         change: whether the new version changes it, adds it or removes it.
         old: the `Interaction` or the snapshot's value; None where it is added.
         new: the same; None where it is removed, and all interactions of a cassette that is new as a whole.
+        later: the requests that stand behind it in the cassette.
     """
 
     name: str
     change: Literal["changed", "added", "removed"]
     old: Interaction | Tree
     new: Interaction | tuple[Interaction, ...] | Tree
+    later: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,9 +345,10 @@ def _differing(before: _Version, after: _Version) -> list[Unit]:
         for name in new:
             if not _is_same(old[name].request, new[name].request):
                 raise ValueError(f"its interaction {name} asks something else than the cassette's")
+        requests = tuple(each.request for each in after.content.interactions)
         return [
-            Unit(name, "changed", old[name], new[name])
-            for name in new
+            Unit(name, "changed", old[name], new[name], requests[number:])
+            for number, name in enumerate(new, 1)
             if not _is_same(old[name].response, new[name].response)
         ]
     changed = [

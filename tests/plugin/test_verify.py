@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_stepreplay.cli import main
 from pytest_stepreplay.upstream import Received, Reply, answer, error
 from tests.conftest import KEY
 
@@ -72,7 +73,8 @@ def test_another_tool_fails_the_test_and_says_which(suite: Suite) -> None:
             "*choices?0?.message.tool_calls?0?.function.name: weather -> fetch",
             "*drift     behavior: *",
             "*cassette  cassettes/test_chat/test_weather.yaml, interaction 1",
-            "*stepreplay accept cassettes/test_chat/test_weather.yaml",
+            "*Fix: interaction 2 quotes the old answer.",
+            "*pytest test_chat.py::test_weather --stepreplay=rewrite",
             "*stepreplay: how the answers differ*",
         ]
     )
@@ -421,3 +423,84 @@ def test_a_verdict_stands_where_its_text_cannot_be_made(suite: Suite, what: str)
     result = suite.run("--stepreplay=verify", key=KEY)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*{told}"])
+
+
+TALK = """
+    import os
+    import httpx, pytest
+
+    def ask(messages):
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        reply = httpx.post("{url}/chat/completions", json={{"model": "m", "messages": messages}}, headers=headers)
+        return reply.json()["choices"][0]["message"]
+
+    @pytest.mark.stepreplay
+    def test_talk():
+        first = ask([{{"role": "user", "content": "Name a colour."}}])
+        assert ask([first, {{"role": "user", "content": "Another."}}])
+"""
+
+
+def command(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    capsys.readouterr()
+    main(list(args))
+    return capsys.readouterr().out
+
+
+def test_accepting_a_turn_that_later_ones_quote_says_what_else_to_do(
+    suite: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.write(TALK)
+    suite.replies = [answer("Blue."), answer("Green."), answer("Red."), answer("Green.")]
+    suite.record()
+    verify(suite).assert_outcomes(passed=1)
+    rewrite = "pytest test_chat.py::test_talk --stepreplay=rewrite"
+    quoted = "interaction 2 quotes the old answer"
+    told = command(capsys, "pending")
+    assert quoted in told and rewrite in told, "it is said before anything is accepted"
+    accepted = command(capsys, "accept", "--all")
+    assert quoted in accepted and rewrite in accepted
+    suite.run().assert_outcomes(failed=1)
+    suite.replies = [answer("Red."), answer("Green.")]
+    suite.run(*rewrite.split()[1:], key=KEY).assert_outcomes(passed=1)
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_accepting_a_turn_that_nobody_quotes_says_no_more(
+    suite: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.write(TALK)
+    suite.replies = [answer("Blue."), answer("Green."), answer("Blue."), answer("Yellow.")]
+    suite.record()
+    verify(suite).assert_outcomes(passed=1)
+    accepted = command(capsys, "accept", "--all")
+    assert "interaction 2" in accepted and "rewrite" not in accepted
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_what_quotes_a_fixture_is_found_in_its_tests_cassettes(
+    suite: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.write(
+        TALK.replace(
+            """    @pytest.mark.stepreplay
+    def test_talk():
+        first = ask([{{"role": "user", "content": "Name a colour."}}])
+        assert ask([first, {{"role": "user", "content": "Another."}}])
+""",
+            """    @pytest.fixture(scope="module")
+    def first():
+        return ask([{{"role": "user", "content": "Name a colour."}}])
+
+    @pytest.mark.stepreplay
+    def test_talk(first):
+        assert ask([first, {{"role": "user", "content": "Another."}}])
+""",
+        )
+    )
+    suite.replies = [answer("Blue."), answer("Green."), answer("Red."), answer("Green.")]
+    suite.record().assert_outcomes(passed=1)
+    verify(suite)
+    told = command(capsys, "pending")
+    assert "cassettes/test_chat/test_talk.yaml quotes the old answer" in told
+    assert "record anew: pytest --stepreplay=rewrite" in told
