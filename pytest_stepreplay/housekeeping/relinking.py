@@ -90,7 +90,10 @@ def find_links(run: LastRun, root: Path) -> list[Link]:
         if store.exists(Path(missing.path)):
             continue
         keys = _Keys(missing)
+        folder = _folder_of(run, Path(missing.path))
         for each in lost:
+            if _folder_of(run, each.path) != folder:
+                continue  # it is another project's
             score = _Score(
                 keys.answered_by(each.cassette),
                 _has_name(each, missing.test),
@@ -158,8 +161,14 @@ def _lost_cassettes(run: LastRun, root: Path) -> Iterator[_Lost]:
             cassette = store.read_cassette(path).cassette
         except CassetteError:
             continue
-        if run.complete or (cassette.test is not None and _is_gone(cassette.test, root)):
+        roots = [root, *Path(_folder_of(run, path)).parents]
+        if run.complete or (cassette.test and all(_is_gone(cassette.test, each) for each in roots)):
             yield _Lost(path, cassette)
+
+
+def _folder_of(run: LastRun, path: Path) -> str:
+    """Returns the folder of cassettes that a file is in."""
+    return max((each for each in run.folders if path.is_relative_to(each)), key=len, default="")
 
 
 def _is_gone(test: str, root: Path) -> bool:

@@ -47,6 +47,7 @@ class Run:
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)
+    namesakes: dict[str, set[tuple[Path, str]]] = field(default_factory=dict)
     causes: list[dict[str, Any]] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)

@@ -114,14 +114,13 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
             folder = folder_beside(item)
             test = run.places.id_of(item)
             run.owned[existing_path(folder, name_of(item), ".yaml", item)] = test
+            run.namesakes.setdefault(name_of(item).casefold(), set()).add((item.path, test))
             try:
                 run.owned.update((path, test) for path in lenders_of(markers, folder))
             except SettingsError as error:
-                if not hasattr(config, "workerinput"):
-                    raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-                run.usage_error = f"{item.nodeid}: {error}"  # the run itself will say it
-                items.clear()
-                return
+                from .opening import WRONG  # noqa: PLC0415 - it imports this module
+
+                item.stash[WRONG] = error
     if config.hook.pytest_recording_configure.get_hookimpls():
         run.notes["pytest_recording_configure is not called: there is no VCR here to configure"] = None
 
@@ -166,7 +165,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         path,
         test=run.places.id_of(item),
         typed=run.places.typed(item),
-        shared=name != name_of(item),
+        shared=name != name_of(item) or _has_namesakes(run, item, path),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),
         filters=_filters_of(adopted),
@@ -174,6 +173,14 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     session.load()
     run.owned[path] = run.places.id_of(item)
     return session
+
+
+def _has_namesakes(run: Run, item: pytest.Item, path: Path) -> bool:
+    """Whether another test has the same file: by the names of the other plugins, and in a folder of many modules."""
+    found = run.namesakes.get(name_of(item).casefold(), set())
+    if path.parent == folder_beside(item):
+        found = {each for each in found if each[0] == item.path}
+    return len(found) > 1
 
 
 # ---------------------------------------------------------------- the fixtures of the other plugins

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_stepreplay.cli import main
+
 from .suite import PLAIN, Suite
 
 PARALLEL = pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
@@ -94,6 +96,14 @@ def test_nothing_of_one_service_is_offered_to_another(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["E *cassette  svc_b/tapes/tests/test_chat/test_same.yaml (does not exist)"])
     result.stdout.no_fnmatch_line("*relink*")
     result.stdout.no_fnmatch_line("*svc_a/cassettes*")
+    (suite.pytester.path / "svc_a/tests/test_chat.py").write_text(
+        "def test_nothing(): pass", encoding="utf-8"
+    )
+    suite.run("svc_a", "svc_b", "--import-mode=importlib", "-p", "cacheprovider").assert_outcomes(
+        passed=1, failed=1
+    )
+    suite.monkeypatch.chdir("svc_a")
+    assert main(["relink", "--dry-run"]) == 0
 
 
 def test_what_an_earlier_release_recorded_from_above_is_still_replayed(suite: Suite) -> None:
@@ -115,3 +125,33 @@ def test_an_ini_file_that_is_named_says_where_all_cassettes_are(suite: Suite) ->
     suite.record("-c", "config/pytest.ini", "svc_b").assert_outcomes(passed=1)
     (path,) = cassettes(suite)
     assert path.startswith("config/named/test_chat-")
+
+
+@PARALLEL
+def test_adopted_tests_whose_names_become_one_file_keep_each_other_s_answers(
+    suite: Suite, options: tuple[str, ...]
+) -> None:
+    suite.write("[pytest]\nstepreplay_adopt_vcr_marker = true", "pytest.ini")
+    one = PLAIN.partition("    @pytest")[0] + (
+        "\n    @pytest.mark.vcr\n    @pytest.mark.parametrize('name', ['a/b', 'a:b'])\n"
+        "    def test_it(name):\n        ask(f'Say {{name}}.')\n"
+    )
+    suite.write(one, "tests/test_one.py")
+    suite.record().assert_outcomes(passed=2)
+    suite.go_offline()
+    suite.run(*options).assert_outcomes(passed=2)
+    assert suite.run("-k", "a:b", "--stepreplay-unused=error").ret == 0
+
+
+def test_adopted_tests_in_a_folder_of_many_modules_keep_each_other_s_answers(suite: Suite) -> None:
+    suite.write("[pytest]\nstepreplay_adopt_vcr_marker = true", "pytest.ini")
+    suite.write(
+        "import pytest\n\n@pytest.fixture(scope='module')\ndef vcr_cassette_dir(): return 'tapes'\n",
+        "conftest.py",
+    )
+    for name in ("one", "two"):
+        marked = asking(f"Say {name}.").replace("mark.stepreplay", "mark.vcr")
+        suite.write(marked, f"tests/test_{name}.py")
+    suite.record().assert_outcomes(passed=2)
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=2)
