@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cached_property, lru_cache
-from html import unescape
 from typing import Final
+
+from .shapes import Late
 
 _DEEPEST: Final = 8
 """How many layers are undone. Backslashes and percent signs that escape each other are one, however many."""
 
-_ESCAPE: Final = re.compile(
+_ESCAPE: Final = Late(
     r"\\+(?:u\{(?P<braces>[0-9A-Fa-f]{1,6})\}|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|x(?P<x>[0-9A-Fa-f]{2})"
     r"|(?P<octal>[0-7]{1,3})|(?P<letter>[^\\]))"
     r"|%(?:25)*(?P<url>[0-9A-Fa-f]{2})"
@@ -26,6 +27,13 @@ _ESCAPE: Final = re.compile(
     re.ASCII,
 )
 _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b"}
+
+
+# Not all of HTML's, which are a start-up's worth of names: those of characters in and around keys.
+_ENTITIES: Final = {
+    "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " ", "lowbar": "_", "hyphen": "-",
+    "dash": "-", "period": ".", "equals": "=", "colon": ":", "sol": "/", "plus": "+", "newline": "\n", "tab": "\t",
+}  # fmt: skip
 
 
 class Layer:
@@ -50,7 +58,7 @@ class Layer:
     def _marks(self) -> tuple[list[int], list[int]]:
         """The end of each escape: in this text, and in the one behind it."""
         ends, places, shorter = list[int](), list[int](), 0
-        for found in _ESCAPE.finditer(self._behind):
+        for found in _ESCAPE.pattern.finditer(self._behind):
             shorter += found.end() - found.start() - len(_meaning(found))
             ends.append(found.end() - shorter)
             places.append(found.end())
@@ -67,7 +75,7 @@ def layers_of(text: str) -> tuple[Layer, ...]:
     """Returns what the text says with its escapes undone, then what that says, until nothing is escaped."""
     layers, layer = list[Layer](), None
     for _ in range(_DEEPEST):
-        plain = _ESCAPE.sub(_meaning, text)
+        plain = _ESCAPE.pattern.sub(_meaning, text)
         if plain == text:
             break
         layer = Layer(plain, text, layer)
@@ -84,8 +92,11 @@ def _meaning(found: re.Match[str]) -> str:
     if kind == "letter":
         return _LETTERS.get(text, text)
     if kind == "html":
-        return unescape(f"&{text}")
+        name = text.rstrip(";")
+        if not name.startswith("#"):
+            return _ENTITIES.get(name.lower(), f"&{text}")
+        kind, text = ("x", name[2:]) if name[1] in "xX" else ("decimal", name[1:])
     if kind == "mail" and text.endswith("\n"):
         return ""
-    number = int(text, 8 if kind == "octal" else 16)
+    number = int(text, {"octal": 8, "decimal": 10}.get(kind, 16))
     return chr(number) if number <= 0x10FFFF else "\ufffd"
