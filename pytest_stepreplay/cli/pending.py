@@ -292,7 +292,7 @@ class Finding:
     @cached_property
     def around(self) -> list[str]:
         """What differs around the body of a response."""
-        from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+        from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
 
         if not self._responses:
             return []
@@ -330,7 +330,7 @@ class Finding:
     @property
     def line(self) -> str:
         """The leading change, with its level."""
-        from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+        from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
 
         if self.drift is None:
             value = "" if isinstance(self.unit.new, tuple) else self._value(indent=None)

@@ -90,7 +90,7 @@ REVIEW: Final = Command(
 
 
 def _one_line(text: str) -> str:
-    from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+    from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
 
     return escape_for_terminal(text)
 

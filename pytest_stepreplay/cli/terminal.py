@@ -84,7 +84,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 def safe(text: str) -> str:
     """Returns `text` with what a terminal or a CI log would obey, or not show, written as an escape."""
-    from ..report import escape_for_terminal  # noqa: PLC0415 - as above
+    from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
 
     return escape_for_terminal(text, lines=True)
 

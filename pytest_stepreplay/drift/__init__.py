@@ -14,17 +14,21 @@ from ..lazy import importer
 if TYPE_CHECKING:
     from ..settings.levels import Level
     from ..settings.policy import Policy
-    from .changes import ABSENT, Change, Drift
+    from .changes import Change, Drift
     from .comparison import compare
     from .contract import contract_of_url
+    from .forms import describe_change
+    from .values import ABSENT
 
-__all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "compare", "contract_of_url"]
+__all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "compare", "contract_of_url", "describe_change"]
 
 __getattr__ = importer(
     __name__,
     {
-        "changes": ("ABSENT", "Change", "Drift", "Level"),
+        "changes": ("Change", "Drift", "Level"),
         "comparison": ("Policy", "compare"),
         "contract": ("contract_of_url",),
+        "forms": ("describe_change",),
+        "values": ("ABSENT",),
     },
 )

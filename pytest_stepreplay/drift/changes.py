@@ -1,27 +1,16 @@
 """What a comparison returns: a `Drift`, its `Change`s and their `Level`. Frozen values, nothing else.
 
-How they are printed lives in the `report` room; the methods here that return text ask it.
+What they say of themselves is made by `forms`; whoever wants another form asks `report.render`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..settings.levels import FailOn, Level, read_fail_on
-
-
-class Absent(Enum):
-    """The type of `ABSENT`, which stands where there is no value, not even null."""
-
-    ABSENT = "absent"
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = Absent.ABSENT
+from . import forms
+from .values import ABSENT
 
 Kind = Literal["added", "removed", "changed", "text", "type", "order", "contract", "replaced"]
 """What happened at a place.
@@ -58,14 +47,10 @@ class Change:
     @property
     def summary(self) -> str:
         """What happened, in one line that is safe to print: ``search -> fetch``."""
-        from ..report import summarize_change  # noqa: PLC0415 - calls go down; text is made when asked for
-
-        return summarize_change(self)
+        return forms.summarize_change(self)
 
     def __str__(self) -> str:
-        from ..report import describe_change  # noqa: PLC0415 - as above
-
-        return describe_change(self)
+        return forms.describe_change(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +93,20 @@ class Drift:
 
     def line(self) -> str:
         """Returns the worst change and the number of the others, in one line."""
-        from ..report import render_line  # noqa: PLC0415 - as above
-
-        return render_line(self)
+        return forms.as_line(self)
 
     def short(self) -> str:
         """Returns at most eight lines."""
-        from ..report import render_short  # noqa: PLC0415 - as above
-
-        return render_short(self)
+        return forms.as_short(self)
 
     def full(self) -> str:
         """Returns every change, with texts word by word."""
-        from ..report import render_full  # noqa: PLC0415 - as above
-
-        return render_full(self)
+        return forms.as_full(self)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the drift as a value that any JSON writer takes."""
-        from ..report import render_json  # noqa: PLC0415 - as above
-
-        return render_json(self)
+        return forms.as_json(self)
 
     def to_markdown(self) -> str:
         """Returns Markdown, for a summary page or a comment on a pull request."""
-        from ..report import render_markdown  # noqa: PLC0415 - as above
-
-        return render_markdown(self)
+        return forms.as_markdown(self)

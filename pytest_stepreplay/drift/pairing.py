@@ -18,7 +18,8 @@ from ..settings.policy import TextRule, Tolerance
 from ..texts.alignment import align, match
 from .answers import BrokenJson, Mask, canonical, name_type, parsed
 from .calls import meaning_of, name_calls, tool_of
-from .changes import ABSENT, Change
+from .changes import Change
+from .values import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,9 +15,10 @@ from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
 from .answers import Mask, name_type, unmasked
-from .changes import ABSENT, Change
+from .changes import Change
 from .contract import MISSING, new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
+from .values import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

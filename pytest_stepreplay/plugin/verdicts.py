@@ -288,7 +288,7 @@ def failure(error: BaseException, traceback: TracebackType | None = None) -> Bas
 
     What a file, or its name, could have brought into the message moves no cursor and commands no CI system.
     """
-    from ..report import escape_for_terminal  # noqa: PLC0415 - only a failure pays for it
+    from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - only a failure pays for it
 
     message = escape_for_terminal(str(error), lines=True)
     return pytest.fail.Exception(message, pytrace=traceback is not None).with_traceback(traceback)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command
-from .escaping import escape_for_terminal
+from ..texts.escaping import escape_for_terminal
 from .misses import NO_CASSETTE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..commands import project_command, pytest_command
 from ..errors import Explanation
-from .escaping import escape_for_terminal
+from ..texts.escaping import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command
 from ..settings import MODES
-from .escaping import escape_for_terminal
+from ..texts.escaping import escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..commands import pytest_command, review_command
 from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
+from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 from ..texts.words import diff_words
 from .commands import rewrite_command
-from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

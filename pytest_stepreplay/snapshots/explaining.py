@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
-from ..report import describe_change
+from ..drift import describe_change
 
 if TYPE_CHECKING:
     from .comparing import ChatSnapshot, Comparison

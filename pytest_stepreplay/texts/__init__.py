@@ -1,1 +1,1 @@
-"""Two texts or two sequences side by side: what they share, and what differs, word by word."""
+"""Text for people: two of them side by side, word by word, and what a model wrote made harmless to print."""

@@ -15,18 +15,17 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from pytest_stepreplay.drift import Change, Drift, Level, compare
-from pytest_stepreplay.report import (
-    code_for_markdown,
+from pytest_stepreplay.drift.forms import (
+    as_full,
+    as_json,
+    as_line,
+    as_markdown,
+    as_short,
     describe_change,
-    escape_for_markdown,
-    escape_for_terminal,
-    render_full,
-    render_json,
-    render_line,
-    render_markdown,
-    render_short,
     summarize_change,
 )
+from pytest_stepreplay.report import RENDERERS, render
+from pytest_stepreplay.texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
 NO_DEADLINE = settings(deadline=None)
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -65,16 +64,14 @@ def test_no_drift() -> None:
 def test_every_form_of_one_drift() -> None:
     drift = compare(STORED, answer("Say goodbye.", model="step-4", created="x"))
     contract = "the OpenAI-compatible API reference, the chat completion object"
-    assert (
-        render_line(drift) == f"created: expected an integer, got a string (contract: {contract}) and 2 more"
-    )
-    assert render_short(drift) == (
+    assert as_line(drift) == f"created: expected an integer, got a string (contract: {contract}) and 2 more"
+    assert as_short(drift) == (
         "drift: contract (1 contract, 1 content, 1 metadata)\n"
         f"  created: expected an integer, got a string (contract: {contract})\n"
         "  choices[0].message.content: Say [-hello-]{+goodbye+}. (similarity 0.45) (content)\n"
         "  model: step-3.5-flash -> step-4 (metadata)"
     )
-    assert render_full(drift) == (
+    assert as_full(drift) == (
         "drift: contract (1 contract, 1 content, 1 metadata)\n"
         "\n"
         "contract:\n"
@@ -86,7 +83,7 @@ def test_every_form_of_one_drift() -> None:
         "metadata:\n"
         "  model: step-3.5-flash -> step-4"
     )
-    assert render_json(drift) == {
+    assert as_json(drift) == {
         "level": "contract",
         "fail_on": "content",
         "passes": False,
@@ -129,13 +126,13 @@ def test_every_form_of_one_drift() -> None:
 
 def test_short_is_at_most_eight_lines() -> None:
     for count in (1, 6, 7, 8, 500):
-        lines = render_short(drift_of(count)).splitlines()
+        lines = as_short(drift_of(count)).splitlines()
         assert len(lines) == min(count + 1, 8)
     assert lines[0] == "drift: content (500 content)"
     assert lines[-1] == "  … and 494 content more"
-    assert render_short(drift_of(7)).splitlines()[-1] == "  x[6]: 6 -> 7 (content)"
-    assert len(render_full(drift_of(500)).splitlines()) == 503
-    page = render_markdown(drift_of(500)).splitlines()
+    assert as_short(drift_of(7)).splitlines()[-1] == "  x[6]: 6 -> 7 (content)"
+    assert len(as_full(drift_of(500)).splitlines()) == 503
+    page = as_markdown(drift_of(500)).splitlines()
     assert len(page) == 53
     assert page[-1] == "- … and 450 content more"
 
@@ -337,7 +334,7 @@ def test_importing_the_room_is_light() -> None:
     code = (
         "import sys, pytest_stepreplay.report as report\n"
         "assert not [name for name in sys.modules if name.startswith('pytest_stepreplay.drift')]\n"
-        "report.render_line\n"
+        "report.render\n"
         "assert not {'pydantic', 'deepdiff', 'yaml', 'vcr', 'pytest'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -348,3 +345,28 @@ def test_the_room_has_no_other_names() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'render_pdf'"):
         room.render_pdf  # noqa: B018 - the attribute is what is tried
+
+
+def test_a_table_of_renderers() -> None:
+    drift = compare(answer("yes"), answer("no", model="other"))
+    assert {form: render(drift, form) for form in RENDERERS} == {
+        "line": drift.line(),
+        "short": drift.short(),
+        "full": drift.full(),
+        "json": json.dumps(drift.to_json(), indent=2),
+        "markdown": drift.to_markdown(),
+    }
+
+
+def test_a_new_renderer_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def html(drift: Drift) -> str:
+        return (
+            f"<ul>{''.join(f'<li>{escape_for_markdown(str(change))}</li>' for change in drift.changes)}</ul>"
+        )
+
+    monkeypatch.setitem(RENDERERS, "html", html)
+    assert render(compare(1, 2), "html") == "<ul><li>&#36;: 1 -&#62; 2 (content)</li></ul>"
+    with pytest.raises(
+        ValueError, match="no renderer 'pdf'; there are line, short, full, json, markdown, html"
+    ):
+        render(Drift(), "pdf")

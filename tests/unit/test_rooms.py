@@ -45,7 +45,7 @@ BELOW = {
     "wire": {"models"},
     "redaction": {"errors", "models", "selectors", "settings", "wire"},
     "network": {"commands", "errors", "settings"},
-    "drift": {"errors", "models", "report", "selectors", "settings", "texts", "endpoints", "wire"},
+    "drift": {"endpoints", "errors", "models", "selectors", "settings", "texts", "wire"},
     "matching": {"endpoints", "errors", "models", "selectors", "settings", "texts", "wire"},
     "store": {"commands", "errors", "models", "formats", "redaction", "selectors", "wire"},
     "formats": {"errors", "models", "wire"},

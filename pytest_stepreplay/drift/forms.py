@@ -1,4 +1,7 @@
-"""A `Drift` as text: the fact first, then how much it matters."""
+"""What a change and a drift say of themselves: text of any length, a JSON value, and Markdown.
+
+The fact comes first, then how much it matters. `report.RENDERERS` builds on this; other forms are made there.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,14 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from ..drift.calls import read_call
-from ..drift.changes import ABSENT
-from ..texts.words import diff_words
-from .escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
+from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
+from .calls import read_call
+from .values import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..drift.changes import Change, Drift
+    from .changes import Change, Drift
 
 NO_DRIFT: Final = "no drift"
 
@@ -48,7 +50,7 @@ def describe_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
     return f"{_fact(change, width)} ({change.level}{source})"
 
 
-def render_line(drift: Drift) -> str:
+def as_line(drift: Drift) -> str:
     """Returns the worst change and the number of the others, in one line."""
     if not drift.changes:
         return NO_DRIFT
@@ -56,7 +58,7 @@ def render_line(drift: Drift) -> str:
     return describe_change(drift.changes[0]) + (f" and {others} more" if others else "")
 
 
-def render_short(drift: Drift) -> str:
+def as_short(drift: Drift) -> str:
     """Returns at most eight lines: the level, and the worst changes."""
     changes = drift.changes
     room = _SHORT_LINES - 1
@@ -67,7 +69,7 @@ def render_short(drift: Drift) -> str:
     return "\n".join(lines)
 
 
-def render_full(drift: Drift) -> str:
+def as_full(drift: Drift) -> str:
     """Returns every change under its level, with texts word by word."""
     lines = [_headline(drift)]
     for level, changes in groupby(drift.changes, key=lambda change: change.level):
@@ -78,7 +80,7 @@ def render_full(drift: Drift) -> str:
     return "\n".join(lines)
 
 
-def render_json(drift: Drift) -> dict[str, Any]:
+def as_json(drift: Drift) -> dict[str, Any]:
     """Returns the drift as a value that any JSON writer takes.
 
     ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string, and
@@ -92,7 +94,7 @@ def render_json(drift: Drift) -> dict[str, Any]:
     }
 
 
-def render_markdown(drift: Drift) -> str:
+def as_markdown(drift: Drift) -> str:
     """Returns a headline and a list of the changes, worst first, at most fifty."""
     lines = [f"**{_headline(drift)}**"]
     shown = drift.changes[:_PAGE_CHANGES]
@@ -142,6 +144,8 @@ def _retyped(change: Change, width: int) -> str:
 
 
 def _reworded(change: Change, width: int) -> str:
+    from ..texts.words import diff_words  # noqa: PLC0415 - slow to import, and most drifts are false
+
     text = diff_words(change.old, change.new, width=width)
     # Rounded down: only equal texts are 1.00 similar.
     similarity = math.floor((change.similarity or 0.0) * 100) / 100
