@@ -53,6 +53,9 @@ class Exchange(Protocol):
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
 
+    def lack_key(self, names: str) -> None:
+        """Takes the environment variables, one of which the client was to have its key from, but none is set."""
+
     def fail(self, error: Exception, url: str) -> None:
         """Takes the error with which a request ended that was sent to this URL, before anything came back."""
 

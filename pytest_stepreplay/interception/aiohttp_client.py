@@ -40,7 +40,7 @@ def _connect(route: Route, real: Any) -> object:
         exchange = begin(player, req.method, url, req.headers, await _body(req))
         if exchange.response is not None:
             return _connection_from(connector, req, Playback(exchange, exchange.response, req.method))
-        for name, value in (authorized(url, req.headers) or {}).items():
+        for name, value in (authorized(player, exchange, url, req.headers) or {}).items():
             if value != req.headers[name]:
                 req.headers[name] = value
         with failing(exchange, url):

@@ -14,7 +14,6 @@ from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ..errors import RequestStoppedError
 from ..settings import PLACEHOLDER_KEY
 from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
@@ -28,7 +27,12 @@ if TYPE_CHECKING:
     from ..models import Response, StreamError
     from . import Exchange, Player, Route
 
-KEY_OF_HOST: Final = {"api.stepfun.com": "STEP_API_KEY", "api.stepfun.ai": "STEP_API_KEY"}
+KEY_OF_HOST: Final = {
+    "api.stepfun.com": "STEP_API_KEY",
+    "api.stepfun.ai": "STEP_API_KEY",
+    "api.openai.com": "OPENAI_API_KEY",
+    "api.anthropic.com": "ANTHROPIC_API_KEY",
+}
 """Which environment variable holds the key of a host; a client built for another key is given this one."""
 
 _LOOPBACK: Final = ("127.", "localhost", "::1")
@@ -64,7 +68,9 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     if exchange.response is not None and exchange.verifies:
         from .sending import Outgoing  # noqa: PLC0415 - only verify pays for it
 
-        exchange.verify(Outgoing(method, url, authorized(url, headers) or dict(headers), body))
+        exchange.verify(
+            Outgoing(method, url, authorized(player, exchange, url, headers) or dict(headers), body)
+        )
     return exchange
 
 
@@ -72,26 +78,33 @@ def _described(problem: Exception) -> str:
     return str(problem) if isinstance(problem, EncodingError) else format_exception_only(problem)[-1].strip()
 
 
-def authorized(url: str, headers: Mapping[str, str]) -> dict[str, str] | None:
+def authorized(
+    player: Player, exchange: Exchange, url: str, headers: Mapping[str, str]
+) -> dict[str, str] | None:
     """Returns the headers to send where a client was built without its key; None to send them as they are.
 
-    A client that holds the placeholder is given the key of the host it talks to; a local server needs none.
+    A client that holds the placeholder is given the key of the host it talks to; a local server may need none.
 
     Raises:
         RequestStoppedError: the host's key is not set.
     """
     held = [name for name, value in headers.items() if PLACEHOLDER_KEY in value]
-    held = [name for name in held if name.lower() == "authorization"]
-    host = urlsplit(url).hostname or ""
-    if not held or host.startswith(_LOOPBACK):
+    if not held and PLACEHOLDER_KEY not in url:
         return None
+    host = urlsplit(url).hostname or ""
     name = KEY_OF_HOST.get(host)
     key = os.environ.get(name, "") if name else ""
-    if key and key != PLACEHOLDER_KEY:
+    if key and key != PLACEHOLDER_KEY and PLACEHOLDER_KEY not in url:
         return dict(headers) | {each: headers[each].replace(PLACEHOLDER_KEY, key) for each in held}
-    raise RequestStoppedError(
+    missing = name or " or ".join(
+        sorted(each for each, value in os.environ.items() if value == PLACEHOLDER_KEY)
+    )
+    if host.startswith(_LOOPBACK):
+        exchange.lack_key(missing)
+        return None
+    raise player.stop(
         f"a request to {host} must be sent, but its API key is not set.\n"
-        f"Set {name or 'the environment variable that your client reads its key from'}"
+        f"Set {missing or 'the environment variable that your client reads its key from'}"
         ", or run in replay, which needs no key."
     )
 

@@ -64,7 +64,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response, request.method))
         with failing(exchange, url):
-            response = real(transport, streams.authorized(request))
+            response = real(transport, streams.authorized(player, exchange, request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
 
@@ -78,7 +78,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             if exchange.response is not None:
                 return streams.replay_below(Playback(exchange, exchange.response, request.method))
             with failing(exchange, url):
-                response = send(streams.authorized_below(request, sent))
+                response = send(streams.authorized_below(player, exchange, request, sent))
             return streams.record_below(player, exchange, url, response)
 
         try:
@@ -106,7 +106,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
         if exchange.response is not None:
             return streams.replay(Playback(exchange, exchange.response, request.method))
         with failing(exchange, url):
-            response = await real(transport, streams.authorized(request))
+            response = await real(transport, streams.authorized(player, exchange, request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
         return response
 
@@ -120,7 +120,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             if exchange.response is not None:
                 return streams.replay_below(Playback(exchange, exchange.response, request.method))
             with failing(exchange, url):
-                response = await send(streams.authorized_below(request, sent))
+                response = await send(streams.authorized_below(player, exchange, request, sent))
             return streams.record_below(player, exchange, url, response)
 
         try:
@@ -150,18 +150,18 @@ class _Streams:
         """Imported when it is first needed, as httpx itself does."""
         return import_module(_CORES[self.httpx.__name__])
 
-    def authorized(self, request: Any) -> Any:
+    def authorized(self, player: Player, exchange: Exchange, request: Any) -> Any:
         """Returns the request to send; the caller's own stays as it is."""
-        headers = authorized(str(request.url), request.headers)
+        headers = authorized(player, exchange, str(request.url), request.headers)
         if headers is None:
             return request
         return self.httpx.Request(
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def authorized_below(self, request: Any, sent: Any) -> Any:
+    def authorized_below(self, player: Player, exchange: Exchange, request: Any, sent: Any) -> Any:
         """Returns httpcore's request to send, where `sent` was made of the client's."""
-        headers = authorized(str(request.url), request.headers)
+        headers = authorized(player, exchange, str(request.url), request.headers)
         if headers is None:
             return sent
         return self.core.Request(

@@ -58,7 +58,7 @@ def _make_request(route: Route, real: Any) -> object:
                 pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
             playback = Playback(exchange, exchange.response, method)
             return _replay(pool, playback, method, url, options)
-        options["headers"] = authorized(full_url, headers) or options.get("headers")
+        options["headers"] = authorized(player, exchange, full_url, headers) or options.get("headers")
         tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
         preload = options.get("preload_content", True)
         with failing(exchange, full_url):

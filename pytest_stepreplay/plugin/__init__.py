@@ -15,7 +15,7 @@ import pytest
 
 from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
-from ..settings import FIELDS, read_values
+from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from . import snapshots
 from .opening import (
     FAILED,
@@ -127,7 +127,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     blocked = {"marked": "blocked", "always": "blocked for every test", "never": "open"}
     network = blocked[settings.block_network] if settings.mode.guards else "open"
     adopts = ", vcr markers adopted" if settings.adopt_vcr_marker else ""
-    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}"
+    keys = ""
+    if not settings.mode.guards and all(
+        os.environ.get(name) == PLACEHOLDER_KEY for name in settings.api_keys
+    ):
+        keys = f", no key in {' or '.join(settings.api_keys)}" if settings.api_keys else ""
+    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}{keys}"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

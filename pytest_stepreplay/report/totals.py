@@ -27,6 +27,7 @@ class Totals:
     missed: int = 0
     live: int = 0
     errors_not_recorded: tuple[str, ...] = ()
+    refused_keys: tuple[str, ...] = ()
     unsent: tuple[str, ...] = ()
     tokens_saved: int = 0
     seconds_saved: float = 0.0
@@ -78,6 +79,7 @@ def add_up(
         missed=sum(each["missed"] for each in outcomes),
         live=sum(each["sent"] for each in outcomes if (mode := MODES.get(each["mode"])) and mode.passes_by),
         errors_not_recorded=tuple(error for each in outcomes for error in each["errors_not_recorded"]),
+        refused_keys=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["refused_keys"])),
         unsent=tuple(_unsent(outcomes)),
         tokens_saved=sum(each["tokens_saved"] for each in outcomes),
         seconds_saved=sum(each["seconds_saved"] for each in outcomes),
@@ -131,7 +133,9 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         lines += _listed(
             (f"error response not recorded: {error}" for error in totals.errors_not_recorded), "errors"
         )
-        lines.append("  to record such answers: @pytest.mark.stepreplay(record_errors=True)")
+        lines += [f"  {advice}" for advice in totals.refused_keys]
+        if any(not error.endswith(": the API refused the key") for error in totals.errors_not_recorded):
+            lines.append("  to record such answers: @pytest.mark.stepreplay(record_errors=True)")
     lines += _listed(
         (f"not written, {why}: {_relative(path, root)}" for path, why in (totals.not_written or {}).items()),
         "cassettes",

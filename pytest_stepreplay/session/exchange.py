@@ -62,6 +62,7 @@ class Exchange:
     recorded: Interaction | None = None
     error_status: int | None = None
     unsent: Unsent | None = None
+    keyless: str = ""
     passes_by: bool = False
     started: float = field(default_factory=clock.seconds)
     coming: Recording | None = None
@@ -128,6 +129,10 @@ class Exchange:
             response=self.session.redactor.redact_response(filtered),
         )
         self.session.take(self, recorded)
+
+    def lack_key(self, names: str) -> None:
+        """Takes the environment variables, one of which the client was to have its key from, but none is set."""
+        self.keyless = names
 
     def fail(self, error: Exception, url: str) -> None:
         """Takes the error with which a request ended that was sent to this URL, before anything came back."""

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from pytest_stepreplay.settings import PLACEHOLDER_KEY
+from pytest_stepreplay.upstream import error
 from tests.conftest import KEY
 
 from .suite import GREETING, Suite
@@ -94,6 +95,94 @@ def test_recording_from_stepfun_without_a_key_says_which_one(suite: Suite) -> No
     result = suite.run("--stepreplay=record")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*Set STEP_API_KEY, or run in replay*"])
+
+
+TRIED = """
+    import os
+    import httpx, pytest
+
+    @pytest.mark.stepreplay
+    def test_tried():
+        body = {{"model": "m", "messages": [{{"role": "user", "content": "hi"}}]}}
+        headers = {{"authorization": "Bearer " + os.environ["OPENAI_API_KEY"]}}
+        for _ in range(3):
+            httpx.post("{url}/chat/completions", json=body, headers=headers)
+"""
+
+
+def test_a_refused_key_is_named_and_all_tries_of_a_request_are_told_once(suite: Suite) -> None:
+    suite.write(TRIED)
+    refused = error(401, "invalid_api_key", "no")
+    suite.replies = [refused] * 3
+    result = suite.run("--stepreplay=record")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "stepreplay: record, cassettes/, network open, no key in STEP_API_KEY or OPENAI_API_KEY",
+            "error response not recorded: 401 in test_chat.py::test_tried, 3 times: the API refused the key",
+            "  OPENAI_API_KEY or STEP_API_KEY is not set, and a placeholder was sent: set it",
+        ],
+        consecutive=False,
+    )
+    result.stdout.no_fnmatch_line("*record_errors*")
+
+    suite.replies = [refused] * 3
+    result = suite.run("--stepreplay=record", key=KEY)
+    result.stdout.fnmatch_lines(["*the API refused the key", "  check the API key that your client sends"])
+    result.stdout.no_fnmatch_line("*no key in*")
+
+    suite.replies = [error(503, "busy", "later"), refused, error(503, "busy", "later")]
+    result = suite.run("--stepreplay=record", key=KEY)
+    result.stdout.fnmatch_lines(
+        [
+            "error response not recorded: 503 in test_chat.py::test_tried, 2 times",
+            "error response not recorded: 401 in test_chat.py::test_tried: the API refused the key",
+            "  check the API key that your client sends",
+            "  to record such answers: @pytest.mark.stepreplay(record_errors=True)",
+        ],
+        consecutive=True,
+    )
+
+    suite.replies = [error(503, "busy", "later"), error(503, "busy", "later")]  # and then an answer
+    result = suite.run("--stepreplay=record", key=KEY)
+    result.stdout.fnmatch_lines(["recorded 1 in 1 cassette"])
+    result.stdout.no_fnmatch_line("*error response*")
+
+
+PLACED = """
+    import os
+    import httpx, pytest
+
+    @pytest.mark.stepreplay
+    def test_it():
+        try:
+            KEY = os.environ["STEP_API_KEY"]
+            httpx.get("http://HOST:1/v1/models", PLACE)
+        except BaseException:
+            pass  # as clients do
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "place", "names"),
+    [
+        ("api.anthropic.com", 'headers={{"x-api-key": KEY}}', "ANTHROPIC_API_KEY"),
+        ("api.example.com", 'headers={{"api-key": KEY}}', "OPENAI_API_KEY or STEP_API_KEY"),
+        ("api.example.com", 'params={{"key": KEY}}', "OPENAI_API_KEY or STEP_API_KEY"),
+    ],
+)
+def test_no_placeholder_leaves_the_machine_wherever_it_stands(
+    suite: Suite, host: str, place: str, names: str
+) -> None:
+    suite.write(PLACED.replace("HOST", host).replace("PLACE", place))
+    result = suite.run("--stepreplay=record")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            f"*a request to {host} must be sent, but its API key is not set.",
+            f"*Set {names}, or run in replay, which needs no key.",
+        ]
+    )
 
 
 REACHING = {
