@@ -11,6 +11,7 @@ import certifi
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
 
+from pytest_stepreplay.machine import clock, disk
 from pytest_stepreplay.upstream import Upstream
 
 pytest_plugins = ["pytester"]
@@ -21,7 +22,7 @@ KEY = "sk-step-test-4f9a1c77d2e84b0b"
 
 _LEFT_ALONE: Final = ("socket.", "ssl.", "sqlite3.")
 """The guard of the network stands there itself."""
-_WATCHED_TOO: Final = ("os.lstat", "os.path.realpath", "filelock.FileLock.acquire")
+_DISK: Final = "access chmod fsync getcwd listdir lstat mkdir open readlink replace rmdir scandir stat unlink"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,9 +31,10 @@ def free_event_loops() -> Iterator[None]:
     buster = BlockBuster("pytest_stepreplay", excluded_modules=["pytest_stepreplay.upstream"])
     for name in [name for name in buster.functions if name.startswith(_LEFT_ALONE)]:
         del buster.functions[name]
-    for name in _WATCHED_TOO:
-        buster.functions[name] = BlockBusterFunction(
-            None,
+    ours = [(disk._system, name) for name in _DISK.split()]  # the plugin has functions of its own
+    for module, name in [*ours, (clock._time, "sleep"), (os, "lstat"), (os.path, "realpath")]:
+        buster.functions[f"{module.__name__}.{name}"] = BlockBusterFunction(
+            module,
             name,
             scanned_modules="pytest_stepreplay",
             excluded_modules=["pytest_stepreplay.upstream"],

@@ -152,7 +152,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     given is as it is set for the test around it; outside of pytest it is the default.
 
     Args:
-        path: the cassette file, relative to the working directory of now.
+        path: the cassette file, relative to the working directory of when it is opened.
         mode: what to do with requests; by default what the pytest run does, outside of pytest ``replay``.
         settings: any setting of the marker, such as ``match_on`` or ``ignore_request``.
 
@@ -163,7 +163,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     """
 
     def __init__(self, path: str | Path, *, mode: str | None = None, **settings: object) -> None:
-        self._path = Path(disk.absolute(path))  # a test may go into another folder
+        self._path = path
         self._given: dict[str, Any] = read_values("use_cassette", {"mode": mode, **settings}, MARKER_SETTINGS)
         self._opened: tuple[Session, ExitStack] | None = None
 
@@ -179,7 +179,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
         _settle(session, session.end(), error)
 
     async def __aenter__(self) -> Session:
-        session = self._make_session()
+        session = await in_thread(self._make_session)  # it may have to look for the project's settings
         await in_thread(session.load)
         return self._open(session)
 
@@ -192,15 +192,16 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
     def _make_session(self) -> Session:
         if self._opened:
             raise StepReplayError("this use_cassette is open already; make one for each block")
+        path = Path(disk.absolute(self._path))  # inside, a test may go into another folder
         run = host()
         around = _running[-1] if _running else None
         base = around.settings if around else run.settings() if run else Settings()
         settings = replace(base, cassette=None, **self._given)
         return Session(
             settings,
-            self._path,
+            path,
             shared=True,
-            root=self._path.parent,
+            root=path.parent,
             around=around,
             owner=run.test() if run else "",
         )
