@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,7 +59,7 @@ _COMPARED: Final = 8_000
 """Characters of a text, from a little before its first change, that are compared word by word."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rewording:
     """A text that has changed. It is compared word by word when it is shown: most differences are only counted."""
 
@@ -66,6 +67,10 @@ class Rewording:
     new: str
 
     def __str__(self) -> str:
+        return self._told
+
+    @cached_property
+    def _told(self) -> str:
         return _describe_texts(self.old, self.new)
 
 
