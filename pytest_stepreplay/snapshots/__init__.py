@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .comparing import ChatSnapshot, Comparison, Snapshot, SnapshotOutcome
+from .comparing import ChatSnapshot, Snapshot
 from .options import Options
+from .outcome import Comparison, SnapshotOutcome
 
 if TYPE_CHECKING:
     from .explaining import SHORT, explain

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..commands import pytest_command
 from ..drift import describe_change
 
 if TYPE_CHECKING:
-    from .comparing import ChatSnapshot, Comparison
+    from .outcome import Comparison
 
 SHORT: Final = 8
 """The most lines of an explanation that pytest shows without cutting it."""
@@ -18,7 +18,15 @@ _SHOWN_CHARACTERS = 640  # pytest cuts longer explanations
 _FACT_WIDTH = 160
 
 
-def explain(owner: ChatSnapshot, comparison: Comparison, *, most_lines: int | None = SHORT) -> list[str]:
+class _Owner(Protocol):
+    """Whose snapshots they are: paths as a person would type them, and whether pending files are left."""
+
+    shown_path: str
+    typed: str
+    leaves_pending: bool
+
+
+def explain(owner: _Owner, comparison: Comparison, *, most_lines: int | None = SHORT) -> list[str]:
     """Returns why a comparison does not hold, the leading fact first, in lines that are safe to print.
 
     Args:
@@ -56,9 +64,9 @@ def explain(owner: ChatSnapshot, comparison: Comparison, *, most_lines: int | No
     return [short[0], *tail, "", *full]
 
 
-def _command(owner: ChatSnapshot, mode: str) -> str:
+def _command(owner: _Owner, mode: str) -> str:
     return pytest_command(f"--stepreplay={mode}", tests=[owner.typed])
 
 
-def _accept(owner: ChatSnapshot) -> str:
+def _accept(owner: _Owner) -> str:
     return f"stepreplay accept {shlex.quote(owner.shown_path)}"
