@@ -6,22 +6,21 @@ what is to be written and returns a frozen `Outcome`.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import store
-from ..errors import RequestStoppedError, StepReplayError, display_path
+from ..errors import StepReplayError, display_path
 from ..redaction import Redactor, environment_secrets
 from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
 from . import threads
 from .answers import Answers, read_own
-from .exchange import Exchange, Filters, Unsent, too_late
+from .counting import count
+from .exchange import Exchange, Filters, Unsent
 from .forks import Forks
 from .guard import Guard
 from .history import History
-from .host import host
-from .outcome import Outcome, count
+from .outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,12 +29,11 @@ if TYPE_CHECKING:
 
     from ..drift import Drift
     from ..errors import TestOutcomeError
-    from ..interception import Recording
     from ..models import Interaction, Request
     from ..redaction import Wall
     from ..settings import Settings
     from .saving import Work
-    from .verification import Verdict, Verifier
+    from .verification import Verdict
 
 
 class Session:
@@ -80,14 +78,12 @@ class Session:
         self.filters = filters or Filters()
         self.redactor = Redactor(fields=settings.redact_fields, values=settings.secrets)
         self.stale = ""
-        self.mocked = 0
         self._shared = shared
         self._owner = owner or test
         self._typed = typed
         self._asks_alone = asks_alone
         self._setup = setup if asks_alone else None
         self._root = root
-        self._closed = False
         self._loaded = False
         self._forks = Forks()
         self._answers = Answers(
@@ -101,7 +97,16 @@ class Session:
             filters=filters,
             redactor=self.redactor,
         )
-        self._history = History(self, self._answers, self._forks)
+        self._history = History(
+            settings,
+            path,
+            name=self._name,
+            shared=shared,
+            filters=self.filters,
+            redactor=self.redactor,
+            answers=self._answers,
+            forks=self._forks,
+        )
         self._verdicts: tuple[Verdict, ...] | None = None
         self._guard = Guard()
         self._ignored_hosts = Hosts.read(settings.ignore_hosts)
@@ -114,7 +119,7 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether the test has ended: nothing is answered or recorded any more."""
-        return self._closed
+        return self._history.closed
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
@@ -132,20 +137,13 @@ class Session:
         """The interactions recorded since the cassette was opened, in the order of the requests."""
         return self._history.recorded
 
-    @cached_property
-    def verifier(self) -> Verifier:
-        """What sends requests once more in `verify`, and compares."""
-        from .verification import Verifier  # noqa: PLC0415 - only verify pays for it
-
-        return Verifier(self.settings, self.redactor)
-
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """How today's answers differ from the stored ones, once the test has ended; waits for the answers."""
         if not self.settings.mode.verifies:
             return ()
         if self._verdicts is None:
-            self._verdicts = self.verifier.verdicts()
+            self._verdicts = self._history.verifier.verdicts()
         return self._verdicts
 
     @property
@@ -167,6 +165,11 @@ class Session:
     def failures(self) -> tuple[TestOutcomeError, ...]:
         """The misses, and one error for each different problem that has stopped a request."""
         return self._history.failures
+
+    @property
+    def mocked(self) -> int:
+        """How many requests a mock has answered; they are neither recorded nor answered from the cassette."""
+        return self._history.mocked
 
     @property
     def intercepted(self) -> int:
@@ -197,6 +200,7 @@ class Session:
                 from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
 
                 self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self._typed)
+                self._history.settings = self.settings
             self._answers.hold(loaded, self.settings.mode)
         self._answers.borrow(self.settings.mode)
         self._loaded = True
@@ -218,23 +222,23 @@ class Session:
         """
         seen = self.filters.request(request)
         if seen is None:
-            return Exchange(self, request, passes_by=True)
+            return Exchange(self._history, request, passes_by=True)
         request = self.redactor.redact_request(seen)
         with self._forks.lock:
-            if self._closed:
-                raise self._too_late(request)
+            if self._history.closed:
+                raise self._history.too_late(request)
             try:
                 self.load()
             except StepReplayError as error:
                 raise self._history.stop(str(error)) from None
-            exchange = Exchange(self, request)
+            exchange = Exchange(self._history, request)
             mode = self.settings.mode
             if mode.answers:
                 position = self._answers.find(request)
                 if position is not None:
                     exchange.position = position
                     exchange.answer = self._answers.play(position)
-                    self.tell("played", position)
+                    self._history.tell("played", position)
                 elif mode.on_miss is OnMiss.FAIL:
                     raise self._history.miss(self._answers.matcher.key(request), request)
                 elif mode.on_miss is OnMiss.RECORD:
@@ -244,12 +248,8 @@ class Session:
 
     def note_mocked(self) -> None:
         """Notes that a mock has answered a request: it is neither recorded nor answered from the cassette."""
-        self.mocked += 1
-        self.tell("mocked", None)
-
-    def overread(self, position: int, length: int) -> TestOutcomeError:
-        """Returns the error for a client that reads on after the bytes where the recorded one had stopped."""
-        return self._history.overread(position, length)
+        self._history.mocked += 1
+        self._history.tell("mocked", None)
 
     def stop(self, problem: str) -> TestOutcomeError:
         """Returns the error for a request that cannot go on; whatever the client does with it, the test fails."""
@@ -259,55 +259,9 @@ class Session:
         """Says in each of the `failures` what a person needs to know of it; called when the test has ended."""
         self._history.explain()
 
-    def tell(self, what: str, fact: Interaction | str | int | None) -> None:
-        """In a forked child, hands what happened to the process that opened the cassette.
-
-        Raises:
-            RequestStoppedError: that is not possible, and what is recorded here would be lost.
-        """
-        self._history.tell(what, fact)
-
-    def comes(self, exchange: Exchange, recording: Recording) -> bool:
-        """Whether a response that has begun to come is taken down: it is not once the test has ended."""
-        with self._forks.lock:
-            if not self._closed:
-                exchange.coming = recording
-                return True
-        self._miss_answer(exchange)
-        return False
-
-    def take(self, exchange: Exchange, interaction: Interaction) -> None:
-        """Keeps what was recorded, unless the test has ended: then it is said that it is not."""
-        with self._forks.lock:
-            if not self._closed:
-                exchange.recorded = interaction
-                self.tell("recorded", interaction)
-                return
-        self._miss_answer(exchange)
-
-    def _miss_answer(self, exchange: Exchange) -> None:
-        with self._forks.lock:
-            told, exchange.told = exchange.told, True
-        if not told:
-            self._report(late=(exchange.not_come(self._name),))
-
-    def _too_late(self, request: Request) -> RequestStoppedError:
-        asked = f"{request.method} {request.url}"
-        self._report(late=(f"refused: {asked}, asked by a thread of {self._name} after that had ended",))
-        return too_late(request, self._name)
-
     @property
     def _name(self) -> str:
         return self.test or f"the use_cassette of {display_path(self.path)}"
-
-    def _report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
-        """Tells the run what happened after the outcome of this session was known."""
-        run = host()
-        if run is not None:
-            total = len(self._answers.own)
-            run.report(
-                Outcome(str(self.path), self.mode, self._shared, total=total, late=late, blocked=blocked)
-            )
 
     def close(self, *, passed: bool, interrupted: bool = False, why: str = "the test failed") -> Outcome:
         """Writes what was recorded, and returns what happened.
@@ -419,7 +373,7 @@ class Session:
             if exchange.coming is not None and not threads.is_at_work(exchange.thread, self):
                 exchange.coming.stop()
         with self._forks.lock:
-            self._closed, records = True, self.settings.mode.records
+            self._history.closed, records = True, self.settings.mode.records
             waiting = [
                 each
                 for each in self._history.exchanges
@@ -463,4 +417,4 @@ class Session:
     def report_late(self) -> None:
         """Tells the run what those threads tried, once they have ended."""
         if self._guard.blocked_late:
-            self._report(blocked=self._guard.blocked_late)
+            self._history.report(blocked=self._guard.blocked_late)

@@ -1,14 +1,14 @@
 """One request on its way, from the client's question to what the cassette keeps of it.
 
 An `Exchange` holds the stored interaction that answers a request or, once it was sent, the new one. It tells its
-session what comes, and builds the interaction to keep; `Filters` are what the project changes before that.
+sink what comes, and builds the interaction to keep; `Filters` are what the project changes before that.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import RequestStoppedError
 from ..machine import clock
@@ -17,10 +17,12 @@ from ..models import Interaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..errors import TestOutcomeError
     from ..interception import Recording
     from ..interception.sending import Outgoing
     from ..models import Request, Response
-    from .cassette import Session
+    from ..redaction import Redactor
+    from ..settings import Settings
 
 ERROR_STATUS: Final = 400
 
@@ -51,11 +53,34 @@ class Unsent:
     error: Exception | None = None
 
 
+class Sink(Protocol):
+    """What an exchange reports to: it says what is to be kept, and keeps it."""
+
+    settings: Settings
+    filters: Filters
+    redactor: Redactor
+
+    def tell(self, what: str, fact: Interaction | str | int | None) -> None:
+        """In a forked child, hands what happened to the process that opened the cassette."""
+
+    def comes(self, exchange: Exchange, recording: Recording) -> bool:
+        """Whether a response that has begun to come is taken down."""
+
+    def take(self, exchange: Exchange, interaction: Interaction) -> None:
+        """Keeps what was recorded."""
+
+    def overread(self, position: int, length: int) -> TestOutcomeError:
+        """Returns the error for a client that reads on after the bytes where the recorded one had stopped."""
+
+    def verify(self, position: int, stored: Interaction, outgoing: Outgoing) -> None:
+        """Sends a request once more, beside the client that has its stored answer."""
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One request on its way: the recorded interaction that answers it, or, once sent, the new one."""
 
-    session: Session
+    sink: Sink
     request: Request
     position: int | None = None
     answer: Interaction | None = None
@@ -87,17 +112,17 @@ class Exchange:
     @property
     def verifies(self) -> bool:
         """Whether the stored response is compared with a new one."""
-        return self.session.settings.mode.verifies
+        return self.sink.settings.mode.verifies
 
     def verify(self, outgoing: Outgoing) -> None:
         """Sends the request once more, in the background."""
         if self.position is not None and self.answer is not None:
-            self.session.verifier.start(self.position, self.answer, outgoing)
+            self.sink.verify(self.position, self.answer, outgoing)
 
     @property
     def pace(self) -> float:
         """What the recorded times of a stream are multiplied with; 0 for no pauses."""
-        return self.session.settings.pace
+        return self.sink.settings.pace
 
     def elapsed(self) -> float:
         """Seconds since the request began."""
@@ -107,28 +132,28 @@ class Exchange:
         """Whether the response that has begun to come is to be taken down."""
         if self.passes_by:
             return False
-        if self.session.settings.mode.passes_by:
-            self.session.tell("sent", None)
+        if self.sink.settings.mode.passes_by:
+            self.sink.tell("sent", None)
             return False
-        if status >= ERROR_STATUS and not self.session.settings.record_errors:
+        if status >= ERROR_STATUS and not self.sink.settings.record_errors:
             self.error_status = status
-            self.session.tell("error", status)
+            self.sink.tell("error", status)
             return False
-        return self.session.comes(self, recording)
+        return self.sink.comes(self, recording)
 
     def finish(self, response: Response) -> None:
         """Takes the response of a request that was sent."""
         self.coming = None
-        filtered = self.session.filters.response(response)
+        filtered = self.sink.filters.response(response)
         if filtered is None:
             return
         recorded = Interaction(
             recorded_at=clock.moment(self.started).strftime("%Y-%m-%dT%H:%M:%SZ"),
             elapsed=round(self.elapsed(), 3),
             request=self.request,
-            response=self.session.redactor.redact_response(filtered),
+            response=self.sink.redactor.redact_response(filtered),
         )
-        self.session.take(self, recorded)
+        self.sink.take(self, recorded)
 
     def lack_key(self, names: str) -> None:
         """Takes the environment variables, one of which the client was to have its key from, but none is set."""
@@ -139,11 +164,11 @@ class Exchange:
         from ..interception.failures import why_unanswered  # noqa: PLC0415 - only a failure pays for it
 
         self.unsent = Unsent(why_unanswered(error, url), error)
-        self.session.tell("unsent", self.unsent.why)
+        self.sink.tell("unsent", self.unsent.why)
 
     def read_past_the_end(self, length: int) -> BaseException:
         """Returns the error for a client that reads on where the recorded one had stopped."""
-        return self.session.overread(self.position or 0, length)
+        return self.sink.overread(self.position or 0, length)
 
     def not_come(self, name: str) -> str:
         """Returns what to tell of a request whose answer had not come when its test, of this name, ended."""

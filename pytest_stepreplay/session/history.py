@@ -7,23 +7,30 @@ copy it hands over what happens, since nobody would ever close that one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
-from weakref import ref
 
 from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store.schema import interaction_of, request_of, tree_of
-from .exchange import Exchange, Unsent
+from .exchange import Exchange, Unsent, too_late
+from .host import host
+from .outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from ..errors import TestOutcomeError
+    from ..interception import Recording
+    from ..interception.sending import Outgoing
+    from ..redaction import Redactor
+    from ..settings import Settings
     from .answers import Answers
-    from .cassette import Session
+    from .exchange import Filters
     from .forks import Forks
+    from .verification import Verifier
 
 _UNKNOWN: Final = Request(method="", url="")
 _LATER: Final = "What is recorded, what differs and what to do is said when the test has ended."
@@ -43,20 +50,55 @@ class Failure:
 
 
 class History:
-    """The requests of one session, in their order, and what was missed.
+    """The requests of one session, in their order, and what was missed: what its exchanges report to.
 
     Attributes:
+        settings: the test's.
+        filters: what the project changes before a request is matched or recorded.
+        redactor: what replaces that which must not be stored.
+        closed: the test has ended: nothing is answered or recorded any more.
+        mocked: how many requests a mock has answered.
         exchanges: the requests that were answered or sent; `hear` adds those of forked children.
         missed: one failure for each different request that was not recorded, by its key.
     """
 
-    def __init__(self, session: Session, answers: Answers, forks: Forks) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        path: Path,
+        *,
+        name: str,
+        shared: bool,
+        filters: Filters,
+        redactor: Redactor,
+        answers: Answers,
+        forks: Forks,
+    ) -> None:
+        """Begins with nothing that came by.
+
+        Args:
+            settings: the test's.
+            path: the cassette file.
+            name: of the test, for messages; without one of the cassette.
+            shared: other tests use the cassette too.
+            filters: what the project changes before a request is matched or recorded.
+            redactor: what replaces that which must not be stored.
+            answers: what may answer.
+            forks: the way to forked copies, and theirs to this process.
+        """
+        self.settings = settings
+        self.filters = filters
+        self.redactor = redactor
+        self.closed = False
+        self.mocked = 0
         self.exchanges: list[Exchange] = []
         self.missed: dict[str, Failure] = {}
         self._overread: dict[int, Failure] = {}
         self._stopped: dict[str, Failure] = {}
         self._explained: set[TestOutcomeError] = set()
-        self._session = ref(session)  # it holds this, and nothing else would then let go of the two
+        self._path = path
+        self._name = name
+        self._shared = shared
         self._answers = answers
         self._forks = forks
 
@@ -120,6 +162,54 @@ class History:
                 self.tell("stopped", problem)
             return self._stopped[problem].error
 
+    @cached_property
+    def verifier(self) -> Verifier:
+        """What sends requests once more in `verify`, and compares."""
+        from .verification import Verifier  # noqa: PLC0415 - only verify pays for it
+
+        return Verifier(self.settings, self.redactor)
+
+    def verify(self, position: int, stored: Interaction, outgoing: Outgoing) -> None:
+        """Sends a request once more, beside the client that has its stored answer."""
+        self.verifier.start(position, stored, outgoing)
+
+    def comes(self, exchange: Exchange, recording: Recording) -> bool:
+        """Whether a response that has begun to come is taken down: it is not once the test has ended."""
+        with self._forks.lock:
+            if not self.closed:
+                exchange.coming = recording
+                return True
+        self._miss_answer(exchange)
+        return False
+
+    def take(self, exchange: Exchange, interaction: Interaction) -> None:
+        """Keeps what was recorded, unless the test has ended: then it is said that it is not."""
+        with self._forks.lock:
+            if not self.closed:
+                exchange.recorded = interaction
+                self.tell("recorded", interaction)
+                return
+        self._miss_answer(exchange)
+
+    def _miss_answer(self, exchange: Exchange) -> None:
+        with self._forks.lock:
+            told, exchange.told = exchange.told, True
+        if not told:
+            self.report(late=(exchange.not_come(self._name),))
+
+    def too_late(self, request: Request) -> RequestStoppedError:
+        """Returns the error for a request that is made when the test has ended, and tells the run of it."""
+        asked = f"{request.method} {request.url}"
+        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after that had ended",))
+        return too_late(request, self._name)
+
+    def report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
+        """Tells the run what happened after the outcome of this session was known."""
+        run = host()
+        if run is not None:
+            total, mode = len(self._answers.own), self.settings.mode.name
+            run.report(Outcome(str(self._path), mode, self._shared, total=total, late=late, blocked=blocked))
+
     def explain(self) -> None:
         """Says in each error what a person needs to know: the client, which may be an event loop, waits no more."""
         for each in self._failures(self.missed, self._overread, self._stopped):
@@ -180,13 +270,11 @@ class History:
                 self._add(_UNKNOWN, error_status=status)
             case {"sent": _}:
                 self._add(_UNKNOWN)
-            case {"mocked": _} if (session := self._session()) is not None:
-                session.mocked += 1
+            case {"mocked": _}:
+                self.mocked += 1
 
     def _add(self, request: Request, **known: Any) -> None:
-        session = self._session()
-        if session is not None:
-            self.exchanges.append(Exchange(session, request, **known))
+        self.exchanges.append(Exchange(self, request, **known))
 
 
 def _unexplained(problem: Exception) -> str:

@@ -1,30 +1,9 @@
-"""What happened to one cassette while it was open: an `Outcome`, as reports take it and xdist carries it.
-
-`count` fills in what can be counted: the session's history and the answers it had go in, and what was played,
-missed, sent and saved comes out.
-"""
+"""What happened to one cassette while it was open: an `Outcome`, as reports take it and xdist carries it."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from ..models import Response
-    from ..settings import Settings
-    from .answers import Answers
-    from .exchange import Exchange
-    from .history import History
-
-
-REFUSED: Final = 401
-"""The status of a request whose key is missing or wrong (RFC 9110, section 15.5.2)."""
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,92 +38,3 @@ class Outcome:
     stale: str = ""
     ownerless: bool = False
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def count(history: History, answers: Answers, settings: Settings, name: str) -> dict[str, Any]:
-    """Returns those fields of an `Outcome` that say what became of the requests.
-
-    Args:
-        history: what came by.
-        answers: what the session could answer with.
-        settings: the session's.
-        name: of the test or, without one, of the cassette, for responses that were errors.
-    """
-    played = history.played if not settings.mode.verifies else ()  # what is sent once more saves nothing
-    positions = [each.position for each in history.exchanges if each.position is not None]
-    errors = [each for each in history.exchanges if each.error_status is not None]
-    return {
-        "total": len(answers.own),
-        "replayed": tuple([each for each in positions if each < len(answers.own)]),
-        "missed": len(history.misses),
-        "sent": sum([each.answer is None for each in history.exchanges]),
-        "errors_not_recorded": tuple(_errors(errors, history, answers, name)) if errors else (),
-        "refused_keys": tuple(_refused(errors)) if errors else (),
-        "unsent": tuple([(why, name) for why in _unsent(history)]),
-        "tokens_saved": sum([_tokens_of(each.response) for each in played]),
-        "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
-        "borrowed": tuple(answers.borrowed(positions)),
-        "asked": _asked_in_vain(history, settings),
-    }
-
-
-def _errors(errors: list[Exchange], history: History, answers: Answers, name: str) -> Iterator[str]:
-    """Yields each response that was an error, all tries of a request together, unless one of them did better."""
-    recorded = [each.recorded.request for each in history.exchanges if each.recorded]
-    tries = Counter(
-        (each.error_status, answers.matcher.key(each.request))
-        for each in errors
-        if each.request not in recorded
-    )
-    for (status, _), number in tries.items():
-        times = f", {number} times" if number > 1 else ""
-        yield f"{status} in {name}{times}" + (": the API refused the key" if status == REFUSED else "")
-
-
-def _refused(errors: list[Exchange]) -> Iterable[str]:
-    """Returns what to do about keys that the API has refused, each once."""
-    from ..interception.exchanges import KEY_OF_HOST  # noqa: PLC0415 - only a refused key pays for it
-
-    found: dict[str, None] = {}
-    for each in errors:
-        if each.error_status == REFUSED:
-            name = KEY_OF_HOST.get(
-                urlsplit(each.request.url).hostname or "", "the API key that your client sends"
-            )
-            missing = f"{each.keyless} is not set, and a placeholder was sent: set it"
-            found[missing if each.keyless else f"check {name}"] = None
-    return found
-
-
-def _unsent(history: History) -> Iterable[str]:
-    """Returns why nothing came back to requests that no later try has had answered, each reason once."""
-    sent = [each for each in history.exchanges if each.unsent is not None]
-    recorded = [each.recorded.request for each in history.exchanges if each.recorded] if sent else ()
-    return dict.fromkeys(each.unsent.why for each in sent if each.unsent and each.request not in recorded)
-
-
-def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...] | str]:
-    """Returns the keys of what was missed, with the settings that make them, for `stepreplay relink`."""
-    if not history.missed:
-        return {}
-    return {
-        "keys": tuple(str(key) for key in history.missed),
-        "match_on": settings.match_on,
-        "ignore_request": settings.ignore_request,
-        "ignore_order": settings.ignore_order,
-        "absent_equals": settings.absent_equals,
-        "redact_fields": settings.redact_fields,
-    }
-
-
-def _tokens_of(response: Response) -> int:
-    """Returns the tokens that a completion cost; in a stream the last chunk that says so is right."""
-    completions = [response.json]
-    for event in reversed(response.events or ()):
-        if isinstance(event, str) and '"usage"' in event:
-            with suppress(ValueError):  # a person may have edited it
-                completions = [json.loads(event)]
-            break
-    usage = completions[0].get("usage") if isinstance(completions[0], dict) else None
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else 0

@@ -65,7 +65,7 @@ def current() -> Session | None:
     return blocks[0] if len(blocks) == 1 else None
 
 
-def _find_owner() -> Owner | None:
+def _find_owner() -> Owner[Session] | None:
     """Returns whom this task or thread works for; None where it works for whichever test is running."""
     handed = threads.owner()
     block = _task.get() or (handed.block if handed else None)

@@ -11,16 +11,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .cassette import Session
+
+Holder = TypeVar("Holder")
+"""A session, of which nothing is known here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Generic[Holder]):
     """Whom a thread works for.
 
     Attributes:
@@ -28,24 +30,24 @@ class Owner:
         block: the innermost `use_cassette` at that place.
     """
 
-    test: Session | None
-    block: Session | None
+    test: Holder | None
+    block: Holder | None
 
 
 _ATTRIBUTE: Final = "_stepreplay_owner"
 _lock: Final = threading.Lock()
 _users = 0
 _filling: Any = threading.local()
-_tasks: Final[dict[Session, int]] = {}
+_tasks: Final[dict[object, int]] = {}
 """How many tasks of pools each test has not seen the end of."""
 
 
-def owner() -> Owner | None:
+def owner() -> Owner[Any] | None:
     """Returns whom the running thread works for; None where nobody knows, as in the main thread."""
     return _owner_of(threading.current_thread())
 
 
-def work_for(test: Session) -> bool:
+def work_for(test: object) -> bool:
     """Whether a thread, or a task in a pool, still works for a test."""
     if _tasks.get(test):
         return True
@@ -53,7 +55,7 @@ def work_for(test: Session) -> bool:
     return any(each is not None and each.test is test for each in owners)
 
 
-def is_at_work(thread: threading.Thread, session: Session) -> bool:
+def is_at_work(thread: threading.Thread, session: object) -> bool:
     """Whether another thread than this one is working for a session."""
     if thread is threading.current_thread() or not thread.is_alive():
         return False
@@ -62,7 +64,7 @@ def is_at_work(thread: threading.Thread, session: Session) -> bool:
 
 
 @contextmanager
-def inheriting(find_owner: Callable[[], Owner | None]) -> Iterator[None]:
+def inheriting(find_owner: Callable[[], Owner[Any] | None]) -> Iterator[None]:
     """Notes for whom threads and the tasks of pools are started, while at least one user is inside.
 
     Args:
@@ -82,8 +84,8 @@ def inheriting(find_owner: Callable[[], Owner | None]) -> Iterator[None]:
                 _put(_real_start, _real_submit)
 
 
-def _owner_of(thread: threading.Thread) -> Owner | None:
-    found: Owner | None = thread.__dict__.get(_ATTRIBUTE)
+def _owner_of(thread: threading.Thread) -> Owner[Any] | None:
+    found: Owner[Any] | None = thread.__dict__.get(_ATTRIBUTE)
     return found
 
 
@@ -91,7 +93,7 @@ _real_start: Final = threading.Thread.start
 _real_submit: Final[Callable[..., Future[Any]]] = ThreadPoolExecutor.submit
 
 
-def _patch(find_owner: Callable[[], Owner | None]) -> None:
+def _patch(find_owner: Callable[[], Owner[Any] | None]) -> None:
     @wraps(_real_start)
     def start(thread: threading.Thread) -> None:
         # A pool's thread outlives the task that it was started for, and works for whoever gives it the next one.
@@ -120,7 +122,7 @@ def _put(start: object, submit: object) -> None:
         setattr(owner, name, function)
 
 
-def _work(found: Owner | None, fn: Callable[..., Any], *args: Any, **named: Any) -> Any:
+def _work(found: Owner[Any] | None, fn: Callable[..., Any], *args: Any, **named: Any) -> Any:
     state = threading.current_thread().__dict__
     before = state.get(_ATTRIBUTE)
     state[_ATTRIBUTE] = found
@@ -130,7 +132,7 @@ def _work(found: Owner | None, fn: Callable[..., Any], *args: Any, **named: Any)
         state[_ATTRIBUTE] = before
 
 
-def _count(test: Session | None, change: int) -> None:
+def _count(test: object, change: int) -> None:
     with _lock:
         if test is not None:
             _tasks[test] = _tasks.get(test, 0) + change

@@ -441,6 +441,11 @@ TALK = """
 """
 
 
+def says(colour: str, another: str) -> Callable[[Received], Reply]:
+    """Returns an upstream of two answers; `verify` asks for both at once, in any order."""
+    return lambda received: answer(colour if len(received.json["messages"]) == 1 else another)
+
+
 def command(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     capsys.readouterr()
     main(list(args))
@@ -451,8 +456,9 @@ def test_accepting_a_turn_that_later_ones_quote_says_what_else_to_do(
     suite: Suite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite.write(TALK)
-    suite.replies = [answer("Blue."), answer("Green."), answer("Red."), answer("Green.")]
+    suite.say = says("Blue.", "Green.")
     suite.record()
+    suite.say = says("Red.", "Green.")
     verify(suite).assert_outcomes(passed=1)
     rewrite = "pytest test_chat.py::test_talk --stepreplay=rewrite"
     quoted = "interaction 2 quotes the old answer"
@@ -461,7 +467,6 @@ def test_accepting_a_turn_that_later_ones_quote_says_what_else_to_do(
     accepted = command(capsys, "accept", "--all")
     assert quoted in accepted and rewrite in accepted
     suite.run().assert_outcomes(failed=1)
-    suite.replies = [answer("Red."), answer("Green.")]
     suite.run(*rewrite.split()[1:], key=KEY).assert_outcomes(passed=1)
     suite.run().assert_outcomes(passed=1)
 
@@ -470,8 +475,9 @@ def test_accepting_a_turn_that_nobody_quotes_says_no_more(
     suite: Suite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite.write(TALK)
-    suite.replies = [answer("Blue."), answer("Green."), answer("Blue."), answer("Yellow.")]
+    suite.say = says("Blue.", "Green.")
     suite.record()
+    suite.say = says("Blue.", "Yellow.")
     verify(suite).assert_outcomes(passed=1)
     accepted = command(capsys, "accept", "--all")
     assert "interaction 2" in accepted and "rewrite" not in accepted
@@ -498,8 +504,9 @@ def test_what_quotes_a_fixture_is_found_in_its_tests_cassettes(
 """,
         )
     )
-    suite.replies = [answer("Blue."), answer("Green."), answer("Red."), answer("Green.")]
+    suite.say = says("Blue.", "Green.")
     suite.record().assert_outcomes(passed=1)
+    suite.say = says("Red.", "Green.")
     verify(suite)
     told = command(capsys, "pending")
     assert "cassettes/test_chat/test_talk.yaml quotes the old answer" in told

@@ -93,7 +93,7 @@ def test_what_cannot_be_handed_back_stops_the_child(tmp_path: Path, monkeypatch:
         RequestStoppedError,
         match="cannot be handed to its parent: there was no room for a temporary file\nMake some",
     ):
-        session.tell("played", 0)
+        session._history.tell("played", 0)
 
 
 def test_what_would_be_written_can_be_asked_for_while_all_is_recorded_anew(tmp_path: Path) -> None:
