@@ -221,7 +221,12 @@ def pytest_fixture_setup(
         return (yield)
     from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
-    session = fixture_session(request, fixturedef)
+    try:
+        session = fixture_session(request, fixturedef)
+    except StepReplayError as error:
+        wrong = failure(error)
+        _remember_failure(fixturedef, request, wrong)
+        raise wrong from None
     try:
         with running(session, of_fixture=True):
             result = yield
@@ -231,7 +236,7 @@ def pytest_fixture_setup(
         cause = cause_in_fixture(request.config, session, error)
         if cause is None:
             raise
-        _remember_failure(fixturedef, cause)
+        _remember_failure(fixturedef, request, cause)
         raise cause from None
     try:
         run.pending.append(session.close(passed=True))
@@ -239,16 +244,19 @@ def pytest_fixture_setup(
         raise failure(error) from None
     verdict = verdict_of_fixture(run, session)
     if verdict is not None:
-        _remember_failure(fixturedef, verdict)
+        _remember_failure(fixturedef, request, verdict)
         raise verdict
     fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef, session))
     return result
 
 
-def _remember_failure(fixturedef: pytest.FixtureDef[Any], error: BaseException) -> None:
+def _remember_failure(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, error: BaseException
+) -> None:
     """Fails the further tests of a fixture by an error, whatever it has ended with itself."""
-    remembered = fixturedef.cached_result
-    fixturedef.cached_result = (None, remembered and remembered[1], (error, None))
+    key = fixturedef.cached_result[1] if fixturedef.cached_result else fixturedef.cache_key(request)  # type: ignore[arg-type]  # a SubRequest
+    failed: Any = (error, None) if pytest.version_tuple >= (8, 3) else error
+    fixturedef.cached_result = (None, key, failed)
 
 
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:

@@ -129,6 +129,9 @@ def _show_cause(
     blocked = next((each for each in all_behind(error) if isinstance(each, NetworkBlockedError)), None)
     if item.config.get_verbosity() >= VERBOSE:
         return [("stepreplay", why)] if why else None
+    if isinstance(error, StepReplayError) and error is not blocked:
+        _replace(call, failure(error, _own_frames(item, excinfo.tb)))
+        return []
     if why:
         _replace(call, failure(StepReplayError(why)))
     elif blocked is not None:

@@ -158,11 +158,49 @@ def test_no_frame_of_ours_is_shown_whatever_a_fixture_makes_of_a_miss(suite: Sui
     assert "interception" not in text
     assert "guard.py" not in text
     assert "site-packages" not in text
-    assert (
-        text.count("not recorded: there is no cassette yet\n") == 4 * 2 - 4
-    )  # once each, without the short summary
+    assert text.count("E       Failed: not recorded: there is no cassette yet\n") == 4
     assert text.count("may not reach status.example.com:443") >= 3
     assert "no story" not in text
+
+
+def test_no_frame_of_ours_is_shown_of_a_mistake_in_settings(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def stepreplay_config():
+            return {{"modee": "live"}}
+
+        @pytest.fixture(scope="session")
+        def wide():
+            pass
+
+        def test_unmarked(wide):
+            pass
+
+        @pytest.mark.stepreplay
+        def test_marked(wide):
+            pass
+    """)
+    result = suite.run()
+    result.assert_outcomes(errors=2)
+    told = "the stepreplay_config fixture has no argument 'modee' (did you mean mode?)*"
+    result.stdout.fnmatch_lines(
+        ["*ERROR at setup of test_unmarked*", told, "*ERROR at setup of test_marked*", told]
+    )
+    result.stdout.no_fnmatch_line("*run.py*")
+
+    suite.write("""
+        from pytest_stepreplay import use_cassette
+
+        def test_in_code():
+            with use_cassette("x.yaml", modee="live"):
+                pass
+    """)
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *Failed: use_cassette has no argument 'modee' (did you mean mode?)*"])
+    result.stdout.no_fnmatch_line("*routing.py*")
 
 
 def test_a_dead_server_in_a_fixture_is_one_line_for_each_of_its_tests(suite: Suite) -> None:
