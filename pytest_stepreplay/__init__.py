@@ -17,6 +17,7 @@ from . import machine as _machine  # noqa: E402, F401 - as it is, before a test 
 
 if TYPE_CHECKING:
     from .drift import Change, Drift, Level, Policy, compare
+    from .endpoints import ChatCompletion, ChatCompletionChunk
     from .errors import (
         CassetteError,
         CassetteReadError,
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
         StepReplayError,
         UnrecordedRequestError,
     )
-    from .models import Cassette, ChatCompletion, ChatCompletionChunk, Interaction
+    from .models import Cassette, Interaction
     from .session import Session, use_cassette
 
 _ROOMS = {
     "drift": ("Change", "Drift", "Level", "Policy", "compare"),
+    "endpoints": ("ChatCompletion", "ChatCompletionChunk"),
     "errors": (
         "CassetteError",
         "CassetteReadError",
@@ -44,7 +46,7 @@ _ROOMS = {
         "StepReplayError",
         "UnrecordedRequestError",
     ),
-    "models": ("Cassette", "ChatCompletion", "ChatCompletionChunk", "Interaction"),
+    "models": ("Cassette", "Interaction"),
     "session": ("Session", "use_cassette"),
 }
 __all__ = [

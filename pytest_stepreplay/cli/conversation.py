@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..drift.calls import read_call
+from ..endpoints import read_call
 from ..endpoints.chat_stream import assemble
 from ..wire.events import chunks_of, frame_of
 

@@ -156,6 +156,7 @@ def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], l
     are paired up, the others are paired in order.
     """
     from ..drift import compare  # noqa: PLC0415 - as in `_read_items`
+    from ..endpoints import endpoint_of_url  # noqa: PLC0415 - as above
 
     waiting: dict[str | None, list[Item]] = {}
     for item in old:
@@ -174,7 +175,8 @@ def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], l
     for item in new:
         if item.number in partners:
             partner = partners[item.number]
-            drift = compare(partner.response, item.response, _policy_for(partner))
+            endpoint = endpoint_of_url(partner.request.url) if partner.request else None
+            drift = compare(partner.response, item.response, _policy_for(partner), endpoint=endpoint)
             pairs.append(Pair(partner, item, drift, item.number in equal))
     return pairs, rest, [item for item in new if item.number not in partners]
 

@@ -279,6 +279,7 @@ class Finding:
     def drift(self) -> Drift | None:
         """How the new version differs; None where only one of them is there."""
         from ..drift import Policy, compare, contract_of_url  # noqa: PLC0415 - as above
+        from ..endpoints import endpoint_of_url  # noqa: PLC0415 - as above
         from .conversation import body_of  # noqa: PLC0415
 
         if self.unit.change != "changed":
@@ -287,7 +288,8 @@ class Finding:
             return compare(self.unit.old, self.unit.new)
         old, new = (body_of(response) for response in self._responses)
         policy = Policy(contract=contract_of_url(self.request.url))
-        return compare("" if old is None else old, "" if new is None else new, policy)
+        endpoint = endpoint_of_url(self.request.url)
+        return compare("" if old is None else old, "" if new is None else new, policy, endpoint=endpoint)
 
     @cached_property
     def around(self) -> list[str]:

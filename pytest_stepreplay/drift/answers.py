@@ -1,7 +1,7 @@
-"""What `compare` may be given, read as one `Answer`: a plain JSON tree, and what sort of answer it is.
+"""What `compare` may be given, read as one `Answer`: a plain JSON tree, what sort of answer it is, and whose.
 
-SDK objects, dicts, texts, raw server-sent events and lists of chunks go in. A stream comes out assembled,
-with its chunks beside it. The tree is a copy, so whoever compares it may change it.
+SDK objects, dicts, texts, raw server-sent events and lists of chunks go in; the endpoints say what they are. A stream
+comes out assembled, with its chunks beside it. The tree is a copy, so whoever compares it may change it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ..endpoints import CHAT, ENDPOINTS, GENERIC, Endpoint
 from ..selectors import format_path
+from ..wire.json_values import BrokenJson, exact_number, name_type, parsed
 
-Sort = Literal["completion", "error", "json", "text", "empty"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Sort = Literal["answer", "error", "json", "text", "empty"]
 
 MAX_DEPTH: Final = 10_000
 """What is nested deeper refers to itself, or might as well."""
@@ -32,17 +37,21 @@ class Answer:
         sort: what it is.
         tree: a JSON value; a text for the sorts ``text`` and ``empty``.
         chunks: those that it was assembled from, if it was streamed.
+        endpoint: what is known of the API that answers so; `GENERIC` where nobody does.
+        wanted: what one of an API's answers is called, where this is none.
     """
 
     sort: Sort
     tree: Any
     chunks: tuple[dict[str, Any], ...] = ()
+    endpoint: Endpoint = GENERIC
+    wanted: str = CHAT.noun
 
     @property
     def description(self) -> str:
         """What it is, in a few words, for a person."""
-        if self.sort == "completion":
-            return "a chat completion"
+        if self.sort == "answer":
+            return self.endpoint.noun
         if self.sort == "empty":
             return "an empty body"
         if self.sort == "error":
@@ -50,14 +59,7 @@ class Answer:
         if self.sort == "text":
             broken = self.tree.lstrip()[:1] in ("{", "[") and isinstance(parsed(self.tree), BrokenJson)
             return "broken JSON" if broken else "text that is not JSON"
-        return f"{name_type(self.tree)} that is no chat completion"
-
-
-@dataclass(frozen=True)
-class BrokenJson:
-    """Why a text could not be parsed."""
-
-    problem: str
+        return f"{name_type(self.tree)} that is no {self.wanted.partition(' ')[2]}"
 
 
 class Mask(str):
@@ -90,84 +92,76 @@ def unmasked(tree: Any) -> Any:
     return tree
 
 
-def parsed(text: str) -> Any:
-    """Returns the JSON value in `text`, or `BrokenJson`."""
-    try:
-        return plain(json.loads(text))
-    except json.JSONDecodeError as error:
-        problem = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
-        return BrokenJson(problem if text.strip() else "it is empty")
-    except ValueError:
-        return BrokenJson("a number has too many digits")
-    except (RecursionError, TypeError):
-        return BrokenJson("it is nested too deeply")
-
-
-def read_answer(value: object) -> Answer:
+def read_answer(value: object, endpoint: Endpoint | None = None) -> Answer:
     """Returns what `value` is.
+
+    Args:
+        value: what `compare` takes.
+        endpoint: what it should be an answer of; it is asked first. Else its shape says what it is.
 
     Raises:
         TypeError: for what is no JSON; the message names the place.
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return _read_text(value)
-    tree = plain(value)
-    if isinstance(tree, list) and _are_chunks(tree):
-        return _assembled(tree)
+    known = ENDPOINTS if endpoint is None else (endpoint, *(each for each in ENDPOINTS if each != endpoint))
+    answer = _read_text(value, known) if isinstance(value, str) else _read_tree(plain(value), known)
+    wanted = endpoint.noun if endpoint else ""
+    return replace(answer, wanted=wanted) if wanted else answer
+
+
+def _read_tree(tree: Any, known: Sequence[Endpoint]) -> Answer:
+    if isinstance(tree, list):
+        return _folded(tree, known, listed=True) or Answer("json", tree)
     if isinstance(tree, dict):
-        return _assembled([tree]) if _is_chunk(tree) else Answer(_sort_of(tree), tree)
+        return _folded([tree], known) or _read_object(tree, known)
     return Answer("text" if isinstance(tree, str) else "json", tree)
 
 
-def _read_text(text: str) -> Answer:
+def _read_text(text: str, known: Sequence[Endpoint]) -> Answer:
     if not text.strip():
         return Answer("empty", text)
     if _EVENTS.match(text):
         from ..wire.events import chunks_of  # noqa: PLC0415 - only streams need it
 
         chunks = chunks_of(text)
-        if _are_chunks(chunks) or any("error" in chunk for chunk in chunks):
-            return _assembled(chunks)
+        failed = any("error" in chunk for chunk in chunks)
+        if answer := _folded(chunks, known, listed=True, failed=failed):
+            return answer
     if text.lstrip().startswith("{"):
         value = parsed(text)
         if isinstance(value, dict):
-            return Answer(_sort_of(value), value)
+            return _read_object(value, known)
     return Answer("text", text)
 
 
-def _assembled(chunks: list[dict[str, Any]]) -> Answer:
-    from ..endpoints.chat_stream import assemble  # noqa: PLC0415 - only streams need it
-
-    tree = plain(assemble(chunks))
-    return Answer(_sort_of(tree), tree, tuple(chunks))
-
-
-def _are_chunks(values: list[Any]) -> bool:
-    """Whether these are the chunks of a stream; those of ``/v1/completions`` look like its plain answer."""
-    if not all(isinstance(value, dict) for value in values):
-        return False
-    return any(_is_chunk(value) or value.get("object") == "text_completion" for value in values)
+def _read_object(tree: dict[str, Any], known: Sequence[Endpoint], chunks: Sequence[Any] = ()) -> Answer:
+    for endpoint in known:
+        sort = endpoint.sort_of(tree)
+        if sort:
+            return Answer(sort, tree, tuple(chunks), endpoint)
+    return Answer("json", tree, tuple(chunks))
 
 
-def _is_chunk(value: Mapping[str, Any]) -> bool:
-    if value.get("object") == "chat.completion.chunk":
-        return True
-    choices = value.get("choices")
-    return isinstance(choices, list) and any(isinstance(it, dict) and "delta" in it for it in choices)
+def _folded(
+    chunks: list[Any], known: Sequence[Endpoint], *, listed: bool = False, failed: bool = False
+) -> Answer | None:
+    """Returns the answer that a stream folds into; None where nobody knows these chunks.
 
-
-def _sort_of(tree: Mapping[str, Any]) -> Sort:
-    choices = tree.get("choices")
-    if tree.get("error") and not choices:
-        return "error"
-    if tree.get("object") == "chat.completion":
-        return "completion"
-    if not isinstance(choices, list):
-        return "json"
-    messages = any(isinstance(it, dict) and "message" in it for it in choices)
-    return "completion" if messages or {"model", "created"} <= tree.keys() else "json"
+    Args:
+        chunks: any values.
+        known: the endpoints to ask.
+        listed: they came as a list, not as one value.
+        failed: one of them tells an error, so they are a stream, whatever the others are.
+    """
+    if not all(isinstance(chunk, dict) for chunk in chunks):
+        return None
+    streaming = [endpoint for endpoint in known if endpoint.fold]
+    found = [endpoint for endpoint in streaming if endpoint.are_chunks(chunks, listed)]
+    for endpoint in found or (streaming if failed else ()):
+        if endpoint.fold:
+            return _read_object(plain(endpoint.fold(chunks)), (endpoint, *known), chunks)
+    return None
 
 
 def _error_text(error: Any) -> str:
@@ -230,8 +224,8 @@ def _simple(value: Any) -> Any:
             value = dump()
     if isinstance(value, Enum):
         value = value.value
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
-        return int(value)
+    if isinstance(value, float):
+        value = exact_number(value)
     # A subclass counts as the value that it is.
     exact = next((base for base in (bool, int, float, str) if isinstance(value, base)), type(value))
     return value if type(value) is exact else _EXACTLY[exact](value)
@@ -239,7 +233,6 @@ def _simple(value: Any) -> Any:
 
 _LEAVES: Final = frozenset({str, int, bool, type(None)})
 _PLAIN: Final = _LEAVES | {dict, list}
-_EXACT: Final = 1 << 53
 _EXACTLY: dict[type, Callable[[Any], Any]] = {int: int.__int__, float: float.__float__, str: str.__str__}
 
 
@@ -258,65 +251,3 @@ def _place(chain: tuple[Any, ...] | None) -> str:
         if step is not None:
             steps.append(step)
     return format_path(tuple(reversed(steps))) if steps else "it"
-
-
-def name_type(value: object) -> str:
-    """Returns JSON's name for the type of `value`, with its article."""
-    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "nothing")
-
-
-_TYPE_NAMES: tuple[tuple[type, str], ...] = (
-    (type(None), "null"),
-    (bool, "a boolean"),
-    (int, "an integer"),
-    (float, "a number"),
-    (str, "a string"),
-    (list, "an array"),
-    (dict, "an object"),
-)
-
-
-def is_equal(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same to the last one. In Python True is 1, and 1.0 too."""
-    pending = [(one, other)]
-    while pending:
-        one, other = pending.pop()
-        if type(one) is not type(other):
-            return False
-        if isinstance(one, dict):
-            if one.keys() != other.keys():
-                return False
-            pending += [(child, other[key]) for key, child in one.items()]
-        elif isinstance(one, list):
-            if len(one) != len(other):
-                return False
-            pending += zip(one, other, strict=True)
-        elif one != other:
-            return False
-    return True
-
-
-def canonical(value: Any) -> str:
-    """Returns a text that is equal for JSON-equal values, whatever their depth."""
-    parts: list[str] = []
-    # What is to be written, last first: a text as it is, a value in a tuple.
-    pending: list[Any] = [(value,)]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            parts.append(item)
-            continue
-        (inner,) = item
-        if isinstance(inner, dict):
-            pending.append("}")
-            for i, key in enumerate(sorted(inner, reverse=True), start=1):
-                pending += [(inner[key],), f"{json.dumps(key)}: ", ", " if i < len(inner) else "{"]
-            parts += () if inner else "{"
-        elif isinstance(inner, list):
-            pending.append("]")
-            for i, child in enumerate(reversed(inner), start=1):
-                pending += [(child,), ", " if i < len(inner) else "["]
-            parts += () if inner else "["
-        else:
-            parts.append(hex(inner) if type(inner) is int and abs(inner) > _EXACT else json.dumps(inner))
-    return "".join(parts)

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 from ..selectors import Selectors
 from ..settings.policy import Policy
-from .answers import is_equal, read_answer
+from ..wire.json_values import is_equal
+from .answers import read_answer
 from .changes import Drift
 
 if TYPE_CHECKING:
+    from ..endpoints import Endpoint
     from .answers import Answer
     from .changes import Change
 
 
-def compare(stored: object, new: object, policy: Policy | None = None) -> Drift:
+def compare(
+    stored: object, new: object, policy: Policy | None = None, *, endpoint: Endpoint | None = None
+) -> Drift:
     """Returns how the new response differs from the stored one.
 
     Each side may be a `ChatCompletion`, any object with ``model_dump()``, a chat completion or another JSON
@@ -28,6 +32,8 @@ def compare(stored: object, new: object, policy: Policy | None = None) -> Drift:
         stored: the response that was recorded.
         new: the response to judge.
         policy: what counts, and from which level on it fails; by default the `Policy` without arguments.
+        endpoint: the API that they should be answers of, which says what is volatile in them, which items belong
+            together, and what matters how much. By default their shape says which one it is.
 
     Returns:
         The drift; false if only volatile values differ. Its level is ``contract`` only for what the new
@@ -38,7 +44,7 @@ def compare(stored: object, new: object, policy: Policy | None = None) -> Drift:
         SettingsError: if a callable or a model class of the policy's fails.
     """
     policy = policy or Policy()
-    old, fresh = read_answer(stored), read_answer(new)
+    old, fresh = read_answer(stored, endpoint), read_answer(new, endpoint)
     matched = _matched_selectors(policy, old, fresh)
     changes: list[Change] = []
     if not _are_same(old, fresh) or isinstance(policy.contract, type):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 from ..selectors import format_path
-from .answers import name_type
+from ..wire.json_values import name_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 
     from ..selectors import Path
     from .answers import Answer
-
-_COMPLETION = {
-    "stepfun": ("StepFunChatCompletion", "StepFun's API reference, the chat completion object"),
-    "openai": ("ChatCompletion", "the OpenAI-compatible API reference, the chat completion object"),
-}
-_CHUNK = {
-    "stepfun": ("ChatCompletionChunk", "StepFun's API reference, the chat completion chunk object"),
-    "openai": (
-        "ChatCompletionChunk",
-        "the OpenAI-compatible API reference, the chat completion chunk object",
-    ),
-}
 
 # pydantic's error types, in the words of JSON.
 _EXPECTED = {
@@ -119,26 +107,15 @@ def breaches_of(answer: Answer, contract: str | type[Any] | None) -> Iterator[Br
     """
     if isinstance(contract, type):
         yield from _check(answer.tree, contract, f"the model {contract.__name__}")
-    elif contract is not None and answer.sort == "completion" and not _is_of_text(answer):
-        from .. import models  # noqa: PLC0415 - it takes pydantic, which equal answers never need
-
-        name, source = _COMPLETION[contract]
-        yield from _check(answer.tree, getattr(models, name), source)
-        name, source = _CHUNK[contract]
+    elif answer.sort == "answer" and answer.endpoint.is_documented(answer.tree, answer.chunks):
+        documented = answer.endpoint.contracts.get(contract or "")
+        if documented is None:
+            return
+        model, chunk_model = documented.models()
+        yield from _check(answer.tree, model, documented.source)
         for i, chunk in enumerate(answer.chunks):
             if "error" not in chunk:
-                yield from _check(chunk, getattr(models, name), source, ("chunks", i))
-
-
-def _is_of_text(answer: Answer) -> bool:
-    """Whether this is the older object that ``/v1/completions`` returns: each choice a text, not a message."""
-    tree = answer.tree
-    if any(each.get("object") == "text_completion" for each in (tree, *answer.chunks)):
-        return True
-    choices = tree.get("choices")
-    held = choices if isinstance(choices, list) else []
-    texts = [isinstance(it, dict) and "text" in it and "message" not in it for it in held]
-    return tree.get("object") != "chat.completion" and bool(texts) and all(texts)
+                yield from _check(chunk, chunk_model, documented.chunk_source, ("chunks", i))
 
 
 def _check(tree: Any, model: type[BaseModel], source: str, prefix: Path = ()) -> Iterator[Breach]:

@@ -12,8 +12,8 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from ..endpoints import read_call
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
-from .calls import read_call
 from .values import ABSENT
 
 if TYPE_CHECKING:

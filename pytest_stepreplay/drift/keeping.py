@@ -11,24 +11,27 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from ..endpoints import GENERIC, endpoint_of_url
 from ..settings.policy import Policy
 from ..texts.alignment import match
 from ..wire.events import chunks_of, frame_of
+from ..wire.json_values import objects_in
 from .answers import read_answer
-from .calls import meaning_of, objects_in
 from .comparison import compare
 from .contract import contract_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from ..endpoints import Calls, Endpoint
     from ..models import Interaction, Request, Response
 
     Ids = Mapping[str, str]
     _Call = tuple[Any, dict[str, Any]]
 
+_CALLS: Final = cast("Calls", GENERIC.calls)
 _FEW: Final = 64
 """So many texts are looked for one after the other."""
 
@@ -69,12 +72,12 @@ def keep_volatile(
     ids: dict[str, str] = {}
     kept = []
     for turn in turns:
-        request = _with_ids(turn.new.request, ids)
+        request = turn.with_ids(turn.new.request, ids)
         ids |= turn.ids
         if turn.old is None or not turn.same:
-            response = _renamed(turn.new.response, turn.ids) or turn.new.response
+            response = turn.renamed(turn.ids) or turn.new.response
             kept.append(replace(turn.new, request=request, response=response))
-        elif _ids_of(request) == _ids_of(turn.old.request):
+        elif _ids_of(request, turn.calls) == _ids_of(turn.old.request, turn.calls):
             kept.append(turn.old)
         else:
             kept.append(replace(turn.old, request=request))
@@ -99,32 +102,80 @@ class _Turn:
 
     def __post_init__(self) -> None:
         one, other = self.old.response if self.old else None, self.new.response
-        calls = _calls_of(other)
+        calls = self._calls_of(other)
         self.ids = {call["id"]: call["id"] for _, call in calls}
         if one is None or one.body_kind != other.body_kind:
             return
         policy = Policy(contract=contract_of_url(self.new.request.url))
         alike = (one.status, _media_type(one), _end(one)) == (other.status, _media_type(other), _end(other))
-        self.same = alike and not compare(body_of(one), body_of(other), policy)
-        self._keep_old_ids(_calls_of(one), calls)
+        self.same = alike and not compare(body_of(one), body_of(other), policy, endpoint=self._endpoint)
+        self._keep_old_ids(self._calls_of(one), calls)
         if self.same:
-            texts, known = (set(_texts(read_answer(body_of(it)).tree)) for it in (other, one))
+            texts, known = (set(_texts(read_answer(body_of(it), self._endpoint).tree)) for it in (other, one))
             self.fresh = frozenset(texts - known - self.ids.keys())
 
     def _keep_old_ids(self, before: list[_Call], calls: list[_Call]) -> None:
         matched = [
             (calls[j][1]["id"], before[i][1]["id"])
-            for i, j in match(before, calls, [_sense])
-            if i is not None and j is not None and _sense(before[i]) == _sense(calls[j])
+            for i, j in match(before, calls, [self._sense])
+            if i is not None and j is not None and self._sense(before[i]) == self._sense(calls[j])
         ]
         pairs = set(matched)
         ids = self.ids | dict(pairs)
         unequivocal = len(dict(pairs)) == len(pairs)
-        if unequivocal and _renamed(self.new.response, ids) is not None:
+        if unequivocal and self.renamed(ids) is not None:
             self.ids = ids
             self.same = self.same and len(matched) == len(before) == len(calls)
         else:
             self.same = False
+
+    @property
+    def calls(self) -> Calls:
+        """How tool calls are written in this request and its answers."""
+        return self._endpoint.calls or _CALLS
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return endpoint_of_url(self.new.request.url)
+
+    def _calls_of(self, response: Response) -> list[_Call]:
+        """Returns the tool calls of a response that have an id, each with what tells its part from the others."""
+        answer = read_answer(body_of(response), self._endpoint)
+        return [
+            (name, call)
+            for name, part in answer.endpoint.parts(answer.tree)
+            for value in objects_in(part)
+            for call in _made(value, self.calls)
+        ]
+
+    def _sense(self, call: _Call) -> tuple[str, ...]:
+        """Returns what makes two calls the same: the part, the function and its arguments."""
+        part, made = call
+        return (repr(part), *self.calls.meaning_of({key: made[key] for key in made if key != "id"}))
+
+    def with_ids(self, request: Request, ids: Ids) -> Request:
+        """Returns the request with the ids of tool calls replaced."""
+        if not any(ids.get(one, one) != one for one in _ids_of(request, self.calls)):
+            return request
+        return replace(request, json=_tree_with_ids(request.json, ids, self.calls))
+
+    def renamed(self, ids: Ids) -> Response | None:
+        """Returns the new response with the ids of its tool calls replaced; None where that would change more."""
+        response = self.new.response
+        renamed = {one: other for one, other in ids.items() if one != other}
+        if not renamed:
+            return response
+        if response.body_kind == "json":
+            return replace(response, json=_tree_with_ids(response.json, renamed, self.calls))
+        if response.events is None:
+            return None
+        events = tuple(_event_with_ids(event, renamed) for event in response.events)
+        changed = replace(response, events=events)
+        try:
+            wanted = _tree_with_ids(chunks_of(body_of(response)), renamed, self.calls)
+            return changed if chunks_of(body_of(changed)) == wanted else None
+        except RecursionError:
+            return None
 
     def keep_new_ids(self) -> None:
         """Gives up the old ids, and with them the old interaction where they differ."""
@@ -171,7 +222,7 @@ def _cited(turns: Sequence[_Turn]) -> dict[str, int]:
     cited: dict[str, int] = {}
     read: set[str] = set()
     for position, turn in enumerate(turns):
-        texts = {turn.new.request.url, *_other_texts(turn.new.request)} - read
+        texts = {turn.new.request.url, *_other_texts(turn.new.request, turn.calls)} - read
         read |= texts
         for text in _found(wanted, texts):
             cited.setdefault(text, position)
@@ -199,7 +250,7 @@ def _own_ids(turns: Sequence[_Turn]) -> set[str]:
     given: set[str] = set()
     own: set[str] = set()
     for turn in turns:
-        own.update(one for one in _ids_of(turn.new.request) if one not in given)
+        own.update(one for one in _ids_of(turn.new.request, turn.calls) if one not in given)
         given |= turn.ids.keys()
     return own
 
@@ -224,84 +275,41 @@ def _texts(tree: Any) -> Iterator[str]:
 # ---------------------------------------------------------------- ids
 
 
-def _calls_of(response: Response) -> list[_Call]:
-    """Returns the tool calls of a response that have an id, each with the index of its choice."""
-    tree = read_answer(body_of(response)).tree
-    choices = tree.get("choices") if isinstance(tree, dict) else None
-    parts = [(None, tree)]
-    if isinstance(choices, list):
-        parts = [(it.get("index") if isinstance(it, dict) else None, it) for it in choices]
-    return [(index, call) for index, part in parts for it in objects_in(part) for call in _made(it)]
+def _made(value: Mapping[str, Any], calls: Calls) -> list[dict[str, Any]]:
+    """Returns the calls that an object lists itself, those without an id left out."""
+    return [call for call in calls.made_in(value) if isinstance(call.get("id"), str) and call["id"]]
 
 
-def _made(value: Mapping[str, Any]) -> list[dict[str, Any]]:
-    calls = value.get("tool_calls")
-    listed = calls if isinstance(calls, list) else []
-    return [
-        call for call in listed if isinstance(call, dict) and isinstance(call.get("id"), str) and call["id"]
-    ]
-
-
-def _sense(call: _Call) -> tuple[str, ...]:
-    """Returns what makes two calls the same: the choice, the function and its arguments."""
-    index, made = call
-    return (repr(index), *meaning_of({key: value for key, value in made.items() if key != "id"}))
-
-
-def _ids_of(request: Request) -> list[str]:
+def _ids_of(request: Request, calls: Calls) -> list[str]:
     """Returns the ids of tool calls that a request names, in order."""
     found = []
     for value in objects_in(request.json):
-        found += [call["id"] for call in _made(value)]
-        if isinstance(value.get("tool_call_id"), str):
-            found.append(value["tool_call_id"])
+        found += [call["id"] for call in _made(value, calls)]
+        if isinstance(value.get(calls.cites), str):
+            found.append(value[calls.cites])
     return found
 
 
-def _other_texts(request: Request) -> set[str]:
+def _other_texts(request: Request, calls: Calls) -> set[str]:
     """Returns what a request says but for the ids of tool calls."""
     if request.body_kind != "json":
         return {request.text or ""}
-    blank = dict.fromkeys(_ids_of(request), "")
-    return set(_texts(_tree_with_ids(request.json, blank)))
+    blank = dict.fromkeys(_ids_of(request, calls), "")
+    return set(_texts(_tree_with_ids(request.json, blank, calls)))
 
 
-def _with_ids(request: Request, ids: Ids) -> Request:
-    if not any(ids.get(one, one) != one for one in _ids_of(request)):
-        return request
-    return replace(request, json=_tree_with_ids(request.json, ids))
-
-
-def _tree_with_ids(tree: Any, ids: Ids) -> Any:
+def _tree_with_ids(tree: Any, ids: Ids, calls: Calls) -> Any:
     """Returns a JSON tree with the ids of tool calls, and those that cite them, replaced."""
     if isinstance(tree, list):
-        return [_tree_with_ids(value, ids) for value in tree]
+        return [_tree_with_ids(value, ids, calls) for value in tree]
     if not isinstance(tree, dict):
         return tree
-    made = {key: _tree_with_ids(value, ids) for key, value in tree.items()}
-    for call in _made(made):
+    made = {key: _tree_with_ids(value, ids, calls) for key, value in tree.items()}
+    for call in _made(made, calls):
         call["id"] = ids.get(call["id"], call["id"])
-    if isinstance(made.get("tool_call_id"), str):
-        made["tool_call_id"] = ids.get(made["tool_call_id"], made["tool_call_id"])
+    if isinstance(made.get(calls.cites), str):
+        made[calls.cites] = ids.get(made[calls.cites], made[calls.cites])
     return made
-
-
-def _renamed(response: Response, ids: Ids) -> Response | None:
-    """Returns the response with the ids of its tool calls replaced; None where that would change more."""
-    renamed = {one: other for one, other in ids.items() if one != other}
-    if not renamed:
-        return response
-    if response.body_kind == "json":
-        return replace(response, json=_tree_with_ids(response.json, renamed))
-    if response.events is None:
-        return None
-    events = tuple(_event_with_ids(event, renamed) for event in response.events)
-    changed = replace(response, events=events)
-    try:
-        wanted = _tree_with_ids(chunks_of(body_of(response)), renamed)
-        return changed if chunks_of(body_of(changed)) == wanted else None
-    except RecursionError:
-        return None
 
 
 def _event_with_ids(event: Any, ids: Ids) -> Any:

@@ -8,22 +8,25 @@ one object, so equal answers give one view.
 from __future__ import annotations
 
 from enum import Enum
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..endpoints import Paired
 from ..errors import SettingsError
 from ..selectors import Selector, Selectors, format_path
 from ..settings.levels import Level
 from ..settings.policy import TextRule, Tolerance
 from ..texts.alignment import align, match
-from .answers import BrokenJson, Mask, canonical, name_type, parsed
-from .calls import meaning_of, name_calls, tool_of
+from ..wire.json_values import BrokenJson, canonical, name_type, parsed
+from .answers import Mask
+from .calls import name_calls
 from .changes import Change
 from .values import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..endpoints import Endpoint
     from ..selectors import Path, State
     from ..settings.policy import Policy
     from ..texts.alignment import Aligned
@@ -37,72 +40,36 @@ class Role(Enum):
 
     IGNORED = "left out"
     VOLATILE = "only the type counts"
-    COMES_AND_GOES = "volatile, and may be missing"
-    ARGUMENTS = "JSON in a string; broken JSON is worth telling"
+    FLEETING = "volatile, and may be missing"
+    JSON_TEXT = "JSON in a string; broken JSON is worth telling"
     CONTENT = "a text, or JSON where both sides hold an object or array"
     EMPTY_IS_NULL = '"" is no value'
     EMPTY_IS_ABSENT = "[] is no value"
-    CHOICES = "items belong together by their index"
-    CALLS = "items belong together by the tool's name"
 
 
-_Action = Role | Tolerance | TextRule
-
-_CALLS = {
-    Role.ARGUMENTS: """
-        **.tool_calls[*].function.arguments **.function_call.arguments **.executed_tools[*].arguments
-    """,
-    Role.CALLS: "**.tool_calls",
-}
-
-# What servers count and measure beside the tokens themselves, wherever in the objects that tell the usage.
-_USAGE = ("usage", "usage_breakdown", "x_groq.usage", "x_groq.usage_breakdown")
-_MEASURED = """
-    cached_tokens num_cached_tokens cached_prompt_text_tokens cache_read_tokens cache_write_tokens
-    cache_read_input_tokens cache_creation_input_tokens prompt_cache_hit_tokens prompt_cache_miss_tokens
-    queue_time prompt_time completion_time total_time start_time end_time generation_time time_to_first_token
-    total_latency tokens_per_second total_tokens_per_sec completion_tokens_per_sec
-    completion_tokens_after_first_per_sec completion_tokens_after_first_per_sec_first_ten
-    total_duration load_duration prompt_eval_duration eval_duration
-"""
-# Reasoning that only the server can read is encrypted, or signed, anew on each call.
-_SEALED = """
-    reasoning_details[*].id reasoning_details[*].data reasoning_details[*].signature reasoning_signature
-    encrypted_content content[*].signature content[*].data thinking_blocks[*].signature thinking_blocks[*].data
-    thought_signature extra_content.**.thought_signature
-    provider_specific_fields.**.thought_signature provider_specific_fields.thought_signatures
-    tool_calls[*].thought_signature tool_calls[*].function.thought_signature
-    tool_calls[*].extra_content.**.thought_signature
-    tool_calls[*].provider_specific_fields.**.thought_signature
-"""
-# In a chat completion and in an error object: everything that is known to differ between identical calls.
-_ENVELOPE = {
-    Role.VOLATILE: "id created choices[*].message.audio.id choices[*].message.audio.expires_at",
-    Role.COMES_AND_GOES: f"""
-        system_fingerprint service_tier x_groq.id x_groq.seed error.request_id error.trace_id
-        request_id requestId x_request_id x-request-id trace_id traceId x_trace_id x-trace-id
-        obfuscation p time_info timings sla_metrics choices[*].seed
-        {" ".join(f"{usage}.**.{name}" for usage in _USAGE for name in _MEASURED.split())}
-        {" ".join(f"choices[*].message.{place}" for place in _SEALED.split())}
-    """,
-    Role.CONTENT: "choices[*].message.content",
-    Role.EMPTY_IS_NULL: "choices[*].finish_reason",
-    Role.EMPTY_IS_ABSENT: "choices[*].message.tool_calls choices[*].message.annotations",
-    Role.CHOICES: "choices",
-    **_CALLS,
-}
-
-
-@cache
-def _known_roles(envelope: bool) -> tuple[tuple[Selector, Role], ...]:
-    table = _ENVELOPE if envelope else _CALLS
-    return tuple((Selector.parse(text), role) for role, texts in table.items() for text in texts.split())
+_Action = Role | Paired | Tolerance | TextRule
 
 
 @lru_cache(maxsize=64)
-def _selectors(envelope: bool, of_policy: tuple[Selector, ...]) -> Selectors:
+def _known_actions(endpoint: Endpoint) -> tuple[tuple[Selector, _Action], ...]:
+    """Returns what is known of the places of an endpoint's answers."""
+    places = {
+        Role.VOLATILE: endpoint.volatile,
+        Role.FLEETING: endpoint.fleeting,
+        Role.JSON_TEXT: endpoint.json_texts,
+        Role.CONTENT: endpoint.content,
+        Role.EMPTY_IS_NULL: endpoint.empty_is_null,
+        Role.EMPTY_IS_ABSENT: endpoint.empty_is_absent,
+    }
+    actions: list[tuple[str, _Action]] = [(text, role) for role, texts in places.items() for text in texts]
+    actions += endpoint.paired.items()
+    return tuple((Selector.parse(text), action) for text, action in actions)
+
+
+@lru_cache(maxsize=64)
+def _selectors(endpoint: Endpoint, of_policy: tuple[Selector, ...]) -> Selectors:
     """Returns the selectors of what is known and of a policy; the states that a walk has built stay for the next."""
-    return Selectors((*(selector for selector, _ in _known_roles(envelope)), *of_policy))
+    return Selectors((*(selector for selector, _ in _known_actions(endpoint)), *of_policy))
 
 
 class Folded(str):
@@ -152,20 +119,20 @@ class Pairing:
         changes: lists whose items changed their order.
     """
 
-    def __init__(self, policy: Policy, *, envelope: bool) -> None:
+    def __init__(self, policy: Policy, endpoint: Endpoint) -> None:
         self.notes: dict[Path, str] = {}
         self.levels: dict[Path, Level] = {}
         self.broken: set[Path] = set()
         self.changes: list[Change] = []
-        self._envelope = envelope
+        self._endpoint = endpoint
         of_policy: list[tuple[Any, Any]] = [
             *((selector, Role.IGNORED) for selector in policy.ignore),
             *policy.tolerances.items(),
             *policy.text.items(),
         ]
-        self._actions: list[_Action] = [role for _, role in _known_roles(envelope)]
+        self._actions: list[_Action] = [action for _, action in _known_actions(endpoint)]
         self._actions += [action for _, action in of_policy]
-        self._selectors = _selectors(envelope, tuple(selector for selector, _ in of_policy))
+        self._selectors = _selectors(endpoint, tuple(selector for selector, _ in of_policy))
 
     def views(self, old: Any, new: Any) -> tuple[Any, Any]:
         """Returns what to compare of both trees; one and the same object where nothing differs.
@@ -177,12 +144,11 @@ class Pairing:
         Raises:
             SettingsError: if a callable of the policy's fails.
         """
-        for tree in (old, new):
-            # An id is unique within one choice; some servers count from 0 in each.
-            choices = tree.get("choices") if self._envelope else None
-            for context in choices if isinstance(choices, list) else (tree,):
-                name_calls(context)
-        return self._pair(old, new, _Place((), self._selectors.start, self._envelope))
+        endpoint = self._endpoint
+        if endpoint.calls:
+            for _, part in (*endpoint.parts(old), *endpoint.parts(new)):
+                name_calls(part, endpoint.calls)
+        return self._pair(old, new, _Place((), self._selectors.start, endpoint.null_is_absent))
 
     def _pair(self, old: Any, new: Any, place: _Place) -> tuple[Any, Any]:
         """Returns the views of what stands at one place on both sides; `ABSENT` where nothing does."""
@@ -194,7 +160,7 @@ class Pairing:
                 old, new = (None if it == "" else it for it in (old, new))
             if Role.EMPTY_IS_ABSENT in roles:
                 old, new = ([] if it in _NOTHING else it for it in (old, new))
-            if Role.COMES_AND_GOES in roles and (old in _NOTHING or new in _NOTHING):
+            if Role.FLEETING in roles and (old in _NOTHING or new in _NOTHING):
                 return ABSENT, ABSENT
         if place.lax and old in _NOTHING and new in _NOTHING:
             return ABSENT, ABSENT
@@ -202,7 +168,7 @@ class Pairing:
             return ABSENT, self._view(new, place)
         if new is ABSENT:
             return self._view(old, place), ABSENT
-        if Role.VOLATILE in roles or Role.COMES_AND_GOES in roles:
+        if Role.VOLATILE in roles or Role.FLEETING in roles:
             return _unified(Mask(name_type(old), old), Mask(name_type(new), new))
         return self._pair_values(old, new, place, roles)
 
@@ -215,9 +181,9 @@ class Pairing:
             rules = [role for role in roles if isinstance(role, TextRule)]
             if rules:
                 return self._pair_by_rule(old, new, place, rules[-1])
-            if Role.CONTENT in roles or (not place.path and not self._envelope):
+            if Role.CONTENT in roles:
                 return self._pair_content(old, new, place)
-        if Role.ARGUMENTS in roles:
+        if Role.JSON_TEXT in roles:
             return self._pair_arguments(old, new, place)
         if len(place.path) >= MAX_DEPTH:
             return self._pair_folded(old, new, place)
@@ -266,14 +232,15 @@ class Pairing:
         return view, AlignedList([other for _, other, _ in pairs], shown)
 
     def _aligned(self, old: list[Any], new: list[Any], place: _Place, roles: Sequence[_Action]) -> Aligned:
-        if Role.CHOICES in roles:
-            return match(old, new, [_index_of])
-        if Role.CALLS not in roles:
+        paired = next((role for role in reversed(roles) if isinstance(role, Paired)), None)
+        if paired is None:
             return align(old, new, lambda item: canonical(self._lasting(item, place.state.step(0))))
-        aligned = match(old, new, [meaning_of, tool_of])
+        aligned = match(old, new, paired.keys)
+        if paired.named is None:
+            return aligned
         moved = [i for i, j in aligned if i is not None and j is not None]
         if moved != sorted(moved):
-            before, after = (list(map(tool_of, calls)) for calls in (old, new))
+            before, after = (list(map(paired.named, items)) for items in (old, new))
             self.changes.append(Change(format_path(place.path), Level.BEHAVIOR, "order", before, after))
         return aligned
 
@@ -357,7 +324,7 @@ def without_equal_parts(old: Any, new: Any) -> tuple[Any, Any]:
 
 
 _NOTHING = (ABSENT, None)
-_PASSING = (Role.IGNORED, Role.VOLATILE, Role.COMES_AND_GOES)
+_PASSING = (Role.IGNORED, Role.VOLATILE, Role.FLEETING)
 
 
 def _unified(old: Any, new: Any) -> tuple[Any, Any]:
@@ -378,8 +345,3 @@ def _structure(text: str) -> Any:
         return None
     value = parsed(text)
     return None if isinstance(value, BrokenJson) else value
-
-
-def _index_of(choice: Any) -> Any:
-    index = choice.get("index") if isinstance(choice, dict) else None
-    return index if isinstance(index, int) else None

@@ -8,74 +8,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from ..endpoints import BY_SHAPE
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
-from .answers import Mask, name_type, unmasked
+from ..wire.json_values import name_type
+from .answers import Mask, unmasked
 from .changes import Change
 from .contract import MISSING, new_breaches
 from .pairing import AlignedList, Folded, Pairing, without_equal_parts
 from .values import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from ..endpoints import Endpoint
     from ..selectors import Path
     from ..settings.policy import Policy
     from .answers import Answer
     from .changes import Kind
-
-_Zone = Level | Literal["by shape"]
-_BY_SHAPE: Final = "by shape"
-
-# The level of a difference is that of the deepest entry that its place lies at or under; where several end at
-# the same depth, of the last. "By shape" is for texts and JSON: keys and types are behavior, values are
-# content.
-_COMPLETION_ZONES: dict[str, _Zone] = {
-    "*": Level.METADATA,
-    "choices": Level.BEHAVIOR,
-    "choices[*].*": Level.METADATA,
-    "choices[*].index": Level.BEHAVIOR,
-    "choices[*].finish_reason": Level.BEHAVIOR,
-    "choices[*].text": _BY_SHAPE,
-    "choices[*].message": Level.BEHAVIOR,
-    "choices[*].message.*": Level.METADATA,
-    "choices[*].message.role": Level.BEHAVIOR,
-    "choices[*].message.refusal": Level.BEHAVIOR,
-    "choices[*].message.content": _BY_SHAPE,
-    "choices[*].message.reasoning": _BY_SHAPE,
-    "choices[*].message.reasoning_content": _BY_SHAPE,
-    "choices[*].message.reasoning_details": _BY_SHAPE,
-    "choices[*].message.annotations": Level.CONTENT,
-    "choices[*].message.audio": Level.CONTENT,
-    "choices[*].message.function_call": Level.BEHAVIOR,
-    # Whatever a call holds is what the model does, but for what is known to be something else.
-    "choices[*].message.tool_calls": Level.BEHAVIOR,
-    "choices[*].message.tool_calls[*].index": Level.METADATA,
-    "choices[*].message.tool_calls[*].extra_content": Level.METADATA,
-    "choices[*].message.tool_calls[*].provider_specific_fields": Level.METADATA,
-    "choices[*].message.tool_calls[*].function.results": Level.METADATA,
-    "choices[*].message.executed_tools": Level.BEHAVIOR,
-    "choices[*].message.executed_tools[*].index": Level.METADATA,
-    "choices[*].message.executed_tools[*].output": Level.METADATA,
-    "choices[*].message.executed_tools[*].search_results": Level.METADATA,
-    "error": Level.BEHAVIOR,
-    "error.*": Level.METADATA,
-    "error.type": Level.BEHAVIOR,
-    "error.code": Level.BEHAVIOR,
-    "error.message": _BY_SHAPE,
-}
-# In an application's own value every place is its own business, but a call and what answers it belong
-# together.
-_VALUE_ZONES: dict[str, _Zone] = {
-    "$": _BY_SHAPE,
-    "**.tool_calls": Level.BEHAVIOR,
-    "**.function_call": Level.BEHAVIOR,
-    "**.tool_call_id": Level.BEHAVIOR,
-}
 
 _LONG = 40
 _SPACE = re.compile(r"\s")
@@ -93,7 +47,7 @@ def changes_between(old: Answer, new: Answer, policy: Policy) -> list[Change]:
         SettingsError: if a callable or a model class of the policy's fails.
     """
     if _sorts_differ(old, new):
-        level = Level.CONTRACT if old.sort == "completion" else Level.BEHAVIOR
+        level = Level.CONTRACT if old.sort == "answer" else Level.BEHAVIOR
         one, other = old.description, new.description
         return [Change("$", level, "replaced", one, other, f"{other} instead of {one}")]
     return sorted(_changes(old, new, policy), key=lambda change: (-change.level, _rank(change.selector)))
@@ -109,17 +63,18 @@ def _rank(selector: str) -> int:
 def _sorts_differ(old: Answer, new: Answer) -> bool:
     """Whether the two cannot be compared place by place. Two values of an application's own always can."""
     own = {"json", "text", "empty"}
-    return old.sort != new.sort and not (old.sort in own and new.sort in own)
+    if old.sort in own and new.sort in own:
+        return False
+    return (old.sort, old.endpoint) != (new.sort, new.endpoint)
 
 
 def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
-    envelope = old.sort in ("completion", "error")
     breaches = dict(_contract_changes(old, new, policy))
-    pairing = Pairing(policy, envelope=envelope)
+    pairing = Pairing(policy, old.endpoint)
     old_view, new_view = pairing.views(old.tree, new.tree)
     changes = []
     if old_view is not new_view:
-        zones = _zones(envelope)
+        zones = _zones(old.endpoint)
         differing = _differences(*without_equal_parts(old_view, new_view))
         for path, one, other in sorted(differing, key=_by_path):
             gone = other is ABSENT and isinstance(path[-1], int)
@@ -186,16 +141,16 @@ class _Texts:
 
 
 class _Zones:
-    """A table of levels, ready to be asked."""
+    """An endpoint's table of levels, ready to be asked."""
 
-    def __init__(self, table: dict[str, _Zone]) -> None:
-        self._levels: Sequence[_Zone] = tuple(table.values())
+    def __init__(self, table: Mapping[str, Level | None]) -> None:
+        self._levels: Sequence[Level | None] = tuple(table.values())
         self._selectors = Selectors(table)
 
-    def at(self, path: Path) -> tuple[_Zone, int]:
+    def at(self, path: Path) -> tuple[Level | None, int]:
         """Returns the entry for a place, and the depth at which it stands."""
         state, depth = self._selectors.start, 0
-        zone: _Zone = _BY_SHAPE
+        zone = BY_SHAPE
         for steps in range(len(path) + 1):
             if state.hits:
                 zone, depth = self._levels[state.hits[-1]], steps
@@ -204,17 +159,17 @@ class _Zones:
         return zone, depth
 
 
-@cache
-def _zones(envelope: bool) -> _Zones:
-    return _Zones(_COMPLETION_ZONES if envelope else _VALUE_ZONES)
+@lru_cache(maxsize=64)
+def _zones(endpoint: Endpoint) -> _Zones:
+    return _Zones(endpoint.levels)
 
 
 def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> Change:
     zone, depth = zones.at(path)
-    prose = zone == _BY_SHAPE and depth == len(path)
+    prose = zone is BY_SHAPE and depth == len(path)
     kind = "changed" if path in pairing.broken else _kind(old, new, prose=prose)
     settled = pairing.levels.get(path)
-    level = settled or (_shape_level(path, kind, old, new, depth) if zone == _BY_SHAPE else zone)
+    level = settled or (_shape_level(path, kind, old, new, depth) if zone is BY_SHAPE else zone)
     old, new = _shown(old, new)
     return Change(
         selector=format_path(path),

@@ -1,21 +1,97 @@
 """What is known of each API: one module for each endpoint, each a frozen `Endpoint` that all other rooms ask.
 
 A request's path goes in, and the endpoint that it asks comes out; `GENERIC`, JSON over HTTP, where nobody knows it.
+The pydantic models of the documented chat completion are imported when one is first asked for.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+from ..lazy import importer
 from .chat import CHAT
+from .chat_calls import read_call
 from .completions import COMPLETIONS
 from .embeddings import EMBEDDINGS
-from .endpoint import Endpoint
+from .endpoint import BY_SHAPE, Calls, Contract, Endpoint, Paired
 from .generic import GENERIC
 from .responses import RESPONSES
 
-__all__ = ["ENDPOINTS", "GENERIC", "Endpoint", "endpoint_of"]
+if TYPE_CHECKING:
+    from .chat_models import (
+        ChatCompletion,
+        ChatCompletionChunk,
+        Choice,
+        ChunkChoice,
+        Delta,
+        DeltaFunction,
+        DeltaToolCall,
+        FinishReason,
+        FunctionCall,
+        Message,
+        StepFunChatCompletion,
+        StepFunChoice,
+        StepFunMessage,
+        StepFunToolCall,
+        ToolCall,
+        Usage,
+    )
+
+__all__ = [
+    "BY_SHAPE",
+    "CHAT",
+    "ENDPOINTS",
+    "GENERIC",
+    "Calls",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "Choice",
+    "ChunkChoice",
+    "Contract",
+    "Delta",
+    "DeltaFunction",
+    "DeltaToolCall",
+    "Endpoint",
+    "FinishReason",
+    "FunctionCall",
+    "Message",
+    "Paired",
+    "StepFunChatCompletion",
+    "StepFunChoice",
+    "StepFunMessage",
+    "StepFunToolCall",
+    "ToolCall",
+    "Usage",
+    "endpoint_of",
+    "endpoint_of_url",
+    "read_call",
+]
+
+__getattr__ = importer(
+    __name__,
+    {
+        "chat_models": (
+            "ChatCompletion",
+            "ChatCompletionChunk",
+            "Choice",
+            "ChunkChoice",
+            "Delta",
+            "DeltaFunction",
+            "DeltaToolCall",
+            "FinishReason",
+            "FunctionCall",
+            "Message",
+            "StepFunChatCompletion",
+            "StepFunChoice",
+            "StepFunMessage",
+            "StepFunToolCall",
+            "ToolCall",
+            "Usage",
+        )
+    },
+)
 
 ENDPOINTS: Final = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
 """Those that are known by their path, the first that fits first."""
@@ -25,3 +101,8 @@ ENDPOINTS: Final = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
     return next((each for each in ENDPOINTS if path.endswith(each.paths)), GENERIC)
+
+
+def endpoint_of_url(url: str) -> Endpoint:
+    """Returns the endpoint that a URL asks."""
+    return endpoint_of(urlsplit(url).path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from . import chat_answer
+from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
 from .endpoint import Endpoint, nullable
 
 CHAT: Final = Endpoint(
@@ -53,4 +55,20 @@ CHAT: Final = Endpoint(
         "api.stepfun.com": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
         "api.stepfun.ai": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
     },
+    noun="a chat completion",
+    sort_of=chat_answer.sort_of,
+    are_chunks=chat_answer.are_chunks,
+    fold=chat_answer.fold,
+    levels=chat_answer.LEVELS,
+    volatile=chat_answer.VOLATILE,
+    fleeting=chat_answer.FLEETING,
+    json_texts=ARGUMENTS,
+    content=chat_answer.CONTENT,
+    empty_is_null=chat_answer.EMPTY_IS_NULL,
+    empty_is_absent=chat_answer.EMPTY_IS_ABSENT,
+    paired=chat_answer.PAIRED_CHOICES | PAIRED_CALLS,
+    calls=CALLS,
+    parts=chat_answer.parts_of,
+    contracts=chat_answer.CONTRACTS,
+    is_documented=chat_answer.is_documented,
 )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .chat_answer import TEXT_COMPLETION
 from .folding import CALLED, STATE, Growing, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-TEXT_COMPLETION = "text_completion"
-"""The object of ``/v1/completions``, and of each of its chunks."""
 
 # What a delta brings is a piece, in whichever object of whichever server it stands.
 _PIECES = Shape(

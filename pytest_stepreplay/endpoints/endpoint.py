@@ -1,12 +1,19 @@
-"""`Endpoint`: what is known of one API, as a frozen value. It holds no code of its own endpoint, only facts."""
+"""`Endpoint`: what is known of one API, as a frozen value that all other rooms ask.
+
+It holds tables and small pure functions, and no code of any one endpoint.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+    from ..settings.levels import Level
 
 Place = tuple[str, ...]
 """The steps to objects of a request's body: keys, and ``*`` for each item of a list. ``()`` is the body itself."""
@@ -15,21 +22,128 @@ Optional = dict[str, tuple[Any, ...]]
 """Fields of an object, each with the values that mean the same as leaving it out."""
 
 
-@dataclass(frozen=True)
+Places = tuple[str, ...]
+"""Selectors of places in an answer."""
+
+BY_SHAPE: Final = None
+"""In place of a level: keys and types are behavior, values and texts are content."""
+
+
+class Paired(NamedTuple):
+    """How the items of a list belong together, wherever they stand in it.
+
+    Attributes:
+        keys: what items that belong together have in common, from the strictest to the loosest.
+        named: what an item is called; then another order is worth telling. None where it is not.
+    """
+
+    keys: tuple[Callable[[Any], Hashable], ...]
+    named: Callable[[Any], str] | None = None
+
+
+class Calls(NamedTuple):
+    """How the calls of tools are written, in requests and in answers.
+
+    Attributes:
+        listed: the key of a list of calls, each with its `id`.
+        cites: the key under which a result names the id of its call.
+        tool_of: returns the name of the tool that one calls.
+        meaning_of: returns the tool and what it is given, equal for calls that mean the same.
+    """
+
+    listed: str
+    cites: str
+    tool_of: Callable[[Any], str]
+    meaning_of: Callable[[Any], tuple[str, str]]
+
+    def made_in(self, value: Any) -> list[dict[str, Any]]:
+        """Returns the calls that an object lists itself."""
+        calls = value.get(self.listed)
+        return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+
+
+class Contract(NamedTuple):
+    """A documented object.
+
+    Attributes:
+        models: returns the pydantic models of an answer and of one chunk of it, imported when they are asked for.
+        source: what documents the answer.
+        chunk_source: what documents its chunks.
+    """
+
+    models: Callable[[], tuple[type[BaseModel], type[BaseModel]]]
+    source: str
+    chunk_source: str
+
+
+Part = tuple[Any, Any]
+"""Part of an answer, in which the id of a call is unique: what tells it from the others, and the part itself."""
+
+
+def _whole(tree: Any) -> list[Part]:
+    return [(None, tree)]
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def _always(*_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, eq=False)
 class Endpoint:
     """What is known of one API.
+
+    Places in answers are named by selectors.
 
     Attributes:
         name: what people call it.
         paths: how the paths of its URLs end.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.
+        noun: what one of its answers is called, with the article.
+        sort_of: says whether an object is an ``answer`` of this API, an ``error``, or neither.
+        are_chunks: says whether objects are the chunks of its stream; also told whether they came as a list.
+        fold: makes one answer of the chunks of a stream.
+        null_is_absent: null and no such key say the same; not so in an application's own values.
+        levels: by place, how much a change there matters: that of the deepest entry at or above a place, and of
+            several as deep, the last.
+        volatile: only the type of these values counts.
+        fleeting: volatile too, and they may be missing.
+        json_texts: JSON in a string. Where it is broken, that is worth telling.
+        content: texts, or JSON where both sides hold an object or array.
+        empty_is_null: where ``""`` is no value.
+        empty_is_absent: where ``[]`` is no value.
+        paired: by place, how the items of a list belong together; those of others, by what is equal and by place.
+        calls: how calls of tools are written, if there are any.
+        parts: returns the parts within which the id of a call is unique.
+        contracts: the documented objects, by the name that a policy gives them.
+        is_documented: says whether an answer, with its chunks, is one that the contracts speak of.
     """
 
     name: str
     paths: tuple[str, ...] = ()
     optional: Mapping[Place, Optional] = field(default_factory=dict)
     optional_by_host: Mapping[str, Optional] = field(default_factory=dict)
+    noun: str = ""
+    sort_of: Callable[[Mapping[str, Any]], Literal["answer", "error"] | None] = _nothing
+    are_chunks: Callable[[Sequence[Mapping[str, Any]], bool], bool | None] = _nothing
+    fold: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]] | None = None
+    null_is_absent: bool = True
+    levels: Mapping[str, Level | None] = field(default_factory=dict)
+    volatile: Places = ()
+    fleeting: Places = ()
+    json_texts: Places = ()
+    content: Places = ()
+    empty_is_null: Places = ()
+    empty_is_absent: Places = ()
+    paired: Mapping[str, Paired] = field(default_factory=dict)
+    calls: Calls | None = None
+    parts: Callable[[Any], list[Part]] = _whole
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    is_documented: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], bool] = _always
 
     def without_defaults(self, body: Any, host: str) -> Any:
         """Returns a request's body without the fields that say no more than their absence.

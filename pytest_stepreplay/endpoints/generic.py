@@ -1,9 +1,28 @@
-"""JSON over HTTP: what holds where nothing else is known of an API."""
+"""JSON over HTTP: what holds where nothing else is known of an API, and for an application's own values.
+
+There every place is the application's own business, but a call and what answers it belong together.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from .endpoint import Endpoint
+from ..settings.levels import Level
+from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .endpoint import BY_SHAPE, Endpoint
 
-GENERIC: Final = Endpoint(name="JSON over HTTP", optional={(): {"stream": (False,)}})
+GENERIC: Final = Endpoint(
+    name="JSON over HTTP",
+    optional={(): {"stream": (False,)}},
+    null_is_absent=False,
+    levels={
+        "$": BY_SHAPE,
+        "**.tool_calls": Level.BEHAVIOR,
+        "**.function_call": Level.BEHAVIOR,
+        "**.tool_call_id": Level.BEHAVIOR,
+    },
+    json_texts=ARGUMENTS,
+    content=("$",),
+    paired=PAIRED_CALLS,
+    calls=CALLS,
+)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import drift
 from ..drift.keeping import body_of
+from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..wire.bodies import response_from_wire
@@ -76,7 +77,8 @@ def compare_interactions(settings: Settings, stored: Interaction, new: Interacti
 def _verdict_on(settings: Settings, stored: Interaction, new: Response, position: int) -> Verdict:
     try:
         policy = policy_for(settings, stored.request.url)
-        found = drift.compare(body_of(stored.response), body_of(new), policy)
+        endpoint = endpoint_of_url(stored.request.url)
+        found = drift.compare(body_of(stored.response), body_of(new), policy, endpoint=endpoint)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, nothing is known of the drift
         return Verdict(position, "unverified", reason=f"the two answers cannot be compared: {_told(problem)}")
     return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)

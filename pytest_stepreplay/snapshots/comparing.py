@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from ..drift import ABSENT, Policy, compare
-from ..drift.answers import is_equal, read_answer
+from ..drift.answers import read_answer
 from ..errors import StepReplayError
 from ..store import (
     guarded_by,
@@ -22,6 +22,7 @@ from ..store import (
 )
 from ..store.files import exists
 from ..store.writing import encode_tree
+from ..wire.json_values import is_equal
 from .options import Options, check_options, checked_name, with_options
 from .outcome import Comparison, Result, SnapshotOutcome
 
@@ -273,7 +274,7 @@ class ChatSnapshot:
         except ValueError as error:  # pydantic's, for a field that JSON cannot hold
             reason = str(error).partition("\n")[0]
             raise StepReplayError(f"no snapshot can be made of this value: {reason}") from None
-        return value if isinstance(value, str) and answer.sort not in {"completion", "error"} else answer.tree
+        return value if isinstance(value, str) and answer.sort not in {"answer", "error"} else answer.tree
 
 
 class Snapshot:

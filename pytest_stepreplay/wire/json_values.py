@@ -1,0 +1,119 @@
+"""JSON values: what type one has, whether two are the same, and what stands in a text.
+
+In Python True is 1 and 1.0 too; to JSON, only the last two are one. Every depth is taken.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EXACT: Final = 1 << 53
+"""Whole numbers below it are exact in every reader of JSON."""
+
+
+@dataclass(frozen=True)
+class BrokenJson:
+    """Why a text could not be parsed."""
+
+    problem: str
+
+
+def parsed(text: str) -> Any:
+    """Returns the JSON value in `text`, or `BrokenJson`."""
+    try:
+        return json.loads(text, parse_float=_number)
+    except json.JSONDecodeError as error:
+        problem = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+        return BrokenJson(problem if text.strip() else "it is empty")
+    except ValueError:
+        return BrokenJson("a number has too many digits")
+    except RecursionError:
+        return BrokenJson("it is nested too deeply")
+
+
+def _number(text: str) -> int | float:
+    return exact_number(float(text))
+
+
+def exact_number(value: float) -> int | float:
+    """Returns a number; as an integer where it is a whole one, as 1.0 is to JSON."""
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+def name_type(value: object) -> str:
+    """Returns JSON's name for the type of `value`, with its article."""
+    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "nothing")
+
+
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
+    (type(None), "null"),
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a number"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+)
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same to the last one. In Python True is 1, and 1.0 too."""
+    pending = [(one, other)]
+    while pending:
+        one, other = pending.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            pending += [(child, other[key]) for key, child in one.items()]
+        elif isinstance(one, list):
+            if len(one) != len(other):
+                return False
+            pending += zip(one, other, strict=True)
+        elif one != other:
+            return False
+    return True
+
+
+def canonical(value: Any) -> str:
+    """Returns a text that is equal for JSON-equal values, whatever their depth."""
+    parts: list[str] = []
+    # What is to be written, last first: a text as it is, a value in a tuple.
+    pending: list[Any] = [(value,)]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            parts.append(item)
+            continue
+        (inner,) = item
+        if isinstance(inner, dict):
+            pending.append("}")
+            for i, key in enumerate(sorted(inner, reverse=True), start=1):
+                pending += [(inner[key],), f"{json.dumps(key)}: ", ", " if i < len(inner) else "{"]
+            parts += () if inner else "{"
+        elif isinstance(inner, list):
+            pending.append("]")
+            for i, child in enumerate(reversed(inner), start=1):
+                pending += [(child,), ", " if i < len(inner) else "["]
+            parts += () if inner else "["
+        else:
+            parts.append(hex(inner) if type(inner) is int and abs(inner) > _EXACT else json.dumps(inner))
+    return "".join(parts)
+
+
+def objects_in(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yields every object of a tree, in the order of the document."""
+    pending = [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+            pending.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            pending.extend(reversed(value))
