@@ -87,6 +87,15 @@ def pytest_command(*options: str, tests: Sequence[str] = ()) -> str:
     return " ".join([*map(shlex.quote, words), *options])
 
 
+def mend_or_record(verb: str = "record") -> str:
+    """Returns what to do about a file that cannot be read; no mode takes such a file for one that is not there.
+
+    Args:
+        verb: what is done anew, for a cassette or for snapshots.
+    """
+    return f"Mend it, or delete it and {verb} it again with: {pytest_command('--stepreplay=record')}"
+
+
 def review_command(verb: str = "review", option: str = "") -> str:
     """Returns the text of ``stepreplay review`` and its like, for all that is pending in the run's project."""
     start = _starts[-1] if _starts else None

@@ -192,13 +192,14 @@ def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
 
 
 def _cassette_of(path: Path) -> Cassette | Problem:
-    from ..lint import Problem  # noqa: PLC0415 - as in `_read_project`
+    from ..commands import mend_or_record  # noqa: PLC0415 - as in `_read_project`
+    from ..lint import Problem  # noqa: PLC0415 - as above
     from ..store import read_cassette  # noqa: PLC0415 - as above
 
     try:
         return read_cassette(path).cassette
     except CassetteError as error:
-        fix = "mend it, or record it again: pytest --stepreplay=record"
+        fix = f"m{mend_or_record()[1:]}"
         return Problem("unreadable", (), _reason(error, path), fix, error.line)
 
 

@@ -357,9 +357,11 @@ class Finding:
     @property
     def rewrite(self) -> str:
         """The command that records the whole test anew."""
-        from ..report.commands import rewrite_command  # noqa: PLC0415 - as above
+        from ..commands import pytest_command  # noqa: PLC0415 - as above
+        from .project import typed_test  # noqa: PLC0415
 
-        return rewrite_command(self.pending.test or "")
+        test = typed_test(self.pending.test or "")
+        return pytest_command("--stepreplay=rewrite", tests=[test] if test else ())
 
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as a value that any JSON writer takes."""

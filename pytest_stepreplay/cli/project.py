@@ -79,3 +79,12 @@ def display(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
+
+
+def typed_test(test: str) -> str:
+    """Returns the id of a test as a person types it here; an empty text for a fixture, which several tests share."""
+    module, colons, name = test.partition("::")
+    if not colons or test.endswith(")"):
+        return ""
+    path = project_root() / module
+    return f"{display(path)}::{name}" if path.is_file() else test

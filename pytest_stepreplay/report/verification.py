@@ -20,7 +20,6 @@ from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 from ..texts.words import diff_words
-from .commands import rewrite_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -453,7 +452,7 @@ def _accepting(path: str, test: str, *, pending: bool, quoted: str) -> list[str]
         return [
             f"  Fix: {quoted}.",
             "       If the new answer is as good as the stored one, record the test anew:",
-            f"         {rewrite_command(test)}",
+            f"         {pytest_command('--stepreplay=rewrite', tests=[test] if test else ())}",
             *(["       to look at each change first:", "         stepreplay review"] if pending else []),
         ]
     if pending:

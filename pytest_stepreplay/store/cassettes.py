@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..commands import pytest_command
+from ..commands import mend_or_record, pytest_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
 from ..wire.json_text import parse_json
@@ -139,7 +139,7 @@ def _parse_unusual(text: str, path: Path) -> Tree:
     conflict = _CONFLICT.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
-        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=_mend())
+        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=mend_or_record())
     other = None if _OURS.search(text) else parse_other(text, path)
     if other is not None:
         return other
@@ -150,9 +150,9 @@ def _parse_unusual(text: str, path: Path) -> Tree:
         except json.JSONDecodeError as error:
             if path.suffix.lower() == ".json":
                 problem = f"is not valid JSON ({error.msg})"
-                raise CassetteReadError(path, problem, line=error.lineno, fix=_mend()) from None
+                raise CassetteReadError(path, problem, line=error.lineno, fix=mend_or_record()) from None
         except ValueError as error:
-            raise CassetteReadError(path, str(error), fix=_mend()) from None
+            raise CassetteReadError(path, str(error), fix=mend_or_record()) from None
     return _parse_yaml(text, path)
 
 
@@ -168,10 +168,10 @@ def _parse_yaml(text: str, path: Path) -> Tree:
     try:
         tree = yaml_events.parse_any(text, construct)
     except yaml_events.BrokenYamlError as error:
-        raise CassetteReadError(path, error.problem, line=error.line, fix=_mend()) from None
+        raise CassetteReadError(path, error.problem, line=error.line, fix=mend_or_record()) from None
     if ours and not text.startswith("{") and not text.endswith("\n"):
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
-        fix = "If it is whole, add a newline at its end; else " + _record_again().lower()
+        fix = f"If it is whole, add a newline at its end; else d{_record_again()[1:]}"
         line = text.count("\n") + 1
         raise CassetteReadError(path, "seems cut off: its last line has no end", line=line, fix=fix)
     return tree
@@ -179,7 +179,3 @@ def _parse_yaml(text: str, path: Path) -> Tree:
 
 def _record_again() -> str:
     return f"Delete it and record it again with: {pytest_command('--stepreplay=record')}"
-
-
-def _mend() -> str:
-    return f"Mend it, or delete it and record it again with: {pytest_command('--stepreplay=record')}"

@@ -10,7 +10,7 @@ from base64 import b64decode
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from ..commands import pytest_command
+from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import (
     BODY_KINDS,
@@ -89,7 +89,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
     """
     check_version(tree, text, path)
     if "interactions" not in tree:
-        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=_mend())
+        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=mend_or_record())
     interactions = tree["interactions"]
     if isinstance(interactions, list):
         # One by one: the first problem is enough, and a hostile file has millions.
@@ -209,7 +209,7 @@ def _read(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: str
             more = f" (and {others} more)" if others else ""
     place: list[str | int] = [*here, *location]
     where = f"{written_location(place)}: " if place else ""
-    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=_mend())
+    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=mend_or_record())
 
 
 def _oversize(tree: Tree) -> tuple[list[str | int], str]:
@@ -268,7 +268,3 @@ def _is_base64(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _mend() -> str:
-    return f"Mend it, or delete it and record it again with: {pytest_command('--stepreplay=record')}"

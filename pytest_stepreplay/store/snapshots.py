@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..commands import pytest_command
+from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
 from ..wire.json_text import shown
@@ -49,17 +49,19 @@ def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
     """
     tree, text = parse_tree(content, path)
     if not isinstance(tree, dict) or "stepreplay" not in tree:
-        raise CassetteReadError(path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=_mend())
+        raise CassetteReadError(
+            path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=mend_or_record("write")
+        )
     check_version(tree, text, path)
     if not isinstance(tree.get("snapshots"), dict):
         line = _line_of(text, "snapshots")
         raise CassetteReadError(
-            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=_mend()
+            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=mend_or_record("write")
         )
     for key in tree:
         if key not in _KEYS:
             problem = f"{shown(key)}: a file of snapshots has no such key"
-            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=_mend())
+            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=mend_or_record("write"))
     return tree
 
 
@@ -92,7 +94,3 @@ def _line_of(text: str, key: str) -> int | None:
     from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
 
     return line_of(text, [key])
-
-
-def _mend() -> str:
-    return f"Mend it, or delete it and write it again with: {pytest_command('--stepreplay=record')}"

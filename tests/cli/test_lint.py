@@ -235,7 +235,7 @@ def test_unreadable_files_are_told_and_the_others_are_checked(project: Project) 
     assert result.status == 1
     lines = result.out.splitlines()
     assert lines[0] == (
-        "cassettes/binary.yaml:1: is not UTF-8 text; mend it, or record it again: pytest --stepreplay=record"
+        "cassettes/binary.yaml:1: is not UTF-8 text; mend it, or delete it and record it again with: pytest --stepreplay=record"
     )
     assert lines[1].startswith("cassettes/broken.yaml:3: is not valid YAML")
     assert lines[2] == (
