@@ -65,12 +65,14 @@ class Exchange:
     recorded_at: str | None = None
     elapsed: float | None = None
 
-    def interaction(self, keep_headers: Collection[str] = ()) -> Interaction:
+    def interaction(self, keep_headers: Collection[str] | None = ()) -> Interaction:
         """Return the interaction that we store, not redacted.
 
         Args:
-            keep_headers: response headers to keep besides the usual ones.
+            keep_headers: response headers to keep besides the usual ones; None for all that are ever stored.
         """
+        if keep_headers is None:
+            keep_headers = {name for name, _ in self.headers}
         return Interaction(
             recorded_at=self.recorded_at,
             elapsed=self.elapsed,

@@ -39,17 +39,23 @@ _FILTERS: Final = (
     "before_record_response",
 )
 _PLACES: Final = ("serializer", "cassette_library_dir", "path_transformer")
-_NEEDLESS: Final = ("filter_headers", "decode_compressed_response", "func_path_generator", "allowed_hosts")
-_UNUSED: Final = {
+_NEEDLESS: Final = (
+    "filter_headers",
+    "decode_compressed_response",
+    "func_path_generator",
+    "allowed_hosts",
+    "drop_unused_requests",
+    "inject_cassette",
+)
+_REFUSED: Final = {
     "filter_sensitive_data": "what looks like a secret is redacted anyway; stepreplay_redact_fields adds JSON fields",
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "change the cassettes themselves, once",
-    "drop_unused_requests": "run stepreplay prune, or record with --stepreplay=rewrite",
-    "custom_patches": "the clients that are intercepted are listed in the documentation",
+    "custom_patches": "the clients that are intercepted are listed in docs/record.md",
     "skip_patchers": "name hosts that shall pass by in stepreplay_ignore_hosts",
     "persister": "cassettes are files here",
-    "inject_cassette": "ask for the fixture stepreplay",
 }
+"""What would change what a test sees and cannot be had, with what to do instead: such a test is not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Adopted:
         filters: those of its settings that vcrpy itself is to apply to requests and responses.
         places: those of its settings that say where the cassettes lie.
         notes: what has no meaning here, and what to do instead.
+        matchers: names in `match_on` that are not ours; `interception.vcr_project` knows what they stand for.
     """
 
     settings: Mapping[str, Any]
@@ -71,6 +78,7 @@ class Adopted:
     filters: Mapping[str, Any]
     places: Mapping[str, Any]
     notes: tuple[str, ...]
+    matchers: tuple[str, ...] = ()
 
 
 def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
@@ -80,14 +88,21 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
         config: the `vcr_config`, with the keywords of the markers.
 
     Raises:
-        SettingsError: one has a value that vcrpy would refuse too.
+        SettingsError: one has a value that vcrpy would refuse too, or cannot be had here.
     """
+    for name, instead in _REFUSED.items():
+        if config.get(name):
+            raise SettingsError(
+                f"vcr_config, {name}: not to be had with stepreplay_adopt_vcr_marker; {instead}. Take it out, or "
+                "leave these tests to the plugin that they were written for"
+            )
     settings: dict[str, Any] = {}
     notes = []
-    matchers, unknown = _read_matchers(config)
+    matchers, own = _read_matchers(config)
     if matchers:
         settings["match_on"] = matchers
-    notes += [f"match_on={name!r}: {why}" for name, why in unknown.items()]
+    if "headers" in own:
+        notes.append("match_on='headers': laxer here, since the headers of requests are never stored")
     if config.get("allow_playback_repeats"):
         settings["allow_repeats"] = True
     names, patterns = _read_hosts(config)
@@ -103,11 +118,8 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
         notes.append("record_on_exception=False: a failing test never replaces a cassette, but may begin one")
     known = {"match_on", "additional_matchers", "allow_playback_repeats", "ignore_hosts", "ignore_localhost"}
     known |= {"record_mode", "record_on_exception", *_FILTERS, *_PLACES, *_NEEDLESS}
-    for name, value in config.items():
-        if name in _UNUSED and value:
-            notes.append(f"{name}: {_UNUSED[name]}")
-        elif name not in known and name not in _UNUSED:
-            notes.append(f"{name}: vcrpy and pytest-recording have no such setting")
+    unknown = (name for name in config if name not in known and name not in _REFUSED)
+    notes += [f"{name}: vcrpy and pytest-recording have no such setting" for name in unknown]
     return Adopted(
         settings=settings,
         ignored_hosts=names,
@@ -115,6 +127,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
         filters=filters,
         places={name: config[name] for name in _PLACES if config.get(name)},
         notes=tuple(notes),
+        matchers=tuple(name for name in own if name != "headers"),
     )
 
 
@@ -151,20 +164,19 @@ def read_allowed_hosts(given: object) -> tuple[tuple[str, ...], tuple[str, ...]]
     return tuple(hosts), tuple(unclear)
 
 
-def _read_matchers(config: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Returns our matchers, none where the default ones are meant, and what is wrong with the others."""
+def parts_of(name: str) -> tuple[str, ...]:
+    """Returns what one of vcrpy's matchers compares, in our words."""
+    return _MATCHERS.get(name, (name,))
+
+
+def _read_matchers(config: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns our matchers, none where the default ones are meant, and the names that are not ours."""
     given = config.get("match_on") or ()
     names = [given] if isinstance(given, str) else [*given]
     extra = [*config.get("additional_matchers", ())]  # without match_on, all is compared anyway
     found = {part for name in names + extra for part in _MATCHERS.get(name, (name,))}
-    unknown = {
-        name: "headers are not stored, and never matched"
-        if name == "headers"
-        else "a matcher of your own is not used; stepreplay_ignore_request leaves out what may differ"
-        for name in names + extra
-        if name not in MATCHERS and name not in _MATCHERS
-    }
-    return tuple(name for name in MATCHERS if names and name in found), unknown
+    own = dict.fromkeys(name for name in names + extra if name not in MATCHERS and name not in _MATCHERS)
+    return tuple(name for name in MATCHERS if names and name in found), tuple(own)
 
 
 def _read_hosts(config: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[re.Pattern[str], ...]]:

@@ -6,9 +6,13 @@ fixtures and options of the other two by their names, and opens a test's cassett
 
 from __future__ import annotations
 
+import inspect
+import re
+from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
@@ -16,14 +20,15 @@ from ..errors import SettingsError
 from ..machine import disk
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
 from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
-from .vcr_config import MODES, RECORD_MODES, read_allowed_hosts, read_record_mode, read_vcr_config
+from .vcr_cassette import VcrCassette
+from .vcr_config import MODES, RECORD_MODES, parts_of, read_allowed_hosts, read_record_mode, read_vcr_config
 from .vcr_places import existing_path, folder_beside, lenders_of, name_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..session import Filters, Session
-    from ..settings import Mode
+    from ..settings import Mode, Settings
 from .vcr_config import Adopted
 
 RIVALS: Final = {
@@ -34,11 +39,18 @@ RIVALS: Final = {
 """Plugins that would answer the same markers, by the names of their entry points."""
 
 
+_WIDE_USE: Final = re.compile(
+    r"""@pytest\.fixture\([^)]*scope\s*=\s*["'](?:class|module|package|session)["'][^)]*\)\s*"""
+    r"""(?:async\s+)?def\s+\w+\([^)]*\bvcr\b"""
+)
+_MADE_FOR_PYTEST_VCR: Final = pytest.StashKey[bool]()
+
+
 class Hooks:
     """What a `conftest.py` written for pytest-recording may implement."""
 
     def pytest_recording_configure(self, config: pytest.Config, vcr: object) -> None:
-        """It is never called; a note says so."""
+        """Called for each test, with a `vcr.VCR` to set matchers, serializers and filters on."""
 
 
 def prepare(config: pytest.Config, parser: pytest.Parser) -> None:
@@ -121,8 +133,6 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
                 from .opening import WRONG  # noqa: PLC0415 - it imports this module
 
                 item.stash[WRONG] = error
-    if config.hook.pytest_recording_configure.get_hookimpls():
-        run.notes["pytest_recording_configure is not called: there is no VCR here to configure"] = None
 
 
 def _put_first(names: list[str], name: str) -> None:
@@ -144,7 +154,13 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
 
     item, run = request.node, request.config.stash[RUN]
     markers = list(item.iter_markers("vcr"))
-    adopted = read_vcr_config(_merged_config(request, markers))
+    config = _merged_config(request, markers)
+    vcr = _project_vcr(request)
+    if vcr is not None:
+        from ..interception.vcr_project import told  # noqa: PLC0415 - it imports vcrpy
+
+        config = told(vcr, str(vcr.cassette_library_dir)) | config
+    adopted = read_vcr_config(config)
     run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
     folder = Path(
         disk.absolute(request.config.invocation_params.dir / request.getfixturevalue("vcr_cassette_dir"))
@@ -152,9 +168,9 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     name = str(request.getfixturevalue("vcr_cassette_name"))
     path = path_of(item, adopted.places, folder, name)
     settings = with_secrets(run.settings(given, home=run.places.home_of(item.path)), request.config)
+    settings, filters = _with_filters(replace(settings, **adopted.settings), adopted, config, vcr)
     settings = replace(
         settings,
-        **adopted.settings,
         mode=_mode_of(request, adopted, run, path),
         ignore_hosts=settings.ignore_hosts + adopted.ignored_hosts,
         allowed_hosts=settings.allowed_hosts + _allowed_hosts(request, markers),
@@ -168,7 +184,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         shared=name != name_of(item) or _has_namesakes(run, item, path),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),
-        filters=_filters_of(adopted),
+        filters=filters,
     )
     session.load()
     run.owned[path] = run.places.id_of(item)
@@ -234,19 +250,41 @@ def vcr_markers(request: pytest.FixtureRequest) -> list[pytest.Mark]:
     return list(request.node.iter_markers("vcr"))
 
 
+def _scope_of_vcr(
+    fixture_name: str,  # noqa: ARG001 - pytest gives it by this name
+    config: pytest.Config,
+) -> Literal["module", "function"]:
+    return "module" if _is_made_for_pytest_vcr(config) else "function"
+
+
+@pytest.fixture(scope=_scope_of_vcr)
+def vcr(request: pytest.FixtureRequest) -> Any:
+    """The test's cassette, or None without the marker; in a suite made for pytest-vcr, the module's `vcr.VCR`."""
+    if not _is_made_for_pytest_vcr(request.config):
+        return _cassette_of(request)
+    from ..interception.vcr_project import make_vcr  # noqa: PLC0415 - it imports vcrpy
+
+    folder, given = str(request.getfixturevalue("vcr_cassette_dir")), _merged_config(request, [])
+    if folder == str(folder_beside(request.node)):  # it is pytest-recording's
+        folder = str(Path(folder).parent)
+    mode = request.config.getoption("stepreplay_record_mode") or given.get("record_mode")
+    given["record_mode"] = {"rewrite": "all"}.get(
+        mode := mode or request.getfixturevalue("record_mode"), mode
+    )
+    return make_vcr(folder, ".yaml", given)
+
+
 @pytest.fixture
-def vcr(request: pytest.FixtureRequest) -> VcrCassette | None:
-    """The test's cassette, with what tests ask vcrpy's for; None in a test without the marker."""
+def vcr_cassette(request: pytest.FixtureRequest) -> VcrCassette | None:
+    """The test's cassette; pytest-vcr's name for it."""
+    return _cassette_of(request)
+
+
+def _cassette_of(request: pytest.FixtureRequest) -> VcrCassette | None:
     from .opening import SESSION  # noqa: PLC0415 - it imports this module
 
     session = request.node.stash.get(SESSION, None)
     return None if session is None else VcrCassette(session)
-
-
-@pytest.fixture
-def vcr_cassette(vcr: VcrCassette | None) -> VcrCassette | None:
-    """The test's cassette; pytest-vcr's name for it."""
-    return vcr
 
 
 @pytest.fixture
@@ -263,42 +301,6 @@ def block_network(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail(str(error), pytrace=False)
     with network.blocked(hosts):
         yield
-
-
-class VcrCassette:
-    """A session, with what tests ask vcrpy's cassette for."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    @property
-    def play_count(self) -> int:
-        """How many requests were answered from the cassette."""
-        return len(self._session.played)
-
-    @property
-    def all_played(self) -> bool:
-        """Whether each recorded interaction has been played."""
-        return {id(each) for each in self._session.interactions} <= {
-            id(each) for each in self._session.played
-        }
-
-    @property
-    def requests(self) -> list[Any]:
-        """The recorded requests, as vcrpy's."""
-        from ..interception.vcr_filters import to_vcr_request  # noqa: PLC0415 - it imports vcrpy
-
-        return [to_vcr_request(each.request) for each in self._session.interactions]
-
-    @property
-    def responses(self) -> list[dict[str, Any]]:
-        """The recorded responses, as vcrpy's."""
-        from ..interception.vcr_filters import to_vcr_response  # noqa: PLC0415 - as above
-
-        return [to_vcr_response(each.response) for each in self._session.interactions]
-
-    def __len__(self) -> int:
-        return len(self._session.interactions)
 
 
 # ---------------------------------------------------------------- what they mean for a cassette
@@ -356,10 +358,77 @@ def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
     return hosts
 
 
-def _filters_of(adopted: Adopted) -> Filters | None:
-    if not adopted.filters:
+def _is_made_for_pytest_vcr(config: pytest.Config) -> bool:
+    """Whether a suite was made for pytest-vcr, whose `vcr` is another object than pytest-recording's.
+
+    A fixture that outlives a test can ask for pytest-vcr's alone. Else it is the plugin that is kept out of this run,
+    or that is installed, if just one of them is.
+    """
+    known = config.stash.get(_MADE_FOR_PYTEST_VCR, None)
+    if known is None:
+        known = config.stash[_MADE_FOR_PYTEST_VCR] = _find_out(config.pluginmanager)
+    return known
+
+
+def _find_out(plugins: pytest.PytestPluginManager) -> bool:
+    for plugin in plugins.get_plugins():
+        if str(getattr(plugin, "__file__", "")).endswith("conftest.py"):
+            with suppress(OSError, TypeError):
+                if _WIDE_USE.search(inspect.getsource(plugin)):
+                    return True
+    blocked = plugins.is_blocked("vcr"), plugins.is_blocked("recording")
+    installed = find_spec("pytest_vcr") is not None, find_spec("pytest_recording") is not None
+    return next((pytest_vcr for pytest_vcr, other in (blocked, installed) if pytest_vcr is not other), False)
+
+
+def _project_vcr(request: pytest.FixtureRequest) -> Any:
+    """Returns the `vcr.VCR` that the project's hooks and fixtures have configured; None where none does."""
+    item = request.node
+    if _is_made_for_pytest_vcr(request.config):
+        used = False
+        for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+            if any("vcr" in each.argnames for each in definitions):
+                used = True
+                if definitions[-1].scope != "function":
+                    request.getfixturevalue(name)  # it may register what reading the cassette needs
+        vcr = request.getfixturevalue("vcr") if used else None
+        return vcr if hasattr(vcr, "get_merged_config") else None
+    hook = request.config.hook.pytest_recording_configure
+    if not hook.get_hookimpls():
         return None
-    from ..interception.vcr_filters import request_filter, response_filter  # noqa: PLC0415 - imports vcrpy
+    from ..interception.vcr_project import make_vcr  # noqa: PLC0415 - it imports vcrpy
+
+    vcr = make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
+    hook(config=request.config, vcr=vcr)
+    return vcr
+
+
+def _with_filters(
+    settings: Settings, adopted: Adopted, config: Mapping[str, Any], vcr: Any
+) -> tuple[Settings, Filters | None]:
+    """Returns the settings without the parts of a request that matchers of the project compare, and its filters."""
+    if not adopted.filters and not adopted.matchers and vcr is None:
+        return settings, None
+    from ..interception import vcr_project  # noqa: PLC0415 - it imports vcrpy
+    from ..interception.vcr_filters import request_filter, response_filter  # noqa: PLC0415 - as above
     from ..session import Filters  # noqa: PLC0415 - as above
 
-    return Filters(request_filter(adopted.filters), response_filter(adopted.filters))
+    filters = Filters()
+    if adopted.filters:
+        filters = Filters(request_filter(adopted.filters), response_filter(adopted.filters))
+    if vcr is None and not adopted.matchers:
+        return settings, filters
+    vcr = vcr or vcr_project.make_vcr("", ".yaml", {})
+    given = config.get("match_on") or ()
+    names = [*adopted.matchers, *((given,) if isinstance(given, str) else given or settings.match_on)]
+    own = vcr_project.own_matchers(vcr, [name for name in names if name != "headers"])
+    if own:
+        filters = replace(filters, same=vcr_project.same_by(own))
+        ours = () if given and "match_on" not in adopted.settings else settings.match_on
+        theirs = {part for name in own for part in parts_of(name)}
+        settings = replace(
+            settings, match_on=tuple(part for part in ours if part not in theirs) or ("scheme",)
+        )
+    parse = vcr_project.own_deserializer(vcr, str(adopted.places.get("serializer", "yaml")))
+    filters = replace(filters, parse=parse)
+    return settings, filters if adopted.filters or own or parse else None

@@ -6,15 +6,16 @@ text that says what is nearest, and where else the request was recorded. What wa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import matching, store
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..redaction import PLACEHOLDER
+from ..settings import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ..models import Interaction, Request
@@ -26,15 +27,15 @@ MANY: Final = 100
 """How many interactions make a cassette one that is indexed when it is opened; until then it is often not needed."""
 
 
-def read_own(path: Path, mode: Mode) -> store.ReadCassette:
-    """Returns the cassette of a session, as it is read in a mode.
+def read_own(path: Path, settings: Settings, parse: Callable[[str], Any] | None = None) -> store.ReadCassette:
+    """Returns the cassette of a session, as it is read in its mode.
 
     Raises:
         CassetteReadError: it cannot be read.
         CassetteWriteError: it is another tool's, and would be recorded into.
     """
-    loaded = store.read_cassette(path)
-    if loaded.format != "stepreplay" and mode.adds:
+    loaded = store.read_cassette(path, keep_headers=_kept_in(settings), parse=parse)
+    if loaded.format != "stepreplay" and settings.mode.adds:
         raise CassetteWriteError(
             path,
             f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
@@ -42,6 +43,11 @@ def read_own(path: Path, mode: Mode) -> store.ReadCassette:
             'test anew, or name another cassette: @pytest.mark.stepreplay(cassette="...")',
         )
     return loaded
+
+
+def _kept_in(settings: Settings) -> Collection[str] | None:
+    """Returns which response headers of another tool's cassette are kept: all, where nothing of it is written."""
+    return None if settings.mode.writes is Writes.NOTHING else settings.keep_headers
 
 
 class Answers:
@@ -82,6 +88,9 @@ class Answers:
         self._root = root
         self._lenders = lenders
         self._filters = filters
+        self._same = filters.same if filters else None
+        self._parse = filters.parse if filters else None
+        self._keep_headers = _kept_in(settings)
         self._redactor = redactor
         self._lent: list[tuple[Path, int]] = []
         self._all: tuple[Interaction, ...] = ()
@@ -121,7 +130,8 @@ class Answers:
                 raise CassetteReadError(
                     path, "does not exist", fix="The test's marker names it: restore it, or take the name out"
                 )
-            interactions = store.read_cassette(path).cassette.interactions
+            loaded = store.read_cassette(path, keep_headers=self._keep_headers, parse=self._parse)
+            interactions = loaded.cassette.interactions
             self._lent.append((path, len(interactions)))
             self._all += interactions
         self._index = self._index_of_today = None
@@ -142,9 +152,10 @@ class Answers:
             return self._next  # most tests ask what they asked when they were recorded, in that order
         index = self._index or self._make_index()
         key = self.matcher.key(request)
-        for position in index.positions(key):
-            if position not in self.played:
-                return position
+        if self._same is None:
+            for position in index.positions(key):
+                if position not in self.played:
+                    return position
         positions = self._positions(request, key)
         for position in positions:
             if position not in self.played:
@@ -155,6 +166,11 @@ class Answers:
         """Returns what stands at a position, and counts that it has answered."""
         self.played[position] = self.played.get(position, 0) + 1
         return self._all[position]
+
+    def rewind(self) -> None:
+        """Lets all that was played answer again."""
+        self.played.clear()
+        self._next = 0
 
     def note_miss(self, request: Request) -> None:
         """Notes that a request is recorded anew, and so is the rest of its conversation."""
@@ -209,6 +225,13 @@ class Answers:
 
         What was redacted when it was recorded hardly ever looks different today, so this is rarely needed.
         """
+        positions = self._all_positions(request, key)
+        if self._same is None:
+            return positions
+        seen = self._requests()
+        return [each for each in positions if self._same(request, seen[each])]
+
+    def _all_positions(self, request: Request, key: str) -> Sequence[int]:
         if not self._is_seen_anew(request):
             return (self._index or self._make_index()).positions(key)
         if self._index_of_today is None:

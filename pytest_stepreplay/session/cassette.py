@@ -195,7 +195,7 @@ class Session:
         if self.settings.mode.records:
             store.check_writable(self.path)
         if self.settings.mode.reads and store.exists(self.path):
-            loaded = read_own(self.path, self.settings.mode)
+            loaded = read_own(self.path, self.settings, self.filters.parse)
             if self.settings.max_age is not None:
                 from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
 
@@ -204,6 +204,11 @@ class Session:
             self._answers.hold(loaded, self.settings.mode)
         self._answers.borrow(self.settings.mode)
         self._loaded = True
+
+    def rewind(self) -> None:
+        """Lets all that was played answer again."""
+        with self._forks.lock:
+            self._answers.rewind()
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are neither recorded nor replayed."""

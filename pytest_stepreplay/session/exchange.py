@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..errors import RequestStoppedError
 from ..machine import clock
@@ -34,10 +34,14 @@ class Filters:
     Attributes:
         request: returns the request as it is to be seen; None to let it pass by.
         response: returns the response as it is to be recorded; None to record nothing.
+        same: tells whether a request is a recorded one, where `match_on` says so too; None for no further word.
+        parse: returns the tree of another tool's cassette, of its text; None for what vcrpy itself writes.
     """
 
     request: Callable[[Request], Request | None] = lambda request: request
     response: Callable[[Response], Response | None] = lambda response: response
+    same: Callable[[Request, Request], bool] | None = None
+    parse: Callable[[str], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Work:
     def save(self) -> None:
         """Writes the cassette: what it holds now, whoever has written it meanwhile, and what is new."""
         with store.locked(self.path):
-            loaded = read_own(self.path, self.settings.mode) if store.exists(self.path) else None
+            loaded = read_own(self.path, self.settings) if store.exists(self.path) else None
             now = loaded.cassette if loaded else Cassette(interactions=self.known)
             test = now.test if self.shared and loaded else self.test
             cassette = Cassette(test=test or None, interactions=self.merged(now.interactions))

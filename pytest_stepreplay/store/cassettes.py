@@ -11,7 +11,7 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..commands import mend_or_record, pytest_command
 from ..errors import CassetteReadError, display_path
@@ -23,7 +23,7 @@ from .schema import cassette_of
 from .sources import parse_other, read_foreign, read_text, written_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from ..formats import Foreign, Hints
@@ -48,30 +48,50 @@ class ReadCassette:
     format: str
 
 
-def read_cassette(path: Path) -> ReadCassette:
+def read_cassette(
+    path: Path, *, keep_headers: Collection[str] | None = (), parse: Callable[[str], Any] | None = None
+) -> ReadCassette:
     """Return the cassette in a file, ours or another tool's.
+
+    Args:
+        path: the file.
+        keep_headers: response headers that another tool's cassette holds and that are kept, besides the usual
+            ones; None for all that are ever stored.
+        parse: what makes a tree of the text of another tool's cassette, where it is in a project's own format.
 
     Raises:
         CassetteReadError: there is none, or it cannot be read. The file is left as it is.
     """
     try:
-        return parse_cassette(read_bytes(path), path)
+        return parse_cassette(read_bytes(path), path, keep_headers=keep_headers, parse=parse)
     except MemoryError:
         raise CassetteReadError(path, "is too large for the memory of this machine") from None
 
 
-def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
+def parse_cassette(
+    content: bytes | str,
+    path: Path,
+    *,
+    keep_headers: Collection[str] | None = (),
+    parse: Callable[[str], Any] | None = None,
+) -> ReadCassette:
     """Return the cassette that the content of a file stands for.
 
     Args:
         content: what the file holds.
         path: the file, for messages.
+        keep_headers: as `read_cassette` takes them.
+        parse: as `read_cassette` takes it.
 
     Raises:
         CassetteReadError: the content is no cassette.
     """
     with _without_collections(len(content)):
-        found = parse_source(content, path)
+        text = read_text(content, path) if parse else ""
+        if parse and text.strip() and not _OURS.search(text):
+            found: Cassette | Foreign = read_foreign(_parsed_by(parse, text, path), text, path, None)
+        else:
+            found = parse_source(content, path)
     if isinstance(found, Cassette):
         return ReadCassette(found, "stepreplay")
     for skipped in found.skipped:
@@ -79,8 +99,20 @@ def parse_cassette(content: bytes | str, path: Path) -> ReadCassette:
             where = f"{written_location(skipped.location)}: " if skipped.location else ""
             fix = "Convert what can be read of it with: stepreplay convert --to DIR " + display_path(path)
             raise CassetteReadError(path, f"{where}{skipped.reason}", line=skipped.line, fix=fix)
-    interactions = tuple(each.interaction() for each in found.exchanges)
+    interactions = tuple(each.interaction(keep_headers) for each in found.exchanges)
     return ReadCassette(Cassette(interactions=interactions), found.format)
+
+
+def _parsed_by(parse: Callable[[str], Any], text: str, path: Path) -> Tree:
+    try:
+        tree: Tree = parse(text)
+    except Exception as error:
+        raise CassetteReadError(
+            path,
+            f"cannot be read by the serializer of this project: {type(error).__name__}",
+            fix="Mend the file or the serializer, or delete the file and record the test again",
+        ) from error
+    return tree
 
 
 @contextmanager

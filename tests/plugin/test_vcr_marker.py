@@ -343,12 +343,7 @@ def test_what_has_no_meaning_here_is_said_once(adopting: Suite) -> None:
         .join(["\n    @pytest.mark.vcr", ""])
         .replace("test_greeting", "test_other")
     )
-    (adopting.pytester.path / "conftest.py").write_text(
-        "import pytest\n\ndef pytest_recording_configure(config, vcr):\n    raise AssertionError\n\n"
-        "@pytest.fixture(scope='session')\ndef vcr_config():\n"
-        "    return {'match_on': ['method', 'headers', 'mine'], 'drop_unused_requests': True, 'filter_header': []}\n",
-        encoding="utf-8",
-    )
+    config(adopting, "{'match_on': ['method', 'headers'], 'drop_unused_requests': True, 'filter_header': []}")
     record(adopting, "cassettes/test_chat/test_greeting.yaml", "Say hello.")
     record(adopting, "cassettes/test_chat/test_other.yaml", "Say hello.")
     for options in ((), ("-n", "2")):
@@ -356,13 +351,115 @@ def test_what_has_no_meaning_here_is_said_once(adopting: Suite) -> None:
         result.assert_outcomes(passed=2)
         notes = [line for line in result.outlines if line.startswith("vcr marker: ")]
         assert sorted(notes) == [
-            "vcr marker: pytest_recording_configure is not called: there is no VCR here to configure",
-            "vcr marker: vcr_config, drop_unused_requests: run stepreplay prune, or record with --stepreplay=rewrite",
             "vcr marker: vcr_config, filter_header: vcrpy and pytest-recording have no such setting",
-            "vcr marker: vcr_config, match_on='headers': headers are not stored, and never matched",
-            "vcr marker: vcr_config, match_on='mine': a matcher of your own is not used; "
-            "stepreplay_ignore_request leaves out what may differ",
+            "vcr marker: vcr_config, match_on='headers': laxer here, since the headers of requests are never stored",
         ]
+
+
+HOOK = """
+    import json, re, pytest, yaml
+
+    class Loud:
+        @staticmethod
+        def deserialize(text):
+            return yaml.safe_load(text.removeprefix("LOUD"))
+
+    def pytest_recording_configure(config, vcr):
+        def without_digits(one, other):
+            clean = lambda request: re.sub(rb"[0-9]", b"", request.body)
+            assert clean(one) == clean(other)
+
+        vcr.register_matcher("without_digits", without_digits)
+        vcr.register_matcher("path", lambda one, other: one.path.lower() == other.path.lower())
+        vcr.register_serializer("yaml", Loud)
+        vcr.match_on = ["method", "path", "without_digits"]
+        vcr.before_record_request = lambda request: None if "health" in request.uri else request
+"""
+
+
+def test_the_hook_of_pytest_recording_is_called_with_a_vcr_and_heard(adopting: Suite) -> None:
+    adopting.write(
+        GREETING.replace("Say hello.", "Say 2.").replace(
+            'assert ask("Say 2.")',
+            'assert httpx.get("{url}/health").status_code\n        assert ask("Say 2.")',
+        )
+    )
+    file = record(adopting, "cassettes/test_chat/test_greeting.yaml", "Say 1.")
+    file.write_text("LOUD" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    adopting.pytester.makeconftest(HOOK)
+    result = adopting.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["replayed 1"])
+    adopting.change("Say 2.", "Say 2 more.")
+    result = adopting.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*not recorded: *"])
+
+
+def test_what_a_hook_asks_for_in_vain_is_refused_by_name(adopting: Suite) -> None:
+    adopting.write(GREETING)
+    record(adopting, "cassettes/test_chat/test_greeting.yaml", "Say hello.")
+    for asked, said in (
+        ("vcr.register_persister(object)", "*vcr_config, persister: not to be had *"),
+        ("vcr.match_on = ['mine']", "*match_on: 'mine' is neither one of vcrpy's matchers nor registered*"),
+    ):
+        adopting.pytester.makeconftest(f"def pytest_recording_configure(config, vcr):\n    {asked}\n")
+        result = adopting.run()
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines([said])
+    assert not adopting.upstream.requests[1:]
+
+
+def test_a_suite_made_for_pytest_vcr_has_a_vcr_for_each_module(adopting: Suite) -> None:
+    adopting.pytester.makeconftest(
+        HOOK.partition("    def pytest_recording")[0]
+        + """
+    @pytest.fixture(scope="module", autouse=True)
+    def configured(vcr):
+        vcr.register_serializer("yaml", Loud)
+        vcr.register_matcher("body", lambda one, other: len(one.body) == len(other.body))
+        return vcr
+"""
+    )
+    adopting.write(
+        GREETING.replace("Say hello.", "Say 2.")
+        + """
+    def test_by_hand(vcr):
+        with vcr.use_cassette("by_hand", serializer="json") as cassette:
+            assert ask("Say 3.")
+        assert cassette.play_count == 1
+
+    def test_cassette(vcr_cassette):
+        assert ask("Say 2.") and vcr_cassette.play_count == 1
+"""
+    )
+    for name in ("test_greeting", "test_cassette"):
+        file = record(adopting, f"cassettes/{name}.yaml", "Say 1.")
+        file.write_text("LOUD" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    record(adopting, "cassettes/by_hand.yaml", "Say 3.", config={"serializer": "json"})
+    result = offline(adopting)
+    result.assert_outcomes(passed=3)
+
+
+def test_response_headers_stay_in_a_cassette_of_another_tool(adopting: Suite) -> None:
+    adopting.write(
+        ASK
+        + """
+    @pytest.mark.vcr
+    def test_headers():
+        headers = httpx.get("{url}/models").headers
+        assert headers["x-request-id"] == "abc" and "set-cookie" not in headers
+"""
+    )
+    file = adopting.cassette("test_chat/test_headers.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        f"interactions:\n- request: {{body: '', headers: {{}}, method: GET, uri: '{adopting.url}/models'}}\n"
+        "  response: {body: {string: '{}'}, headers: {X-Request-Id: [abc], Set-Cookie: [a=b]}, "
+        "status: {code: 200, message: OK}}\nversion: 1\n",
+        encoding="utf-8",
+    )
+    offline(adopting).assert_outcomes(passed=1)
 
 
 def test_match_on_and_repeats_mean_what_they_meant(adopting: Suite) -> None:
@@ -387,6 +484,14 @@ def test_the_vcr_fixture_shows_the_cassette(adopting: Suite) -> None:
         assert vcr.all_played and len(vcr_markers) == 1
         assert vcr.requests[0].method == "POST" and b"Say 1." in vcr.requests[0].body
         assert vcr.responses[1]["status"]["code"] == 200
+        assert vcr.play_counts == {{0: 1, 1: 1}} and vcr.record_mode == "none" and vcr.write_protected
+        assert vcr._path.endswith("test_shown.yaml") and not vcr.dirty and not vcr.allow_playback_repeats
+        vcr.rewind()
+        assert (vcr.play_count, vcr.all_played) == (0, False)
+        ask("Say 2.")
+        assert vcr.play_counts == {{1: 1}} and len(vcr.data) == 2 and len(list(vcr)) == 2
+        with pytest.raises(AttributeError, match="one of stepreplay's, which has no 'append'"):
+            vcr.append
 
     def test_unmarked(vcr):
         assert vcr is None

@@ -38,19 +38,36 @@ def test_matchers(config: dict[str, Any], expected: tuple[str, ...] | None) -> N
     assert read_vcr_config(config).settings.get("match_on") == expected
 
 
-def test_each_setting_that_has_no_meaning_here_says_what_to_do() -> None:
-    unused = [
+@pytest.mark.parametrize(
+    "name",
+    [
         "filter_sensitive_data",
         "before_save_interaction",
         "after_load_interaction",
-        "drop_unused_requests",
-    ]
-    unused += ["custom_patches", "skip_patchers", "persister", "inject_cassette"]
-    notes = read_vcr_config(dict.fromkeys(unused, True)).notes
-    assert [note.partition(":")[0] for note in notes] == unused
-    assert read_vcr_config(dict.fromkeys(unused, False)).notes == ()
+        "custom_patches",
+        "skip_patchers",
+        "persister",
+    ],
+)
+def test_a_setting_that_cannot_be_had_is_refused_with_what_to_do_instead(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"vcr_config, {name}: not to be had .*; .* Take it out"):
+        read_vcr_config({name: [1]})
+    assert read_vcr_config({name: ()}).notes == ()
+
+
+def test_what_ours_does_anyway_needs_no_word() -> None:
+    assert read_vcr_config({"drop_unused_requests": True, "inject_cassette": True}).notes == ()
     (note,) = read_vcr_config({"record_on_exception": False}).notes
     assert note.startswith("record_on_exception=False: a failing test never replaces a cassette")
+
+
+def test_matchers_that_are_not_ours_are_named() -> None:
+    adopted = read_vcr_config({"match_on": ["method", "headers", "mine"]})
+    assert adopted.matchers == ("mine",)
+    assert adopted.settings == {"match_on": ("method",)}
+    assert adopted.notes == (
+        "match_on='headers': laxer here, since the headers of requests are never stored",
+    )
 
 
 def test_hosts_that_pass_by() -> None:
