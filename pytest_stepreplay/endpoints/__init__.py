@@ -15,7 +15,7 @@ from .chat import CHAT
 from .chat_calls import read_call
 from .completions import COMPLETIONS
 from .embeddings import EMBEDDINGS
-from .endpoint import BY_SHAPE, Calls, Contract, Endpoint, Paired
+from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .generic import GENERIC
 from .responses import RESPONSES
 
@@ -50,6 +50,7 @@ __all__ = [
     "Choice",
     "ChunkChoice",
     "Contract",
+    "Conversation",
     "Delta",
     "DeltaFunction",
     "DeltaToolCall",
@@ -104,5 +105,8 @@ def endpoint_of(path: str) -> Endpoint:
 
 
 def endpoint_of_url(url: str) -> Endpoint:
-    """Returns the endpoint that a URL asks."""
-    return endpoint_of(urlsplit(url).path)
+    """Returns the endpoint that a URL asks; `GENERIC` for a text that is none."""
+    try:
+        return endpoint_of(urlsplit(url).path)
+    except ValueError:
+        return GENERIC

@@ -6,6 +6,7 @@ from typing import Final
 
 from . import chat_answer
 from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import Endpoint, nullable
 
 CHAT: Final = Endpoint(
@@ -55,6 +56,9 @@ CHAT: Final = Endpoint(
         "api.stepfun.com": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
         "api.stepfun.ai": {"temperature": (None, 0.5), "top_p": (None, 0.9)},
     },
+    telling=TELLING,
+    conversation=CONVERSATION,
+    tools={"tools": name_of_tool},
     noun="a chat completion",
     sort_of=chat_answer.sort_of,
     are_chunks=chat_answer.are_chunks,

@@ -62,6 +62,18 @@ class Calls(NamedTuple):
         return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
 
 
+class Conversation(NamedTuple):
+    """Where a request holds what has been said so far.
+
+    Attributes:
+        listed: the key of the list of messages.
+        fields: of a message, those that a reader cares about, in that order.
+    """
+
+    listed: str
+    fields: tuple[str, ...] = ()
+
+
 class Contract(NamedTuple):
     """A documented object.
 
@@ -103,6 +115,9 @@ class Endpoint:
         paths: how the paths of its URLs end.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.
+        telling: the fields at the top of a request that say what is asked for, in the order in which a reader cares.
+        conversation: where a request holds what has been said so far, if it does.
+        tools: by the field of a request that lists tools, what returns the name of one.
         noun: what one of its answers is called, with the article.
         sort_of: says whether an object is an ``answer`` of this API, an ``error``, or neither.
         are_chunks: says whether objects are the chunks of its stream; also told whether they came as a list.
@@ -127,6 +142,9 @@ class Endpoint:
     paths: tuple[str, ...] = ()
     optional: Mapping[Place, Optional] = field(default_factory=dict)
     optional_by_host: Mapping[str, Optional] = field(default_factory=dict)
+    telling: tuple[str, ...] = ()
+    conversation: Conversation | None = None
+    tools: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
     noun: str = ""
     sort_of: Callable[[Mapping[str, Any]], Literal["answer", "error"] | None] = _nothing
     are_chunks: Callable[[Sequence[Mapping[str, Any]], bool], bool | None] = _nothing
@@ -144,6 +162,13 @@ class Endpoint:
     parts: Callable[[Any], list[Part]] = _whole
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     is_documented: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], bool] = _always
+
+    def messages_of(self, body: Any) -> list[Any] | None:
+        """Returns the messages of a request's body; None where it holds no conversation."""
+        if self.conversation is None or not isinstance(body, dict):
+            return None
+        messages = body.get(self.conversation.listed)
+        return messages if isinstance(messages, list) else None
 
     def without_defaults(self, body: Any, host: str) -> Any:
         """Returns a request's body without the fields that say no more than their absence.

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..settings.levels import Level
 from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import BY_SHAPE, Endpoint
 
 GENERIC: Final = Endpoint(
@@ -25,4 +26,7 @@ GENERIC: Final = Endpoint(
     content=("$",),
     paired=PAIRED_CALLS,
     calls=CALLS,
+    telling=TELLING,
+    conversation=CONVERSATION,
+    tools={"tools": name_of_tool},
 )

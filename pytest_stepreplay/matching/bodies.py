@@ -16,6 +16,7 @@ from .canonical import canonical_text
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ..endpoints import Calls, Endpoint
     from ..models import Request
     from ..selectors import Selectors, State
     from ..wire.multipart import Part
@@ -105,40 +106,44 @@ def _describe(part: Part) -> dict[str, Any]:
     return described | {"text": text}
 
 
-def with_renamed_calls(body: dict[str, Any]) -> dict[str, Any]:
+def with_renamed_calls(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
     """Returns the body with tool calls numbered in the order in which the messages first name them.
 
-    Only ``tool_calls[].id`` and the ``tool_call_id`` that cites it are renamed. Nothing is changed in place.
+    Only the ids of calls, and what cites them, are renamed. Nothing is changed in place.
     """
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not any(map(_call_ids, messages)):
+    messages, calls = endpoint.messages_of(body), endpoint.calls
+    if endpoint.conversation is None or messages is None or calls is None:
+        return body
+    ids_of = [_call_ids(message, calls) for message in messages]
+    if not any(ids_of):
         return body
     names: dict[str, str] = {}
     renamed = []
-    for message in messages:
-        ids = _call_ids(message)
-        if ids:
-            for one in ids:
-                names.setdefault(one, f"call-{len(names) + 1}")
-            message = dict(message)  # noqa: PLW2901 - the copy takes its place
-            if isinstance(message.get("tool_calls"), list):
-                message["tool_calls"] = [
-                    {**call, "id": names[call["id"]]} if _has_id(call) else call
-                    for call in message["tool_calls"]
-                ]
-            if isinstance(message.get("tool_call_id"), str):
-                message["tool_call_id"] = names[message["tool_call_id"]]
-        renamed.append(message)
-    return {**body, "messages": renamed}
+    for message, ids in zip(messages, ids_of, strict=True):
+        for one in ids:
+            names.setdefault(one, f"call-{len(names) + 1}")
+        renamed.append(_with_ids(message, calls, names) if ids else message)
+    return {**body, endpoint.conversation.listed: renamed}
 
 
-def _call_ids(message: Any) -> list[str]:
+def _with_ids(message: dict[str, Any], calls: Calls, names: dict[str, str]) -> dict[str, Any]:
+    message = dict(message)
+    if isinstance(message.get(calls.listed), list):
+        message[calls.listed] = [
+            {**call, "id": names[call["id"]]} if _has_id(call) else call for call in message[calls.listed]
+        ]
+    if isinstance(message.get(calls.cites), str):
+        message[calls.cites] = names[message[calls.cites]]
+    return message
+
+
+def _call_ids(message: Any, calls: Calls) -> list[str]:
     """Returns the ids of tool calls that a message makes or cites, in order."""
     if not isinstance(message, dict):
         return []
-    calls = message.get("tool_calls")
-    ids = [call["id"] for call in calls if _has_id(call)] if isinstance(calls, list) else []
-    cited = message.get("tool_call_id")
+    made = message.get(calls.listed)
+    ids = [call["id"] for call in made if _has_id(call)] if isinstance(made, list) else []
+    cited = message.get(calls.cites)
     return [*ids, cited] if isinstance(cited, str) else ids
 
 

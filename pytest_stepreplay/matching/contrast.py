@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from ..endpoints import endpoint_of_url
 from ..settings import MATCHERS
 from .canonical import canonical_text
 from .keys import DEFAULT_MATCHER
@@ -21,6 +22,7 @@ from .keys import DEFAULT_MATCHER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ..endpoints import Endpoint
     from ..models import Request
     from .keys import Matcher
 
@@ -28,24 +30,6 @@ _Path = tuple[str | int, ...]
 
 MAX_DIFFERENCES: Final = 100
 MAX_DEPTH: Final = 32
-
-_SAMPLING: Final = (
-    "temperature",
-    "top_p",
-    "n",
-    "max_tokens",
-    "max_completion_tokens",
-    "stop",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "reasoning_effort",
-    "reasoning_format",
-    "response_format",
-    "tool_choice",
-    "stream",
-)
-_MESSAGE_FIELDS: Final = ("role", "name", "content", "tool_calls", "tool_call_id")
 
 _SHOWN: Final = 60
 _EDITS: Final = 80
@@ -106,16 +90,12 @@ def differences(
     """
     matcher = matcher or DEFAULT_MATCHER
     old, new = matcher.comparable(recorded), matcher.comparable(request)
-    conversation: list[Difference] = []
+    bodies = _Bodies(endpoint_of_url(request.url))
+    telling: list[Difference] = []
     others: list[Difference] = []
-    for found in islice(_compare_bodies(old.get("body"), new.get("body")), MAX_DIFFERENCES):
-        (conversation if _is_telling(found) else others).append(found)
-    return (*conversation, *_compare_urls(old, new), *others)
-
-
-def _is_telling(difference: Difference) -> bool:
-    name = difference.selector.partition("[")[0].partition(".")[0]
-    return name in {"messages", "model", "tools", *_SAMPLING}
+    for found in islice(bodies.compare(old.get("body"), new.get("body")), MAX_DIFFERENCES):
+        (telling if bodies.is_telling(found) else others).append(found)
+    return (*telling, *_compare_urls(old, new), *others)
 
 
 def _compare_urls(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
@@ -135,77 +115,133 @@ def _compare_queries(old: list[tuple[str, str]], new: list[tuple[str, str]]) -> 
             yield Difference("query", f"{_visible(_shorten(f'{name}={value}'))} {what}")
 
 
-def _compare_bodies(old: list[Any] | None, new: list[Any] | None) -> Iterator[Difference]:
-    if old is None or new is None:
-        if old is not new:
-            yield Difference("body", "is missing" if new is None else "was recorded as empty")
-        return
-    (old_kind, before), (new_kind, after) = old, new
-    if old_kind != new_kind:
-        yield Difference("body", f"recorded as {old_kind}, now {new_kind}: {_arrow(before, after)}")
-    elif old_kind == "json" and isinstance(before, dict) and isinstance(after, dict):
-        yield from _compare_fields((), before, after, ("messages", "model", "tools", *_SAMPLING))
-    else:
-        for found in _compare((), before, after):
-            # Only a list or a bare value comes here, so a place is the whole body or begins with an index.
-            yield Difference(f"body{found.selector.removeprefix('$')}", found.text)
+class _Bodies:
+    """Two bodies of one endpoint's requests, side by side."""
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._listed = endpoint.conversation.listed if endpoint.conversation else ""
+        self._fields = endpoint.conversation.fields if endpoint.conversation else ()
+        self._by_place: dict[_Path, Callable[[_Path, Any, Any], Iterator[Difference]]] = {
+            **{(name,): self._compare_tools for name in endpoint.tools},
+            **({(self._listed,): self._compare_messages} if self._listed else {}),
+        }
 
-def _compare_fields(
-    path: _Path, old: dict[Any, Any], new: dict[Any, Any], first: tuple[str, ...] = ()
-) -> Iterator[Difference]:
-    """Yields what differs between two objects, field by field, those named in `first` before the others."""
-    names = [name for name in first if name in old or name in new]
-    names += [name for name in (*new, *(name for name in old if name not in new)) if name not in first]
-    for name in names:
-        place = (*path, str(name))
-        if name not in new:
-            yield _difference(place, f"is missing, recorded as {_show(old[name])}")
-        elif name not in old:
-            yield _difference(place, f"was not recorded, now {_show(new[name])}")
-        else:
-            compare = _COMPARE_BY_PLACE.get(place, _compare)
-            yield from compare(place, old[name], new[name])
+    def is_telling(self, difference: Difference) -> bool:
+        """Whether a difference is in what is asked for."""
+        return difference.selector.partition("[")[0].partition(".")[0] in self._endpoint.telling
 
-
-def _compare(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
-    """Yields what differs between two JSON values."""
-    if old is new:
-        return
-    if isinstance(old, str) and isinstance(new, str):
-        if old != new:
-            yield _difference(path, Rewording(old, new))
-    elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
-        yield from _compare_fields(path, old, new, _MESSAGE_FIELDS if path[:1] == ("messages",) else ())
-    elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
-        if _in_other_order(old, new):
-            yield _reordered(path, _show(new))
+    def compare(self, old: list[Any] | None, new: list[Any] | None) -> Iterator[Difference]:
+        if old is None or new is None:
+            if old is not new:
+                yield Difference("body", "is missing" if new is None else "was recorded as empty")
             return
-        for i, (before, after) in enumerate(zip(old, new, strict=False)):
-            yield from _compare((*path, i), before, after)
-        for i in range(len(new), len(old)):
-            yield _difference((*path, i), f"is missing, recorded as {_show(old[i])}")
-        for i in range(len(old), len(new)):
-            yield _difference((*path, i), f"was not recorded, now {_show(new[i])}")
-    elif canonical_text(old) != canonical_text(new):
-        yield _difference(path, _arrow(old, new))
+        (old_kind, before), (new_kind, after) = old, new
+        if old_kind != new_kind:
+            yield Difference("body", f"recorded as {old_kind}, now {new_kind}: {_arrow(before, after)}")
+        elif old_kind == "json" and isinstance(before, dict) and isinstance(after, dict):
+            yield from self._compare_fields((), before, after, self._endpoint.telling)
+        else:
+            for found in self._compare((), before, after):
+                # Only a list or a bare value comes here, so a place is the whole body or begins with an index.
+                yield Difference(f"body{found.selector.removeprefix('$')}", found.text)
 
+    def _compare_fields(
+        self, path: _Path, old: dict[Any, Any], new: dict[Any, Any], first: tuple[str, ...] = ()
+    ) -> Iterator[Difference]:
+        """Yields what differs between two objects, field by field, those named in `first` before the others."""
+        names = [name for name in first if name in old or name in new]
+        names += [name for name in (*new, *(name for name in old if name not in new)) if name not in first]
+        for name in names:
+            place = (*path, str(name))
+            if name not in new:
+                yield _difference(place, f"is missing, recorded as {_show(old[name])}")
+            elif name not in old:
+                yield _difference(place, f"was not recorded, now {_show(new[name])}")
+            else:
+                compare = self._by_place.get(place, self._compare)
+                yield from compare(place, old[name], new[name])
 
-def _compare_messages(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
-    """Yields what differs between two conversations: messages more, less, moved or changed."""
-    if not isinstance(old, list) or not isinstance(new, list):
-        yield from _compare(path, old, new)
-        return
-    pairs = list(_pair_messages(old, new))
-    moved = _find_moved(old, new, pairs)
-    for i, j in pairs:
-        if i is not None and j is not None:
-            yield from _compare((*path, j), old[i], new[j])
-        elif j is not None:
-            what = f"moved, recorded as messages[{moved[j]}]" if j in moved else "a new message"
-            yield _difference((*path, j), f"{what} ({_introduce(new[j])})")
-        elif i is not None and i not in moved.values():
-            yield _difference((*path, i), f"was recorded, and is missing now ({_introduce(old[i])})")
+    def _compare(self, path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+        """Yields what differs between two JSON values."""
+        if old is new:
+            return
+        if isinstance(old, str) and isinstance(new, str):
+            if old != new:
+                yield _difference(path, Rewording(old, new))
+        elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
+            yield from self._compare_fields(
+                path, old, new, self._fields if path[:1] == (self._listed,) else ()
+            )
+        elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
+            if _in_other_order(old, new):
+                yield _reordered(path, _show(new))
+                return
+            for i, (before, after) in enumerate(zip(old, new, strict=False)):
+                yield from self._compare((*path, i), before, after)
+            for i in range(len(new), len(old)):
+                yield _difference((*path, i), f"is missing, recorded as {_show(old[i])}")
+            for i in range(len(old), len(new)):
+                yield _difference((*path, i), f"was not recorded, now {_show(new[i])}")
+        elif canonical_text(old) != canonical_text(new):
+            yield _difference(path, _arrow(old, new))
+
+    def _compare_messages(self, path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+        """Yields what differs between two conversations: messages more, less, moved or changed."""
+        if not isinstance(old, list) or not isinstance(new, list):
+            yield from self._compare(path, old, new)
+            return
+        pairs = list(_pair_messages(old, new))
+        moved = _find_moved(old, new, pairs)
+        for i, j in pairs:
+            if i is not None and j is not None:
+                yield from self._compare((*path, j), old[i], new[j])
+            elif j is not None:
+                what = f"moved, recorded as {self._listed}[{moved[j]}]" if j in moved else "a new message"
+                yield _difference((*path, j), f"{what} ({self._introduce(new[j])})")
+            elif i is not None and i not in moved.values():
+                yield _difference((*path, i), f"was recorded, and is missing now ({self._introduce(old[i])})")
+
+    def _compare_tools(self, path: _Path, old: Any, new: Any) -> Iterator[Difference]:
+        """Yields what differs between two lists of tools, told apart by their names."""
+        before, after = self._name_tools(path, old), self._name_tools(path, new)
+        if before is None or after is None:
+            yield from self._compare(path, old, new)
+            return
+        for name in before:
+            if name not in after:
+                yield _difference(path, f"{_visible(_shorten(name))} was removed")
+        for name in after:
+            if name not in before:
+                yield _difference(path, f"{_visible(_shorten(name))} was added")
+        common = [name for name in after if name in before]
+        if common != [name for name in before if name in after]:
+            yield _reordered(path, _visible(_shorten(", ".join(common))))
+        for i, name in enumerate(after):
+            if name in before:
+                yield from self._compare((*path, i), before[name], after[name])
+
+    def _name_tools(self, path: _Path, tools: Any) -> dict[str, Any] | None:
+        """Returns the tools at a place by name; None where they have no names of their own."""
+        if not isinstance(tools, list):
+            return None
+        named: dict[str, Any] = {}
+        for tool in tools:
+            name = self._endpoint.tools[str(path[0])](tool)
+            if name is None or name in named:
+                return None
+            named[name] = tool
+        return named
+
+    def _introduce(self, message: Any) -> str:
+        """Returns who speaks, and how it begins."""
+        if not isinstance(message, dict):
+            return _show(message)
+        content = read_content(message)
+        calls = self._endpoint.calls.made_in(message) if self._endpoint.calls else []
+        if not content and calls:
+            return f"{_show_name(_read_role(message))}, {len(calls)} tool call{'s' if len(calls) > 1 else ''}"
+        return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
 
 
 def _pair_messages(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:
@@ -255,49 +291,6 @@ def _find_moved(old: list[Any], new: list[Any], pairs: list[tuple[int | None, in
     return moved
 
 
-def _compare_tools(path: _Path, old: Any, new: Any) -> Iterator[Difference]:
-    """Yields what differs between two lists of tools, told apart by their names."""
-    before, after = _name_tools(old), _name_tools(new)
-    if before is None or after is None:
-        yield from _compare(path, old, new)
-        return
-    for name in before:
-        if name not in after:
-            yield _difference(path, f"{_visible(_shorten(name))} was removed")
-    for name in after:
-        if name not in before:
-            yield _difference(path, f"{_visible(_shorten(name))} was added")
-    common = [name for name in after if name in before]
-    if common != [name for name in before if name in after]:
-        yield _reordered(path, _visible(_shorten(", ".join(common))))
-    for i, name in enumerate(after):
-        if name in before:
-            yield from _compare((*path, i), before[name], after[name])
-
-
-_COMPARE_BY_PLACE: Final[dict[_Path, Callable[[_Path, Any, Any], Iterator[Difference]]]] = {
-    ("messages",): _compare_messages,
-    ("tools",): _compare_tools,
-}
-
-
-def _name_tools(tools: Any) -> dict[str, Any] | None:
-    """Returns the tools by name; None where they have no names of their own."""
-    if not isinstance(tools, list):
-        return None
-    named: dict[str, Any] = {}
-    for tool in tools:
-        held = tool if isinstance(tool, dict) else {}
-        inner = held.get("function", held.get("custom"))
-        name = inner.get("name") if isinstance(inner, dict) else None
-        if name is None:
-            name = held.get("name", held.get("type"))
-        if not isinstance(name, str) or name in named:
-            return None
-        named[name] = tool
-    return named
-
-
 def _read_role(message: Any) -> str:
     role = message.get("role") if isinstance(message, dict) else None
     return role if isinstance(role, str) else ""
@@ -310,17 +303,6 @@ def read_content(message: Any) -> str:
         texts = (part.get("text") if isinstance(part, dict) else part for part in content)
         content = " ".join(text for text in texts if isinstance(text, str))
     return content if isinstance(content, str) else ""
-
-
-def _introduce(message: Any) -> str:
-    """Returns who speaks, and how it begins."""
-    if not isinstance(message, dict):
-        return _show(message)
-    content = read_content(message)
-    calls = message.get("tool_calls")
-    if not content and isinstance(calls, list) and calls:
-        return f"{_show_name(_read_role(message))}, {len(calls)} tool call{'s' if len(calls) > 1 else ''}"
-    return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
 
 
 def _show_name(text: str) -> str:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from ..endpoints import endpoint_of
+from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from .bodies import EMPTY, read_multipart, with_order, with_renamed_calls, without_empty
@@ -100,8 +100,7 @@ class Matcher:
     def messages(self, request: Request) -> list[Any] | None:
         """Returns the messages of a chat request as they are compared; None for any other request."""
         body = self._body(request) if request.body_kind == "json" else None
-        messages = body[1].get("messages") if body and isinstance(body[1], dict) else None
-        return messages if isinstance(messages, list) else None
+        return endpoint_of_url(request.url).messages_of(body[1]) if body else None
 
     def conversation(self, request: Request) -> list[str]:
         """Returns a digest of the conversation up to each of its messages; none for any other request.
@@ -131,15 +130,16 @@ class Matcher:
             from ..selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
 
             tree = remove(tree, self._ignored)
+        url = _read_url(request.url)
+        endpoint = endpoint_of(url.path)
         if self.absent_equals != "nothing":
-            url = _read_url(request.url)
-            tree = endpoint_of(url.path).without_defaults(tree, url.host)
+            tree = endpoint.without_defaults(tree, url.host)
         if self.absent_equals in EMPTY:
             tree = without_empty(tree, EMPTY[self.absent_equals])
         if self._unordered is not None:
             tree = with_order(tree, self._unordered)
         if isinstance(tree, dict):
-            tree = with_renamed_calls(tree)
+            tree = with_renamed_calls(tree, endpoint)
         return [kind, tree]
 
     @cached_property

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
+from ..endpoints import endpoint_of_url
 from .canonical import canonical_text
 from .contrast import Rewording, count_common, differences, read_content
 from .keys import DEFAULT_MATCHER
@@ -243,8 +244,8 @@ def _read_turns(request: Request) -> list[Any]:
     """Returns the messages of a chat request; the body of any other one, as if it were one message."""
     body = request.json
     if isinstance(body, dict):
-        messages = body.get("messages")
-        return messages if isinstance(messages, list) else [body]
+        messages = endpoint_of_url(request.url).messages_of(body)
+        return [body] if messages is None else messages
     kind = request.body_kind
     return [] if kind is None else [body if kind == "json" else getattr(request, kind)]
 
