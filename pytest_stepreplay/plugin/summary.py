@@ -232,6 +232,12 @@ class Summary:
             from ..report.causes import render_causes  # noqa: PLC0415 - only a failure pays for it
 
             self._lines += render_causes(self._causes)
+        if settings.adopt_vcr_marker and totals.missed and "body" in settings.match_on:
+            self._lines += [
+                "vcrpy compares no bodies unless it is told to, so that tests pass with other requests than the "
+                "recorded ones. As there:",
+                "  stepreplay_match_on = method scheme host port path query",
+            ]
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,8 @@ class Totals:
     unmatched: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     stale: Mapping[str, str] | None = None
+    otherwise: Mapping[str, int] | None = None
+    answered_otherwise: int = 0
 
     @property
     def unused(self) -> int:
@@ -93,6 +96,8 @@ def add_up(
         unmatched=_unmatched(outcomes),
         late=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["late"])),
         stale={each["path"]: each["stale"] for each in outcomes if each["stale"]},
+        otherwise=Counter(cause for each in outcomes if each["passed"] for cause in each["otherwise"]),
+        answered_otherwise=sum(each["passed"] and bool(each["otherwise"]) for each in outcomes),
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
 
@@ -154,6 +159,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         (f"too old: {what} in {_relative(path, root)}" for path, what in (totals.stale or {}).items()),
         "cassettes",
     )
+    lines += _otherwise(totals)
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
     lines += _listed(
         (f"matched nothing, is it a typo? {selector}" for selector in totals.unmatched), "selectors"
@@ -164,6 +170,19 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         )
         lines.append(f"  delete what is stale, or record again: {pytest_command('--stepreplay=rewrite')}")
     return [escape_for_terminal(line) for line in lines]
+
+
+def _otherwise(totals: Totals) -> list[str]:
+    """Returns how many tests passed with the answer to another request, by what was different in it."""
+    number = totals.answered_otherwise
+    if not totals.otherwise or not number:
+        return []
+    causes = sorted(totals.otherwise.items(), key=lambda each: (-each[1], each[0]))
+    return [
+        f"{_count(number, 'test')} passed with another request than the recorded one, since bodies are not compared:",
+        *_listed((f"  {_count(tests, 'test')}: {cause} differs" for cause, tests in causes), "causes"),
+        '  to see them fail, have "body" in match_on (stepreplay_match_on, or the match_on of vcr_config)',
+    ]
 
 
 def _listed(lines: Iterable[str], noun: str) -> list[str]:

@@ -8,8 +8,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+
+from .. import matching
+from ..settings import MATCHERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +53,27 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
         "borrowed": tuple(answers.borrowed(positions)),
         "asked": _asked_in_vain(history, settings),
+        "otherwise": _answered_otherwise(history, settings) if _is_lenient(settings) else (),
     }
+
+
+def _is_lenient(settings: Settings) -> bool:
+    """Whether a suite that was made for another plugin has its bodies not compared, as there."""
+    return settings.adopt_vcr_marker and settings.mode.answers and "body" not in settings.match_on
+
+
+def _answered_otherwise(history: History, settings: Settings) -> tuple[str, ...]:
+    """Returns what made each request another than the recorded one that has answered it, each cause once."""
+    matcher = matching.Matcher.of(replace(settings, match_on=MATCHERS))
+    causes: dict[str, None] = {}
+    for each in history.exchanges:
+        recorded = each.answer.request if each.answer else None
+        if recorded is None or matching.is_plainly_same(each.request, recorded):
+            continue
+        found = matching.nearest(each.request, [recorded], (), matcher)
+        if found is not None and found.differences:
+            causes[found.differences[0].selector] = None
+    return tuple(causes)
 
 
 def _errors(errors: list[Exchange], history: History, answers: Answers, name: str) -> Iterator[str]:

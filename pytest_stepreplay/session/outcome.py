@@ -37,4 +37,5 @@ class Outcome:
     borrowed: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
     stale: str = ""
     ownerless: bool = False
+    otherwise: tuple[str, ...] = ()
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -471,6 +471,42 @@ def test_match_on_and_repeats_mean_what_they_meant(adopting: Suite) -> None:
     adopting.run().assert_outcomes(failed=1)
 
 
+def test_what_passed_with_another_request_than_the_recorded_one_is_told_by_cause(adopting: Suite) -> None:
+    names = ("test_greeting", "test_second", "test_other", "test_same")
+    adopting.write(
+        ASK
+        + "".join(
+            f"""
+    @pytest.mark.vcr
+    def {name}():
+        assert ask("Say hello."{", temperature=1" if name == "test_other" else ""})
+"""
+            for name in names
+        )
+    )
+    for name in names:
+        said = "Say goodbye." if name in names[:2] else "Say hello."
+        record(adopting, f"cassettes/test_chat/{name}.yaml", said)
+    result = offline(adopting)
+    result.assert_outcomes(failed=3, passed=1)
+    result.stdout.fnmatch_lines(["  stepreplay_match_on = method scheme host port path query"])
+    told = [
+        "3 tests passed with another request than the recorded one, since bodies are not compared:",
+        "  2 tests: messages[[]0[]].content differs",
+        "  1 test: temperature differs",
+        '  to see them fail, have "body" in match_on *',
+    ]
+    ini = adopting.pytester.path / "pytest.ini"
+    ini.write_text(INI + "stepreplay_match_on = method scheme host port path query\n", encoding="utf-8")
+    for options in ((), ("-n", "2")):
+        result = adopting.run(*options)
+        result.assert_outcomes(passed=4)
+        result.stdout.fnmatch_lines(told, consecutive=True)
+    ini.write_text(INI, encoding="utf-8")
+    config(adopting, "{'match_on': ['method', 'uri']}")
+    adopting.run().stdout.fnmatch_lines(told, consecutive=True)
+
+
 def test_the_vcr_fixture_shows_the_cassette(adopting: Suite) -> None:
     adopting.write(
         ASK
