@@ -6,6 +6,7 @@ text that says what is nearest, and where else the request was recorded. What wa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import matching, store
@@ -267,7 +268,11 @@ class Answers:
 
         redact = self._redactor.redact_request if self._is_seen_anew(request) else None
         words = matching.telling_words(request)
-        path = search_for(self._root).find(key, words, self.matcher, redact, besides=self._path)
+        matcher = self.matcher
+        if "body" not in matcher.match_on:  # whatever was asked of this URL would be the same request
+            matcher = replace(matcher, match_on=(*matcher.match_on, "body"))
+            key = matcher.key(request)
+        path = search_for(self._root).find(key, words, matcher, redact, besides=self._path)
         return display_path(path) if path else None
 
     def _requests(self) -> list[Request]:

@@ -507,6 +507,22 @@ def test_what_passed_with_another_request_than_the_recorded_one_is_told_by_cause
     adopting.run().stdout.fnmatch_lines(told, consecutive=True)
 
 
+def test_a_missing_cassette_is_not_taken_for_another_tests_that_asks_the_same_url(adopting: Suite) -> None:
+    adopting.write(GREETING)
+    record(adopting, "cassettes/test_chat/test_other.yaml", "Say goodbye.")
+    config(adopting, "{'match_on': ['method', 'uri']}")
+    result = offline(adopting)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*not recorded: there is no cassette yet", "*it was never recorded."])
+    assert "relink" not in result.stdout.str()
+    record_in = adopting.pytester.path / "cassettes/test_chat/test_other.yaml"
+    record_in.write_text(
+        record_in.read_text(encoding="utf-8").replace("Say goodbye.", "Say hello."), encoding="utf-8"
+    )
+    result = adopting.run()
+    result.stdout.fnmatch_lines(["*it was recorded for another test, in *test_other.yaml."])
+
+
 def test_the_vcr_fixture_shows_the_cassette(adopting: Suite) -> None:
     adopting.write(
         ASK
