@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
 
@@ -52,9 +52,15 @@ class CassetteError(StepReplayError):
     def __init__(self, path: Path, problem: str, *, line: int | None = None, fix: str = "") -> None:
         self.path = path
         self.line = line
+        self._problem = problem
+        self._fix = fix
         shown = display_path(path)
         where = f"{shown}:{line}" if line else shown
         super().__init__(f"{where}: {problem}" + (f"\n{fix}" if fix else ""))
+
+    def about(self, path: Path) -> Self:
+        """Returns the same problem as that of another file, for which this one stood."""
+        return type(self)(path, self._problem, line=self.line, fix=self._fix)
 
 
 def display_path(path: Path) -> str:

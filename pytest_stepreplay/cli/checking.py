@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .. import network
 from ..errors import TestOutcomeError
@@ -80,6 +81,9 @@ def _exchange(interaction: Interaction) -> Exchange:
 
 
 def _ask(asker: Asker, exchange: Exchange, keep_headers: Collection[str]) -> Iterator[str]:
+    if not urlsplit(exchange.url).netloc:
+        yield "its URL has no scheme or no host, so no client can ask it; name them with --base-url"
+        return
     try:
         got = asker.ask(exchange.method, exchange.url, exchange.request_type, exchange.request_body)
     except TestOutcomeError:

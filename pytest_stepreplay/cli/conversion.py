@@ -263,10 +263,13 @@ def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan
     if plan.check:
         with TemporaryDirectory(prefix="stepreplay-") as folder:
             trial = Path(folder, f"trial{target.suffix}")
-            _write_as(trial, cassette, plan.format)
-            differences = find_differences(
-                trial, found, keep_headers=plan.keep_headers, redact_fields=plan.redact_fields
-            )
+            try:
+                _write_as(trial, cassette, plan.format)
+                differences = find_differences(
+                    trial, found, keep_headers=plan.keep_headers, redact_fields=plan.redact_fields
+                )
+            except CassetteError as error:
+                raise error.about(target) from None
         if differences:
             more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
             return _refused(outcome, f"it would replay otherwise: {differences[0]}{more}")

@@ -414,6 +414,13 @@ def test_keys_are_redacted_and_counted(project: Project) -> None:
     assert text.count("[redacted]") == 4
 
 
+def test_a_url_without_a_host_is_named_as_what_it_is(project: Project) -> None:
+    write(project, "old.yaml", vcr("Hi.", uri="api.stepfun.com/v1/chat/completions"))
+    refused = project.run("convert", "old.yaml", "--check")
+    assert refused.status == 1
+    assert "its URL has no scheme or no host, so no client can ask it" in refused.out
+
+
 def test_what_the_project_says_of_secrets_and_headers_holds(project: Project) -> None:
     write(
         project,
@@ -438,6 +445,8 @@ def test_what_the_project_allows_is_converted(project: Project) -> None:
     refused = project.run("convert", "old.json", "--to", "new")
     assert refused.status == 1
     assert "would hold what looks like a secret" in refused.out
+    checked = project.run("convert", "old.json", "--to", "new", "--check")
+    assert "new/old.json: was not written" in checked.out and "/trial" not in checked.out  # that one is gone
     assert not (project.path / "new").exists()
     allowed = "    request.**: it was revoked\n    response.**: the same\n"
     write(project, "pytest.ini", f"[pytest]\nstepreplay_allow_secret =\n{allowed}")
