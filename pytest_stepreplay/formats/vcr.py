@@ -98,8 +98,8 @@ class Vcr(WritableFormat):
             StepReplayError: vcrpy is not installed, or not one that goes with the HTTP clients that are.
         """
         serialize, serializer = import_vcr("vcr.serialize"), import_vcr("vcr.serializers.yamlserializer")
-        requests = [_vcr_request(each.request) for each in cassette.interactions]
-        responses = [_vcr_response(each.response) for each in cassette.interactions]
+        requests = [vcr_request(each.request) for each in cassette.interactions]
+        responses = [vcr_response(each.response) for each in cassette.interactions]
         text: str = serialize.serialize({"requests": requests, "responses": responses}, serializer)
         return text
 
@@ -112,6 +112,15 @@ def read_interaction(tree: Any, here: Place) -> Exchange | Skipped:
     """
     if isinstance(tree, dict) and "request" not in tree:
         return Skipped(here, "there is no 'request', so it is no HTTP exchange", broken="response" in tree)
+    return read_exchange(tree, here)
+
+
+def read_exchange(tree: Any, here: Place) -> Exchange:
+    """Return the exchange that a request and a response of vcrpy's stand for.
+
+    Raises:
+        MisfitError: vcrpy would not have written it.
+    """
     asked, asked_at = member(tree, "request", dict, here), (*here, "request")
     given, given_at = member(tree, "response", dict, here), (*here, "response")
     method, url = member(asked, "method", str, asked_at), member(asked, "uri", str, asked_at)
@@ -177,14 +186,16 @@ def _bytes(body: Any, here: Place) -> bytes:
 # ---------------------------------------------------------------- and back
 
 
-def _vcr_request(request: Request) -> Any:
+def vcr_request(request: Request) -> Any:
+    """Return the request as vcrpy would have loaded it."""
     # vcrpy's matcher of bodies compares JSON as JSON where this header says that it is some.
     headers = {"content-type": "application/json"} if request.body_kind == "json" else {}
     # No body is empty here, as vcrpy records it of httpx; of requests, it records null.
     return import_vcr("vcr.request").Request(request.method, request.url, body_bytes(request), headers)
 
 
-def _vcr_response(response: Response) -> dict[str, Any]:
+def vcr_response(response: Response) -> dict[str, Any]:
+    """Return the response as vcrpy would have loaded it."""
     phrases = {each.value: each.phrase for each in HTTPStatus}
     return {
         "status": {"code": response.status, "message": phrases.get(response.status, "")},
