@@ -12,18 +12,26 @@ from ..wire.json_values import canonical, name_type, objects_in
 from .answers import Mask
 
 if TYPE_CHECKING:
-    from ..endpoints import Calls
+    from ..endpoints import Calls, Endpoint
 
 
-def name_calls(tree: Any, kind: Calls) -> None:
+def name_calls(tree: Any, endpoint: Endpoint) -> None:
+    """Replaces the ids of tool calls, and those that cite them, in every part of an answer; in place.
+
+    Args:
+        tree: the answer.
+        endpoint: what is known of it; an id is unique within one of its parts.
+    """
+    if endpoint.calls:
+        for _, part in endpoint.parts(tree):
+            _name_calls(part, endpoint.calls)
+
+
+def _name_calls(tree: Any, kind: Calls) -> None:
     """Replaces the ids of tool calls, and those that cite them, by what they mean; in place.
 
     An id becomes the name of its type, unless a call before has the same. A citation becomes the call's
     function and how many calls of that function came before, so one call less leaves the others as they are.
-
-    Args:
-        tree: a JSON value.
-        kind: how calls are written.
     """
     calls: list[tuple[dict[str, Any], Any]] = []
     citations: list[dict[str, Any]] = []

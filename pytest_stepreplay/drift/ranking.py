@@ -1,7 +1,7 @@
 """What differs between two answers, each difference with its level, worst first.
 
-Two answers that are not the same and a policy go in, `Change`s come out. `pairing` decides what counts as the
-same, DeepDiff walks what is left, and the tables here give each difference its level.
+Two answers that are not the same and a policy go in, `Change`s come out. DeepDiff finds what differs, by what
+`operators` tells it, and the endpoint's table gives each difference its level.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ..settings.levels import Level
 from ..texts.words import similarity
 from ..wire.json_values import name_type
 from .answers import Mask, unmasked
+from .calls import name_calls
 from .changes import Change
 from .contract import MISSING, new_breaches
-from .pairing import AlignedList, Folded, Pairing, without_equal_parts
+from .places import Folded, Places
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..settings.policy import Policy
     from .answers import Answer
     from .changes import Kind
+    from .operators import Judge
 
 _LONG = 40
 _SPACE = re.compile(r"\s")
@@ -70,20 +72,25 @@ def _sorts_differ(old: Answer, new: Answer) -> bool:
 
 def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     breaches = dict(_contract_changes(old, new, policy))
-    pairing = Pairing(policy, old.endpoint)
-    old_view, new_view = pairing.views(old.tree, new.tree)
+    places = Places(old.endpoint, policy)
+    for answer in (old, new):
+        name_calls(answer.tree, old.endpoint)
+    root = places.root
+    if places.are_same(old.tree, new.tree, root.state, lax=root.lax):
+        return list(breaches.values())
+    from .operators import Judge  # noqa: PLC0415 - it takes DeepDiff, slow to import, which equal answers never need
+
+    judge = Judge(places)
+    zones = _zones(old.endpoint)
     changes = []
-    if old_view is not new_view:
-        zones = _zones(old.endpoint)
-        differing = _differences(*without_equal_parts(old_view, new_view))
-        for path, one, other in sorted(differing, key=_by_path):
-            gone = other is ABSENT and isinstance(path[-1], int)
-            if path in breaches and not gone:  # one fact is told once, at its worst level
-                before, after = _shown(one, other)
-                breaches[path] = replace(breaches[path], old=before, new=after)
-            else:
-                changes.append(_change(path, one, other, zones, pairing))
-    return [*breaches.values(), *pairing.changes, *changes]
+    for path, one, other in sorted(judge.differences(old.tree, new.tree), key=_by_path):
+        gone = other is ABSENT and isinstance(path[-1], int)
+        if path in breaches and not gone:  # one fact is told once, at its worst level
+            before, after = _shown(one, other)
+            breaches[path] = replace(breaches[path], old=before, new=after)
+        else:
+            changes.append(_change(path, one, other, zones, judge))
+    return [*breaches.values(), *judge.changes, *changes]
 
 
 def _contract_changes(old: Answer, new: Answer, policy: Policy) -> Iterator[tuple[Path, Change]]:
@@ -100,44 +107,6 @@ def _contract_changes(old: Answer, new: Answer, policy: Policy) -> Iterator[tupl
 
 def _by_path(found: tuple[Path, Any, Any]) -> list[tuple[bool, str | int]]:
     return [(isinstance(step, str), step) for step in found[0]]
-
-
-def _differences(old: Any, new: Any) -> Iterator[tuple[Path, Any, Any]]:
-    """Yields each place where the views differ, as DeepDiff finds them, with both values there."""
-    from deepdiff import DeepDiff  # noqa: PLC0415 - slow to import, and equal answers never need it
-
-    found = DeepDiff(
-        old,
-        new,
-        view="tree",
-        zip_ordered_iterables=True,  # items stand side by side already
-        threshold_to_diff_deeper=0,  # else objects with few common keys are not walked
-        ignore_private_variables=False,  # else keys that start with __ are not seen
-        custom_operators=[_Texts()],
-    )
-    for level in (level for levels in found.values() for level in levels):
-        path: list[str | int] = []
-        one, other = old, new
-        for step in level.path(output_format="list"):
-            path.append(one.shown[step] if isinstance(one, AlignedList) else step)
-            one, other = _child(one, step), _child(other, step)
-        yield tuple(path), one, other
-
-
-def _child(view: Any, step: str | int) -> Any:
-    return view.get(step, ABSENT) if isinstance(view, dict) else view[step]
-
-
-class _Texts:
-    """A DeepDiff operator: texts are compared as they are, without the line diff that DeepDiff would make."""
-
-    def match(self, level: Any) -> bool:
-        return isinstance(level.t1, str) and isinstance(level.t2, str)
-
-    def give_up_diffing(self, level: Any, diff_instance: Any) -> bool:
-        if level.t1 != level.t2:
-            diff_instance.custom_report_result("texts_changed", level)
-        return True
 
 
 class _Zones:
@@ -164,11 +133,11 @@ def _zones(endpoint: Endpoint) -> _Zones:
     return _Zones(endpoint.levels)
 
 
-def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> Change:
+def _change(path: Path, old: Any, new: Any, zones: _Zones, judge: Judge) -> Change:
     zone, depth = zones.at(path)
     prose = zone is BY_SHAPE and depth == len(path)
-    kind = "changed" if path in pairing.broken else _kind(old, new, prose=prose)
-    settled = pairing.levels.get(path)
+    kind = "changed" if path in judge.broken else _kind(old, new, prose=prose)
+    settled = judge.levels.get(path)
     level = settled or (_shape_level(path, kind, old, new, depth) if zone is BY_SHAPE else zone)
     old, new = _shown(old, new)
     return Change(
@@ -177,7 +146,7 @@ def _change(path: Path, old: Any, new: Any, zones: _Zones, pairing: Pairing) -> 
         kind=kind,
         old=old,
         new=new,
-        note=pairing.notes.get(path, ""),
+        note=judge.notes.get(path, ""),
         similarity=similarity(old, new) if kind == "text" else None,
     )
 

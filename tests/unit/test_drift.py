@@ -1339,3 +1339,21 @@ def test_the_package_has_no_other_names() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'Comparison'"):
         room.Comparison  # noqa: B018 - the attribute is what is tried
+
+
+def test_json_in_a_text_is_compared_with_the_value_that_it_was() -> None:
+    assert not compare("[1, 2]", [1, 2])
+    assert [str(change) for change in compare("[1, 2]", [1, 3, 4]).changes] == [
+        "[1]: 2 -> 3 (content)",
+        "[2]: added 4 (content)",
+    ]
+    drift = compare(saying('{"a": [1]}'), saying({"a": []}), Policy(contract=None))
+    assert str(drift) == "choices[0].message.content.a[0]: removed 1 (content)"
+
+
+def test_an_ignored_call_is_in_no_other_order() -> None:
+    policy = Policy(contract=None, ignore=["choices[*].message.tool_calls[0]"])
+    one, other = (
+        calling(call(tool, {}, "call_2"), call("search", {}, "call_3")) for tool in ("read", "write")
+    )
+    assert not compare(one, other, policy)
