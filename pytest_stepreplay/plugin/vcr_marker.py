@@ -19,17 +19,17 @@ import pytest
 from ..errors import SettingsError
 from ..machine import disk
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
+from ..vcr.cassette import VcrCassette
+from ..vcr.config import MODES, RECORD_MODES, parts_of, read_allowed_hosts, read_record_mode, read_vcr_config
+from ..vcr.places import existing_path, folder_beside, lenders_of, name_of, path_of
 from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
-from .vcr_cassette import VcrCassette
-from .vcr_config import MODES, RECORD_MODES, parts_of, read_allowed_hosts, read_record_mode, read_vcr_config
-from .vcr_places import existing_path, folder_beside, lenders_of, name_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..session import Filters, Session
     from ..settings import Mode, Settings
-from .vcr_config import Adopted
+from ..vcr.config import Adopted
 
 RIVALS: Final = {
     "recording": "pytest-recording",
@@ -157,7 +157,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     config = _merged_config(request, markers)
     vcr = _project_vcr(request)
     if vcr is not None:
-        from ..interception.vcr_project import told  # noqa: PLC0415 - it imports vcrpy
+        from ..vcr.project import told  # noqa: PLC0415 - it imports vcrpy
 
         config = told(vcr, str(vcr.cassette_library_dir)) | config
     adopted = read_vcr_config(config)
@@ -262,7 +262,7 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     """The test's cassette, or None without the marker; in a suite made for pytest-vcr, the module's `vcr.VCR`."""
     if not _is_made_for_pytest_vcr(request.config):
         return _cassette_of(request)
-    from ..interception.vcr_project import make_vcr  # noqa: PLC0415 - it imports vcrpy
+    from ..vcr.project import make_vcr  # noqa: PLC0415 - it imports vcrpy
 
     folder, given = str(request.getfixturevalue("vcr_cassette_dir")), _merged_config(request, [])
     if folder == str(folder_beside(request.node)):  # it is pytest-recording's
@@ -396,7 +396,7 @@ def _project_vcr(request: pytest.FixtureRequest) -> Any:
     hook = request.config.hook.pytest_recording_configure
     if not hook.get_hookimpls():
         return None
-    from ..interception.vcr_project import make_vcr  # noqa: PLC0415 - it imports vcrpy
+    from ..vcr.project import make_vcr  # noqa: PLC0415 - it imports vcrpy
 
     vcr = make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
     hook(config=request.config, vcr=vcr)
@@ -409,26 +409,26 @@ def _with_filters(
     """Returns the settings without the parts of a request that matchers of the project compare, and its filters."""
     if not adopted.filters and not adopted.matchers and vcr is None:
         return settings, None
-    from ..interception import vcr_project  # noqa: PLC0415 - it imports vcrpy
-    from ..interception.vcr_filters import request_filter, response_filter  # noqa: PLC0415 - as above
     from ..session import Filters  # noqa: PLC0415 - as above
+    from ..vcr import project  # noqa: PLC0415 - it imports vcrpy
+    from ..vcr.filters import request_filter, response_filter  # noqa: PLC0415 - as above
 
     filters = Filters()
     if adopted.filters:
         filters = Filters(request_filter(adopted.filters), response_filter(adopted.filters))
     if vcr is None and not adopted.matchers:
         return settings, filters
-    vcr = vcr or vcr_project.make_vcr("", ".yaml", {})
+    vcr = vcr or project.make_vcr("", ".yaml", {})
     given = config.get("match_on") or ()
     names = [*adopted.matchers, *((given,) if isinstance(given, str) else given or settings.match_on)]
-    own = vcr_project.own_matchers(vcr, [name for name in names if name != "headers"])
+    own = project.own_matchers(vcr, [name for name in names if name != "headers"])
     if own:
-        filters = replace(filters, same=vcr_project.same_by(own))
+        filters = replace(filters, same=project.same_by(own))
         ours = () if given and "match_on" not in adopted.settings else settings.match_on
         theirs = {part for name in own for part in parts_of(name)}
         settings = replace(
             settings, match_on=tuple(part for part in ours if part not in theirs) or ("scheme",)
         )
-    parse = vcr_project.own_deserializer(vcr, str(adopted.places.get("serializer", "yaml")))
+    parse = project.own_deserializer(vcr, str(adopted.places.get("serializer", "yaml")))
     filters = replace(filters, parse=parse)
     return settings, filters if adopted.filters or own or parse else None

@@ -72,14 +72,14 @@ class VcrCassette:
     @property
     def requests(self) -> list[Any]:
         """The recorded requests, as vcrpy's."""
-        from ..interception.vcr_filters import to_vcr_request  # noqa: PLC0415 - it imports vcrpy
+        from .filters import to_vcr_request  # noqa: PLC0415 - it imports vcrpy
 
         return [to_vcr_request(each.request) for each in self._session.interactions]
 
     @property
     def responses(self) -> list[dict[str, Any]]:
         """The recorded responses, as vcrpy's."""
-        from ..interception.vcr_filters import to_vcr_response  # noqa: PLC0415 - as above
+        from .filters import to_vcr_response  # noqa: PLC0415 - as above
 
         return [to_vcr_response(each.response) for each in self._session.interactions]
 

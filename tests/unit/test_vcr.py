@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.errors import RequestStoppedError, SettingsError
-from pytest_stepreplay.interception.vcr_filters import request_filter, response_filter, to_vcr_request
 from pytest_stepreplay.models import Request, Response
-from pytest_stepreplay.plugin.vcr_config import read_allowed_hosts, read_record_mode, read_vcr_config
 from pytest_stepreplay.settings import MATCHERS
+from pytest_stepreplay.vcr.config import read_allowed_hosts, read_record_mode, read_vcr_config
+from pytest_stepreplay.vcr.filters import request_filter, response_filter, to_vcr_request
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 

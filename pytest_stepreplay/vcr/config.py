@@ -47,7 +47,7 @@ _NEEDLESS: Final = (
     "drop_unused_requests",
     "inject_cassette",
 )
-_REFUSED: Final = {
+REFUSED: Final = {
     "filter_sensitive_data": "what looks like a secret is redacted anyway; stepreplay_redact_fields adds JSON fields",
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "change the cassettes themselves, once",
@@ -69,7 +69,7 @@ class Adopted:
         filters: those of its settings that vcrpy itself is to apply to requests and responses.
         places: those of its settings that say where the cassettes lie.
         notes: what has no meaning here, and what to do instead.
-        matchers: names in `match_on` that are not ours; `interception.vcr_project` knows what they stand for.
+        matchers: names in `match_on` that are not ours; `project` knows what they stand for.
     """
 
     settings: Mapping[str, Any]
@@ -90,7 +90,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
     Raises:
         SettingsError: one has a value that vcrpy would refuse too, or cannot be had here.
     """
-    for name, instead in _REFUSED.items():
+    for name, instead in REFUSED.items():
         if config.get(name):
             raise SettingsError(
                 f"vcr_config, {name}: not to be had with stepreplay_adopt_vcr_marker; {instead}. Take it out, or "
@@ -118,7 +118,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
         notes.append("record_on_exception=False: a failing test never replaces a cassette, but may begin one")
     known = {"match_on", "additional_matchers", "allow_playback_repeats", "ignore_hosts", "ignore_localhost"}
     known |= {"record_mode", "record_on_exception", *_FILTERS, *_PLACES, *_NEEDLESS}
-    unknown = (name for name in config if name not in known and name not in _REFUSED)
+    unknown = (name for name in config if name not in known and name not in REFUSED)
     notes += [f"{name}: vcrpy and pytest-recording have no such setting" for name in unknown]
     return Adopted(
         settings=settings,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestStoppedError, SettingsError
 from ..lazy import import_vcr
-from .vcr_filters import to_vcr_request
+from .filters import to_vcr_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
