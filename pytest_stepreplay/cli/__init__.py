@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError, standing_in
-from . import convert, demo, diff, lint, listing, pending, prune, relink, review, show
+from . import adopt, convert, demo, diff, lint, listing, pending, prune, relink, review, show
 from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
 
@@ -33,6 +33,7 @@ COMMANDS: Final = {
     command.name: command
     for command in (
         pending.ACCEPT,
+        adopt.ADOPT,
         convert.CONVERT,
         demo.DEMO,
         diff.DIFF,

@@ -30,6 +30,7 @@ COMMANDS = [
     "convert",
     "prune",
     "relink",
+    "adopt",
 ]
 
 

@@ -1,0 +1,261 @@
+"""`stepreplay adopt`: the lines of the ini file with which a suite of pytest-recording or pytest-vcr runs here."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..errors import StepReplayError, display_path
+from .command import Command
+from .deciding import CONSENT, check_consent, is_agreed
+from .terminal import echo, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY: Final = "stepreplay_adopt_vcr_marker"
+RIVALS: Final = {"recording": "pytest_recording", "vcr": "pytest_vcr"}
+"""The plugins that would answer the same markers: their names for ``-p no:NAME``, and their modules."""
+
+_PASSED_OVER: Final = ("node_modules", "site-packages", "build", "dist")
+_TOLD: Final = re.compile(r"\bvcr\b|\bvcr_\w+|pytest_recording")
+_MARK: Final = re.compile(r"\bmark\.vcr\b")
+
+
+@dataclass
+class _Found:
+    """What a project's Python files say to the other plugins.
+
+    Attributes:
+        marks: how many markers there are.
+        compares_bodies: some `match_on` names the body.
+        problems: what cannot be mapped, with its place.
+    """
+
+    marks: int = 0
+    compares_bodies: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
+    from ..projects import find_project  # noqa: PLC0415 - `stepreplay --help` does without
+
+    check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
+    project = find_project(Path.cwd())
+    found = _look_at(project.root)
+    path = project.path or project.root / "pytest.ini"
+    old = path.read_text(encoding="utf-8") if project.path else ""
+    lines, new = _changes(path, old, project.values) if found.marks else ([], old)
+    if as_json:
+        told = {"file": display_path(path), "markers": found.marks, "add": lines, "problems": found.problems}
+        echo(json.dumps(told, indent=2))
+    else:
+        _print(found, path, lines)
+    if not lines:
+        return 1 if found.problems else 0
+    if dry_run or not (as_json or is_agreed(f"Write {display_path(path)}?", yes=yes)):
+        if not as_json:
+            echo("Nothing was changed.")
+        return 1
+    _write(path, new)
+    if not as_json:
+        echo(f"Wrote {display_path(path)}. Run the tests: pytest")
+    return 1 if found.problems else 0
+
+
+ADOPT: Final = Command(
+    name="adopt",
+    summary="Run a suite of pytest-recording or pytest-vcr on this plugin.",
+    description="""
+    Look at a project's tests, and write the lines of the ini file with which they run here, with their own cassettes.
+
+    What is written is shown first. What the tests say to the other plugin and cannot be had here is listed
+    with its place. No test and no cassette is changed. The exit status is 1 where something is left to be done.
+    """,
+    examples=("stepreplay adopt --dry-run", "stepreplay adopt --yes"),
+    options=CONSENT,
+    run=_run,
+)
+
+
+def _print(found: _Found, path: Path, lines: list[str]) -> None:
+    if not found.marks:
+        echo("No test is marked with @pytest.mark.vcr, so there is nothing to adopt.")
+    else:
+        echo(f"{plural(found.marks, 'marker')} of pytest-recording or pytest-vcr.")
+    if lines:
+        echo(f"\n{display_path(path)}:")
+        for line in lines:
+            echo(f"  {line}")
+    elif found.marks:
+        echo(f"{display_path(path)} adopts them already.")
+    if found.marks and not found.compares_bodies:
+        echo(
+            "\nTheir match_on names no body, and here bodies are compared unless it leaves them out. As there:\n"
+            "  stepreplay_match_on = method scheme host port path query"
+        )
+    if found.problems:
+        echo("\nNot mapped:")
+        for problem in found.problems:
+            echo(f"  {problem}")
+
+
+# ---------------------------------------------------------------- what the tests say
+
+
+def _look_at(root: Path) -> _Found:
+    found = _Found()
+    for path in _python_files(root):
+        try:
+            text = path.read_text(encoding="utf-8")
+            if not _TOLD.search(text):
+                continue
+            tree = ast.parse(text)
+        except (OSError, ValueError, SyntaxError):
+            continue
+        found.marks += len(_MARK.findall(text))
+        where = display_path(path)
+        found.problems += (f"{where}:{line}: {problem}" for line, problem in _problems(tree))
+        found.compares_bodies = found.compares_bodies or _names_body(tree)
+    return found
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    for path in sorted(root.iterdir()):
+        if path.name.startswith(".") or path.name in _PASSED_OVER or path.is_symlink():
+            continue
+        if path.is_dir():
+            if not (path / "pyvenv.cfg").exists():
+                yield from _python_files(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def _problems(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    from ..vcr.config import REFUSED  # noqa: PLC0415 - it imports pytest's settings
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "vcr_config":
+            for each in ast.walk(node):
+                keys = each.keys if isinstance(each, ast.Dict) else []
+                for key in keys:
+                    name = key.value if isinstance(key, ast.Constant) else None
+                    if isinstance(name, str) and name in REFUSED:
+                        yield key.lineno if key else node.lineno, f"vcr_config, {name}: {REFUSED[name]}"
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            for name in (each.arg for each in node.keywords):
+                if name in REFUSED and (called.endswith("mark.vcr") or called in {"VCR", "vcr.VCR"}):
+                    yield node.lineno, f"{called}({name}=...): {REFUSED[name]}"
+            if called.endswith(".register_persister"):
+                yield node.lineno, f"register_persister: {REFUSED['persister']}"
+            elif called.endswith("vcr.use_cassette"):
+                yield node.lineno, f"{called}: stays vcrpy's own; use pytest_stepreplay.use_cassette"
+
+
+def _names_body(tree: ast.Module) -> bool:
+    names: Counter[str] = Counter()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names[node.value] += 1
+    return bool(names["match_on"] or "match_on" in ast.dump(tree)) and bool(
+        names["body"] or names["raw_body"]
+    )
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def _changes(path: Path, old: str, values: object) -> tuple[list[str], str]:
+    """Returns the lines to add, as they are shown, and the file's new text.
+
+    Raises:
+        StepReplayError: the file is written in a way that is not changed by a program.
+    """
+    known = values if isinstance(values, dict) else {}
+    lines, new = [], old
+    if str(known.get(KEY, "")).lower() not in {"true", "yes", "on", "1"}:
+        line = f"{KEY} = true"
+        lines.append(line)
+        new = _with_line(path, new, line, replaces=KEY in known)
+    addopts = known.get("addopts", "")
+    given = " ".join(addopts) if isinstance(addopts, list) else str(addopts)
+    for name, module in RIVALS.items():
+        if find_spec(module) is not None and f"no:{name}" not in given:
+            lines.append(f"addopts: -p no:{name}")
+            new = _with_option(path, new, name, has_options="addopts" in known)
+            known = {**known, "addopts": f"{given} -p no:{name}"}
+    return lines, new
+
+
+_SECTION: Final = re.compile(
+    r"^\[(?:pytest|tool:pytest|tool\.pytest(?:\.ini_options)?)\][^\n]*(?:\n|\Z)", re.MULTILINE
+)
+
+
+def _with_line(path: Path, text: str, line: str, *, replaces: bool = False) -> str:
+    if replaces:
+        name = re.escape(line.partition(" ")[0])
+        return re.sub(rf"^{name}[ \t]*[=:][^\n]*", lambda _: line, text, count=1, flags=re.MULTILINE)
+    sections = [*_SECTION.finditer(text)]
+    if not sections:
+        if text.strip():
+            raise _by_hand(path, line)
+        return f"[pytest]\n{line}\n"
+    at = sections[-1].end()
+    before = text[:at] if text[:at].endswith("\n") else text[:at] + "\n"
+    return f"{before}{line}\n{text[at:]}"
+
+
+def _with_option(path: Path, text: str, name: str, *, has_options: bool) -> str:
+    is_toml = path.suffix == ".toml"
+    if not has_options:
+        option = f'["-p", "no:{name}"]' if is_toml else f"-p no:{name}"
+        return _with_line(path, text, f"addopts = {option}")
+    if not is_toml:
+        return re.sub(r"^(addopts[ \t]*[=:])", rf"\1 -p no:{name}", text, count=1, flags=re.MULTILINE)
+    as_list = re.sub(r"^(addopts\s*=\s*\[)", rf'\1"-p", "no:{name}", ', text, count=1, flags=re.MULTILINE)
+    if as_list != text:
+        return as_list
+    as_text = re.sub(
+        r"""^(addopts\s*=\s*(["'])(?!\2\2))""", rf"\1-p no:{name} ", text, count=1, flags=re.MULTILINE
+    )
+    if as_text == text:
+        raise _by_hand(path, f"addopts: -p no:{name}")
+    return as_text
+
+
+def _by_hand(path: Path, line: str) -> StepReplayError:
+    return StepReplayError(
+        f"{display_path(path)} is written in a way that is not changed here; add this to it: {line}"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the ini file in one step, once it is sure that it can be read.
+
+    Raises:
+        StepReplayError: it could not be written, or would be broken.
+    """
+    from ..projects import find_project  # noqa: PLC0415 - as above
+
+    trial = path.with_name(f".{path.name}.stepreplay")
+    old = path.read_bytes() if path.exists() else None
+    try:
+        trial.write_text(text, encoding="utf-8")
+        trial.replace(path)
+        if str(find_project(path.parent).values.get(KEY, "")).lower() != "true":
+            raise _by_hand(path, f"{KEY} = true")
+    except (OSError, StepReplayError) as error:
+        trial.unlink(missing_ok=True)
+        if old is not None and path.exists():
+            path.write_bytes(old)
+        if isinstance(error, StepReplayError):
+            raise
+        raise StepReplayError(f"{display_path(path)} could not be written: {error.strerror}") from None

@@ -1,0 +1,128 @@
+"""`stepreplay adopt`: the ini lines with which a suite of another plugin runs here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_stepreplay.cli import adopt
+
+from .conftest import Project
+
+TEST = """import pytest
+
+@pytest.mark.vcr
+def test_one():
+    pass
+"""
+CONFIG = """import pytest
+
+@pytest.fixture(scope="module")
+def vcr_config():
+    return {"match_on": ["method", "body"], "persister": object}
+
+def pytest_recording_configure(config, vcr):
+    vcr.register_persister(object)
+"""
+LINE = "stepreplay_adopt_vcr_marker = true"
+
+
+@pytest.fixture(autouse=True)
+def a_rival(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-recording is installed, and pytest-vcr is not."""
+    monkeypatch.setattr(adopt, "find_spec", lambda name: object() if name == "pytest_recording" else None)
+
+
+@pytest.fixture
+def suite(project: Project) -> Path:
+    (project.path / "tests").mkdir()
+    (project.path / "tests/test_old.py").write_text(TEST, encoding="utf-8")
+    return project.path
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("pytest.ini", None, f"[pytest]\naddopts = -p no:recording\n{LINE}\n"),
+        (
+            "pytest.ini",
+            "[pytest]\naddopts = -ra\n  -q\n",
+            f"[pytest]\n{LINE}\naddopts = -p no:recording -ra\n  -q\n",
+        ),
+        (
+            "setup.cfg",
+            "[x]\na = 1\n[tool:pytest]\n",
+            f"[x]\na = 1\n[tool:pytest]\naddopts = -p no:recording\n{LINE}\n",
+        ),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\naddopts = "-ra"\n[tool.x]\n',
+            f'[tool.pytest.ini_options]\n{LINE}\naddopts = "-p no:recording -ra"\n[tool.x]\n',
+        ),
+        (
+            "pyproject.toml",
+            '[tool.pytest.ini_options]\naddopts = [\n  "-ra",\n]\nstepreplay_adopt_vcr_marker = false\n',
+            f'[tool.pytest.ini_options]\naddopts = ["-p", "no:recording", \n  "-ra",\n]\n{LINE}\n',
+        ),
+    ],
+)
+def test_the_lines_are_shown_then_written_and_once(
+    suite: Path, project: Project, name: str, before: str | None, after: str
+) -> None:
+    file = suite / name
+    if before is not None:
+        file.write_text(before, encoding="utf-8")
+    dry = project.run("adopt", "--dry-run")
+    assert dry.status == 1
+    assert f"  {LINE}\n  addopts: -p no:recording\n" in dry.out
+    assert (file.read_text(encoding="utf-8") if file.exists() else None) == before
+    done = project.run("adopt", "--yes")
+    assert (done.status, done.err) == (0, "")
+    assert file.read_text(encoding="utf-8") == after
+    again = project.run("adopt", "--dry-run")
+    assert again.status == 0 and f"{name} adopts them already." in again.out
+    assert file.read_text(encoding="utf-8") == after
+
+
+def test_what_cannot_be_mapped_is_listed_with_its_place(suite: Path, project: Project) -> None:
+    (suite / "tests/conftest.py").write_text(CONFIG, encoding="utf-8")
+    (suite / "tests/test_hand.py").write_text(
+        'import vcr\nwith vcr.use_cassette("x"):\n    pass\n', encoding="utf-8"
+    )
+    (suite / "tests/broken.py").write_text("vcr = (", encoding="utf-8")
+    result = project.run("adopt", "--yes", "--json")
+    assert result.status == 1
+    told = json.loads(result.out)
+    assert told["markers"] == 1
+    assert [each.split(": ")[0] for each in told["problems"]] == [
+        "tests/conftest.py:5",
+        "tests/conftest.py:8",
+        "tests/test_hand.py:2",
+    ]
+    shown = project.run("adopt", "--dry-run").out
+    assert "vcr_config, persister: cassettes are files here" in shown
+    assert "match_on names no body" not in shown
+
+
+def test_bodies_that_were_not_compared_are_told_of(suite: Path, project: Project) -> None:
+    assert (
+        "  stepreplay_match_on = method scheme host port path query\n"
+        in project.run("adopt", "--dry-run").out
+    )
+
+
+def test_a_project_with_nothing_to_adopt_stays_as_it_is(project: Project) -> None:
+    result = project.run("adopt", "--yes")
+    assert (result.status, [*project.path.glob("*.ini")]) == (0, [])
+    assert "nothing to adopt" in result.out
+
+
+def test_a_file_that_no_program_should_change_is_left_alone(suite: Path, project: Project) -> None:
+    text = '[tool.pytest.ini_options]\naddopts = """\n-ra"""\n'
+    (suite / "pyproject.toml").write_text(text, encoding="utf-8")
+    result = project.run("adopt", "--yes")
+    assert result.status == 2
+    assert "add this to it: addopts: -p no:recording" in result.err
+    assert (suite / "pyproject.toml").read_text(encoding="utf-8") == text
