@@ -441,6 +441,35 @@ def test_a_suite_made_for_pytest_vcr_has_a_vcr_for_each_module(adopting: Suite) 
     result.assert_outcomes(passed=3)
 
 
+def test_a_cassette_that_a_test_opens_with_vcrpy_itself_answers_inside_of_it(adopting: Suite) -> None:
+    adopting.write(
+        """
+    import httpx, pytest, requests, vcr as vcrpy
+
+    @pytest.mark.vcr
+    @pytest.mark.parametrize("get", [httpx.get, requests.get], ids=["httpx", "requests"])
+    def test_inner(get):
+        with vcrpy.use_cassette("inner.yaml", record_mode="none"):
+            assert get("http://x.invalid/a").text == "inner"
+        assert get("http://x.invalid/a").text == "outer"
+"""
+    )
+    for name, said in (
+        ("inner.yaml", "inner"),
+        ("cassettes/test_chat/test_inner[httpx].yaml", "outer"),
+        ("cassettes/test_chat/test_inner[requests].yaml", "outer"),
+    ):
+        file = adopting.pytester.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            "interactions:\n- request: {body: '', headers: {}, method: GET, uri: 'http://x.invalid/a'}\n"
+            f"  response: {{body: {{string: {said}}}, headers: {{}}, status: {{code: 200, message: OK}}}}\n"
+            "version: 1\n",
+            encoding="utf-8",
+        )
+    offline(adopting).assert_outcomes(passed=2)
+
+
 def test_response_headers_stay_in_a_cassette_of_another_tool(adopting: Suite) -> None:
     adopting.write(
         ASK
