@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from ..errors import StepReplayError
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ..drift import Drift, Policy
     from ..models import Interaction, Request
 
-STEPFUN_HOSTS: Final = ("api.stepfun.com", "api.stepfun.ai")
 FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
 
 
@@ -183,9 +181,9 @@ def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], l
 
 def _policy_for(stored: Item) -> Policy:
     from ..drift import Policy  # noqa: PLC0415 - as in `_read_items`
+    from ..endpoints import contract_of_url  # noqa: PLC0415 - as above
 
-    host = urlsplit(stored.request.url).hostname if stored.request else None
-    return Policy(contract="stepfun" if host in STEPFUN_HOSTS else "openai")
+    return Policy(contract=contract_of_url(stored.request.url if stored.request else ""))
 
 
 def _key_of(item: Item) -> str | None:

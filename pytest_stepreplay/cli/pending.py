@@ -278,8 +278,8 @@ class Finding:
     @cached_property
     def drift(self) -> Drift | None:
         """How the new version differs; None where only one of them is there."""
-        from ..drift import Policy, compare, contract_of_url  # noqa: PLC0415 - as above
-        from ..endpoints import endpoint_of_url  # noqa: PLC0415 - as above
+        from ..drift import Policy, compare  # noqa: PLC0415 - as above
+        from ..endpoints import contract_of_url, endpoint_of_url  # noqa: PLC0415 - as above
         from .conversation import body_of  # noqa: PLC0415
 
         if self.unit.change != "changed":

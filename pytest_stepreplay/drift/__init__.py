@@ -14,21 +14,44 @@ from ..lazy import importer
 if TYPE_CHECKING:
     from ..settings.levels import Level
     from ..settings.policy import Policy
+    from .answers import read_answer
+    from .baseline import Baseline, is_known, read_baseline, render_baseline
     from .changes import Change, Drift
     from .comparison import compare
-    from .contract import contract_of_url
+    from .contract import MISSING, breaches_of
     from .forms import describe_change
+    from .keeping import body_of, keep_volatile
     from .values import ABSENT
 
-__all__ = ["ABSENT", "Change", "Drift", "Level", "Policy", "compare", "contract_of_url", "describe_change"]
+__all__ = [
+    "ABSENT",
+    "MISSING",
+    "Baseline",
+    "Change",
+    "Drift",
+    "Level",
+    "Policy",
+    "body_of",
+    "breaches_of",
+    "compare",
+    "describe_change",
+    "is_known",
+    "keep_volatile",
+    "read_answer",
+    "read_baseline",
+    "render_baseline",
+]
 
 __getattr__ = importer(
     __name__,
     {
+        "answers": ("read_answer",),
+        "baseline": ("Baseline", "is_known", "read_baseline", "render_baseline"),
         "changes": ("Change", "Drift", "Level"),
         "comparison": ("Policy", "compare"),
-        "contract": ("contract_of_url",),
+        "contract": ("MISSING", "breaches_of"),
         "forms": ("describe_change",),
+        "keeping": ("body_of", "keep_volatile"),
         "values": ("ABSENT",),
     },
 )

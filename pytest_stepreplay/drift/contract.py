@@ -6,7 +6,6 @@ The trees of both answers go in; what comes out is what the new one breaks and t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 from ..selectors import format_path
@@ -32,17 +31,6 @@ _EXPECTED = {
     "model_attributes_type": "an object",
     "dict_type": "an object",
 }
-
-
-_STEPFUN_HOSTS = ("stepfun.com", "stepfun.ai")
-
-
-def contract_of_url(url: str) -> str:
-    """Returns the name of the documented object that a server answers with: StepFun's own for its hosts."""
-    host = urlsplit(url).hostname or ""
-    own = any(host == known or host.endswith(f".{known}") for known in _STEPFUN_HOSTS)
-    return "stepfun" if own else "openai"
-
 
 MISSING: Final = "required, but missing"
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..endpoints import GENERIC, endpoint_of_url
+from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..settings.policy import Policy
 from ..texts.alignment import match
 from ..wire.events import chunks_of, frame_of
 from ..wire.json_values import objects_in
 from .answers import read_answer
 from .comparison import compare
-from .contract import contract_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from ..lazy import importer
 from .chat import CHAT
 from .chat_calls import read_call
 from .completions import COMPLETIONS
+from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .generic import GENERIC
@@ -65,6 +66,7 @@ __all__ = [
     "StepFunToolCall",
     "ToolCall",
     "Usage",
+    "contract_of_url",
     "endpoint_of",
     "endpoint_of_url",
     "read_call",

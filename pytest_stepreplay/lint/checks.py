@@ -12,9 +12,8 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from ..drift.answers import read_answer
-from ..drift.contract import MISSING, breaches_of, contract_of_url
-from ..drift.keeping import body_of
+from ..drift import MISSING, body_of, breaches_of, read_answer
+from ..endpoints import contract_of_url
 from ..machine import clock
 from ..matching import Matcher
 from ..selectors import Selectors, format_path

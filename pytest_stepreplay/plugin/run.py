@@ -21,7 +21,7 @@ from ..machine import disk
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
-    from ..drift.baseline import Baseline
+    from ..drift import Baseline
     from ..session import Outcome, Session
     from .places import Home, Places
 
@@ -106,7 +106,7 @@ class Run:
 
     def knows(self, result: Mapping[str, Any]) -> bool:
         """Whether the baseline holds this drift."""
-        from ..drift.baseline import is_known  # noqa: PLC0415 - only verify pays for it
+        from ..drift import is_known  # noqa: PLC0415 - only verify pays for it
 
         return self.baseline is not None and is_known(result, self.baseline)
 

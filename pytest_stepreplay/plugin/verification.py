@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from ..drift.baseline import Baseline
+    from ..drift import Baseline
     from ..settings import Settings
 
 
@@ -29,7 +29,7 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
     """
     if settings.baseline is None:
         return None
-    from ..drift.baseline import read_baseline  # noqa: PLC0415 - only a run with a baseline pays for it
+    from ..drift import read_baseline  # noqa: PLC0415 - only a run with a baseline pays for it
 
     path = rootpath / settings.baseline
     try:
@@ -65,7 +65,7 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytes
             text = json.dumps(report.render_verification_json(results), indent=2, ensure_ascii=False) + "\n"
         lines += _write(config.rootpath / settings.report, wall.masked(text), "report")
     if settings.baseline and settings.fail_on == "never":
-        from ..drift.baseline import render_baseline  # noqa: PLC0415 - as above
+        from ..drift import render_baseline  # noqa: PLC0415 - as above
 
         lines += _write(
             config.rootpath / settings.baseline, wall.masked(render_baseline(results)), "baseline"

@@ -24,7 +24,7 @@ from ..texts.words import diff_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..drift.changes import Change, Drift
+    from ..drift import Change, Drift
     from ..settings.levels import FailOn
 
     Result = Mapping[str, Any]

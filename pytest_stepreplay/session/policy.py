@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import drift
+from ..endpoints import contract_of_url
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def policy_for(settings: Settings, url: str, **defaults: Any) -> drift.Policy:
     """Returns what the settings say of drift, with the contract of the host that was asked."""
-    given: dict[str, Any] = {"fail_on": "behavior", "contract": drift.contract_of_url(url), **defaults}
+    given: dict[str, Any] = {"fail_on": "behavior", "contract": contract_of_url(url), **defaults}
     named = {
         "fail_on": settings.fail_on,
         "ignore": settings.ignore,

@@ -63,7 +63,7 @@ class Work:
             now: what the file holds, others having written it perhaps.
         """
         if self.settings.mode.rewrites:
-            from ..drift.keeping import keep_volatile  # noqa: PLC0415 - recording keeps nothing
+            from ..drift import keep_volatile  # noqa: PLC0415 - recording keeps nothing
             from ..housekeeping.ages import with_new_dates  # noqa: PLC0415 - as above
 
             pairs = self.pairs()

@@ -14,7 +14,7 @@ from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import drift
-from ..drift.keeping import body_of
+from ..drift import body_of
 from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Outgoing, Unanswered, send

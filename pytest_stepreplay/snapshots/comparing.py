@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from ..drift import ABSENT, Policy, compare
-from ..drift.answers import read_answer
+from ..drift import ABSENT, Policy, compare, read_answer
 from ..errors import StepReplayError
 from ..store import (
     guarded_by,
