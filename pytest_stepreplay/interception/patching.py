@@ -39,14 +39,13 @@ _REPLACED: Final = "stepreplay_replaced"
 """The attribute of our functions that holds what they stand in place of."""
 
 
-class Patches(MetaPathFinder):
-    """What is patched, and the import hook that waits for the rest."""
+class Patches:
+    """What is patched in the clients that are imported; the rest follows as soon as it is."""
 
     def __init__(self, route: Route) -> None:
         self._route = route
         self._lock = threading.RLock()
         self._places: dict[str, list[_Place]] = {}
-        self._looking = threading.local()
         self._installed = False
 
     def install(self) -> None:
@@ -56,7 +55,7 @@ class Patches(MetaPathFinder):
             StepReplayError: one of them cannot be patched; then none is.
         """
         self._installed = True
-        sys.meta_path.insert(0, self)
+        _hook.serve(self)
         try:
             for name in CLIENTS:
                 if name in sys.modules:
@@ -69,7 +68,7 @@ class Patches(MetaPathFinder):
         """Puts back what stood there before. What hangs under somebody else's patch stays, and lets all pass."""
         with self._lock:
             self._installed = False
-            sys.meta_path.remove(self)
+            _hook.leave(self)
             for places in self._places.values():
                 for place in reversed(places):
                     place.restore()
@@ -96,9 +95,38 @@ class Patches(MetaPathFinder):
     def _find_player(self) -> Player | None:
         return self._route() if self._installed else None
 
+
+class _Hook(MetaPathFinder):
+    """Waits for clients to be imported, for all that want to patch them: one hook, however often it stands there.
+
+    Whoever takes `sys.meta_path` back to an earlier state, as pytest's `pytester` does, can bring a hook back that
+    had been taken out. Several that ask each other would ask for ever.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Patches] = []
+        self._looking = threading.local()
+
+    def serve(self, patches: Patches) -> None:
+        """Has each client patched from here on that is imported."""
+        self._waiting.append(patches)
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def leave(self, patches: Patches) -> None:
+        """Has no more clients patched for these."""
+        self._waiting.remove(patches)
+        while not self._waiting and self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def patch(self, module: ModuleType) -> None:
+        """Has a client patched that was just loaded."""
+        for patches in tuple(self._waiting):
+            patches.patch(module)
+
     def find_spec(self, name: str, *_where: object) -> ModuleSpec | None:
         """Lets the others find a client, and has it patched once it is loaded."""
-        if name not in CLIENTS or getattr(self._looking, "now", False):
+        if name not in CLIENTS or not self._waiting or getattr(self._looking, "now", False):
             return None
         self._looking.now = True
         try:
@@ -106,8 +134,11 @@ class Patches(MetaPathFinder):
         finally:
             self._looking.now = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _PatchingLoader(spec.loader, self)
+            spec.loader = _PatchingLoader(spec.loader)
         return spec
+
+
+_hook: Final = _Hook()
 
 
 class _Place:
@@ -154,9 +185,8 @@ def is_own(function: object, package: ModuleType) -> bool:
 class _PatchingLoader(Loader):
     """Stands in for a loader while it loads, and not longer."""
 
-    def __init__(self, loader: Loader, patches: Patches) -> None:
+    def __init__(self, loader: Loader) -> None:
         self._loader = loader
-        self._patches = patches
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -169,4 +199,4 @@ class _PatchingLoader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        self._patches.patch(module)
+        _hook.patch(module)

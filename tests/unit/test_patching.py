@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import urllib3.connectionpool
 
 from pytest_stepreplay import interception, use_cassette
 from pytest_stepreplay.errors import StepReplayError
+from pytest_stepreplay.interception import patching
 from pytest_stepreplay.session import Session
 from pytest_stepreplay.upstream import Upstream
 
@@ -232,3 +235,27 @@ def test_a_transport_of_the_users_that_wraps_a_real_one_is_recorded_and_replayed
                     assert client.post(f"{upstream.url}/chat/completions", json=SENT).json()["choices"]
                 assert len(session.recorded if mode == "record" else session.played) == 1
         assert upstream.count == 2
+
+
+class Counting(MetaPathFinder):
+    """Counts how often anybody looks for a module that is not there."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find_spec(self, name: str, *_: object) -> None:
+        self.asked += name == "no_such_client"
+
+
+def test_a_hook_that_somebody_brings_back_asks_nobody_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(patching.CLIENTS, "no_such_client", "mocks")
+    counting = Counting()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, counting])
+    for _ in range(12):
+        with use_cassette(tmp_path / "none.yaml"):
+            before = list(sys.meta_path)
+        sys.meta_path[:] = before  # as pytester does at the end of a run inside of a test
+    assert find_spec("no_such_client") is None
+    assert counting.asked <= 2
