@@ -10,11 +10,16 @@ from typing import Final
 import certifi
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
+from hypothesis import HealthCheck, settings
 
 from pytest_stepreplay.machine import clock, disk
 from pytest_stepreplay.upstream import Upstream
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 KEY = "sk-step-test-4f9a1c77d2e84b0b"
 """The key that the tests record with; no cassette may ever hold it."""

@@ -333,7 +333,7 @@ PLACES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(PLACES, VALUES, st.booleans())
 def test_anything_anywhere_gives_a_drift_that_can_be_told(place: Any, value: Any, streamed: bool) -> None:
     stored: Any = copy.deepcopy(CHUNKS if streamed else PLAIN)
@@ -347,7 +347,7 @@ def test_anything_anywhere_gives_a_drift_that_can_be_told(place: Any, value: Any
             everything_told(drift)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.binary(max_size=200) | st.text().map(str.encode),
     st.sampled_from(["application/json", "text/event-stream"]),

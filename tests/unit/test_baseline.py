@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.drift import Drift, Policy, compare
@@ -128,7 +128,6 @@ def test_an_interaction_that_is_listed_twice_is_known_as_both() -> None:
 NAMES = st.text(min_size=1)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_stepreplay import store
@@ -183,7 +183,6 @@ frames = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     st.binary() | st.text().map(str.encode) | st.lists(frames).map(lambda parts: "".join(parts).encode()),
     st.booleans(),
@@ -204,7 +203,6 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(trees, st.booleans(), st.sampled_from([None, 2]))
 def test_any_json_comes_back_equal(tree: Any, escaped: bool, indent: int | None) -> None:
     body = json.dumps(tree, ensure_ascii=escaped, indent=indent).encode(errors="surrogatepass")

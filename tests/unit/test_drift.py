@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # The time of one example says nothing on a busy machine, and the first to differ imports DeepDiff.
-NO_DEADLINE = settings(deadline=None)
 PLAIN: dict[str, Any] = {
     "id": "b7b56af0-52a6-483f-a589-948182676a1b",
     "object": "chat.completion",
@@ -1036,12 +1035,10 @@ class TestWords:
         assert shown[0] == shown[-1] == "…"
         assert len(shown) <= 120
 
-    @NO_DEADLINE
     @given(st.text(max_size=400), st.text(max_size=400), st.integers(0, 300))
     def test_the_diff_keeps_its_width(self, old: str, new: str, width: int) -> None:
         assert len(diff_words(old, new, width=width)) <= max(width, 40)
 
-    @NO_DEADLINE
     @given(
         st.lists(st.sampled_from(["a", "b", "你", " ", "\n", "."])),
         st.lists(st.sampled_from(["a", "b", "你", " ", "!"])),
@@ -1055,7 +1052,6 @@ class TestWords:
             r"\[-.*?-\]", "", re.sub(r"\{\+(.*?)\+\}", r"\1", shown, flags=re.DOTALL), flags=re.DOTALL
         ) == "".join(new)
 
-    @NO_DEADLINE
     @given(st.text(max_size=60), st.text(max_size=60))
     def test_similarity_is_a_share(self, old: str, new: str) -> None:
         assert 0.0 <= similarity(old, new) <= 1.0
@@ -1090,7 +1086,6 @@ class TestAlignment:
                 rows[i + 1][j + 1] = rows[i][j] + 1 if one == other else max(rows[i][j + 1], rows[i + 1][j])
         return rows[-1][-1]
 
-    @NO_DEADLINE
     @given(st.lists(st.integers(0, 4), max_size=12), st.lists(st.integers(0, 4), max_size=12))
     def test_common_items_are_a_longest_common_subsequence(self, old: list[int], new: list[int]) -> None:
         pairs = common_items(old, new)
@@ -1113,7 +1108,6 @@ class TestAlignment:
             is None
         )
 
-    @NO_DEADLINE
     @given(st.lists(st.integers(0, 4), max_size=9), st.lists(st.integers(0, 4), max_size=9))
     def test_every_position_is_there_once(self, old: list[int], new: list[int]) -> None:
         for aligned in (align(old, new, abs), match(old, new, [lambda it: it, lambda it: it % 2])):
@@ -1158,13 +1152,11 @@ def completions(draw: st.DrawFn) -> dict[str, Any]:
     return {**head, "choices": choices, "usage": usage, **rest}
 
 
-@NO_DEADLINE
 @given(completions())
 def test_a_completion_never_drifts_from_itself(completion: dict[str, Any]) -> None:
     assert not compare(completion, json.loads(json.dumps(completion)))
 
 
-@NO_DEADLINE
 @given(completions(), st.data())
 def test_new_ids_and_volatile_values_are_never_drift(completion: dict[str, Any], data: st.DataObject) -> None:
     new = copy.deepcopy(completion)
@@ -1231,7 +1223,6 @@ MUTATIONS: list[tuple[str, Level, Callable[[dict[str, Any], dict[str, Any]], obj
 ]
 
 
-@NO_DEADLINE
 @given(completions(), st.sampled_from(MUTATIONS))
 def test_one_change_is_found_at_its_place(completion: dict[str, Any], mutation: Any) -> None:
     selector, level, mutate = mutation
@@ -1243,7 +1234,6 @@ def test_one_change_is_found_at_its_place(completion: dict[str, Any], mutation: 
     assert {change.level for change in drift.changes} == {level}
 
 
-@NO_DEADLINE
 @given(completions(), st.data())
 def test_one_changed_argument_is_found(completion: dict[str, Any], data: st.DataObject) -> None:
     message = completion["choices"][0]["message"]
@@ -1261,7 +1251,6 @@ def test_one_changed_argument_is_found(completion: dict[str, Any], data: st.Data
     assert (change.kind, change.level) == ("added", Level.BEHAVIOR)
 
 
-@NO_DEADLINE
 @given(JSON, JSON)
 def test_any_two_values_give_a_drift_and_text(old: Any, new: Any) -> None:
     drift = compare(old, new)
@@ -1273,7 +1262,6 @@ def test_any_two_values_give_a_drift_and_text(old: Any, new: Any) -> None:
         text.encode()
 
 
-@NO_DEADLINE
 @given(JSON)
 def test_any_value_equals_itself(value: Any) -> None:
     assert not compare(value, copy.deepcopy(value))

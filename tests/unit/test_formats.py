@@ -16,7 +16,7 @@ import pytest
 import vcr.request
 import vcr.serialize
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import istr
 from vcr.serializers import jsonserializer, yamlserializer
@@ -450,7 +450,6 @@ def same_body(ours: bytes, theirs: bytes) -> bool:
     return ours == theirs or json.loads(ours) == json.loads(theirs)
 
 
-@settings(deadline=None)
 @given(st.lists(calls, max_size=3))
 @example([("GET", None, {}, 200, "a\x85b\u2028\x1b"), ("GET", b"\xff", {"Retry-After": "1"}, 200, b"\xff")])
 def test_yaml_of_vcrpy_is_read_as_vcrpy_reads_it(made: list[Any]) -> None:
@@ -463,7 +462,6 @@ texts_only = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(texts_only, max_size=3))
 @example([("GET", "😀", {}, 200, "😀 你好")])
 def test_json_of_vcrpy_is_read_as_vcrpy_reads_it(made: list[Any]) -> None:

@@ -80,7 +80,7 @@ interactions = st.builds(
 
 
 @pytest.mark.parametrize("format_", SUFFIXES)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(made=st.lists(interactions, min_size=1, max_size=3))
 @example(made=[interaction("POST", CHAT, "application/json", 200, STREAM, "text/event-stream")] * 2)
 @example(
@@ -154,7 +154,7 @@ wire = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(body=wire, as_json=st.booleans(), compressed=st.booleans(), zipped=st.booleans())
 def test_what_vcrpy_writes_is_read_compressed_or_not(
     body: bytes, as_json: bool, compressed: bool, zipped: bool
@@ -180,7 +180,7 @@ def test_what_vcrpy_writes_is_read_compressed_or_not(
         assert ours == body or json.loads(ours) == json.loads(body)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(body=json_bodies.map(json.loads))
 @example(
     body={"no": ["yes", "1e5", "0x1F", "12:30", "2001-01-01", "~", "=", 1e20, 5e-324, -0.0, "a\n\n b\n"]}

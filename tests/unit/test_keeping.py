@@ -17,7 +17,7 @@ from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, R
 from pytest_stepreplay.store import parse_cassette, render_cassette
 from pytest_stepreplay.wire.events import chunks_of
 
-NO_DEADLINE = settings(deadline=None, max_examples=60)
+FEWER = settings(max_examples=60)
 URL = "https://api.stepfun.com/v1/chat/completions"
 JSON_TYPE = {"content-type": "application/json"}
 
@@ -188,7 +188,7 @@ def test_reasoning_that_is_encrypted_anew_leaves_every_byte() -> None:
     assert text(rewrite(old, answered("y"))) == text(old)
 
 
-@NO_DEADLINE
+@FEWER
 @given(CONVERSATIONS, st.booleans())
 def test_a_rewrite_without_real_change_leaves_every_byte(
     conversations: dict[str, list[Turn]], stream: bool
@@ -203,7 +203,7 @@ def test_a_rewrite_without_real_change_leaves_every_byte(
 IDS = st.lists(st.sampled_from(["call_a0", "call_a1", "call_0", "call_1", "x"]), max_size=6).map(tuple)
 
 
-@NO_DEADLINE
+@FEWER
 @given(CONVERSATIONS, CONVERSATIONS, st.data(), st.booleans(), IDS)
 def test_what_is_kept_always_replays(
     before: dict[str, list[Turn]], after: dict[str, list[Turn]], data: st.DataObject, stream: bool, ids: Any

@@ -333,7 +333,7 @@ def test_the_order_of_keys_and_white_space_never_matter(tree: Any, random: Any) 
     assert same(request(tree), request(json.loads(json.dumps(shuffled(tree), indent=3))))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(TREES, min_size=10, max_size=30))
 @example([1e300, [-0.0, 1e16, float("inf")], {"a": "1.0", "b": [10**5000]}])
 def test_the_text_of_a_body_is_the_same_on_a_deep_stack(trees: list[Any]) -> None:

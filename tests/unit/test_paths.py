@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from unicodedata import normalize
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SettingsError
@@ -159,7 +159,6 @@ def without_class(test: str) -> tuple[str, str]:
     return classes, function + bracket + parameters
 
 
-@settings(deadline=None)
 @given(names, names, st.booleans(), st.booleans())
 @example("test[\ud800]", "test[\ud801]", False, False)
 @example("test[e\u0301]", "test[é]", False, False)
@@ -193,7 +192,6 @@ def test_different_tests_never_share_a_file(one: str, other: str, first_alone: b
         assert (again.path_of(one), again.path_of(other)) == (first, second)
 
 
-@settings(deadline=None)
 @given(names.filter(lambda name: name not in {"", ".", ".."} and "/" not in name))
 def test_a_file_stays_below_the_root(name: str) -> None:
     for module in (

@@ -188,7 +188,7 @@ def test_no_units_is_no_change(path: Path, pending: Path) -> None:
     assert content(path.parent) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_order_of_decisions_ends_with_each_choice(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -27,7 +27,6 @@ from pytest_stepreplay.drift.forms import (
 from pytest_stepreplay.report import RENDERERS, render
 from pytest_stepreplay.texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 
-NO_DEADLINE = settings(deadline=None)
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 STORED: dict[str, Any] = {
     "id": "1",
@@ -247,7 +246,6 @@ def test_escape_for_terminal_can_keep_lines() -> None:
     assert escape_for_terminal(text, lines=True) == "a\n\\x3a:error::b\n\t\\x3a:c\\r\n\\x1b"
 
 
-@NO_DEADLINE
 @given(st.text() | st.text("\x1b\n\r :#[]a"))
 def test_escaped_text_is_one_harmless_line(text: str) -> None:
     escaped = escape_for_terminal(text)
@@ -271,7 +269,6 @@ def cell(markdown: str) -> list[Token]:
     return inline.children or []
 
 
-@NO_DEADLINE
 @given(TEXTS)
 def test_escaped_markdown_is_text(text: str) -> None:
     escaped = escape_for_markdown(text)
@@ -282,7 +279,6 @@ def test_escaped_markdown_is_text(text: str) -> None:
     escaped.encode()
 
 
-@NO_DEADLINE
 @given(TEXTS)
 def test_code_in_markdown_is_shown_as_it_is(text: str) -> None:
     shown = escape_for_terminal(text)

@@ -4,7 +4,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SelectorError, SettingsError
@@ -13,7 +13,6 @@ from pytest_stepreplay.selectors import Selector, Selectors, State, format_path,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_DEADLINE = settings(deadline=None)
 STEPS = st.lists(st.text(max_size=6) | st.integers(0, 10**6), max_size=6)
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -116,7 +115,6 @@ def test_only_a_text_is_a_selector(value: Any) -> None:
         Selector.parse(value)
 
 
-@NO_DEADLINE
 @given(STEPS)
 def test_a_formatted_path_is_the_selector_of_that_place(steps: list[str | int]) -> None:
     path = tuple(steps)
@@ -126,7 +124,6 @@ def test_a_formatted_path_is_the_selector_of_that_place(steps: list[str | int]) 
     assert str(selector) == format_path(path)
 
 
-@NO_DEADLINE
 @given(STEPS, STEPS)
 def test_a_formatted_path_names_no_other_place(one: list[str | int], other: list[str | int]) -> None:
     assert Selector.parse(format_path(tuple(one))).matches(tuple(other)) is (one == other)
@@ -147,13 +144,11 @@ def test_remove_leaves_the_rest_as_it_was() -> None:
     assert remove((1, 2, 3), ["[1]"]) == [1, 3]
 
 
-@NO_DEADLINE
 @given(TREES)
 def test_remove_without_a_match_gives_an_equal_tree(tree: Any) -> None:
     assert remove(tree, ["**.no such key".replace(" ", "-"), "$[99]"]) == tree
 
 
-@NO_DEADLINE
 @given(TREES)
 def test_everything_below_the_root_is_what_two_stars_remove(tree: Any) -> None:
     expected = {} if isinstance(tree, dict) else [] if isinstance(tree, list) else tree
@@ -168,7 +163,6 @@ def test_matched_says_which_selectors_name_a_place() -> None:
     assert Selectors([]).matched(tree) == frozenset()
 
 
-@NO_DEADLINE
 @given(TREES)
 def test_what_is_matched_is_what_is_removed(tree: Any) -> None:
     selectors = Selectors(["**.a", "*", "[*][0]", "**[1].b"])

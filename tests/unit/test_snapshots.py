@@ -176,7 +176,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(value=json_values)
 def test_any_json_value_is_equal_to_its_snapshot(
     tmp_path_factory: pytest.TempPathFactory, value: object

@@ -237,7 +237,7 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(roots)
 @example({"a": [-0.0, 1, 1.0, True, "1", 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 10**400, -(2**64)]})
 @example({"a": [[[], {}], [[1, [2]]], {"b": [{"c": [{}]}]}], "": {"": {"": ""}}})
@@ -253,14 +253,14 @@ def test_any_tree_comes_back_the_same_from_every_reader(tree: dict[str, Any]) ->
 
 
 @given(roots)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_parser_written_in_python_reads_the_same(tree: dict[str, Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_events, "_Loader", yaml.SafeLoader)
         assert same(yaml_events.parse_any(yaml_text.render(tree)), tree)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(roots, st.data())
 def test_an_edited_text_is_read_quickly_only_where_yaml_reads_it_the_same(
     tree: dict[str, Any], data: st.DataObject

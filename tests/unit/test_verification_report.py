@@ -472,7 +472,7 @@ def test_the_section_has_every_change_of_every_interaction() -> None:
     assert lines[-1] == "... and 9,804 more lines; --stepreplay-report=FILE.json lists all"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(), st.text(), st.text(), st.integers(40, 200))
 def test_any_texts_can_be_told(old: str, new: str, reason: str, width: int) -> None:
     told = compare(changed(content=old), changed(content=new))
