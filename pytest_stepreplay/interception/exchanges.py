@@ -10,6 +10,7 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
+from contextvars import ContextVar
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -38,6 +39,24 @@ KEY_OF_HOST: Final = {
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 _BODILESS: Final = frozenset({204, 304})
 _LAST_FRAME: Final = b"data: [DONE]"
+
+
+_unseen: ContextVar[bool] = ContextVar("stepreplay_unseen", default=False)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Lets the requests that are made inside pass by: they are our own."""
+    token = _unseen.set(True)
+    try:
+        yield
+    finally:
+        _unseen.reset(token)
+
+
+def is_unseen() -> bool:
+    """Whether what is asked here and now is our own."""
+    return _unseen.get()
 
 
 def player_for(route: Route, url: str) -> Player | None:
@@ -134,6 +153,7 @@ class Tape:
         headers: Iterable[tuple[str, str]],
         *,
         decoded: bool = False,
+        keep: tuple[str, ...] = (),
     ) -> None:
         """Begins with the response's head.
 
@@ -144,13 +164,14 @@ class Tape:
             status: the HTTP status.
             headers: all of them.
             decoded: the client has undone the content encoding before the bytes come here.
+            keep: more headers to store than the cassette does.
         """
         self._player = player
         self._exchange = exchange
         self._url = url
         self._status = status
         pairs = list(headers)
-        self._headers = kept_headers(pairs, player.keep_headers())
+        self._headers = kept_headers(pairs, (*player.keep_headers(), *keep))
         encodings = (value for name, value in pairs if name.lower() == "content-encoding")
         self._encoding = "" if decoded else ", ".join(encodings)
         self._chunks: list[Chunk] = []

@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     from . import Player, Route
 
 CLIENTS: Final = {
-    "httpx": "httpx_client",
-    "httpx2": "httpx_client",
-    "aiohttp": "aiohttp_client",
-    "urllib3": "urllib3_client",
-    "respx": "mocks",
-    "pytest_httpx": "mocks",
-    "responses": "mocks",
-    "requests_mock": "mocks",
-    "aioresponses": "mocks",
+    "httpx": ".httpx_client",
+    "httpx2": ".httpx_client",
+    "aiohttp": ".aiohttp_client",
+    "urllib3": ".urllib3_client",
+    "http.client": "pytest_stepreplay.vcr.http_client",
+    "httplib2": "pytest_stepreplay.vcr.http_client",
+    "tornado.simple_httpclient": "pytest_stepreplay.vcr.tornado_client",
+    "tornado.curl_httpclient": "pytest_stepreplay.vcr.tornado_client",
+    "respx": ".mocks",
+    "pytest_httpx": ".mocks",
+    "responses": ".mocks",
+    "requests_mock": ".mocks",
+    "aioresponses": ".mocks",
 }
-"""The libraries that are patched, and the module here that knows how."""
+"""The libraries that are patched, and the module that knows how: one here, or, by its full name, of a room above."""
 
 _REPLACED: Final = "stepreplay_replaced"
 """The attribute of our functions that holds what they stand in place of."""
@@ -87,7 +91,7 @@ class Patches:
             if not self._installed or module.__name__ in self._places:
                 return
             places = self._places[module.__name__] = []
-            client = import_module(f"{__package__}.{CLIENTS[module.__name__]}")
+            client = import_module(CLIENTS[module.__name__], __package__)
             for patch in client.patches(module, self._find_player):
                 places.append(_Place(*patch))
                 places[-1].patch()

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from ..machine import clock
+from .exchanges import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ def _send_once(outgoing: Outgoing, number: int) -> Answered:
         outgoing.url, data=outgoing.body or None, headers=headers, method=outgoing.method
     )
     try:
-        with _opener().open(request, timeout=TIMEOUT) as response:
+        with unseen(), _opener().open(request, timeout=TIMEOUT) as response:
             return Answered(response.status, tuple(response.headers.items()), response.read(), number)
     except urllib.error.HTTPError as error:
         with error:

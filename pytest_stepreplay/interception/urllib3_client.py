@@ -52,7 +52,7 @@ def _make_request(route: Route, real: Any) -> object:
             conn, "cassette"
         ):  # vcrpy's, of a cassette that was opened inside of ours
             return real(pool, conn, method, url, **options)
-        headers = dict(options.get("headers") or {})
+        headers = {_text(name): _text(value) for name, value in (options.get("headers") or {}).items()}
         body, options["body"] = _read(options.get("body"))
         exchange = begin(player, method, full_url, headers, body)
         if exchange.response is not None:
@@ -86,6 +86,10 @@ def _prepare_proxy(route: Route, real: Any) -> object:
             conn.stepreplay_tunnel = functools.partial(real, pool, conn)
 
     return prepare_proxy
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode("latin-1") if isinstance(header, bytes) else header  # botocore's are bytes
 
 
 def _read(body: Any) -> tuple[bytes, Any]:

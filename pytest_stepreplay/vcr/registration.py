@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,9 +27,11 @@ from ..session.merging import merge_recorded
 from ..settings import Settings
 from ..store.secrets import told_place
 from ..wire.bodies import request_from_wire
+from .bodies import whole_body
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Collection, Mapping
     from types import FrameType
 
     from vcr.config import VCR
@@ -247,17 +248,7 @@ def _read_ours(path: Path) -> Cassette:
 
 
 def _asked(request: VcrRequest) -> tuple[str, str, bytes]:
-    return request.method, request.uri, _body(request)
-
-
-def _body(request: VcrRequest) -> bytes:
-    """Returns the whole body, which vcrpy gives as bytes, a file or an iterator, each time anew."""
-    body = request.body
-    if hasattr(body, "read"):
-        body = body.read()
-    if isinstance(body, Iterable) and not isinstance(body, str | bytes | bytearray):
-        body = b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in body)
-    return body.encode() if isinstance(body, str) else bytes(body or b"")
+    return request.method, request.uri, whole_body(request)
 
 
 def _unchanged(request: VcrRequest, response: Mapping[str, Any]) -> Interaction | None:
@@ -285,7 +276,7 @@ def _interaction(
         "request": {
             "method": request.method,
             "uri": request.uri,
-            "body": _body(request),
+            "body": whole_body(request),
             "headers": {name: [value] for name, value in request.headers.items()},
         },
         "response": {**response, "headers": headers if isinstance(headers, dict) else dict(headers)},
@@ -304,7 +295,7 @@ def _seen(request: VcrRequest, settings: Settings) -> Request:
     if origin is not None and origin.asked == _asked(request):
         return origin.interaction.request
     found = request_from_wire(
-        request.method, request.uri, _body(request), request.headers.get("Content-Type")
+        request.method, request.uri, whole_body(request), request.headers.get("Content-Type")
     )
     return Redactor(fields=settings.redact_fields, values=settings.secrets).redact_request(found)
 

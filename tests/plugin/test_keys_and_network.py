@@ -188,8 +188,8 @@ def test_no_placeholder_leaves_the_machine_wherever_it_stands(
 REACHING = {
     "a socket": "socket.create_connection(('192.0.2.1', 80), timeout=5)",
     "a name": "socket.getaddrinfo('example.invalid', 80)",
-    "urllib": "urllib.request.urlopen('http://192.0.2.1/', timeout=5)",
-    "http.client": "http.client.HTTPConnection('192.0.2.1', timeout=5).request('GET', '/')",
+    "ftplib": "ftplib.FTP('192.0.2.1', timeout=5)",
+    "smtplib": "smtplib.SMTP('192.0.2.1', timeout=5)",
     "asyncio": "asyncio.run(asyncio.open_connection('192.0.2.1', 80))",
     "a datagram": "with socket.socket(type=socket.SOCK_DGRAM) as s: s.sendto(b'x', ('192.0.2.1', 9))",
 }
@@ -199,7 +199,7 @@ REACHING = {
 def test_no_other_host_is_reachable_in_replay(suite: Suite, how: str) -> None:
     suite.write(
         f"""
-        import asyncio, http.client, socket, urllib.request
+        import asyncio, ftplib, smtplib, socket
         import pytest
 
         @pytest.mark.stepreplay

@@ -107,7 +107,7 @@ def test_what_a_try_could_not_send_and_the_next_one_could_is_not_told(suite: Sui
 
 
 FIXTURES = """
-    import urllib.request
+    import socket
     import httpx, pytest
 
     def ask(text):
@@ -129,7 +129,7 @@ FIXTURES = """
 
     @pytest.fixture(scope="session")
     def blocked():
-        urllib.request.urlopen("https://status.example.com/")
+        socket.create_connection(("status.example.com", 443))
 
     @pytest.fixture(scope="session")
     def dead():
@@ -144,7 +144,7 @@ FIXTURES = """
     @pytest.mark.stepreplay
     def test_blocked_in_the_test():
         try:
-            urllib.request.urlopen("https://status.example.com/")
+            socket.create_connection(("status.example.com", 443))
         except RuntimeError as error:
             raise ValueError("the client's own") from error
 """

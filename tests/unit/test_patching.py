@@ -82,7 +82,7 @@ def test_the_clients_are_as_they_were_when_the_last_cassette_is_closed(tmp_path:
 
 
 def test_a_module_that_does_not_exist_is_not_found_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(interception.patching.CLIENTS, "no_such_client", "httpx_client")
+    monkeypatch.setitem(interception.patching.CLIENTS, "no_such_client", ".httpx_client")
     with interception.installed(lambda: None), pytest.raises(ModuleNotFoundError, match="no_such_client"):
         import no_such_client  # type: ignore[import-not-found]  # noqa: F401
 
