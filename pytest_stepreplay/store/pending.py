@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -61,7 +61,7 @@ class Unit:
     change: Literal["changed", "added", "removed"]
     old: Interaction | Tree
     new: Interaction | tuple[Interaction, ...] | Tree
-    later: tuple[Request, ...] = ()
+    later: tuple[Request, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,9 +270,10 @@ def test_a_child_that_goes_on_with_the_block_writes_nothing(upstream: Upstream, 
     with use_cassette(path, mode="record"):
         child = os.fork()
         ask(upstream.url, "the child" if child == 0 else "the parent")
+        ended = os.waitpid(child, 0)[1] if child else 0  # the parent has written nothing by then
     if child == 0:
-        os._exit(7 if path.exists() and "child" in path.read_text("utf-8") else 0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        os._exit(7 if path.exists() else 0)
+    assert os.waitstatus_to_exitcode(ended) == 0
     assert "the parent" in prompts(path)
 
 

@@ -369,10 +369,9 @@ def test_a_bad_option_is_one_line(suite: Suite) -> None:
     suite.write("def test_plan(chat_snapshot):\n    assert 'a' == chat_snapshot(fail_on='bad')\n")
     result = suite.run()
     assert error_lines(result) == [
-        "pytest_stepreplay.errors.SettingsError: chat_snapshot, fail_on: 'bad' is not one of contract, behavior, "
-        "content, metadata, never"
+        "Failed: chat_snapshot, fail_on: 'bad' is not one of contract, behavior, content, metadata, never"
     ]
-    result.stdout.fnmatch_lines(["test_chat.py:2: SettingsError"])
+    result.stdout.fnmatch_lines(["test_chat.py:2: Failed"])
 
 
 def test_bad_settings_are_one_line(suite: Suite) -> None:

@@ -22,9 +22,8 @@ from pytest_stepreplay.drift import (
     Level,
     Policy,
     compare,
-    contract_of_url,
 )
-from pytest_stepreplay.endpoints import ChatCompletion
+from pytest_stepreplay.endpoints import ChatCompletion, contract_of_url
 from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.selectors import Selector
 from pytest_stepreplay.settings.policy import Tolerance
