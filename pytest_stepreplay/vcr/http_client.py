@@ -15,7 +15,6 @@ from http.client import CannotSendRequest, HTTPSConnection, IncompleteRead
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import StepReplayError
 from ..interception.exchanges import (
     Playback,
     Tape,
@@ -26,10 +25,9 @@ from ..interception.exchanges import (
     player_for,
     unseen,
 )
-from ..lazy import import_vcr
 from ..machine import clock
 from .bodies import read_body, whole_body
-from .callers import is_called_by_vcrpy
+from .stubs import import_stubs, is_called_by_vcrpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,10 +160,7 @@ def _begin(route: Route, conn: HTTPConnection, url: str) -> _Request | None:
     player = player_for(route, url)
     if player is None:
         return None
-    try:
-        request = conn.__dict__[_KEPT] = _Request(player, conn, url)
-    except StepReplayError as error:
-        raise player.stop(str(error)) from None
+    request = conn.__dict__[_KEPT] = _Request(player, conn, url)
     return request
 
 
@@ -218,11 +213,7 @@ class _Request:
     write_protected = False
 
     def __init__(self, player: Player, conn: HTTPConnection, url: str) -> None:
-        """Sets up vcrpy's stub for the connection.
-
-        Raises:
-            StepReplayError: vcrpy cannot be imported.
-        """
+        """Sets up vcrpy's stub for the connection."""
         self.sends = False
         self._player = player
         self._conn = conn
@@ -230,7 +221,7 @@ class _Request:
         self._calls: list[tuple[Any, str, tuple[Any, ...], dict[str, Any]]] = []
         self._exchange: Exchange | None = None
         self._response: dict[str, Any] = {}
-        stubs = import_vcr("vcr.stubs")
+        self._stubs = stubs = import_stubs(player, "vcr.stubs")
         kind = stubs.VCRHTTPSConnection if isinstance(conn, HTTPSConnection) else stubs.VCRHTTPConnection
         self._stub: Any = kind.__new__(
             kind
@@ -285,7 +276,7 @@ class _Request:
             version = response.version
             self._response = {
                 "status": {"code": response.status, "message": response.reason},
-                "headers": import_vcr("vcr.stubs").serialize_headers(response),
+                "headers": self._stubs.serialize_headers(response),
                 "body": {"string": _taken_down(response, tape)},
             }
         answer = self._stub.getresponse()

@@ -9,12 +9,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import StepReplayError
 from ..formats.vcr import vcr_response
 from ..interception.exchanges import Playback, Tape, authorized, begin, player_for
-from ..lazy import import_vcr
 from .bodies import whole_body
-from .callers import is_called_by_vcrpy
+from .stubs import import_stubs, is_called_by_vcrpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,10 +52,7 @@ def _fetch_impl(route: Route, is_curl: bool, real: Any) -> object:
                 f"{request.method} {request.url}: vcrpy's stub for tornado does not serve {unserved[0]}.\n"
                 "Ask without it, or let the host pass by: stepreplay_ignore_hosts"
             )
-        try:
-            stub = import_vcr("vcr.stubs.tornado_stubs")
-        except StepReplayError as error:
-            raise player.stop(str(error)) from None
+        stub = import_stubs(player, "vcr.stubs.tornado_stubs")
         # libcurl leaves the header of the encoding that it has undone, and tornado's own client takes it away.
         asked = _Request(player, request.url, decoded=is_curl and bool(request.decompress_response))
         serve = stub.vcr_fetch_impl(asked, functools.partial(asked.send, real))

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_stepreplay import UnrecordedRequestError, use_cassette
+from pytest_stepreplay import RequestStoppedError, UnrecordedRequestError, use_cassette
 from pytest_stepreplay.interception.exchanges import KEY_OF_HOST
 from pytest_stepreplay.lazy import import_vcr
 from pytest_stepreplay.settings import PLACEHOLDER_KEY
@@ -337,6 +337,42 @@ def test_verify_sends_each_once_more_and_no_more(upstream: Upstream, tmp_path: P
     assert session.intercepted == 1
 
 
+NO_VCRPY = """
+import sys, urllib.request
+from pytest_stepreplay import use_cassette
+
+if HOW == "missing":
+    sys.modules["vcr"] = None
+try:
+    with use_cassette("x.yaml"):
+        try:
+            urllib.request.urlopen("http://127.0.0.1:9/")
+        except Exception:
+            pass
+except BaseException as error:
+    print(type(error).__name__, str(error), sep=": ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("missing", "vcrpy is not installed; install it: pip install vcrpy"),
+        (
+            "broken",
+            "vcrpy, which serves this client, cannot be imported here (ZeroDivisionError: division by zero)",
+        ),
+    ],
+)
+def test_a_vcrpy_that_cannot_be_imported_is_said(how: str, told: str, tmp_path: Path) -> None:
+    if how == "broken":
+        (tmp_path / "httplib2.py").write_text("1 / 0")
+    command = [sys.executable, "-c", NO_VCRPY.replace("HOW", repr(how))]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"RequestStoppedError: {told}")
+
+
 ONLY_THESE = """
 import sys, requests, httpx, urllib3
 from pytest_stepreplay import use_cassette
@@ -436,3 +472,41 @@ def test_bedrock_is_recorded_and_replayed_offline(tmp_path: Path) -> None:
         assert len(session.played) == 2
     with pytest.raises(UnrecordedRequestError, match=r"Say \[-hello-\]\{\+goodbye\+\}"), use_cassette(path):
         ask(url, "Say goodbye.")
+
+
+def test_tasks_of_tornado_keep_to_their_own_cassettes(upstream: Upstream, tmp_path: Path) -> None:
+    tornado = pytest.importorskip("tornado.httpclient")
+    url = f"{upstream.url}/chat/completions"
+
+    async def work(client: Any, name: str, mode: str) -> int:
+        async with use_cassette(tmp_path / f"{name}.yaml", mode=mode) as session:
+            for number in range(3):
+                await client.fetch(url, method="POST", body=body(f"{name} {number}"), headers=HEADERS)
+        return len(session.recorded) + len(session.played)
+
+    async def together(mode: str) -> list[int]:
+        client = tornado.AsyncHTTPClient(force_instance=True)
+        try:
+            return await asyncio.gather(*(work(client, f"t{i}", mode) for i in range(5)))
+        finally:
+            client.close()
+
+    assert asyncio.run(together("record")) == [3] * 5
+    assert asyncio.run(together("replay")) == [3] * 5
+    assert upstream.count == 15
+
+
+def test_what_no_stub_serves_of_tornado_is_refused_by_name(upstream: Upstream, tmp_path: Path) -> None:
+    tornado = pytest.importorskip("tornado.httpclient")
+
+    async def ask() -> None:
+        client = tornado.AsyncHTTPClient(force_instance=True)
+        try:
+            await client.fetch(f"{upstream.url}/models", streaming_callback=print)
+        finally:
+            client.close()
+
+    told = "does not serve streaming_callback"
+    with pytest.raises(RequestStoppedError, match=told), use_cassette(tmp_path / "x.yaml", mode="record"):
+        asyncio.run(ask())
+    assert upstream.count == 0
