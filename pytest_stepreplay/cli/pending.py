@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..drift import Drift
+    from ..housekeeping.quoting import Quoting
     from ..models import Request, Response
     from ..store import Pending, Unit
 
@@ -149,9 +150,8 @@ def _decide(
             for finding in broken:
                 echo(f"  {safe(finding.quoted)}")
             if broken:
-                echo(
-                    f"  so the rest of the test is not recorded any more; record it anew:\n    {broken[0].rewrite}"
-                )
+                told = "\n    ".join(dict.fromkeys(finding.rewrite for finding in broken))
+                echo(f"  so they ask what is not recorded any more; record that anew:\n    {told}")
     return 1 if refused else 0
 
 
@@ -306,16 +306,20 @@ class Finding:
                 found.append(escape_for_terminal(f"header {name}: {one} -> {other}"))
         return found
 
-    @cached_property
+    @property
     def quoted(self) -> str:
         """Who quotes the old answer, in words, and is a miss once that is gone; nothing where nobody does."""
+        return self._quoting.told if self._quoting else ""
+
+    @cached_property
+    def _quoting(self) -> Quoting | None:
         if len(self._responses) != 2:
-            return ""
-        from ..housekeeping.quoting import tell_quoting  # noqa: PLC0415 - as above
+            return None
+        from ..housekeeping.quoting import find_quotes  # noqa: PLC0415 - as above
 
         old, new = self._responses
         first = int(self.unit.name) + 1
-        return tell_quoting(
+        return find_quotes(
             old, new, self.unit.later, first=first, cassette=self.pending.target, test=self.pending.test or ""
         )
 
@@ -356,12 +360,12 @@ class Finding:
 
     @property
     def rewrite(self) -> str:
-        """The command that records the whole test anew."""
+        """The command that records the whole test anew, or those tests that quote a fixture."""
         from ..commands import pytest_command  # noqa: PLC0415 - as above
         from .project import typed_test  # noqa: PLC0415
 
-        test = typed_test(self.pending.test or "")
-        return pytest_command("--stepreplay=rewrite", tests=[test] if test else ())
+        tests = self._quoting.tests if self._quoting else ()
+        return pytest_command("--stepreplay=rewrite", tests=[each for each in map(typed_test, tests) if each])
 
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as a value that any JSON writer takes."""

@@ -82,9 +82,9 @@ def display(path: Path) -> str:
 
 
 def typed_test(test: str) -> str:
-    """Returns the id of a test as a person types it here; an empty text for a fixture, which several tests share."""
+    """Returns the id of a test, or a module, as a person types it here; nothing for a fixture, which tests share."""
     module, colons, name = test.partition("::")
-    if not colons or test.endswith(")"):
+    if test.endswith(" (fixture)"):
         return ""
     path = project_root() / module
-    return f"{display(path)}::{name}" if path.is_file() else test
+    return f"{display(path)}{colons}{name}" if path.exists() else test

@@ -6,7 +6,9 @@ old one, and the test asks something that is not recorded.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from .. import store
@@ -14,7 +16,7 @@ from ..errors import CassetteError, display_path
 from ..matching import find_quoting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ..models import Request, Response
@@ -26,10 +28,30 @@ _SEARCHED: Final = 200
 """How many other cassettes are read for what quotes a fixture's answer."""
 
 
-def tell_quoting(
+_NAMED: Final = 5
+"""How many tests a command names; beyond, it names their modules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoting:
+    """Who quotes an answer; false where nobody does.
+
+    Attributes:
+        told: that, in words.
+        tests: the ids of the tests to record anew, or their modules where they are many.
+    """
+
+    told: str = ""
+    tests: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.told)
+
+
+def find_quotes(
     old: Response, new: Response, later: Sequence[Request], *, first: int, cassette: Path, test: str
-) -> str:
-    """Returns who quotes the old response, in words; an empty text where nobody does.
+) -> Quoting:
+    """Returns who quotes the old response.
 
     Args:
         old: the stored response.
@@ -40,19 +62,40 @@ def tell_quoting(
         test: whose the cassette is.
     """
     numbers = [str(first + position) for position in find_quoting(old, new, later)]
-    if numbers:
-        many = len(numbers) > 1
-        return f"interaction{'s' * many} {', '.join(numbers)} quote{'s' * (not many)} the old answer"
-    if test.endswith(FIXTURE):
-        for path in islice(store.iter_cassettes(cassette.parent), _SEARCHED):
-            if path != cassette and _quotes(path, old, new):
-                return f"{display_path(path)} quotes the old answer"
-    return ""
+    told = [f"interaction{'s' * (len(numbers) > 1)} {', '.join(numbers)}"] if numbers else []
+    many = len(numbers) > 1
+    tests: tuple[str, ...] = ()
+    if not test.endswith(FIXTURE):
+        tests = (test,) if test else ()
+    else:
+        found = list(_quoting_cassettes(old, new, cassette, test))
+        told += [display_path(path) for path, _ in found[:1]]
+        told += [f"{len(found) - 1} more"] if len(found) > 1 else []
+        many = many or len(told) > 1
+        tests = tuple(dict.fromkeys(owner for _, owner in found if owner)) or (_served_by(test),)
+    if not told:
+        return Quoting()
+    if len(tests) > _NAMED:
+        tests = tuple(dict.fromkeys(each.partition("::")[0] for each in tests))
+    return Quoting(f"{' and '.join(told)} quote{'s' * (not many)} the old answer", tests)
 
 
-def _quotes(path: Path, old: Response, new: Response) -> bool:
-    try:
-        interactions = store.read_cassette(path).cassette.interactions
-    except (OSError, CassetteError):
-        return False
-    return bool(find_quoting(old, new, [each.request for each in interactions]))
+def _served_by(fixture: str) -> str:
+    """Returns the module whose tests may use a fixture; the folder, for a fixture of a conftest."""
+    module = PurePosixPath(fixture.partition("::")[0])
+    return str(module.parent if module.name == "conftest.py" else module)
+
+
+def _quoting_cassettes(old: Response, new: Response, cassette: Path, test: str) -> Iterator[tuple[Path, str]]:
+    """Yields the cassettes of other tests that quote a fixture's old response, and whose they are."""
+    # A conftest's fixtures serve the folder in which it lies.
+    folder = cassette.parent if _served_by(test).endswith(".py") else cassette.parent.parent
+    for path in islice(store.iter_cassettes(folder), _SEARCHED):
+        if path == cassette:
+            continue
+        try:
+            other = store.read_cassette(path).cassette
+        except (OSError, CassetteError):
+            continue
+        if find_quoting(old, new, [each.request for each in other.interactions]):
+            yield path, "" if (other.test or "").endswith(FIXTURE) else other.test or ""

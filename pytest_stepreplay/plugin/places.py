@@ -166,6 +166,13 @@ class Places:
         file = os.path.relpath(item.path, self._start).replace(os.sep, "/")
         return f"{file}::{item.nodeid.partition('::')[2]}"
 
+    def typed_id(self, test: str, cassette: Path) -> str:
+        """Returns what a person types here for the id of a test that stands in a cassette of the same project."""
+        file, colons, name = test.partition("::")
+        roots = (root for cassettes, root in self.roots.items() if cassette.is_relative_to(cassettes))
+        path = os.path.relpath(next(roots, self.home.root) / file, self._start).replace(os.sep, "/")
+        return f"{path}{colons}{name}"
+
     def root_of(self, item: pytest.Item, settings: Settings) -> Path:
         """Returns the folder of the cassettes of a test's project."""
         return self._root(self.home_of(item.path), settings)

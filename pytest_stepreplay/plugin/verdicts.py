@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,7 +80,7 @@ def verdict_of_fixture(run: Run, session: Session) -> BaseException | None:
     session.explain()
     if session.failures:
         return session.failures[0]
-    why = why_unverified(run, session, "") if session.settings.mode.verifies else None
+    why = why_unverified(run, session, session.test, again=()) if session.settings.mode.verifies else None
     return failure(StepReplayError(why)) if why else None
 
 
@@ -190,8 +190,17 @@ def _judge_drift(
     return sections
 
 
-def why_unverified(run: Run, session: Session, test: str) -> str | None:
-    """Returns why `verify` fails the owner of a cassette: drift, or no answer to compare; None if it does not."""
+def why_unverified(
+    run: Run, session: Session, test: str, *, again: Sequence[str] | None = None
+) -> str | None:
+    """Returns why `verify` fails the owner of a cassette: drift, or no answer to compare; None if it does not.
+
+    Args:
+        run: the run.
+        session: of the cassette.
+        test: what a person types to run the owner, or the name of a fixture.
+        again: what to run again, if not the owner, unless others quote its answers.
+    """
     from ..report.verification import failure_text  # noqa: PLC0415 - only verify pays for it
 
     path, failing = display_path(session.path), _failing(run, session)
@@ -200,9 +209,10 @@ def why_unverified(run: Run, session: Session, test: str) -> str | None:
         return None
     if failing:
         pending = session.settings.leaves_pending()
-        quoted = _said(lambda: _quoted(session, [number for number, _ in failing]))
         return _said(
-            lambda: failure_text(failing, path=path, test=test, pending=pending, quoted=quoted),
+            lambda: failure_text(
+                failing, path=path, test=test, pending=pending, **_quoted(run, session, failing, again)
+            ),
             f"{path} has drifted",
         )
     if unverified:
@@ -219,25 +229,29 @@ def _said(make: Callable[[], str], short: str = "") -> str:
         return f"{short}\ncould not be told in full: {format_exception_only(problem)[-1].strip()}".strip()
 
 
-def _quoted(session: Session, failing: Sequence[int]) -> str:
-    """Returns who quotes the answers of interactions that have drifted, in words."""
-    from ..housekeeping.quoting import tell_quoting  # noqa: PLC0415 - only drift pays for it
+def _quoted(
+    run: Run, session: Session, failing: Sequence[tuple[int, Drift]], again: Sequence[str] | None
+) -> dict[str, Any]:
+    """Returns who quotes the answers of interactions that have drifted, in words, and what to run again."""
+    from ..housekeeping.quoting import find_quotes  # noqa: PLC0415 - only drift pays for it
 
-    stored = session.interactions
-    new = {each.position: each.response for each in session.verdicts if each.position + 1 in failing}
-    told = (
-        tell_quoting(
-            stored[position].response,
-            response,
-            [each.request for each in stored[position + 1 :]],
-            first=position + 2,
+    stored, numbers = session.interactions, {number for number, _ in failing}
+    for verdict in session.verdicts:
+        if verdict.response is None or verdict.position + 1 not in numbers:
+            continue
+        found = find_quotes(
+            stored[verdict.position].response,
+            verdict.response,
+            [each.request for each in stored[verdict.position + 1 :]],
+            first=verdict.position + 2,
             cassette=session.path,
             test=session.test,
         )
-        for position, response in new.items()
-        if response is not None
-    )
-    return next(filter(None, told), "")
+        if found:
+            if again is not None:
+                again = [run.places.typed_id(each, session.path) for each in found.tests]
+            return {"quoted": found.told, "again": again}
+    return {"again": again}
 
 
 def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:

@@ -400,7 +400,13 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
 
 
 def failure_text(
-    drifts: Sequence[tuple[int, Drift]], *, path: str, test: str, pending: bool = True, quoted: str = ""
+    drifts: Sequence[tuple[int, Drift]],
+    *,
+    path: str,
+    test: str,
+    pending: bool = True,
+    quoted: str = "",
+    again: Sequence[str] | None = None,
 ) -> str:
     """Returns why a test fails in verify, in at most twelve lines; the first is the fact itself.
 
@@ -410,6 +416,7 @@ def failure_text(
         test: the id of the test.
         pending: the new responses were left in a pending file.
         quoted: who quotes the stored answers, in words; then accepting a new one alone breaks the test.
+        again: what to run again, if not the test: the tests of a fixture.
     """
     number, drift = max(drifts, key=lambda each: each[1].level)
     others = [(number, change) for change in drift.changes[1:]]
@@ -425,7 +432,7 @@ def failure_text(
         f"  test      {test}",
         *_also(others, number),
         "",
-        *_accepting(path, test, pending=pending, quoted=quoted),
+        *_accepting(path, [test] if again is None else again, pending=pending, quoted=quoted),
     ]
     return "\n".join(escape_for_terminal(line) for line in lines)
 
@@ -446,13 +453,13 @@ def _also(others: Sequence[tuple[int, Change]], number: int) -> list[str]:
     return [f"  {'also' if i == 0 else '':8}  {line}" for i, line in enumerate(lines)]
 
 
-def _accepting(path: str, test: str, *, pending: bool, quoted: str) -> list[str]:
+def _accepting(path: str, tests: Sequence[str], *, pending: bool, quoted: str) -> list[str]:
     cassette = shlex.quote(path)
     if quoted:
         return [
             f"  Fix: {quoted}.",
-            "       If the new answer is as good as the stored one, record the test anew:",
-            f"         {pytest_command('--stepreplay=rewrite', tests=[test] if test else ())}",
+            "       If the new answer is as good as the stored one, record anew:",
+            f"         {pytest_command('--stepreplay=rewrite', tests=tests)}",
             *(["       to look at each change first:", "         stepreplay review"] if pending else []),
         ]
     if pending:
@@ -464,7 +471,7 @@ def _accepting(path: str, test: str, *, pending: bool, quoted: str) -> list[str]
         ]
     return [
         "  Fix: nothing was left for review here. If the new answer is as good, run where you can commit:",
-        f"         {pytest_command('--stepreplay=verify', tests=[test] if test else ())}",
+        f"         {pytest_command('--stepreplay=verify', tests=tests)}",
         f"         stepreplay accept {cassette}",
     ]
 

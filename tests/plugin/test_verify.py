@@ -484,30 +484,37 @@ def test_accepting_a_turn_that_nobody_quotes_says_no_more(
     suite.run().assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("file", ["test_chat.py", "conftest.py"])
 def test_what_quotes_a_fixture_is_found_in_its_tests_cassettes(
-    suite: Suite, capsys: pytest.CaptureFixture[str]
+    suite: Suite, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
-    suite.write(
-        TALK.replace(
-            """    @pytest.mark.stepreplay
-    def test_talk():
-        first = ask([{{"role": "user", "content": "Name a colour."}}])
-        assert ask([first, {{"role": "user", "content": "Another."}}])
-""",
-            """    @pytest.fixture(scope="module")
+    asking, _, _ = TALK.partition("    @pytest.mark")
+    fixture = """
+    @pytest.fixture(scope="session")
     def first():
         return ask([{{"role": "user", "content": "Name a colour."}}])
-
+"""
+    test = """
     @pytest.mark.stepreplay
     def test_talk(first):
         assert ask([first, {{"role": "user", "content": "Another."}}])
-""",
-        )
-    )
+"""
+    if file == "conftest.py":
+        suite.write(asking + fixture, file)
+        suite.write(asking + test)
+    else:
+        suite.write(asking + fixture + test)
     suite.say = says("Blue.", "Green.")
     suite.record().assert_outcomes(passed=1)
     suite.say = says("Red.", "Green.")
-    verify(suite)
+    failed = verify(suite, "--stepreplay-fail-on=content").stdout.str()
+    rewrite = "pytest test_chat.py::test_talk --stepreplay=rewrite"
+    quoted = "cassettes/test_chat/test_talk.yaml quotes the old answer"
+    assert quoted in failed and rewrite in failed, "what fails for the fixture says it at once"
+    assert f"test      {file}::first (fixture)" in failed
     told = command(capsys, "pending")
-    assert "cassettes/test_chat/test_talk.yaml quotes the old answer" in told
-    assert "record anew: pytest --stepreplay=rewrite" in told
+    assert quoted in told and f"record anew: {rewrite}\n" in told
+    assert f"    {rewrite}\n" in command(capsys, "accept", "--all")
+    suite.run().assert_outcomes(failed=1)
+    suite.run(*rewrite.split()[1:], key=KEY).assert_outcomes(passed=1)
+    suite.run().assert_outcomes(passed=1)
