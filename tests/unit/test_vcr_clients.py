@@ -37,6 +37,13 @@ def outside_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_stepreplay.session.host._host", None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def vcrpy() -> None:
+    """vcrpy is imported before: tornado's first request would do so in the middle of its loop, once in a run."""
+    pytest.importorskip("tornado")
+    import_vcr("vcr.stubs.tornado_stubs")
+
+
 def body(text: str, **more: object) -> bytes:
     tree = {"model": "step-3.5-flash", "messages": [{"role": "user", "content": text}], **more}
     return json.dumps(tree).encode()
