@@ -93,7 +93,8 @@ def _print_plan(needless: Sequence[Needless]) -> None:
             cassettes, size = cassettes + 1, size + each.seen.size
     if interactions or cassettes:
         told = [plural(cassettes, "cassette") + f" of {size:,} bytes"] if cassettes else []
-        told += [f"{plural(interactions, 'interaction')} of others"] if interactions else []
+        other = " of other cassettes" if cassettes else ""
+        told += [f"{plural(interactions, 'interaction')}{other}"] if interactions else []
         echo(f"To be removed: {', and '.join(told)}.")
 
 

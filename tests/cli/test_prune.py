@@ -63,7 +63,7 @@ def test_what_a_whole_run_did_not_need_goes(suite: Suite, project: Project, opti
     assert dry.out.splitlines() == [
         "cassettes/test_chat/test_greeting.yaml: interaction 2 of 3 not played",
         "cassettes/test_chat/test_other.yaml: no test uses it",
-        f"To be removed: 1 cassette of {size:,} bytes, and 1 interaction of others.",
+        f"To be removed: 1 cassette of {size:,} bytes, and 1 interaction of other cassettes.",
         "Nothing was changed.",
     ]
     assert texts(suite) == ["Say 1.", "Say 2.", "Say 3."]
