@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from ..models import Cassette
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -76,7 +78,6 @@ LIST: Final = Command(
 def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
     from rich.text import Text  # noqa: PLC0415 - as in `_run`
 
-    from ..store import read_cassette  # noqa: PLC0415 - as in `_run`
     from .project import display  # noqa: PLC0415
     from .statistics import Statistics, print_statistics  # noqa: PLC0415
 
@@ -84,7 +85,7 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
     for path in _cassettes_under(searched):
         shown = display(path)
         try:
-            found.add(shown, path.stat().st_size, read_cassette(Path(shown)).cassette)
+            found.add(shown, path.stat().st_size, _read(Path(shown))[0])
         except (StepReplayError, OSError) as error:
             broken[shown] = str(error)
     if as_json:
@@ -116,23 +117,35 @@ def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
                 yield each
 
 
+def _read(path: Path) -> tuple[Cassette, str]:
+    """Returns a cassette, or the version that a pending file holds, and its format."""
+    from ..store import read_cassette, read_new_version  # noqa: PLC0415 - as in `_run`
+
+    if not path.name.endswith(".new"):
+        read = read_cassette(path)
+        return read.cassette, read.format
+    new = read_new_version(path)
+    if isinstance(new, dict):
+        raise StepReplayError(f"{path} holds snapshots, and no interaction")
+    return new, "stepreplay"
+
+
 def _read_row(path: Path) -> Row:
-    from ..store import read_cassette  # noqa: PLC0415 - as in `_run`
     from .conversation import model_of, read_turns, tokens_of  # noqa: PLC0415
     from .project import display  # noqa: PLC0415
 
     size = 0
     try:
         size = path.stat().st_size
-        read = read_cassette(Path(display(path)))  # as an error should name it
+        found, form = _read(Path(display(path)))  # as an error should name it
     except (StepReplayError, OSError) as error:
         return Row(display(path), size, error=str(error))
-    turns = list(read_turns(read.cassette.interactions))
+    turns = list(read_turns(found.interactions))
     return Row(
         path=display(path),
         size=size,
-        format=read.format,
-        test=read.cassette.test,
+        format=form,
+        test=found.test,
         interactions=len(turns),
         models=tuple(sorted({model for turn in turns if (model := model_of(turn))})),
         tokens=sum(tokens_of(turn.completion) for turn in turns),

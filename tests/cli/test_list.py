@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_stepreplay.cli.listing import age_of
-from pytest_stepreplay.models import Interaction, Request, Response
+from pytest_stepreplay.models import Cassette, Interaction, Request, Response
+from pytest_stepreplay.store import write_pending
 
 from .conftest import Project, chat, completion
 
@@ -244,3 +245,17 @@ def test_stats_name_what_is_unreadable(project: Project) -> None:
     found = project.run("list", "--stats", "--json")
     assert (found.status, [*found.json["unreadable"]]) == (1, ["cassettes/b.yaml"])
     assert found.json["stats"]["oldest"] is None
+
+
+def test_a_pending_file_is_listed_as_the_version_that_it_holds(project: Project) -> None:
+    path = project.write("cassettes/test_chat/test_hello.yaml", chat(answer="Hi."))
+    new = write_pending(path, Cassette(interactions=(chat(answer="Bye."),)))
+    assert "1 interaction" in project.run("list", "--stats", str(new)).out
+    listed = project.run("list", str(new))
+    assert listed.status == 0 and "unreadable" not in listed.out
+    assert "test_hello.yaml.new" in listed.out and "1 interaction" in listed.out
+    waiting = write_pending(
+        path.with_name("test_hello.snapshots.yaml"),
+        {"stepreplay": 1, "test": "t", "snapshots": {"1": "Bye."}},
+    )
+    assert "holds snapshots, and no interaction" in project.run("list", str(waiting)).out
