@@ -13,6 +13,7 @@ from blockbuster import BlockBuster, BlockBusterFunction
 from hypothesis import HealthCheck, settings
 
 from pytest_stepreplay.machine import clock, disk
+from pytest_stepreplay.session import leave
 from pytest_stepreplay.upstream import Upstream
 
 pytest_plugins = ["pytester"]
@@ -48,6 +49,12 @@ def free_event_loops() -> Iterator[None]:
     buster.activate()
     yield
     buster.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed() -> None:
+    """Takes out what a test with a cassette has installed for the rest of this run; the next such test puts it back."""
+    leave()
 
 
 @pytest.fixture

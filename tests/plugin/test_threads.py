@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from pytest_stepreplay.session import leave
 from pytest_stepreplay.upstream import Raw, Received, Reply
 
 from .suite import QUICK, Suite
@@ -126,7 +125,6 @@ def test_a_thread_that_outlives_a_replaying_test_stays_off_the_network(suite: Su
 
 
 def test_afterwards_nothing_stays_patched(suite: Suite) -> None:
-    leave()  # what an earlier test of this process, which has a cassette, has left for the next one
     before = (threading.Thread.start, ThreadPoolExecutor.submit, httpx.HTTPTransport.handle_request)
     suite.write(LATE.replace("START", STARTS["a pool that has more to do"]))
     suite.record().assert_outcomes(passed=3)

@@ -34,7 +34,6 @@ from pytest_stepreplay.texts.words import diff_words, similarity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The time of one example says nothing on a busy machine, and the first to differ imports DeepDiff.
 PLAIN: dict[str, Any] = {
     "id": "b7b56af0-52a6-483f-a589-948182676a1b",
     "object": "chat.completion",
