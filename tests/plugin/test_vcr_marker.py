@@ -546,7 +546,7 @@ def test_a_missing_cassette_is_not_taken_for_another_tests_that_asks_the_same_ur
     assert "relink" not in result.stdout.str()
     record_in = adopting.pytester.path / "cassettes/test_chat/test_other.yaml"
     record_in.write_text(
-        record_in.read_text(encoding="utf-8").replace("Say goodbye.", "Say hello."), encoding="utf-8"
+        record_in.read_text(encoding="utf-8").replace("goodbye.", "hello."), encoding="utf-8"
     )
     result = adopting.run()
     result.stdout.fnmatch_lines(["*it was recorded for another test, in *test_other.yaml."])
