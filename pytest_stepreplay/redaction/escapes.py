@@ -17,8 +17,11 @@ from .shapes import Late
 _DEEPEST: Final = 8
 """How many layers are undone. Backslashes and percent signs that escape each other are one, however many."""
 
+# Each kind starts with a character of its own, which is fast to look for, and takes all backslashes at once: a row of
+# them that nothing follows must not be tried from each one again.
 _ESCAPE: Final = Late(
-    r"\\+(?:u\{(?P<braces>[0-9A-Fa-f]{1,6})\}|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|x(?P<x>[0-9A-Fa-f]{2})"
+    r"\\(?<!\\\\)\\*+(?:u\{(?P<braces>[0-9A-Fa-f]{1,6})\}"
+    r"|u(?P<u>[0-9A-Fa-f]{4})|U(?P<U>[0-9A-Fa-f]{8})|x(?P<x>[0-9A-Fa-f]{2})"
     r"|(?P<octal>[0-7]{1,3})|(?P<letter>[^\\]))"
     r"|%(?:25)*(?P<url>[0-9A-Fa-f]{2})"
     r"|=(?P<mail>[0-9A-F]{2}|\r?\n)"

@@ -226,8 +226,20 @@ KEY = KEYS["GitHub"]
         '"api_key": "' * 10_000 + KEY,
         "\\g\\h\\p\\_" + KEY[4:],
         "".join(f"\\u{ord(char):04x}" for char in f"{KEY} " * 500),
+        KEY + " \\g" + "\\" * 200_000,
     ],
-    ids=["backslashes", "percent signs", "ampersands", "sk-", "eyJ-", "BEGIN", "names", "each", "all"],
+    ids=[
+        "backslashes",
+        "percent signs",
+        "ampersands",
+        "sk-",
+        "eyJ-",
+        "BEGIN",
+        "names",
+        "each",
+        "all",
+        "cut off",
+    ],
 )
 def test_a_hostile_text_hides_no_key(text: str) -> None:
     assert findings(cassette(asked({"content": text})))
