@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .shapes import Late
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DEEPEST: Final = 8
 """How many layers are undone. Backslashes and percent signs that escape each other are one, however many."""
@@ -29,6 +32,12 @@ _ESCAPE: Final = Late(
     r"|\x1b\[[0-9;]*[A-Za-z]",
     re.ASCII,
 )
+# Eight in a row are no breaks of lines: somebody has put a backslash before every character, which then means itself.
+_EACH_ESCAPED: Final = Late(r"(?:\\(?<!\\\\)\\*+[^\\\s]){8}")
+_TO_ITSELF: Final = Late(r"\\(?<!\\\\)\\*+(?P<letter>[^\\])")
+_TO_ITSELF_BEHIND_BREAKS: Final = Late(
+    r"(?P<breaks>(?<!\\.)(?:\\(?<!\\\\)\\*+[nrt])+)?\\(?<!\\\\)\\*+(?P<letter>[^\\])", re.DOTALL
+)
 _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b"}
 
 
@@ -42,10 +51,18 @@ _ENTITIES: Final = {
 class Layer:
     """A text with one layer of its escapes undone."""
 
-    def __init__(self, text: str, behind: str, below: Layer | None) -> None:
-        self.text = text
+    def __init__(
+        self,
+        behind: str,
+        below: Layer | None,
+        escape: Late = _ESCAPE,
+        meaning: Callable[[re.Match[str]], str] | None = None,
+    ) -> None:
         self._behind = behind
         self._below = below
+        self._escape = escape.pattern
+        self._meaning = meaning or _meaning
+        self.text = self._escape.sub(self._meaning, behind)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Returns where a part of this text stands in the text that all layers come from."""
@@ -61,8 +78,8 @@ class Layer:
     def _marks(self) -> tuple[list[int], list[int]]:
         """The end of each escape: in this text, and in the one behind it."""
         ends, places, shorter = list[int](), list[int](), 0
-        for found in _ESCAPE.pattern.finditer(self._behind):
-            shorter += found.end() - found.start() - len(_meaning(found))
+        for found in self._escape.finditer(self._behind):
+            shorter += found.end() - found.start() - len(self._meaning(found))
             ends.append(found.end() - shorter)
             places.append(found.end())
         return ends, places
@@ -76,15 +93,23 @@ def may_be_escaped(text: str) -> bool:
 @lru_cache(maxsize=1)
 def layers_of(text: str) -> tuple[Layer, ...]:
     """Returns what the text says with its escapes undone, then what that says, until nothing is escaped."""
-    layers, layer = list[Layer](), None
+    layers, below = list[Layer](), None
     for _ in range(_DEEPEST):
-        plain = _ESCAPE.pattern.sub(_meaning, text)
-        if plain == text:
+        if "\\" in text and _EACH_ESCAPED.pattern.search(text):
+            layers += (
+                Layer(text, below, _TO_ITSELF, _itself),
+                Layer(text, below, _TO_ITSELF_BEHIND_BREAKS, _itself),
+            )
+        layer = Layer(text, below)
+        if layer.text == text:
             break
-        layer = Layer(plain, text, layer)
         layers.append(layer)
-        text = plain
+        text, below = layer.text, layer
     return tuple(layers)
+
+
+def _itself(found: re.Match[str]) -> str:
+    return (" " if found.groupdict().get("breaks") else "") + found["letter"]
 
 
 def _meaning(found: re.Match[str]) -> str:

@@ -48,6 +48,9 @@ _ESCAPES: Final = {
 """By the character that each starts with: to look for that is much faster."""
 # All backslashes at once: a row of them that nothing follows must not be tried from each one again.
 _ESCAPE: Final = re.compile(rb"\\(?<!\\\\)\\*+" + _IN_BACKSLASHES + b"|" + _IN_HTML + b"|" + _IN_MAIL)
+# A backslash before every character, as before what needs none: then each means itself.
+_EACH_ESCAPED: Final = re.compile(rb"(?:\\(?<!\\\\)\\*+[^\\\s]){8}")
+_BREAKS: Final = re.compile(rb"(?<!\\.)(?:\\(?<!\\\\)\\*+[nrt])+(?=\\)", re.DOTALL)
 _MOST_LAYERS: Final = 8
 NOWHERE: Final = ("file",)
 """The place of what stands in none of a file's values, as in a comment, or in a file that nobody can read."""
@@ -223,6 +226,9 @@ def _secrets_in(data: bytes, needles: Mapping[bytes, str]) -> Iterator[tuple[str
 def _plain_forms(data: bytes) -> Iterator[tuple[bytes, str]]:
     """Yields what the bytes say with their escapes undone, then what that says, and how it was hidden."""
     for _ in range(_MOST_LAYERS):
+        if b"\\" in data and _EACH_ESCAPED.search(data):
+            yield data.replace(b"\\", b""), "escaped"
+            yield _BREAKS.sub(b" ", data).replace(b"\\", b""), "escaped"
         if b"%" in data and _PERCENT.search(data):
             data, how = unquote_to_bytes(data), "URL-encoded"
         elif any(char in data and escape.search(data) for char, escape in _ESCAPES.items()):

@@ -144,6 +144,8 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "all in % twice": lambda key: "".join(f"%25{ord(char):02X}" for char in key),
     "all in &#": lambda key: "".join(f"&#{ord(char)};" for char in key),
     "all in \\\\u": lambda key: "".join(f"\\\\\\\\u{ord(char):04x}" for char in key),
+    "a backslash each": lambda key: "".join(f"\\{char}" for char in key),
+    "two backslashes each": lambda key: "".join(f"\\\\{char}" for char in key),
     "Markdown": lambda key: re.sub(r"([_.-])", r"\\\1", key),
     "URL": lambda key: key.replace("_", "%5F").replace("-", "%2D").replace(".", "%2E"),
     "JSON with a slash": lambda key: "https:\\/\\/h\\/" + key,
@@ -227,6 +229,7 @@ KEY = KEYS["GitHub"]
         "\\g\\h\\p\\_" + KEY[4:],
         "".join(f"\\u{ord(char):04x}" for char in f"{KEY} " * 500),
         KEY + " \\g" + "\\" * 200_000,
+        "x\\n\\n" + "".join(f"\\{char}" for char in KEY),
     ],
     ids=[
         "backslashes",
@@ -239,9 +242,11 @@ KEY = KEYS["GitHub"]
         "each",
         "all",
         "cut off",
+        "each, behind breaks",
     ],
 )
 def test_a_hostile_text_hides_no_key(text: str) -> None:
     assert findings(cassette(asked({"content": text})))
-    assert KEY not in Redactor(secrets=()).redact_text(text)
-    assert KEY[4:] not in Redactor(secrets=()).redact_text(text)
+    after = Redactor(secrets=()).redact_text(text)
+    assert "[redacted]" in after
+    assert KEY[4:] not in after.replace("\\", "")
