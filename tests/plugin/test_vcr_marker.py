@@ -595,7 +595,7 @@ def test_the_network_is_blocked_for_tests_that_say_so(adopting: Suite) -> None:
             except OSError:
                 return "tried"
 
-        @pytest.mark.block_network(allowed_hosts=[r"allowed\\.invalid", ".*\\.below\\.invalid", "a|b"])
+        @pytest.mark.block_network(allowed_hosts=[r"allowed\\.invalid", r".*\\.below\\.invalid", "a|b"])
         def test_blocked():
             assert look_up("example.invalid") == "blocked"
             assert look_up("allowed.invalid") == "tried"

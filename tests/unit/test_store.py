@@ -654,7 +654,7 @@ def test_what_is_not_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CassetteReadError, match="cannot be read: Not a directory"):
         store.read_cassette(tmp_path / "file" / "x.yaml")
-    with pytest.raises(CassetteReadError, match="cannot be read: embedded null"):
+    with pytest.raises(CassetteReadError, match=r"cannot be read: .*\bnull\b"):
         store.read_cassette(tmp_path / "a\0b")
 
 
@@ -741,7 +741,7 @@ def test_what_the_system_refuses_leaves_the_old_file(tmp_path: Path) -> None:
         CassetteWriteError, match="could not be written: File name too long; nothing was written"
     ):
         store.write_cassette(tmp_path / ("x" * 300), Cassette())
-    with pytest.raises(CassetteWriteError, match="could not be written: embedded null"):
+    with pytest.raises(CassetteWriteError, match=r"could not be written: .*\bnull\b"):
         store.write_cassette(tmp_path / "a\0b", Cassette())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
