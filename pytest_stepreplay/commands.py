@@ -93,7 +93,7 @@ def mend_or_record(verb: str = "record") -> str:
     Args:
         verb: what is done anew, for a cassette or for snapshots.
     """
-    return f"Mend it, or delete it and {verb} it again with: {pytest_command('--stepreplay=record')}"
+    return f"Fix it, or delete it and {verb} it again with: {pytest_command('--stepreplay=record')}"
 
 
 def review_command(verb: str = "review", option: str = "") -> str:

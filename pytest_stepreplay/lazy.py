@@ -100,6 +100,6 @@ def import_vcr(name: str) -> Any:
             if isinstance(error, ModuleNotFoundError) and error.name in {"vcr", name}:
                 raise StepReplayError("vcrpy is not installed; install it: pip install vcrpy") from None
             raise StepReplayError(
-                f"vcrpy {version('vcrpy')} does not go with the HTTP clients that are installed here ({error}); "
+                f"vcrpy {version('vcrpy')} does not work with the HTTP clients that are installed here ({error}); "
                 "install another: pip install -U vcrpy"
             ) from None

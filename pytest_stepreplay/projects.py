@@ -112,7 +112,7 @@ def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
             table = {name: dict(parser[name]) for name in parser.sections()}
     except (ValueError, configparser.Error) as error:
         raise StepReplayError(
-            f"{display_path(path)}: {error}\nMend it, or name a path on the command line"
+            f"{display_path(path)}: {error}\nFix it, or name a path on the command line"
         ) from None
     for name in section:
         table = table.get(name) if isinstance(table, dict) else None

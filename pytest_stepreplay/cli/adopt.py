@@ -75,8 +75,8 @@ ADOPT: Final = Command(
     description="""
     Look at a project's tests, and write the lines of the ini file with which they run here, with their own cassettes.
 
-    What is written is shown first. What the tests say to the other plugin and cannot be had here is listed
-    with its place. No test and no cassette is changed. The exit status is 1 where something is left to be done.
+    What is written is shown first. What the tests ask of the other plugin and is not available here is
+    listed with its place. No test and no cassette is changed. The exit status is 1 if something is left to be done.
     """,
     examples=("stepreplay adopt --dry-run", "stepreplay adopt --yes"),
     options=CONSENT,
@@ -233,7 +233,7 @@ def _with_option(path: Path, text: str, name: str, *, has_options: bool) -> str:
 
 def _by_hand(path: Path, line: str) -> StepReplayError:
     return StepReplayError(
-        f"{display_path(path)} is written in a way that is not changed here; add this to it: {line}"
+        f"{display_path(path)} is written in a way that this command cannot edit; add this yourself: {line}"
     )
 
 

@@ -82,7 +82,7 @@ def _exchange(interaction: Interaction) -> Exchange:
 
 def _ask(asker: Asker, exchange: Exchange, keep_headers: Collection[str]) -> Iterator[str]:
     if not urlsplit(exchange.url).netloc:
-        yield "its URL has no scheme or no host, so no client can ask it; name them with --base-url"
+        yield "its URL has no scheme or no host, so no client can request it; give them with --base-url"
         return
     try:
         got = asker.ask(exchange.method, exchange.url, exchange.request_type, exchange.request_body)
@@ -90,7 +90,7 @@ def _ask(asker: Asker, exchange: Exchange, keep_headers: Collection[str]) -> Ite
         yield "no recorded request answers it"
         return
     except Exception as error:  # noqa: BLE001 - whatever a client makes of what the file holds
-        yield f"the client cannot ask or read it ({type(error).__name__})"
+        yield f"the client cannot send it or read the answer ({type(error).__name__})"
         return
     if got.status != exchange.status:
         yield f"the status: {got.status} instead of {exchange.status}"

@@ -248,7 +248,7 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 COLOR: Final = Option(
     "--color [auto|yes|no]",
-    "Color what went and what came; auto: in a terminal, unless NO_COLOR is set. [default: auto]",
+    "Color removed and added text; auto: in a terminal, unless NO_COLOR is set. [default: auto]",
     {"type": one_of(("auto", "yes", "no")), "default": "auto"},
 )
 
@@ -260,5 +260,5 @@ def number_from_1(word: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 on")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of 1 or more")
     return number

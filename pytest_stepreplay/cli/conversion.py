@@ -224,7 +224,7 @@ def _finished(cassette: Cassette) -> tuple[Cassette, tuple[Skipped, ...]]:
     skipped: list[Skipped] = []
     for i, each in enumerate(cassette.interactions):
         if each.response.stream and each.response.stream.end:
-            reason = "its stream did not come to its end, which no other format can say"
+            reason = "its stream did not end, which no other format can express"
             skipped.append(Skipped(("interactions", i, "response", "stream"), reason))
         else:
             kept.append(each)
@@ -251,9 +251,11 @@ def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan
     assert target is not None  # noqa: S101 - only an outcome that has one comes here
     if target == outcome.source or (target.exists() and target.samefile(outcome.source)):
         if plan.format != OURS:
-            return _refused(outcome, "its new file would take its place, and hold less; use --to DIR")
+            return _refused(outcome, "its new file would replace it and hold less; use --to DIR")
         if outcome.skipped:
-            reason = "left as it is, for the rest would be lost; use --to DIR to write what can be converted"
+            reason = (
+                "left as it is, since the rest would be lost; use --to DIR to write what can be converted"
+            )
             return replace(outcome, target=None, reason=reason)
     elif store.exists(target) and not _holds(target, cassette, plan):
         shown = display_path(target.absolute())
@@ -272,7 +274,7 @@ def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan
                 raise error.about(target) from None
         if differences:
             more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-            return _refused(outcome, f"it would replay otherwise: {differences[0]}{more}")
+            return _refused(outcome, f"it would replay differently: {differences[0]}{more}")
         outcome = replace(outcome, checked=outcome.interactions)
     if not plan.dry_run:
         _write_as(target, cassette, plan.format)

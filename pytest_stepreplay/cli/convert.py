@@ -60,7 +60,7 @@ CONVERT: Final = Command(
     Convert cassettes of other tools to ours, or ours to theirs.
 
     SOURCES are files and folders: cassettes of vcrpy (YAML, JSON, gzip) and cassetter (YAML, TOML), HTTP archives
-    (HAR), and logs of requests and responses (JSON Lines). The format is told by the content.
+    (HAR), and logs of requests and responses (JSON Lines). The format is recognized by the content.
 
     Without --to, a new file takes its source's place where the name can stay, else it stands beside it. Secrets are
     redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused, or converted
@@ -75,13 +75,13 @@ CONVERT: Final = Command(
     options=(
         Option("--to DIR", "Write the new files under this folder.", {"type": folder_path}),
         Option("--check", "Replay each interaction through a real client first, old against new."),
-        Option("--dry-run", "Say what would become of each file, and write nothing."),
+        Option("--dry-run", "Show what each file would become, and write nothing."),
         Option(
             f"--format [{'|'.join(FORMATS)}]",
             "The format of the new files. [default: stepreplay]",
             {"dest": "format_", "type": one_of(FORMATS), "default": "stepreplay"},
         ),
-        Option("--base-url URL", "Where requests went, for logs that do not say it.", {"default": ""}),
+        Option("--base-url URL", "Where the requests were sent, for logs that do not say.", {"default": ""}),
         AS_JSON,
     ),
     run=_run,

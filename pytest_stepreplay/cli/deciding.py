@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 CONSENT: Final = (
-    Option("--dry-run", "Say what would be done, and do nothing."),
+    Option("--dry-run", "Show what would be done, and do nothing."),
     Option("-y, --yes", "Do it without asking."),
     AS_JSON,
 )
@@ -28,9 +28,9 @@ def check_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
         UsageError: they do not go together.
     """
     if dry_run and yes:
-        raise UsageError("say --dry-run or --yes, not both")
+        raise UsageError("use --dry-run or --yes, not both")
     if as_json and not (dry_run or yes):
-        raise UsageError("--json asks nothing: say --dry-run or --yes with it")
+        raise UsageError("--json cannot ask; add --dry-run or --yes")
 
 
 def is_agreed(question: str, *, yes: bool) -> bool:
@@ -42,14 +42,14 @@ def is_agreed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("there is no terminal to ask at: say --yes to do it, or --dry-run")
+        raise UsageError("there is no terminal to ask in; add --yes to go ahead, or --dry-run to look first")
     while True:
         answer = input(f"{question} [y/N]: ").strip().lower()
         if answer in ("y", "yes"):
             return True
         if answer in ("", "n", "no"):
             return False
-        echo("Say y or n.")
+        echo("Please answer y or n.")
 
 
 def last_run_of_project() -> LastRun:
@@ -66,7 +66,7 @@ def last_run_of_project() -> LastRun:
     run = read(path)
     if run is None:
         raise StepReplayError(
-            f"no pytest run is remembered ({display(path)} is not there, or of another version).\n"
+            f"no pytest run is on record ({display(path)} is missing, or from another version).\n"
             "Run the whole suite first: pytest (with its cache on, that is without -p no:cacheprovider)"
         )
     return run

@@ -58,7 +58,7 @@ _HINTS: Final = {
     "AuthenticationError": f"; the API refused the key in {KEY}",
     "APIConnectionError": f"; the API could not be reached: check the network and {URL}",
     "NotFoundError": f"; the API does not know the model or the path: check {URL}",
-    "RateLimitError": "; the API takes no more requests from this key for now",
+    "RateLimitError": "; the API accepts no more requests from this key for now",
 }
 # What would make pytest in the demo's folder behave as the user's own project wants it, or send it elsewhere.
 _NOT_PASSED_ON: Final = {"COLUMNS", "FORCE_COLOR", "PY_COLORS", "GITHUB_STEP_SUMMARY", "PYTEST_ADDOPTS"} | {
@@ -146,7 +146,7 @@ def _live_access() -> _Access:
     except (ValueError, KeyError):
         host = None
     if not host:
-        raise StepReplayError(f"{URL} is {url!r}, which is no http(s) URL\nStepFun's is {STEPFUN}")
+        raise StepReplayError(f"{URL} is {url!r}, which is not an http(s) URL\nStepFun's is {STEPFUN}")
     if not _is_behind_proxy(parts.scheme, host):
         try:
             socket.create_connection((host, port), timeout=10).close()
@@ -195,7 +195,7 @@ class _Tour:
         else:
             self._say(
                 "The API in this demo is a stand-in that runs on this machine and answers by rules.\n"
-                "It speaks StepFun's dialect but is not StepFun, and what it says is no model's output."
+                "It speaks StepFun's dialect but is not StepFun, and what it says does not come from a model."
             )
         self._show("test_chat.py", TEST)
         self._record()

@@ -58,7 +58,7 @@ DIFF: Final = Command(
     name="diff",
     summary="Compare two cassettes, completions or streams.",
     description="""
-    Show how the responses in B differ from those in A, without what is volatile.
+    Show how the responses in B differ from those in A, leaving out volatile fields.
 
     A and B are cassettes, JSON files with a chat completion (or a list of them), or the text of a stream. One
     of them may be - for stdin. Cassettes are compared request by request: equal requests first, the others in
@@ -75,7 +75,7 @@ DIFF: Final = Command(
     options=(
         Option(
             f"--fail-on [{'|'.join(FAIL_ON)}]",
-            "The level from which on a difference makes the exit status 1. [default: content]",
+            "Exit with status 1 for differences of this level or worse. [default: content]",
             {"type": one_of(FAIL_ON), "default": "content"},
         ),
         COLOR,
@@ -120,7 +120,7 @@ def _read_items(name: str) -> list[Item]:
             _item_of(number, it) for number, it in enumerate(read_cassette(path).cassette.interactions, 1)
         ]
     if not items:
-        raise StepReplayError(f"{name}: there is no response in it to compare")
+        raise StepReplayError(f"{name}: it has no response to compare")
     return items
 
 
@@ -231,7 +231,7 @@ def _print(
             console.print(Text(safe(f"{_place(pair)}  {_told(pair.new)}".rstrip()), "bold"), soft_wrap=True)
         if not pair.same_request and pair.old.request and pair.new.request:
             console.print(Text("the requests differ too", "yellow"), soft_wrap=True)
-        shown = pair.drift.full() if pair.drift else "no difference but for what is volatile"
+        shown = pair.drift.full() if pair.drift else "no difference except in volatile fields"
         console.print(colored(shown), soft_wrap=True)
         if many:
             console.print()

@@ -70,7 +70,7 @@ def _age(text: str) -> timedelta:
     """Returns the time span that a text such as ``90d`` names."""
     found = re.fullmatch(r"(\d{1,6})([hdwmy])", text)
     if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age; write it as 36h, 90d, 12w, 6m or 1y")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age; write it as 36h, 90d, 12w, 6m or 1y")
     return timedelta(days=int(found[1]) * _DAYS[found[2]])
 
 
@@ -96,7 +96,7 @@ LINT: Final = Command(
         Option("--max-age AGE", "Also report recordings older than this: 90d, 12w, 1y.", {"type": _age}),
         Option(
             "--skip CHECK",
-            "Leave out a check; may be given several times.",
+            "Skip a check; may be given several times.",
             {"action": "append", "default": []},
         ),
     ),
@@ -112,7 +112,7 @@ def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
 
     unknown = [name for name in skip if name not in CHECKS]
     if unknown:
-        raise UsageError(f"--skip: {unknown[0]!r} is no check; there are {', '.join(CHECKS)}")
+        raise UsageError(f"--skip: {unknown[0]!r} is not a check; the checks are {', '.join(CHECKS)}")
     settings = Settings.merge(project_settings())
     return Project(
         wall=Wall(environment_secrets(), tuple(selector for selector, _ in settings.allow_secret)),
@@ -199,7 +199,7 @@ def _cassette_of(path: Path) -> Cassette | Problem:
     try:
         return read_cassette(path).cassette
     except CassetteError as error:
-        fix = f"m{mend_or_record()[1:]}"
+        fix = f"f{mend_or_record()[1:]}"
         return Problem("unreadable", (), _reason(error, path), fix, error.line)
 
 

@@ -70,7 +70,7 @@ LIST: Final = Command(
         "stepreplay list --stats",
     ),
     operands=(Operand("paths", "any", existing_paths, spreads=True),),
-    options=(Option("--stats", "Add them up: tokens, models, hosts, ages, sizes."), AS_JSON),
+    options=(Option("--stats", "Show totals: tokens, models, hosts, ages, sizes."), AS_JSON),
     run=_run,
 )
 

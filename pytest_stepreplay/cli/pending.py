@@ -91,7 +91,7 @@ ACCEPT: Final = Command(
     Accept pending changes: the new versions take the place of the old ones.
 
     PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
-    changed since is refused, and makes the exit status 1; the others are accepted nevertheless.
+    changed since is refused, and makes the exit status 1; the others are still accepted.
     """,
     examples=(
         "stepreplay accept cassettes/test_chat/test_greeting.yaml --interaction 2",
@@ -128,7 +128,7 @@ def _decide(
     snapshots: list[str],
 ) -> int:
     if everything == bool(paths):
-        raise UsageError("name PATHS or say --all, not both" if paths else "name PATHS, or say --all")
+        raise UsageError("give PATHS or --all, not both" if paths else "give PATHS, or --all")
     files = find_pending(paths, must_exist=True)
     chosen = None
     if interactions or snapshots:
@@ -167,7 +167,7 @@ def _chosen_units(
     noun = "interaction" if interactions else "snapshot"
     of_kind = [path for path in files if noun_for(path) == noun]
     if interactions and snapshots:
-        raise UsageError("--interaction is for cassettes and --snapshot for snapshots; say one of them")
+        raise UsageError("--interaction is for cassettes and --snapshot for snapshots; use one of them")
     if len(of_kind) != 1:
         raise UsageError(f"--{noun} needs one pending file with {noun}s; PATHS name {len(of_kind)}")
     return of_kind, [*map(str, interactions), *snapshots]

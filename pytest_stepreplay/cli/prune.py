@@ -23,7 +23,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     run = last_run_of_project()
     if run.unfit:
         raise StepReplayError(
-            f"nothing is pruned, since the last run does not tell what is still needed: {run.unfit[0]}.\n"
+            f"nothing was pruned: the last run does not show what is still needed: {run.unfit[0]}.\n"
             "Run the whole suite in replay until it passes: pytest"
         )
     needless = plan(run)

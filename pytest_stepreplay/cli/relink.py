@@ -89,7 +89,7 @@ def _print_links(links: Sequence[Link]) -> None:
         for source in each.sources:
             echo(safe(f"    mv {shlex.quote(display(source))} {shlex.quote(target)}"))
         if each.rivals:
-            echo(safe(f"  {', '.join(each.rivals)} may own it too"))
+            echo(safe(f"  {', '.join(each.rivals)} may also own it"))
 
 
 def _as_json(links: Sequence[Link], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:

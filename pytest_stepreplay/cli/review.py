@@ -49,7 +49,7 @@ def _run(paths: tuple[str, ...], color: str) -> int:
     if not found or not (sys.stdin.isatty() and sys.stdout.isatty()):
         print_list(found, color)
         if found:
-            echo("\nreview asks in a terminal, and this is none. Decide with:")
+            echo("\nreview needs a terminal, and this is not one. Decide with:")
             for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
                 echo(f"  {_one_line(command)}")
         return 1 if found else 0
@@ -128,7 +128,7 @@ class _Review:
                 self._decide(VERBS[key.lower()], rest)
                 at, full = at + len(rest), False
             else:
-                note = "That is none of the keys:"
+                note = "That is not one of the keys:"
 
     def print_outcome(self) -> None:
         """Prints what was decided, and what was refused."""

@@ -59,7 +59,7 @@ class Answer:
         if self.sort == "text":
             broken = self.tree.lstrip()[:1] in ("{", "[") and isinstance(parsed(self.tree), BrokenJson)
             return "broken JSON" if broken else "text that is not JSON"
-        return f"{name_type(self.tree)} that is no {self.wanted.partition(' ')[2]}"
+        return f"{name_type(self.tree)} that is not {self.wanted}"
 
 
 class Mask(str):

@@ -24,7 +24,7 @@ BASELINE_VERSION: Final = 1
 
 _LEVELS: Final = {str(level): level for level in sorted(Level, reverse=True) if level}
 _KEYS: Final = {"test", "interaction", "changes"}
-_FIX: Final = "Mend it, or delete it and write it anew."
+_FIX: Final = "Fix it, or delete it and write it anew."
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _DRIFT: Final = re.compile(r'"drift"\s*:\s*\[')
 
@@ -146,7 +146,7 @@ def _read_entry(entry: Any) -> tuple[str, int, _Changes]:
     if not isinstance(test, str) or not test:
         raise _MisfitError(f"test: {test!r:.60} is not the id of a test")
     if type(interaction) is not int or interaction < 1:
-        raise _MisfitError(f"interaction: {interaction!r:.60} is not a number from 1 on")
+        raise _MisfitError(f"interaction: {interaction!r:.60} is not a whole number of 1 or more")
     if not isinstance(changes, list):
         raise _MisfitError(f"changes: {changes!r:.60} is not a list")
     return test, interaction, frozenset(map(_read_change, changes))

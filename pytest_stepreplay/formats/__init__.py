@@ -1,8 +1,8 @@
 """Cassettes of other tools -> ours, and back: vcrpy's of every age, cassetter's, HTTP archives, and logs of pairs.
 
-A tree of plain values goes in, as the store parsed it, and `Foreign` comes out: its exchanges, and what of the file
-is none. The format is told by the content. Python objects in a file are read as data; nothing is ever executed. Each
-format is one module with a class for it, and one entry in `FORMATS`.
+A tree of plain values goes in, as the store parsed it, and `Foreign` comes out: its exchanges, and the parts
+of the file that are none. The format is recognized by the content. Python objects in a file are read as data; nothing
+is ever executed. Each format is one module with a class for it, and one entry in `FORMATS`.
 """
 
 from __future__ import annotations

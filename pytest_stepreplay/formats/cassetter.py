@@ -120,4 +120,4 @@ def _body(tree: dict[str, Any], here: Place) -> bytes:
             return content.encode()
         case "json", _ if not is_text:
             return json_bytes(content)
-    raise MisfitError((*here, "body"), "is in no form that cassetter writes")
+    raise MisfitError((*here, "body"), "is not in a form that cassetter writes")

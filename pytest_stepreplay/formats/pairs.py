@@ -73,7 +73,7 @@ class Lines(list[Any]):
 
 
 class BrokenLine(str):
-    """A line that is no JSON object: the reason."""
+    """A line that is not a JSON object: the reason."""
 
     __slots__ = ()
 
@@ -101,7 +101,7 @@ def _parse_line(line: str) -> Any:
         return BrokenLine(f"is not valid JSON ({error.msg})")
     except ValueError as error:
         return BrokenLine(str(error))
-    return tree if isinstance(tree, dict) else BrokenLine("is no JSON object")
+    return tree if isinstance(tree, dict) else BrokenLine("is not a JSON object")
 
 
 class Pairs(WritableFormat):
@@ -177,7 +177,7 @@ def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
     if given is None or row.get("status") == -1:
         return Skipped(given_at, "there is no response: the request failed", broken=False)
     if row.get("truncated_req") or row.get("truncated_resp"):
-        raise MisfitError(here, "it says itself that it was cut off")
+        raise MisfitError(here, "it is marked as cut off")
     is_datadogs = isinstance(given, dict) and isinstance(given.get("status"), dict)
     if is_datadogs and isinstance(given.get("body"), dict):
         return read_interaction(row, here)  # one of vcrpy's, by itself
@@ -275,7 +275,7 @@ def _frames(events: list[Any], here: Place) -> Iterator[str]:
         if isinstance(event, dict) and "data" in event and not event.keys() & _OF_A_BODY:
             name, data = event.get("event") or "", event["data"]
         if not isinstance(name, str) or (isinstance(data, str) and "\n" in data):
-            raise MisfitError((*here, i), "is no server-sent event")
+            raise MisfitError((*here, i), "is not a server-sent event")
         text = data if isinstance(data, str) else json_bytes(data).decode()
         yield (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
 
@@ -305,7 +305,7 @@ def _url(row: dict[str, Any], parts: dict[str, Any], body: bytes, here: Place, h
         )
     if not url:
         if b'"messages"' not in body:
-            raise MisfitError(here, "it says no URL, and is no chat completion")
+            raise MisfitError(here, "it has no URL, and is not a chat completion")
         return f"{base.rstrip('/')}/chat/completions"
     base, path = base.rstrip("/"), "/" + url.lstrip("/")
     prefix = urlsplit(base).path
@@ -323,7 +323,7 @@ def _status(row: dict[str, Any], parts: dict[str, Any], here: Place) -> int:
     if status is None:
         body = parts.get("body")
         if isinstance(body, dict) and "error" in body and "choices" not in body:
-            raise MisfitError(here, "it is an error, and says no status")
+            raise MisfitError(here, "it is an error without a status")
         return 200
     if isinstance(status, str) and status.isdecimal() and len(status) == 3:
         status = int(status)

@@ -111,7 +111,7 @@ def read_interaction(tree: Any, here: Place) -> Exchange | Skipped:
         MisfitError: vcrpy would not have written it.
     """
     if isinstance(tree, dict) and "request" not in tree:
-        return Skipped(here, "there is no 'request', so it is no HTTP exchange", broken="response" in tree)
+        return Skipped(here, "it has no 'request', so it is not an HTTP exchange", broken="response" in tree)
     return read_exchange(tree, here)
 
 
@@ -180,7 +180,7 @@ def _bytes(body: Any, here: Place) -> bytes:
                 raise MisfitError((*here, "base64_string"), "should be base64") from None
         case list() if all(isinstance(piece, str | bytes) for piece in body):
             return b"".join(piece.encode() if isinstance(piece, str) else piece for piece in body)
-    raise MisfitError(here, "is in no form that plain vcrpy writes")
+    raise MisfitError(here, "is not in a form that plain vcrpy writes")
 
 
 # ---------------------------------------------------------------- and back

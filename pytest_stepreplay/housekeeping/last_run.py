@@ -103,7 +103,7 @@ def sum_up(
     outcomes = [each for each in outcomes if each["path"]]  # the others are of tests without a cassette
     modes = sorted({each["mode"] for each in outcomes if not MODES[each["mode"]].replays})
     if modes:
-        unfit = [*unfit, f"it ran in {' and '.join(modes)}; only replay tells what is still played"]
+        unfit = [*unfit, f"it ran in {' and '.join(modes)}; only replay shows what is still played"]
     played: dict[str, set[int]] = {}
     totals: dict[str, int] = {}
     doubtful = set[str]()

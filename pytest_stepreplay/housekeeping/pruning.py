@@ -97,7 +97,7 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     try:
         read = store.read_cassette(path)
     except CassetteError:
-        return "it is no cassette that can be read"
+        return "it is not a readable cassette"
     if interactions is None and read.format == "stepreplay" and read.cassette.test is None:
         return "no test has recorded it"
     if interactions is not None and read.format != "stepreplay":

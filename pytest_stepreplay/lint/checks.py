@@ -122,7 +122,7 @@ def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tu
         yield (
             "match",
             ("request", "url"),
-            "is no URL of HTTP, so no request matches it",
+            "is not an HTTP URL, so no request matches it",
             "remove the interaction",
         )
     elif host in expected.ignore_hosts:

@@ -91,7 +91,7 @@ def prepare(config: pytest.Config, parser: pytest.Parser) -> None:
     group.addoption(
         "--allowed-hosts",
         dest="stepreplay_vcr_allowed_hosts",
-        help="regular expressions of hosts that may be reached nevertheless, separated by commas",
+        help="regular expressions of hosts that may still be reached, separated by commas",
     )
     config.pluginmanager.add_hookspecs(Hooks)
 
@@ -352,9 +352,7 @@ def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
     )
     hosts, unclear = read_allowed_hosts(given)
     notes = request.config.stash[RUN].notes
-    notes.update(
-        (f"allowed_hosts, {each!r} is no name of a host; it stays blocked", None) for each in unclear
-    )
+    notes.update((f"allowed_hosts, {each!r} is not a host name; it stays blocked", None) for each in unclear)
     return hosts
 
 

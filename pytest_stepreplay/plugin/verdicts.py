@@ -226,7 +226,9 @@ def _said(make: Callable[[], str], short: str = "") -> str:
     try:
         return make()
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, the verdict stands
-        return f"{short}\ncould not be told in full: {format_exception_only(problem)[-1].strip()}".strip()
+        return (
+            f"{short}\ncould not be explained in full: {format_exception_only(problem)[-1].strip()}".strip()
+        )
 
 
 def _quoted(

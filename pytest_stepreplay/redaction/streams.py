@@ -82,7 +82,7 @@ def _are_parts(texts: list[str]) -> bool:
 
 
 def _parsed_events(payloads: list[str]) -> list[Any]:
-    """Returns what each payload stands for; None for one that is no JSON object."""
+    """Returns what each payload stands for; None for one that is not a JSON object."""
     whole = [each if each.startswith("{") else "null" for each in payloads]
     at_once = parsed_json(f"[{','.join(whole)}]")
     if isinstance(at_once, list) and len(at_once) == len(payloads):

@@ -168,7 +168,7 @@ def _fixes(miss: Miss) -> list[str]:
         ]
     if miss.times_recorded:
         lines += [
-            "       if the same answer may serve again:",
+            "       if the same answer may be used again:",
             f"         {_setting(miss, 'allow_repeats=True')}",
         ]
     volatile = _ignorable(miss)
@@ -184,7 +184,7 @@ def _remedy(miss: Miss) -> Mapping[str, str | tuple[str, ...]]:
 
 def _advice(remedy: Mapping[str, str | tuple[str, ...]]) -> str:
     if "ignore_order" not in remedy:
-        return "if that is the same to your API:"
+        return "if your API treats both alike:"
     also = " (and leave out what is null or empty)" if "absent_equals" in remedy else ""
     return (
         f"sort {_enumerate(remedy['ignore_order'])} where the request is made{also}, or do not compare that:"

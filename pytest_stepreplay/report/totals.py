@@ -161,9 +161,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
     )
     lines += _otherwise(totals)
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
-    lines += _listed(
-        (f"matched nothing, is it a typo? {selector}" for selector in totals.unmatched), "selectors"
-    )
+    lines += _listed((f"matched nothing (a typo?): {selector}" for selector in totals.unmatched), "selectors")
     if unused == "error" and totals.unused:
         lines.append(
             f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"

@@ -36,9 +36,9 @@ REPORT_VERSION: Final = 1
 _LEVELS: Final = tuple(level for level in FAIL_ON if level != "never")
 _MEANING: Final = {
     "contract": "the response breaks the documented object",
-    "behavior": "the model does something else",
-    "content": "the text says something else",
-    "metadata": "something around the answer differs",
+    "behavior": "the model does something different",
+    "content": "the text differs",
+    "metadata": "only other fields differ",
 }
 _ROWS = 10
 _MANY = 3
@@ -80,7 +80,7 @@ def render_verification(
     if not mode.rewrites and (new or known):
         lines.append(_verdict(new, str(fail_on)))
     if known:
-        lines.append(f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline")
+        lines.append(f"{_interactions(len(known))} with known drift, not listed: it is in the baseline")
     lines = [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
     for level, group in _by_level(new):
         command = "stepreplay accept" if pending and not mode.rewrites else ""
@@ -98,7 +98,7 @@ def render_verification(
 def _unverified(mode: Mode) -> str:
     if mode.rewrites:
         return "not compared with the old cassette"
-    return "could not verify: no answer to compare, so nothing is known of its drift"
+    return "could not verify: there was no answer to compare"
 
 
 def _ordered(results: Iterable[Result]) -> list[Result]:
@@ -134,17 +134,19 @@ def _numbers(results: Sequence[Result], mode: Mode) -> str:
 
 def _verdict(new: Sequence[Result], fail_on: str) -> str:
     if fail_on == "never":
-        return "no drift fails: fail-on is never"
+        return "no interactions fail (fail-on: never)"
     failed = sum(not each["drift"]["passes"] for each in new)
     fails = "1 interaction fails" if failed == 1 else f"{failed or 'no'} interactions fail"
-    return f"{fails}: drift fails from {fail_on} on"
+    return f"{fails} (fail-on: {fail_on})"
 
 
 def _commands(mode: Mode, *, pending: bool) -> list[str]:
     if mode.rewrites:
         return ["git diff shows what changed in the cassettes"]
     if not pending:
-        return [f"nothing was left for review here; to get it, run: {pytest_command('--stepreplay=verify')}"]
+        return [
+            f"no pending files were written here; to get them, run: {pytest_command('--stepreplay=verify')}"
+        ]
     review, accept = review_command(), review_command("accept", "--all")
     width = max(len(review), len(accept)) + 4
     return [
@@ -300,7 +302,7 @@ def render_verification_markdown(results: Iterable[Result], *, mode: Mode = VERI
     new, known = _drifted(ordered)
     lines = [title, "", f"{_numbers(ordered, mode)}."]
     if known:
-        lines += ["", f"{_interactions(len(known))} with known drift, not listed: it stands in the baseline."]
+        lines += ["", f"{_interactions(len(known))} with known drift, not listed: it is in the baseline."]
     for level, group in _by_level(new):
         lines += ["", f"### {level} ({len(group)}): {_MEANING[level]}", ""]
         lines += _page_table("what changed", [(each, _page_fact(each["drift"])) for each in group])
@@ -470,7 +472,7 @@ def _accepting(path: str, tests: Sequence[str], *, pending: bool, quoted: str) -
             f"         {review_command()}",
         ]
     return [
-        "  Fix: nothing was left for review here. If the new answer is as good, run where you can commit:",
+        "  Fix: no pending file was written here. If the new answer is as good, run this where you can commit:",
         f"         {pytest_command('--stepreplay=verify', tests=tests)}",
         f"         stepreplay accept {cassette}",
     ]

@@ -212,8 +212,8 @@ class Answers:
         """Returns what there is to say of a stream that is read on after all the bytes that were recorded."""
         return Explanation(
             f"{display_path(self._path)}, interaction {position + 1}: the client that recorded "
-            f"this stream left it after {length:,} bytes, and now more is read.\n"
-            "Nothing more is known of it. Read as far as then, or record it again with: "
+            f"this stream left it after {length:,} bytes, and now more is being read.\n"
+            "The rest was not recorded. Read only that far, or record it again with: "
             f"{pytest_command('--stepreplay=rewrite', tests=[self._typed] if self._typed else ())}"
         )
 

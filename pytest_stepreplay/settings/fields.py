@@ -79,7 +79,7 @@ def _text(value: object) -> object:
         value = os.fspath(value)
     if isinstance(value, str) and value.strip():
         return value
-    raise ValueError(f"{value!r} is not a text with something in it")
+    raise ValueError(f"{value!r} is not a non-empty string")
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def _texts(value: object) -> tuple[str, ...]:
         texts = tuple(items)
         if all(isinstance(text, str) and text for text in texts):
             return texts
-    raise ValueError(f"{value!r} is not a list of texts")
+    raise ValueError(f"{value!r} is not a list of strings")
 
 
 def _some_of(*choices: str) -> Callable[[object], object]:
@@ -123,7 +123,7 @@ def _hosts(value: object) -> object:
 def _report_file(value: object) -> object:
     name = str(_text(value))
     if not name.endswith((".json", ".md")):
-        raise ValueError(f"{value!r} ends neither in .json nor in .md")
+        raise ValueError(f"{value!r} must end in .json or .md")
     return name
 
 
@@ -157,7 +157,7 @@ def _pace(value: object) -> object:
     except ValueError:
         factor = -1.0
     if isinstance(value, bool) or not 0 <= factor <= 1000:
-        raise ValueError(f"{value!r} is not one of none, recorded, or a factor such as 0.1")
+        raise ValueError(f"{value!r} is not a pace; write none, recorded or a factor such as 0.1")
     return factor
 
 
@@ -174,7 +174,7 @@ def parse_age(text: str) -> timedelta:
     """
     found = re.fullmatch(r"([1-9]\d{0,5})([hdw])", text.strip())
     if not found:
-        raise ValueError(f"{text!r} is no age such as 12h, 90d or 4w (hours, days, weeks)")
+        raise ValueError(f"{text!r} is not an age; write it as 12h, 90d or 4w (hours, days, weeks)")
     unit = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
     return int(found[1]) * unit
 
@@ -230,7 +230,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "fail_on": Field(
         _one_of("contract", "behavior", "content", "metadata", "never"),
-        "the least level of drift that fails: contract, behavior (default in verify), content (default for "
+        "the lowest level of drift that fails a test: contract, behavior (default in verify), content (default for "
         "snapshots), metadata, never",
         option="--stepreplay-fail-on",
         metavar="LEVEL",
@@ -251,7 +251,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "pending": Field(
         _flag,
-        "leave pending files for what drifted; by default not where CI is set",
+        "write pending files for what drifted (default: yes, unless CI is set)",
         ini_type="bool",
         marker=False,
     ),
@@ -264,8 +264,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "absent_equals": Field(
         _one_of(*ABSENT_EQUALS),
-        "what of the request body is the same as its absence: nothing, default (what the API documents as its "
-        "default; this is the default), null (anywhere, too), empty (texts, lists and objects, too)",
+        "which request fields count as left out: nothing, default (those that hold the API's documented default; "
+        "this is used unless set), null (also any null), empty (also any empty string, list or object)",
         metavar="|".join(ABSENT_EQUALS),
     ),
     "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
@@ -273,7 +273,7 @@ FIELDS: Final[Mapping[str, Field]] = {
         _table("tolerances"), "how far numbers may differ, as lines of SELECTOR: 20%", ini_type="linelist"
     ),
     "text": Field(
-        _table("text"), "when texts count as the same, as lines of SELECTOR: RULE", ini_type="linelist"
+        _table("text"), "when texts count as equal, as lines of SELECTOR: RULE", ini_type="linelist"
     ),
     "contract": Field(
         _contract, "the documented object to check against: stepfun, openai, none (default: the host's)"
@@ -281,18 +281,18 @@ FIELDS: Final[Mapping[str, Field]] = {
     "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
     "pace": Field(
         _pace,
-        "how fast recorded streams come in replay: none (at once, the default), recorded, or a factor of the "
+        "how fast recorded streams are replayed: none (at once, the default), recorded, or a factor of the "
         "recorded times, such as 0.1",
     ),
     "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
     "ignore_hosts": Field(
-        _hosts, "hosts whose requests pass by, neither recorded nor replayed", ini_type="args"
+        _hosts, "hosts whose requests are let through, neither recorded nor replayed", ini_type="args"
     ),
     "allowed_hosts": Field(_hosts, "hosts that a test may reach in replay", ini_type="args"),
     "block_network": Field(
         _one_of("marked", "always", "never"),
-        "which tests reach no other machine in replay: marked (default), those with a cassette; always, every "
-        "test; never, none",
+        "which tests may not reach other machines in replay: marked (those with a cassette, the default), "
+        "always (every test), never (none)",
         marker=False,
         option="--stepreplay-block-network",
         metavar="marked|always|never",
@@ -305,13 +305,13 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "max_age": Field(
         _age,
-        "how old a recording may be: 12h, 90d, 4w; by default any age will do",
+        "how old a recording may be, such as 12h, 90d or 4w (default: any age)",
         option="--stepreplay-max-age",
         metavar="AGE",
     ),
     "stale": Field(
         _one_of("warn", "error", "record"),
-        "what to do about recordings older than that: warn, error, record anew (default: warn)",
+        "what to do about recordings older than max_age: warn, error, record (again) (default: warn)",
         option="--stepreplay-stale",
         metavar="warn|error|record",
     ),
@@ -328,7 +328,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "api_keys": Field(
         _texts,
-        "environment variables that hold a placeholder where they are missing",
+        "environment variables to fill with a placeholder where they are not set",
         ini_type="args",
         marker=False,
     ),

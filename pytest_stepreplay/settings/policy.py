@@ -25,9 +25,9 @@ CONTRACTS: Final = ("stepfun", "openai")
 
 _SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)", re.ASCII)
-_RULES = (
-    '"exact", "whitespace", "json", "similarity>=0.9" (or the number 0.9), "regex:PATTERN" '
-    "(or a compiled pattern), or a callable that takes the old text and the new one"
+_MORE_RULES = (
+    '"similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), or a callable that takes the '
+    "old text and the new one"
 )
 
 
@@ -53,7 +53,7 @@ class Tolerance:
             relative = bool(read[2])
             return cls(float(read[1]) / 100 if relative else float(read[1]), relative)
         raise ValueError(
-            f'{value!r:.60} is no tolerance; write a number (20) or a share of the stored value ("20%")'
+            f'{value!r:.60} is not a tolerance; write a number (20) or a share of the stored value ("20%")'
         )
 
     def allows(self, old: Number, new: Number) -> bool:
@@ -101,24 +101,35 @@ class TextRule:
         if callable(value):
             name = getattr(value, "__name__", type(value).__name__)
             return cls(name, value, f"{name}(old, new) is false")
-        raise ValueError(f"{value!r:.60} is no text rule; write {_RULES}")
+        raise ValueError(f"{value!r:.60} is not a text rule; write {_list_rules()}")
+
+
+TEXT_RULES: Final[dict[str, TextRule]] = {
+    rule.name: rule
+    for rule in (
+        TextRule("exact", lambda old, new: old == new),
+        TextRule("whitespace", lambda old, new: old.split() == new.split(), "more than white space differs"),
+        TextRule("json", None),
+    )
+}
+"""The rules that have a name and no argument."""
+
+
+def _list_rules() -> str:
+    return ", ".join([*(f'"{name}"' for name in TEXT_RULES), _MORE_RULES])
 
 
 def _read_rule(text: str) -> TextRule:
-    if text == "exact":
-        return TextRule(text, lambda old, new: old == new)
-    if text == "whitespace":
-        return TextRule(text, lambda old, new: old.split() == new.split(), "more than white space differs")
-    if text == "json":
-        return TextRule(text, None)
+    if text in TEXT_RULES:
+        return TEXT_RULES[text]
     if text.startswith("regex:"):
         try:
             return _matching(re.compile(text.removeprefix("regex:")))
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{text!r:.60} is no regular expression: {error}") from None
+            raise ValueError(f"{text!r:.60} is not a regular expression: {error}") from None
     if read := _SIMILARITY.fullmatch(text):
         return _similar(float(read[1]) / (100 if read[2] else 1))
-    raise ValueError(f"{text!r:.60} is no text rule; write {_RULES}")
+    raise ValueError(f"{text!r:.60} is not a text rule; write {_list_rules()}")
 
 
 def _similar(least: float) -> TextRule:

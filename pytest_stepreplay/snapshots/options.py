@@ -36,11 +36,11 @@ def checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise SettingsError(
             f"chat_snapshot({name!r:.60}): a name is one line of at most {_LONGEST_NAME} characters, such as "
-            '"plan"; what a snapshot is compared with stands behind =='
+            '"plan"; the value to compare goes before or after =='
         )
     if name.isdigit():
         raise SettingsError(
-            f"chat_snapshot({name!r:.60}): snapshots without a name are numbered, so a name is no number"
+            f"chat_snapshot({name!r:.60}): snapshots without a name are numbered, so a name cannot be a number"
         )
     return name
 

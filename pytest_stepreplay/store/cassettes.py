@@ -110,7 +110,7 @@ def _parsed_by(parse: Callable[[str], Any], text: str, path: Path) -> Tree:
         raise CassetteReadError(
             path,
             f"cannot be read by the serializer of this project: {type(error).__name__}",
-            fix="Mend the file or the serializer, or delete the file and record the test again",
+            fix="Fix the file or the serializer, or delete the file and record the test again",
         ) from error
     return tree
 
@@ -205,7 +205,7 @@ def _parse_yaml(text: str, path: Path) -> Tree:
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
         fix = f"If it is whole, add a newline at its end; else d{_record_again()[1:]}"
         line = text.count("\n") + 1
-        raise CassetteReadError(path, "seems cut off: its last line has no end", line=line, fix=fix)
+        raise CassetteReadError(path, "seems cut off: its last line is incomplete", line=line, fix=fix)
     return tree
 
 

@@ -29,8 +29,8 @@ HIDDEN = re.compile(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTA
 """The names of the files that are there only during a save: the stem tells whose."""
 
 _WHAT_TO_DO = {
-    errno.ENOSPC: "Make some room on the disk, then run it again.",
-    errno.EDQUOT: "Make some room on the disk, then run it again.",
+    errno.ENOSPC: "Free some disk space, then run it again.",
+    errno.EDQUOT: "Free some disk space, then run it again.",
     errno.EACCES: "Make the folder writable, or set another one with --stepreplay-dir.",
     errno.EPERM: "Make the folder writable, or set another one with --stepreplay-dir.",
     errno.EROFS: "Make the folder writable, or set another one with --stepreplay-dir.",
@@ -55,7 +55,9 @@ def read_bytes(path: Path) -> bytes:
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise CassetteReadError(path, f"is {kind}, where a cassette file should be")
         if status.st_size > MAX_SIZE:
-            raise CassetteReadError(path, f"is larger than {MAX_SIZE >> 20} MiB, which no cassette may be")
+            raise CassetteReadError(
+                path, f"is larger than {MAX_SIZE >> 20} MiB, the most a cassette may have"
+            )
         return disk.read(path)
     except FileNotFoundError:
         fix = f"Record it with: {pytest_command('--stepreplay=record')}"

@@ -170,7 +170,7 @@ def named_path(root: Path, name: str) -> Path:
         parts[-1] += ".yaml"
     if _is_snapshots(parts[-1]):
         raise SettingsError(
-            f"cassette={name!r} is the name of a file of snapshots; name the cassette otherwise"
+            f"cassette={name!r} is the name of a snapshot file; give the cassette another name"
         )
     path = root.joinpath(*parts)
     if leads_out(path, root):

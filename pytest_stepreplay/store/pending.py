@@ -283,7 +283,7 @@ class _Opened:
         self.after = _Version.parse(content[: mark.start()] if mark else content, path)
         if mark is None or self.after.foreign:
             raise CassetteReadError(
-                path, "has no 'pending:' with a base at its end, so it is no pending file", fix=_verify()
+                path, "has no 'pending:' with a base at its end, so it is not a pending file", fix=_verify()
             )
         self.before = _Version.read(target)
         units: list[Unit] = []
@@ -401,9 +401,11 @@ def _write_version(path: Path, version: _Version, *, base: _Version | None = Non
 def _checked(path: Path) -> Path:
     """Return the path of a pending file, if it may be one."""
     if not _is_pending_name(path.name):
-        raise CassetteReadError(path, f"is no pending file; its name would end with .yaml{PENDING_SUFFIX}")
+        raise CassetteReadError(path, f"is not a pending file; its name would end with .yaml{PENDING_SUFFIX}")
     if disk.is_link(path):
-        raise CassetteReadError(path, "is a symbolic link, which no pending file is", fix="Delete it")
+        raise CassetteReadError(
+            path, "is a symbolic link, and a pending file may not be one", fix="Delete it"
+        )
     target = path.with_name(path.name.removesuffix(PENDING_SUFFIX))
     check_inside(target, target.parent)
     return path

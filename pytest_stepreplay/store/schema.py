@@ -250,7 +250,7 @@ def _first_problem(error: ValidationError, tree: Tree) -> tuple[list[str | int],
             continue  # pydantic's name for one of the types that would do
         location.append(step)
     told = first.get("ctx", {})
-    problem = _PROBLEMS.get(first["type"], "is nothing that the cassette format has here")
+    problem = _PROBLEMS.get(first["type"], "is not part of the cassette format here")
     if first["type"] == "literal_error":
         problem = f"should be {told['expected']}"
     cause = told.get("error")

@@ -52,7 +52,7 @@ def _unzip(content: bytes, path: Path) -> bytes:
     except (OSError, zlib.error):
         raise CassetteReadError(path, "is compressed, but broken") from None
     if len(found) > MAX_SIZE:
-        raise CassetteReadError(path, f"holds more than {MAX_SIZE >> 20} MiB, which no cassette may have")
+        raise CassetteReadError(path, f"holds more than {MAX_SIZE >> 20} MiB, the most a cassette may have")
     return found
 
 

@@ -52,7 +52,7 @@ REFUSED: Final = {
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "change the cassettes themselves, once",
     "custom_patches": "the clients that are intercepted are listed in docs/record.md",
-    "skip_patchers": "name hosts that shall pass by in stepreplay_ignore_hosts",
+    "skip_patchers": "list hosts to leave alone in stepreplay_ignore_hosts",
     "persister": "cassettes are files here",
 }
 """What would change what a test sees and cannot be had, with what to do instead: such a test is not run."""
@@ -93,7 +93,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
     for name, instead in REFUSED.items():
         if config.get(name):
             raise SettingsError(
-                f"vcr_config, {name}: not to be had with stepreplay_adopt_vcr_marker; {instead}. Take it out, or "
+                f"vcr_config, {name}: not available with stepreplay_adopt_vcr_marker; {instead}. Take it out, or "
                 "leave these tests to the plugin that they were written for"
             )
     settings: dict[str, Any] = {}
@@ -102,7 +102,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
     if matchers:
         settings["match_on"] = matchers
     if "headers" in own:
-        notes.append("match_on='headers': laxer here, since the headers of requests are never stored")
+        notes.append("match_on='headers': less strict here, since the headers of requests are never stored")
     if config.get("allow_playback_repeats"):
         settings["allow_repeats"] = True
     names, patterns = _read_hosts(config)
@@ -115,7 +115,9 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
     if patterns:
         filters["ignore_hosts"] = patterns
     if config.get("record_on_exception") is False:
-        notes.append("record_on_exception=False: a failing test never replaces a cassette, but may begin one")
+        notes.append(
+            "record_on_exception=False: a failing test never replaces a cassette, but may create one"
+        )
     known = {"match_on", "additional_matchers", "allow_playback_repeats", "ignore_hosts", "ignore_localhost"}
     known |= {"record_mode", "record_on_exception", *_FILTERS, *_PLACES, *_NEEDLESS}
     unknown = (name for name in config if name not in known and name not in REFUSED)
@@ -152,7 +154,7 @@ def read_allowed_hosts(given: object) -> tuple[tuple[str, ...], tuple[str, ...]]
     if texts is None:
         return (), ()
     if not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
-        raise SettingsError(f"allowed_hosts: {given!r} is not a list of texts")
+        raise SettingsError(f"allowed_hosts: {given!r} is not a list of strings")
     hosts, unclear = [], []
     for text in texts:
         host = re.sub(r"\\([.:-])", r"\1", text.strip().removeprefix("^").removesuffix("$"))

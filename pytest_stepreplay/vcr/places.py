@@ -77,5 +77,5 @@ def lenders_of(markers: Sequence[pytest.Mark], folder: Path) -> Iterator[Path]:
     for marker in markers:
         for name in marker.args:
             if not isinstance(name, str | os.PathLike):
-                raise SettingsError(f"@pytest.mark.vcr({name!r}): a cassette is named by a text")
+                raise SettingsError(f"@pytest.mark.vcr({name!r}): the name of a cassette must be a string")
             yield folder / name

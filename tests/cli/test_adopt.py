@@ -124,5 +124,5 @@ def test_a_file_that_no_program_should_change_is_left_alone(suite: Path, project
     (suite / "pyproject.toml").write_text(text, encoding="utf-8")
     result = project.run("adopt", "--yes")
     assert result.status == 2
-    assert "add this to it: addopts: -p no:recording" in result.err
+    assert "add this yourself: addopts: -p no:recording" in result.err
     assert (suite / "pyproject.toml").read_text(encoding="utf-8") == text

@@ -72,7 +72,7 @@ def test_a_page_of_help(project: Project) -> None:
         "\n"
         "  PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A\n"
         "  pending file whose cassette has changed since is refused, and makes the exit\n"
-        "  status 1; the others are accepted nevertheless.\n"
+        "  status 1; the others are still accepted.\n"
         "\n"
         "Options:\n"
         "  --all                All that is pending in the project's folder.\n"
@@ -88,9 +88,9 @@ def test_a_page_of_help(project: Project) -> None:
     assert (
         "\nOptions:\n"
         "  --fail-on [contract|behavior|content|metadata|never]\n"
-        "                         The level from which on a difference makes the exit\n"
-        "                         status 1. [default: content]\n"
-        "  --color [auto|yes|no]  Color what went and what came; auto: in a terminal,\n"
+        "                         Exit with status 1 for differences of this level or\n"
+        "                         worse. [default: content]\n"
+        "  --color [auto|yes|no]  Color removed and added text; auto: in a terminal,\n"
         "                         unless NO_COLOR is set. [default: auto]\n"
         "  --json                 Print JSON for a program.\n"
     ) in project.run("diff", "--help").out
@@ -148,9 +148,21 @@ def test_the_version_is_that_of_the_package(project: Project) -> None:
             "argument --fail-on: 'z' is not one of contract, behavior, content, metadata, never",
         ),
         (["show", "x", "-n"], "show", "argument -n/--interaction: expected one argument"),
-        (["show", "x", "-n", "0"], "show", "argument -n/--interaction: '0' is no number from 1 on"),
-        (["show", "x", "-n", "-1"], "show", "argument -n/--interaction: '-1' is no number from 1 on"),
-        (["show", "x", "-n", "two"], "show", "argument -n/--interaction: 'two' is no number from 1 on"),
+        (
+            ["show", "x", "-n", "0"],
+            "show",
+            "argument -n/--interaction: '0' is not a whole number of 1 or more",
+        ),
+        (
+            ["show", "x", "-n", "-1"],
+            "show",
+            "argument -n/--interaction: '-1' is not a whole number of 1 or more",
+        ),
+        (
+            ["show", "x", "-n", "two"],
+            "show",
+            "argument -n/--interaction: 'two' is not a whole number of 1 or more",
+        ),
         (["convert", ".", "--to", "file"], "convert", "argument --to: 'file' is a file, not a folder"),
         (["demo", "--keep", "file"], "demo", "argument --keep: 'file' is a file, not a folder"),
     ],

@@ -201,7 +201,7 @@ def test_another_format_does_not_take_the_place_of_what_holds_more(project: Proj
     before = path.read_bytes()
     result = project.run("convert", "x.yaml", "--format", "vcr")
     assert (result.status, path.read_bytes()) == (1, before)
-    assert "refused: x.yaml: its new file would take its place, and hold less; use --to DIR" in result.out
+    assert "refused: x.yaml: its new file would replace it and hold less; use --to DIR" in result.out
 
 
 def test_what_would_be_lost_in_place_is_not_lost(project: Project) -> None:
@@ -210,7 +210,7 @@ def test_what_would_be_lost_in_place_is_not_lost(project: Project) -> None:
     result = project.run("convert", "old.json")
     assert (result.status, path.read_bytes()) == (1, before)
     assert result.out.splitlines() == [
-        "partly: old.json: 2 of 3 interactions; left as it is, for the rest would be lost; "
+        "partly: old.json: 2 of 3 interactions; left as it is, since the rest would be lost; "
         "use --to DIR to write what can be converted",
         "  skipped line 1, interactions[2].response: there is no 'status'",
         "0 files converted, 1 left as it is, 0 interactions, 0 values redacted",
@@ -418,7 +418,7 @@ def test_a_url_without_a_host_is_named_as_what_it_is(project: Project) -> None:
     write(project, "old.yaml", vcr("Hi.", uri="api.stepfun.com/v1/chat/completions"))
     refused = project.run("convert", "old.yaml", "--check")
     assert refused.status == 1
-    assert "its URL has no scheme or no host, so no client can ask it" in refused.out
+    assert "its URL has no scheme or no host, so no client can request it" in refused.out
 
 
 def test_what_the_project_says_of_secrets_and_headers_holds(project: Project) -> None:
@@ -462,7 +462,7 @@ def test_check_refuses_what_no_client_can_ask_and_writes_nothing(project: Projec
     result = project.run("convert", "old.json", "--check")
     assert (result.status, path.read_bytes()) == (1, before)
     assert (
-        "refused: old.json: it would replay otherwise: interaction 1, the client cannot ask or read it"
+        "refused: old.json: it would replay differently: interaction 1, the client cannot send it or read the answer"
         in result.out
     )
 
@@ -542,7 +542,7 @@ def test_a_stream_that_has_no_end_gets_none(project: Project, stream: Stream) ->
     assert result.status == 1
     assert result.out.startswith(
         "partly: cassettes/x.yaml: 1 of 2 interactions -> out/x.yaml\n"
-        "  skipped interactions[1].response.stream: its stream did not come to its end, which no other format can say\n"
+        "  skipped interactions[1].response.stream: its stream did not end, which no other format can express\n"
     )
 
 
@@ -556,7 +556,7 @@ def test_writing_for_vcrpy_needs_one_that_can_be_imported(
     monkeypatch.syspath_prepend(str(project.path))
     result = project.run("convert", "x.yaml", "--to", "out", "--format", "vcr")
     assert result.status == 1
-    assert "does not go with the HTTP clients that are installed here (module 'json' has" in result.out
+    assert "does not work with the HTTP clients that are installed here (module 'json' has" in result.out
     assert "install another: pip install -U vcrpy" in result.out
     monkeypatch.setitem(sys.modules, "vcr", None)
     result = project.run("convert", "x.yaml", "--to", "out", "--format", "vcr")

@@ -43,7 +43,7 @@ def test_it_records_replays_misses_and_compares(project: Project, monkeypatch: p
     assert (result.status, result.err) == (0, ""), result.out
     assert in_order(
         result.out,
-        "is not StepFun, and what it says is no model's output.",
+        "is not StepFun, and what it says does not come from a model.",
         "  @pytest.mark.stepreplay\n  def test_greeting():",
         "1/4 Record",
         "  $ pytest -q --stepreplay=record",
@@ -134,7 +134,7 @@ def test_live_with_a_bad_url_says_what_a_good_one_is(
     result = project.run("demo", "--live")
     assert result.status == 2
     assert result.err == (
-        f"stepreplay: STEP_BASE_URL is '{url}', which is no http(s) URL\n"
+        f"stepreplay: STEP_BASE_URL is '{url}', which is not an http(s) URL\n"
         "StepFun's is https://api.stepfun.com/v1\n"
     )
 

@@ -26,7 +26,7 @@ def test_what_is_volatile_is_no_difference(project: Project) -> None:
     project.write("a.yaml", chat())
     project.write("b.yaml", chat(answer=fresh()))
     result = project.run("diff", "a.yaml", "b.yaml")
-    assert (result.status, result.out) == (0, "no difference but for what is volatile\n")
+    assert (result.status, result.out) == (0, "no difference except in volatile fields\n")
 
 
 def test_a_changed_text_is_found(project: Project) -> None:
@@ -90,8 +90,8 @@ def test_equal_requests_are_compared_whatever_their_order(project: Project) -> N
     result = project.run("diff", "a.yaml", "b.yaml")
     assert result.status == 0
     assert result.out == (
-        f'2 -> 1  POST {URL}  "Two."\nno difference but for what is volatile\n\n'
-        f'1 -> 2  POST {URL}  "One."\nno difference but for what is volatile\n\n'
+        f'2 -> 1  POST {URL}  "Two."\nno difference except in volatile fields\n\n'
+        f'1 -> 2  POST {URL}  "One."\nno difference except in volatile fields\n\n'
         "2 responses compared, 0 drifted\n"
     )
 
@@ -114,7 +114,7 @@ def test_later_turns_are_compared_though_they_hold_the_changed_answer(project: P
     project.write("a.yaml", *talk("1"))
     project.write("b.yaml", *talk("I"))
     result = project.run("diff", "a.yaml", "b.yaml")
-    assert f'2  POST {URL}  "{"x" * 60}…"\nthe requests differ too\nno difference but' in result.out
+    assert f'2  POST {URL}  "{"x" * 60}…"\nthe requests differ too\nno difference except' in result.out
     assert result.out.endswith("2 responses compared, 1 drifted\n")
 
 
@@ -170,11 +170,11 @@ def test_files_with_completions_and_streams_are_compared(project: Project) -> No
         ("stream.txt", "a.yaml"),
         ("s.yaml", "stream.txt"),
     ]:
-        assert project.run("diff", *pair).out == "no difference but for what is volatile\n", pair
+        assert project.run("diff", *pair).out == "no difference except in volatile fields\n", pair
     both = project.run("diff", "list.json", "list.json")
-    assert (both.status, both.out.splitlines()[:2]) == (0, ["1", "no difference but for what is volatile"])
+    assert (both.status, both.out.splitlines()[:2]) == (0, ["1", "no difference except in volatile fields"])
     project.write("cassette.json", chat())
-    assert project.run("diff", "cassette.json", "a.yaml").out == "no difference but for what is volatile\n"
+    assert project.run("diff", "cassette.json", "a.yaml").out == "no difference except in volatile fields\n"
 
 
 def _payloads(text: str) -> list[str]:

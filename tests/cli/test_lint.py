@@ -235,7 +235,7 @@ def test_unreadable_files_are_told_and_the_others_are_checked(project: Project) 
     assert result.status == 1
     lines = result.out.splitlines()
     assert lines[0] == (
-        "cassettes/binary.yaml:1: is not UTF-8 text; mend it, or delete it and record it again with: pytest --stepreplay=record"
+        "cassettes/binary.yaml:1: is not UTF-8 text; fix it, or delete it and record it again with: pytest --stepreplay=record"
     )
     assert lines[1].startswith("cassettes/broken.yaml:3: is not valid YAML")
     assert lines[2] == (
@@ -291,7 +291,7 @@ def test_max_age(project: Project) -> None:
     assert project.run("lint", "--max-age", "90y").status == 0
     bad = project.run("lint", "--max-age", "soon")
     assert bad.status == 2
-    assert "'soon' is no age; write it as 36h, 90d, 12w, 6m or 1y" in bad.err
+    assert "'soon' is not an age; write it as 36h, 90d, 12w, 6m or 1y" in bad.err
 
 
 def test_checks_can_be_left_out(project: Project) -> None:
@@ -299,7 +299,7 @@ def test_checks_can_be_left_out(project: Project) -> None:
     assert project.run("lint", "--skip", "volatile").status == 0
     bad = project.run("lint", "--skip", "secrets")
     assert bad.status == 2
-    assert "'secrets' is no check; there are secret, contract, match" in bad.err
+    assert "'secrets' is not a check; the checks are secret, contract, match" in bad.err
 
 
 def test_no_cassette_is_no_error(project: Project) -> None:

@@ -162,7 +162,7 @@ def test_broken_settings_are_an_error_that_names_the_file(project: Project, name
     result = project.run("list")
     assert result.status == 2
     assert result.err.startswith(f"stepreplay: {name}: ")
-    assert result.err.endswith("Mend it, or name a path on the command line\n")
+    assert result.err.endswith("Fix it, or name a path on the command line\n")
 
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -118,7 +118,7 @@ def test_a_folder_that_gets_empty_goes_too(suite: Suite, project: Project) -> No
         (("test_chat.py::test_greeting",), None, "it was not whole: it was told to run test_chat.py::test_greeting"),
         (("--deselect", "test_more.py::test_more"), "def test_more(): pass", "it was not whole: some tests were deselected"),
         ((), "def test_more(): assert False", "it failed, with exit status 1"),
-        (("--stepreplay=record",), None, "it ran in record; only replay tells what is still played"),
+        (("--stepreplay=record",), None, "it ran in record; only replay shows what is still played"),
         ((), "pytest.skip('not here', allow_module_level=True)", "it was not whole: test_more.py was skipped as a whole"),
         (("-x",), "def test_more(): assert False", "it was not whole: it stopped early"),
     ],
@@ -134,7 +134,7 @@ def test_a_run_that_does_not_tell_prunes_nothing(
     result = project.run("prune", "--yes")
     assert result.status == 2
     assert result.err.startswith(
-        f"stepreplay: nothing is pruned, since the last run does not tell what is still needed: {why}."
+        f"stepreplay: nothing was pruned: the last run does not show what is still needed: {why}."
     )
     assert "Run the whole suite in replay until it passes: pytest" in result.err
     assert suite.cassettes == before
@@ -144,7 +144,7 @@ def test_no_run_is_remembered(suite: Suite, project: Project) -> None:
     suite.run("-p", "no:cacheprovider")
     result = project.run("prune", "--dry-run")
     assert result.status == 2
-    assert "no pytest run is remembered (.pytest_cache/v/stepreplay/last_run is not there" in result.err
+    assert "no pytest run is on record (.pytest_cache/v/stepreplay/last_run is missing" in result.err
     path = project.path / ".pytest_cache/v" / CACHE_KEY
     path.parent.mkdir(parents=True)
     for text in ("", "[]", '{"version": 99}', '{"version": 1}', '{"version": 1, "unplayed": 3}'):
@@ -186,7 +186,7 @@ def test_what_waits_for_a_decision_or_is_no_cassette_stays(suite: Suite, project
     suite.cassette("notes.json").write_text('{"interactions": 3}', encoding="utf-8")
     suite.run(*CACHED)
     result = project.run("prune", "--yes")
-    assert "notes.json: no test uses it; kept, since it is no cassette that can be read" in result.out
+    assert "notes.json: no test uses it; kept, since it is not a readable cassette" in result.out
     assert "kept, since changes of it wait for a decision (stepreplay review)" in result.out
     assert suite.cassette("notes.json").exists()
     assert other.exists()
@@ -246,16 +246,16 @@ def test_a_person_is_asked(
     monkeypatch.setattr(sys, "stdout", terminal)
     status = project.run("prune").status
     assert "Remove this? [y/N]:" in terminal.getvalue()
-    assert ("Say y or n.\n" in terminal.getvalue()) is ("what" in typed)
+    assert ("Please answer y or n.\n" in terminal.getvalue()) is ("what" in typed)
     assert (status, len(suite.cassettes)) == expected
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ((), "there is no terminal to ask at: say --yes to do it, or --dry-run"),
-        (("--yes", "--dry-run"), "say --dry-run or --yes, not both"),
-        (("--json",), "--json asks nothing: say --dry-run or --yes with it"),
+        ((), "there is no terminal to ask in; add --yes to go ahead, or --dry-run to look first"),
+        (("--yes", "--dry-run"), "use --dry-run or --yes, not both"),
+        (("--json",), "--json cannot ask; add --dry-run or --yes"),
     ],
 )
 def test_nothing_is_done_without_a_word(

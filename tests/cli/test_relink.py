@@ -139,11 +139,11 @@ def test_what_is_not_sure_is_left_to_a_person(suite: Suite, project: Project) ->
         "test_chat.py::test_a",
         "  not sure; move one yourself:",
         "    mv cassettes/test_chat/test_greeting.yaml cassettes/test_chat/test_a.yaml",
-        "  test_chat.py::test_b may own it too",
+        "  test_chat.py::test_b may also own it",
         "test_chat.py::test_b",
         "  not sure; move one yourself:",
         "    mv cassettes/test_chat/test_greeting.yaml cassettes/test_chat/test_b.yaml",
-        "  test_chat.py::test_a may own it too",
+        "  test_chat.py::test_a may also own it",
     ]
     assert len(suite.cassettes) == 2
     assert project.run("relink", "--yes", "--json").status == 1
@@ -200,7 +200,7 @@ def test_a_miss_in_a_test_with_a_cassette_never_says_to_move_another_over_it(sui
 
 
 def test_no_run_and_no_word(suite: Suite, project: Project) -> None:
-    assert "no pytest run is remembered" in project.run("relink", "--dry-run").err
+    assert "no pytest run is on record" in project.run("relink", "--dry-run").err
     suite.change("test_greeting", "test_renamed")
     suite.run(*CACHED)
-    assert "there is no terminal to ask at" in project.run("relink").err
+    assert "there is no terminal to ask in" in project.run("relink").err

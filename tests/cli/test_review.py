@@ -562,7 +562,7 @@ def test_other_keys_show_the_keys(plan: Project) -> None:
     with reviewing(plan) as screen:
         screen.wait(KEYS)
         for key in ("x", "1", "\r", "é", "\x1b", "\x1b[A", "\x1bOR", "\x1b[1;2R"):
-            assert "1 of 3" in screen.press(key, "That is none of the keys: a accept", KEYS), key
+            assert "1 of 3" in screen.press(key, "That is not one of the keys: a accept", KEYS), key
             assert "That is" not in screen.press("d", KEYS)
         screen.press("\x04", "3 changes still pending")
         assert screen.end() == 0

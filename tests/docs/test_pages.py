@@ -115,6 +115,22 @@ def test_the_table_of_rooms_is_the_one_that_is_held() -> None:
     assert ROOM.findall(page) == [room for layer in layers for room in layer.split(" | ")]
 
 
+def test_the_classes_of_the_glossary_are_in_their_rooms() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \| `(\w+)` \| .+ \|$", page, re.MULTILINE)
+    assert len(named) > 20
+    for name, room in named:
+        if not name[0].isupper():
+            continue
+        package = REPOSITORY / "pytest_stepreplay" / room
+        files = package.glob("*.py") if package.is_dir() else [package.with_suffix(".py")]
+        found = sum(
+            len(re.findall(rf"^class {name}\b", file.read_text(encoding="utf-8"), re.MULTILINE))
+            for file in files
+        )
+        assert found == 1, f"{room} has {found} classes named {name}"
+
+
 def test_the_workflows_run_what_the_page_runs() -> None:
     steps = read_steps(REPOSITORY / "docs/ci.md")
     commands = "".join(step.text for step in steps if step.language == "sh")

@@ -62,7 +62,7 @@ def test_a_full_disk_is_said_by_the_test_that_recorded(suite: Suite, disk: Path)
     result.stdout.fnmatch_lines(
         [
             "*test_greeting.yaml: could not be written: No space left on device; the file on disk is still the old one",
-            "Make some room on the disk, then run it again.",
+            "Free some disk space, then run it again.",
         ]
     )
     assert "Traceback" not in result.stdout.str()

@@ -169,7 +169,7 @@ def test_a_gigabyte_is_not_even_opened(suite: Suite) -> None:
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.truncate(1 << 30)
-    assert "test_greeting.yaml: is larger than 32 MiB, which no cassette may be" in replayed(suite)
+    assert "test_greeting.yaml: is larger than 32 MiB, the most a cassette may have" in replayed(suite)
     assert "is larger than 32 MiB" in command(suite, "list")
 
 

@@ -119,7 +119,9 @@ def test_an_age_that_is_none_is_a_usage_error(suite: Suite, age: str) -> None:
     suite.write(PLAIN)
     result = suite.run(f"--stepreplay-max-age={age}")
     assert result.ret == 4
-    result.stderr.fnmatch_lines([f"*max_age: '{age}' is no age such as 12h, 90d or 4w (hours, days, weeks)"])
+    result.stderr.fnmatch_lines(
+        [f"*max_age: '{age}' is not an age; write it as 12h, 90d or 4w (hours, days, weeks)"]
+    )
 
 
 def test_an_interaction_without_a_date_is_never_too_old(aged: Suite) -> None:

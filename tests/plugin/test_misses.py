@@ -239,7 +239,7 @@ def test_null_and_documented_defaults_are_absent(suite: Suite, monkeypatch: pyte
             "E *customer: was not recorded, now null",
             "E *Why: it differs only by fields that are null or empty on one side and absent on the other.",
             "E *Fix: if the test means to ask this, record it:",
-            "E *if that is the same to your API:",
+            "E *if your API treats both alike:",
             'E *@pytest.mark.stepreplay(absent_equals="null")',
         ]
     )

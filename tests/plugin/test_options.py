@@ -22,8 +22,8 @@ def ini(suite: Suite, *lines: str) -> None:
         ),
         ("--stepreplay-unused=maybe", "'maybe' is not one of ignore, warn, error"),
         ("--stepreplay-fail-on=worse", "'worse' is not one of contract, behavior, content, metadata, never"),
-        ("--stepreplay-report=x.pdf", "'x.pdf' ends neither in .json nor in .md"),
-        ("--stepreplay-dir=", "'' is not a text with something in it"),
+        ("--stepreplay-report=x.pdf", "'x.pdf' must end in .json or .md"),
+        ("--stepreplay-dir=", "'' is not a non-empty string"),
         ("--stepreplay-block-network=yes", "'yes' is not one of marked, always, never"),
     ],
 )

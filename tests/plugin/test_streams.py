@@ -315,5 +315,7 @@ def test_a_bad_pace_of_a_run_is_a_usage_error(suite: Suite) -> None:
     result = suite.run()
     assert result.ret == 4
     result.stderr.fnmatch_lines(
-        ["ERROR: stepreplay: ini file, pace: 'brisk' is not one of none, recorded, or a factor such as 0.1"]
+        [
+            "ERROR: stepreplay: ini file, pace: 'brisk' is not a pace; write none, recorded or a factor such as 0.1"
+        ]
     )

@@ -352,7 +352,7 @@ def test_what_has_no_meaning_here_is_said_once(adopting: Suite) -> None:
         notes = [line for line in result.outlines if line.startswith("vcr marker: ")]
         assert sorted(notes) == [
             "vcr marker: vcr_config, filter_header: vcrpy and pytest-recording have no such setting",
-            "vcr marker: vcr_config, match_on='headers': laxer here, since the headers of requests are never stored",
+            "vcr marker: vcr_config, match_on='headers': less strict here, since the headers of requests are never stored",
         ]
 
 
@@ -400,7 +400,7 @@ def test_what_a_hook_asks_for_in_vain_is_refused_by_name(adopting: Suite) -> Non
     adopting.write(GREETING)
     record(adopting, "cassettes/test_chat/test_greeting.yaml", "Say hello.")
     for asked, said in (
-        ("vcr.register_persister(object)", "*vcr_config, persister: not to be had *"),
+        ("vcr.register_persister(object)", "*vcr_config, persister: not available *"),
         ("vcr.match_on = ['mine']", "*match_on: 'mine' is neither one of vcrpy's matchers nor registered*"),
     ):
         adopting.pytester.makeconftest(f"def pytest_recording_configure(config, vcr):\n    {asked}\n")
@@ -607,7 +607,7 @@ def test_the_network_is_blocked_for_tests_that_say_so(adopting: Suite) -> None:
     )
     result = adopting.run()
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["vcr marker: allowed_hosts, 'a|b' is no name of a host; it stays blocked"])
+    result.stdout.fnmatch_lines(["vcr marker: allowed_hosts, 'a|b' is not a host name; it stays blocked"])
     adopting.run("--block-network").assert_outcomes(passed=1, failed=1)
     adopting.run("--block-network", "--allowed-hosts=example.invalid,other").assert_outcomes(passed=2)
     adopting.change("allowed_hosts=[", "hosts=[")
@@ -623,7 +623,7 @@ def test_the_network_is_blocked_for_tests_that_say_so(adopting: Suite) -> None:
             "*record_mode: 'some' is not one of once, none, new_episodes, all, rewrite",
         ),
         ("[]", "*the vcr_config fixture must return a dict, not list"),
-        ("{'allowed_hosts': 3}", "*allowed_hosts: 3 is not a list of texts"),
+        ("{'allowed_hosts': 3}", "*allowed_hosts: 3 is not a list of strings"),
     ],
 )
 def test_a_config_that_nothing_could_read(adopting: Suite, given: str, said: str) -> None:
@@ -639,7 +639,7 @@ def test_a_marker_that_names_no_text(adopting: Suite) -> None:
     adopting.write(GREETING.replace("mark.vcr", "mark.vcr(3)"))
     result = adopting.run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*a cassette is named by a text"])
+    result.stdout.fnmatch_lines(["*the name of a cassette must be a string"])
     adopting.write(GREETING.replace("mark.vcr", "mark.vcr\n    @pytest.mark.default_cassette"))
     result = adopting.run()
     result.stdout.fnmatch_lines(["*@pytest.mark.default_cassette takes the name of a cassette"])

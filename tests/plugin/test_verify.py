@@ -208,7 +208,7 @@ def test_the_table_is_the_same_in_every_sort_of_run(suite: Suite, options: tuple
     suite.say = turns()
     suite.record()
     suite.say = turns("")
-    verify(suite, *options).stdout.fnmatch_lines(["*behavior (1): the model does something else*"])
+    verify(suite, *options).stdout.fnmatch_lines(["*behavior (1): the model does something different*"])
 
 
 def test_a_rewrite_says_how_it_drifted_and_keeps_what_did_not(suite: Suite) -> None:
@@ -250,8 +250,8 @@ def test_what_is_ignored_and_a_selector_that_matches_nothing(suite: Suite) -> No
     suite.record()
     result = verify(suite)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["matched nothing, is it a typo? choises?*?.index"])
-    assert "typo? usage" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["matched nothing (a typo?): choises?*?.index"])
+    assert "typo?): usage" not in result.stdout.str()
 
 
 def test_tolerances_and_text_rules(suite: Suite) -> None:
@@ -397,7 +397,7 @@ FAILING = {
     ),
     "telling": (
         "pytest_stepreplay.report.verification.failure_text",
-        "could not be told in full: RuntimeError: no",
+        "could not be explained in full: RuntimeError: no",
     ),
 }
 

@@ -135,9 +135,9 @@ ATTACK = (
         (sent("<html>502</html>", "text/html"), "$: text that is not JSON instead of a chat completion"),
         (sent(json.dumps(PLAIN)[:200]), "$: broken JSON instead of a chat completion"),
         (sent(b"\xff\xfe\x00"), "$: text that is not JSON instead of a chat completion"),
-        (sent("null"), "$: null that is no chat completion instead of a chat completion"),
-        (sent("[]"), "$: an array that is no chat completion instead of a chat completion"),
-        (sent({"id": "1"}), "$: an object that is no chat completion instead of a chat completion"),
+        (sent("null"), "$: null that is not a chat completion instead of a chat completion"),
+        (sent("[]"), "$: an array that is not a chat completion instead of a chat completion"),
+        (sent({"id": "1"}), "$: an object that is not a chat completion instead of a chat completion"),
         (
             sent({"error": {"message": "busy", "type": "overloaded"}}),
             "$: an error object (overloaded: busy) instead of a chat completion",
@@ -270,8 +270,8 @@ def test_hostile_text_is_shown_harmlessly(new: Any) -> None:
     [
         ({"fail_on": "fatal"}, "fail_on: 'fatal' is not one of contract, behavior, content, metadata, never"),
         ({"ignore": ["choices[oops"]}, "choices[oops"),
-        ({"tolerances": {"usage.*": "about 20"}}, "is no tolerance; write a number (20)"),
-        ({"text": {"**.content": "levenshtein"}}, "'levenshtein' is no text rule; write \"exact\""),
+        ({"tolerances": {"usage.*": "about 20"}}, "is not a tolerance; write a number (20)"),
+        ({"text": {"**.content": "levenshtein"}}, "'levenshtein' is not a text rule; write \"exact\""),
         (
             {"comparators": {}},
             "a policy has no 'comparators'; it has fail_on, ignore, tolerances, text, contract",

@@ -184,7 +184,7 @@ VERSION = '"stepreplay_baseline": 1'
             broken(VERSION, '"stepreplay_baseline": "1"'),
             "known-drift.json:2: stepreplay_baseline: '1' is not 1",
         ),
-        (broken(VERSION, '"stepreplay_baseline": 0'), "Mend it"),
+        (broken(VERSION, '"stepreplay_baseline": 0'), "Fix it"),
         (broken(VERSION, VERSION + ', "more": 1'), "known-drift.json:1: a baseline has no 'more'"),
         ('{"stepreplay_baseline": 1}', 'known-drift.json:1: "drift" is not a list'),
         (
@@ -195,8 +195,11 @@ VERSION = '"stepreplay_baseline": 1'
             broken('"interaction"', '"number"'),
             "known-drift.json:11: drift[1]: should have changes, interaction",
         ),
-        (broken(": 2,", ": 0,"), "known-drift.json:11: drift[1]: interaction: 0 is not a number from 1 on"),
-        (broken(": 2,", ": true,"), "interaction: True is not a number from 1 on"),
+        (
+            broken(": 2,", ": 0,"),
+            "known-drift.json:11: drift[1]: interaction: 0 is not a whole number of 1 or more",
+        ),
+        (broken(": 2,", ": true,"), "interaction: True is not a whole number of 1 or more"),
         (broken(f'"{TEST}"', '""'), "known-drift.json:11: drift[1]: test: '' is not the id of a test"),
         (
             '{"stepreplay_baseline": 1, "drift": [{"test": "t", "interaction": 1, "changes": {}}]}',

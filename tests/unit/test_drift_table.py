@@ -296,9 +296,9 @@ diff `[-this-]` went and `{+this+}` came.
 | level | what changed |
 |---|---|
 | contract | the response breaks the documented object |
-| behavior | the model does something else: tools, arguments, why it stopped, the shape of its JSON |
-| content | the text says something else |
-| metadata | something around the answer differs: the model's name, usage, fields nobody documents |
+| behavior | the model does something different: tools, arguments, why it stopped, the shape of its JSON |
+| content | the text differs |
+| metadata | only other fields differ: the model's name, usage, fields nobody documents |
 | none | only what differs on every call: ids, times, cached tokens, encrypted reasoning |
 
 `pytest --stepreplay=verify` fails from `behavior` on, unless `--stepreplay-fail-on` says otherwise.

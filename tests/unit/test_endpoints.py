@@ -114,7 +114,9 @@ def test_a_stream_folds_and_is_held_to_its_contract() -> None:
 
 
 def test_what_is_no_answer_is_named() -> None:
-    assert told(forecast(), {"a": 1}) == ["$: an object that is no forecast instead of a forecast (contract)"]
+    assert told(forecast(), {"a": 1}) == [
+        "$: an object that is not a forecast instead of a forecast (contract)"
+    ]
     assert told(forecast(), {"kind": "failure", "error": "lost"}) == [
         "$: an error object (lost) instead of a forecast (contract)"
     ]

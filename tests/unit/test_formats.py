@@ -356,12 +356,12 @@ def test_many_interactions_may_share_their_headers() -> None:
         (
             "    body: null",
             "    body: 5",
-            ":31: interactions[1].request.body: is in no form that plain vcrpy writes",
+            ":31: interactions[1].request.body: is not in a form that plain vcrpy writes",
         ),
         (
             "    body: null",
             "    body: [5]",
-            ":31: interactions[1].request.body: is in no form that plain vcrpy writes",
+            ":31: interactions[1].request.body: is not in a form that plain vcrpy writes",
         ),
         (
             "    body: null",
@@ -371,7 +371,7 @@ def test_many_interactions_may_share_their_headers() -> None:
         (
             "      string: ''",
             "      text: ''",
-            ":36: interactions[1].response.body: is in no form that plain",
+            ":36: interactions[1].response.body: is not in a form that plain",
         ),
         (
             "    body:\n      string: ''\n",

@@ -140,7 +140,7 @@ WHOLE = (FOREIGN / "langchain.yaml.gz").read_bytes()
         (WHOLE[:-20], "is compressed, but cut off"),
         (WHOLE[:20] + b"\xff\xff\xff" + WHOLE[23:], "is compressed, but broken"),
         (WHOLE[:-8] + b"\0" * 8, "is compressed, but broken"),
-        (gzip.compress(b" " * (33 << 20)), "holds more than 32 MiB, which no cassette may have"),
+        (gzip.compress(b" " * (33 << 20)), "holds more than 32 MiB, the most a cassette may have"),
         (gzip.compress(b"\xff"), "is not UTF-8 text"),
     ],
     ids=["cut", "bad data", "bad checksum", "too large", "no text"],
@@ -183,8 +183,8 @@ def test_an_interaction_that_is_broken_does_not_stop_the_others() -> None:
     assert [each.body for each in found.exchanges] == [b"hello"]
     assert [(each.location, each.reason, each.broken) for each in found.skipped] == [
         (("interactions", 1, "response", "body"), "a body is compressed, but cut off", True),
-        (("interactions", 2), "there is no 'request', so it is no HTTP exchange", True),
-        (("interactions", 3), "there is no 'request', so it is no HTTP exchange", False),
+        (("interactions", 2), "it has no 'request', so it is not an HTTP exchange", True),
+        (("interactions", 3), "it has no 'request', so it is not an HTTP exchange", False),
         (("interactions", 4), "should be a mapping", True),
     ]
     assert all(each.line for each in found.skipped if each.broken)
@@ -248,8 +248,12 @@ def test_an_interaction_of_vcrpy_in_a_cassette_of_cassetter_is_read() -> None:
     ("old", "new", "problem"),
     [
         ("type: text", "type: binary", "interactions[0].response.body: should be hexadecimal"),
-        ("type: text", "type: xml", "interactions[0].response.body: is in no form that cassetter writes"),
-        ("content: hi", "content: 5", "interactions[0].response.body: is in no form that cassetter writes"),
+        ("type: text", "type: xml", "interactions[0].response.body: is not in a form that cassetter writes"),
+        (
+            "content: hi",
+            "content: 5",
+            "interactions[0].response.body: is not in a form that cassetter writes",
+        ),
         ("status: 200", "status: 99", "interactions[0].response.status: there is no such HTTP status"),
         ("version: 1", "version: 7", "version: only version 1 of cassetter's cassettes can be read"),
         ("    uri: https", "    url: https", "interactions[0].request: there is no 'uri'"),
@@ -481,13 +485,13 @@ def test_the_lines_of_a_batch_find_their_requests() -> None:
             "it says only the path",
         ),
         ({"url": URL, "method": 5, "request": CHAT, "response": ANSWER}, "should be text"),
-        ({"url": URL, "request": CHAT, "response": {"error": {}}}, "it is an error, and says no status"),
+        ({"url": URL, "request": CHAT, "response": {"error": {}}}, "it is an error without a status"),
         ({"url": URL, "request": CHAT, "response": ANSWER, "status": "bad"}, "should be a whole number"),
         ({"url": URL, "request": CHAT, "response": ANSWER, "status": 5}, "there is no such HTTP status"),
         ({"url": URL, "request": CHAT, "response": {"body_b64": "%"}}, "should be base64"),
         ({"url": URL, "request": CHAT, "response": {"body_b64": 5}}, "should be base64"),
-        ({"url": URL, "request": CHAT, "response": {"events": ["a\nb"]}}, "is no server-sent event"),
-        ({"url": URL, "request": CHAT, "response": ANSWER, "truncated_resp": True}, "it says itself"),
+        ({"url": URL, "request": CHAT, "response": {"events": ["a\nb"]}}, "is not a server-sent event"),
+        ({"url": URL, "request": CHAT, "response": ANSWER, "truncated_resp": True}, "it is marked as"),
         ({"url": URL, "request": CHAT, "response": None}, "there is no response: the request failed"),
         (BATCH_INPUT, "it is a request of a batch, without its response"),
     ],
@@ -500,7 +504,7 @@ def test_a_line_that_does_not_say_enough_is_left_out_with_the_reason(
 
 def test_no_url_is_made_up_for_what_is_no_chat_completion() -> None:
     row = {"request": {"input": "x"}, "response": {"data": []}}
-    assert reason(row, Hints("https://x/v1")) == "it says no URL, and is no chat completion"
+    assert reason(row, Hints("https://x/v1")) == "it has no URL, and is not a chat completion"
 
 
 def test_broken_lines_are_told_by_their_number() -> None:

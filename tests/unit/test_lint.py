@@ -128,9 +128,9 @@ def test_an_error_response_has_no_contract() -> None:
 @pytest.mark.parametrize(
     ("url", "what"),
     [
-        ("wss://api.openai.com/v1/realtime", "is no URL of HTTP, so no request matches it"),
-        ("/v1/chat", "is no URL of HTTP, so no request matches it"),
-        ("https://[", "is no URL of HTTP, so no request matches it"),
+        ("wss://api.openai.com/v1/realtime", "is not an HTTP URL, so no request matches it"),
+        ("/v1/chat", "is not an HTTP URL, so no request matches it"),
+        ("https://[", "is not an HTTP URL, so no request matches it"),
         (
             "https://h.example/v1?key=XXXXXX",
             "holds another tool's placeholder, so no request of today matches it",

@@ -384,7 +384,7 @@ def test_a_broken_cassette_is_refused(path: Path, pending: Path) -> None:
 def test_a_vcrpy_cassette_is_no_pending_file(path: Path, pending: Path) -> None:
     mark = pending.read_bytes()[pending.read_bytes().index(b"pending:") :]
     pending.write_bytes(b"interactions: []\nversion: 1\n" + mark)
-    with pytest.raises(CassetteReadError, match="so it is no pending file"):
+    with pytest.raises(CassetteReadError, match="so it is not a pending file"):
         accept_pending(pending)
 
 
@@ -397,7 +397,7 @@ def test_line_ends_of_windows_are_read(path: Path, pending: Path) -> None:
 def test_other_names_are_refused(path: Path) -> None:
     for use in (read_pending, accept_pending, reject_pending):
         with pytest.raises(
-            CassetteReadError, match=r"is no pending file; its name would end with \.yaml\.new"
+            CassetteReadError, match=r"is not a pending file; its name would end with \.yaml\.new"
         ):
             use(path)
     assert path.exists()
@@ -443,7 +443,7 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
     assert list(iter_pending(inside)) == []
     before = content(outside)
     for use in (accept_pending, reject_pending, read_pending):
-        with pytest.raises(CassetteReadError, match="is a symbolic link, which no pending file is"):
+        with pytest.raises(CassetteReadError, match="is a symbolic link, and a pending file may not be one"):
             use(inside / "link.yaml.new")
     with pytest.raises(CassetteReadError, match="is a symbolic link"):
         write_pending(inside / "link.yaml", cassette("c"))

@@ -322,8 +322,11 @@ def test_a_number_is_no_name(open_snapshots: Open) -> None:
             {"fail_on": "bad"},
             "chat_snapshot, fail_on: 'bad' is not one of contract, behavior, content, metadata, never",
         ),
-        ({"tolerances": {"usage.*": "much"}}, "chat_snapshot, tolerances, usage.*: 'much' is no tolerance"),
-        ({"text": {"choices[*].message.content": "fuzzy"}}, "'fuzzy' is no text rule; write \"exact\""),
+        (
+            {"tolerances": {"usage.*": "much"}},
+            "chat_snapshot, tolerances, usage.*: 'much' is not a tolerance",
+        ),
+        ({"text": {"choices[*].message.content": "fuzzy"}}, "'fuzzy' is not a text rule; write \"exact\""),
         ({"ignore": ["choices["]}, "choices["),
         ({"contract": "other"}, "chat_snapshot, contract: 'other' is not one of stepfun, openai"),
     ],
@@ -740,5 +743,5 @@ def test_snapshots_are_no_cassettes(tmp_path: Path) -> None:
     assert list(iter_cassettes(tmp_path)) == []
     other = cassette_path(tmp_path, PurePath("test_chat.py"), "test_it.snapshots")
     assert re.fullmatch(r"test_it\.snapshots-[0-9a-f]{8}\.yaml", other.name)
-    with pytest.raises(SettingsError, match="is the name of a file of snapshots"):
+    with pytest.raises(SettingsError, match="is the name of a snapshot file"):
         named_path(tmp_path, "shared/login.snapshots")

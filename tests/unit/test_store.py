@@ -576,7 +576,7 @@ def test_a_file_cut_off_anywhere_is_not_read_as_if_it_were_whole() -> None:
         problem = problem_of(part)
         assert "\n" not in problem
     assert read(GREETING) == whole
-    assert "seems cut off: its last line has no end" in problem_of(GREETING[:-1])
+    assert "seems cut off: its last line is incomplete" in problem_of(GREETING[:-1])
 
 
 def test_an_error_never_shows_a_value() -> None:
@@ -782,7 +782,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
     monkeypatch.undo()
     assert str(caught.value) == (
         f"{path}: could not be written: No space left on device; the file on disk is still the old one\n"
-        "Make some room on the disk, then run it again."
+        "Free some disk space, then run it again."
     )
     assert path.read_text("utf-8") == GREETING
     assert list(tmp_path.iterdir()) == [path]

@@ -50,7 +50,7 @@ def test_matchers(config: dict[str, Any], expected: tuple[str, ...] | None) -> N
     ],
 )
 def test_a_setting_that_cannot_be_had_is_refused_with_what_to_do_instead(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"vcr_config, {name}: not to be had .*; .* Take it out"):
+    with pytest.raises(SettingsError, match=f"vcr_config, {name}: not available with .*; .* Take it out"):
         read_vcr_config({name: [1]})
     assert read_vcr_config({name: ()}).notes == ()
 
@@ -66,7 +66,7 @@ def test_matchers_that_are_not_ours_are_named() -> None:
     assert adopted.matchers == ("mine",)
     assert adopted.settings == {"match_on": ("method",)}
     assert adopted.notes == (
-        "match_on='headers': laxer here, since the headers of requests are never stored",
+        "match_on='headers': less strict here, since the headers of requests are never stored",
     )
 
 

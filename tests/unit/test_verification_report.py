@@ -100,25 +100,25 @@ def page(results: list[dict[str, Any]], fail_on: str | Level = "behavior", **res
 def test_the_end_of_a_run() -> None:
     assert page(RUN) == (
         "verified 5 of 6 interactions in 2 cassettes: 1 unchanged, 4 drifted\n"
-        "2 interactions fail: drift fails from behavior on\n"
+        "2 interactions fail (fail-on: behavior)\n"
         "\n"
         "contract (1): the response breaks the documented object\n"
         "  cassettes/test_chat/test_weather.yaml#4\n"
         "    created: expected an integer, got a string\n"
         "\n"
-        "behavior (1): the model does something else\n"
+        "behavior (1): the model does something different\n"
         "  cassettes/test_chat/test_weather.yaml#2\n"
         "    choices[0].message.tool_calls[0].function.name: search -> fetch (+2 more)\n"
         "\n"
-        "content (1): the text says something else\n"
+        "content (1): the text differs\n"
         "  cassettes/test_chat/test_weather.yaml#3\n"
         "    choices[0].message.content: …[-Paris-]{+Rome+}. (similarity 0.87)\n"
         "\n"
-        "metadata (1): something around the answer differs\n"
+        "metadata (1): only other fields differ\n"
         "  cassettes/test_hi.yaml#1\n"
         '    usage: removed {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens":…\n'
         "\n"
-        "could not verify: no answer to compare, so nothing is known of its drift (1)\n"
+        "could not verify: there was no answer to compare (1)\n"
         "  cassettes/test_hi.yaml#2  429 Too Many Requests after 3 tries\n"
         "\n"
         "stepreplay review          look at each change, accept or reject it\n"
@@ -143,10 +143,10 @@ def test_without_drift_it_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("fail_on", "line"),
     [
-        ("never", "no drift fails: fail-on is never"),
-        ("content", "1 interaction fails: drift fails from content on"),
-        (Level.CONTENT, "1 interaction fails: drift fails from content on"),
-        ("behavior", "no interactions fail: drift fails from behavior on"),
+        ("never", "no interactions fail (fail-on: never)"),
+        ("content", "1 interaction fails (fail-on: content)"),
+        (Level.CONTENT, "1 interaction fails (fail-on: content)"),
+        ("behavior", "no interactions fail (fail-on: behavior)"),
     ],
 )
 def test_it_says_what_fails(fail_on: str | Level, line: str) -> None:
@@ -158,8 +158,8 @@ def test_known_drift_is_counted_and_not_listed() -> None:
     known = [result(TOOL, 2, known=True), result(TOOL, 3, known=True)]
     assert page(known) == (
         "verified 2 interactions in 1 cassette: 0 unchanged, 2 drifted\n"
-        "no interactions fail: drift fails from behavior on\n"
-        "2 interactions with known drift, not listed: it stands in the baseline"
+        "no interactions fail (fail-on: behavior)\n"
+        "2 interactions with known drift, not listed: it is in the baseline"
     )
     text = page([*known[:1], result(TEXT, 5)])
     assert "1 interaction with known drift" in text
@@ -203,7 +203,7 @@ def test_what_many_have_in_common_is_told_once() -> None:
     ]
     lines = page([*same, result(other_tool(1), 9, path="cassettes/other.yaml")], width=120).splitlines()
     assert lines[3:9] == [
-        "behavior (201): the model does something else",
+        "behavior (201): the model does something different",
         "  200 tests: choices[0].message.tool_calls[0].function.name: search -> fetch_0",
         "    cassettes/test_000.yaml#1",
         "    cassettes/test_001.yaml#1",
@@ -225,7 +225,7 @@ def test_what_many_have_in_common_is_told_once() -> None:
 
 def test_without_pending_files_it_says_how_to_get_them() -> None:
     last = page([result(TOOL)], pending=False).splitlines()[-1]
-    assert last == "nothing was left for review here; to get it, run: pytest --stepreplay=verify"
+    assert last == "no pending files were written here; to get them, run: pytest --stepreplay=verify"
 
 
 def test_a_rewrite() -> None:
@@ -233,7 +233,7 @@ def test_a_rewrite() -> None:
     assert text.splitlines() == [
         "rewrote 2 of 3 interactions in 1 cassette: 1 unchanged, 1 drifted",
         "",
-        "behavior (1): the model does something else",
+        "behavior (1): the model does something different",
         "  cassettes/test_chat/test_weather.yaml#1",
         "    choices[0].message.tool_calls[0].function.name: search -> fetch (+2 more)",
         "",
@@ -352,7 +352,7 @@ def test_markdown() -> None:
         "\n"
         "verified 6 of 7 interactions in 2 cassettes: 1 unchanged, 5 drifted.\n"
         "\n"
-        "1 interaction with known drift, not listed: it stands in the baseline.\n"
+        "1 interaction with known drift, not listed: it is in the baseline.\n"
         "\n"
         "### contract (1): the response breaks the documented object\n"
         "\n"
@@ -362,7 +362,7 @@ def test_markdown() -> None:
         "| `created`: `expected an integer, got a string` "
         "| `tests/test_chat.py::test_weather` |\n"
         "\n"
-        "### behavior (1): the model does something else\n"
+        "### behavior (1): the model does something different\n"
     )
     assert " (and 2 more) |" in text
     assert "| 429 Too Many Requests after 3 tries |" in text
@@ -408,7 +408,7 @@ def test_the_failure_of_a_test() -> None:
     assert failure_text([(2, TOOL)], path=WEATHER, test=TEST) == (
         "choices[0].message.tool_calls[0].function.name: search -> fetch\n"
         "\n"
-        "  drift     behavior: the model does something else\n"
+        "  drift     behavior: the model does something different\n"
         "  cassette  cassettes/test_chat/test_weather.yaml, interaction 2\n"
         "  test      tests/test_chat.py::test_weather\n"
         "  also      choices[0].message.content: Let me look for the weather in [-Paris-]{+Rome+}."
