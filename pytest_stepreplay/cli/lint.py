@@ -121,6 +121,7 @@ def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
             ignore_request=settings.ignore_request,
             ignore_order=settings.ignore_order,
             absent_equals=settings.absent_equals,
+            normalize=settings.normalize,
             ignore_hosts=settings.ignore_hosts,
             contract=settings.contract,
             max_age=max_age or (_age(settings.max_age.strip()) if settings.max_age else None),

@@ -56,6 +56,7 @@ class Missing:
     ignore_request: tuple[str, ...] = ()
     ignore_order: tuple[str, ...] = ()
     absent_equals: str = "default"
+    normalize: tuple[str, ...] = ()
     redact_fields: tuple[str, ...] = ()
 
 

@@ -18,6 +18,7 @@ from ..machine import clock
 from ..matching import Matcher
 from ..selectors import Selectors, format_path
 from ..settings import MATCHERS
+from ..texts.varying import Normalizer
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Expected:
         ignore_request: selectors of request fields that may differ.
         ignore_order: selectors of lists whose items may come in any order.
         absent_equals: what is the same as its absence, one of `ABSENT_EQUALS`.
+        normalize: values that differ from run to run, by kind or pattern.
         ignore_hosts: hosts whose requests pass by.
         contract: the documented object; None for that of each host.
         max_age: how old a recording may be; None for as old as it likes.
@@ -61,6 +63,7 @@ class Expected:
     ignore_request: tuple[str, ...] = ()
     ignore_order: tuple[str, ...] = ()
     absent_equals: str = "default"
+    normalize: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
     contract: str | None = None
     max_age: timedelta | None = None
@@ -141,8 +144,9 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
     """Finds values in a request that the next run will hardly send again."""
     request = interaction.request
     parts = _split(request.url)
+    normalizer = Normalizer(expected.normalize)
     for name, value in parse_qsl(parts.query) if parts and "query" in expected.match_on else ():
-        kind = _volatile_kind(name, value)
+        kind = _volatile_kind(name, normalizer.start().in_url(value))
         if kind:
             yield (
                 "volatile",
@@ -169,7 +173,7 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
         elif isinstance(node, list):
             todo.extend((value, (*place, i), state.step(i)) for i, value in enumerate(node))
         else:
-            kind = _volatile_kind(str(place[-1]) if place else "", node)
+            kind = _volatile_kind(str(place[-1]) if place else "", normalizer.start()(node))
             if kind:
                 fix = f"send a fixed value in tests, or set stepreplay_ignore_request = {format_path(place)}"
                 yield "volatile", ("request", "json", *place), f"holds {kind}, which differs in each run", fix

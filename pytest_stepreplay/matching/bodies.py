@@ -14,7 +14,7 @@ from ..wire.multipart import read_parts
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from ..endpoints import Calls, Endpoint
     from ..models import Request
@@ -39,6 +39,12 @@ def without_empty(tree: Any, empty: Collection[Any]) -> Any:
     return copied
 
 
+def with_normalized(tree: Any, normalize: Callable[[Any], Any]) -> Any:
+    """Returns the tree with its texts and numbers normalized, in the order of the sorted keys."""
+    copied, _ = _copy(tree, None, (), normalize)
+    return copied
+
+
 def with_order(tree: Any, unordered: Selectors) -> Any:
     """Returns the tree with the lists that the selectors name in one order, whatever theirs was."""
     copied, lists = _copy(tree, unordered, ())
@@ -52,7 +58,12 @@ def _without_ids(item: Any) -> Any:
     return {name: each for name, each in item.items() if name not in _IDS} if isinstance(item, dict) else item
 
 
-def _copy(tree: Any, chosen: Selectors | None, empty: Collection[Any]) -> tuple[Any, list[list[Any]]]:
+def _copy(
+    tree: Any,
+    chosen: Selectors | None,
+    empty: Collection[Any],
+    normalize: Callable[[Any], Any] | None = None,
+) -> tuple[Any, list[list[Any]]]:
     """Returns a copy of the tree without empty fields, and which of its lists the selectors name."""
     result: list[Any] = []
     named: list[list[Any]] = []
@@ -63,13 +74,17 @@ def _copy(tree: Any, chosen: Selectors | None, empty: Collection[Any]) -> tuple[
         copied: Any = value
         below: list[tuple[Any, Any]] = []
         if isinstance(value, dict):
-            copied = {}
             below = [(name, each) for name, each in value.items() if not _is_empty(each, empty)]
+            copied = dict.fromkeys(name for name, _ in below)
+            if normalize:
+                below.sort(key=lambda pair: str(pair[0]))
         elif isinstance(value, list):
             copied = []
             below = list(enumerate(value))
             if state is not None and state.hits:
                 named.append(copied)
+        elif normalize:
+            copied = normalize(value)
         pending += ((each, state and state.step(name), copied, name) for name, each in reversed(below))
         if isinstance(parent, dict):
             parent[key] = copied

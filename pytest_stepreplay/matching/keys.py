@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
-from .bodies import EMPTY, read_multipart, with_order, with_renamed_calls, without_empty
+from .bodies import EMPTY, read_multipart, with_normalized, with_order, with_renamed_calls, without_empty
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..models import Request
     from ..selectors import Selectors
+    from ..texts.varying import Normalizer, Normalizing
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -39,6 +40,8 @@ class _Settings(Protocol):
     def ignore_order(self) -> tuple[str, ...]: ...
     @property
     def absent_equals(self) -> str: ...
+    @property
+    def normalize(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,20 @@ class Matcher:
         ignore_request: selectors of the places in a JSON body that may differ.
         ignore_order: selectors of the lists in a JSON body whose items may come in any order.
         absent_equals: what of a JSON body is the same as its absence, one of `ABSENT_EQUALS`.
+        normalize: values that differ from run to run, by the names of their kinds and by patterns.
     """
 
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()
     ignore_order: tuple[str, ...] = ()
     absent_equals: str = "default"
+    normalize: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the names and the selectors.
 
         Raises:
-            SettingsError: a name is unknown, or there is none.
+            SettingsError: a name or a pattern is none, or there is no name.
             SelectorError: a selector cannot be parsed.
         """
         names = [self.match_on] if isinstance(self.match_on, str) else self.match_on
@@ -74,6 +79,8 @@ class Matcher:
                 f"absent_equals: {self.absent_equals!r} is not one of {', '.join(ABSENT_EQUALS)}"
             )
         _ = self._ignored, self._unordered
+        if self.normalize:
+            _ = self._normalizer
 
     @classmethod
     def of(cls, settings: _Settings) -> Matcher:
@@ -93,13 +100,17 @@ class Matcher:
         """
         url = _read_url(request.url)
         parts: dict[str, Any] = {"method": request.method.upper(), **url._asdict()}
+        normalizing = self._start_normalizing()
         if "body" in self.match_on:
-            parts["body"] = self._body(request)
+            parts["body"] = self._body(request, normalizing)
+        if normalizing:
+            parts["path"] = normalizing.in_url(url.path)
+            parts["query"] = [(name, normalizing.in_url(value)) for name, value in url.query]
         return {name: parts[name] for name in MATCHERS if name in self.match_on}
 
     def messages(self, request: Request) -> list[Any] | None:
         """Returns the messages of a chat request as they are compared; None for any other request."""
-        body = self._body(request) if request.body_kind == "json" else None
+        body = self._body(request, self._start_normalizing()) if request.body_kind == "json" else None
         return endpoint_of_url(request.url).messages_of(body[1]) if body else None
 
     def conversation(self, request: Request) -> list[str]:
@@ -113,7 +124,14 @@ class Matcher:
             digests.append(digest.hexdigest())
         return digests
 
-    def _body(self, request: Request) -> list[Any] | None:
+    def normalized(self, request: Request) -> str:
+        """Returns what of the request is normalized, such as ``2 dates, 1 UUID``; nothing where nothing is."""
+        normalizing = self._start_normalizing()
+        if normalizing and "body" in self.match_on:
+            self._body(request, normalizing)
+        return normalizing.describe() if normalizing else ""
+
+    def _body(self, request: Request, normalizing: Normalizing | None) -> list[Any] | None:
         kind = request.body_kind
         if kind is None:
             return None
@@ -124,7 +142,8 @@ class Matcher:
             ]
         if kind != "json":
             parts = read_multipart(request)
-            return [kind, getattr(request, kind)] if parts is None else ["multipart", parts]
+            body = [kind, getattr(request, kind)] if parts is None else ["multipart", parts]
+            return with_normalized(body, normalizing) if normalizing and kind == "text" else body
         tree = request.json
         if self._ignored is not None:
             from ..selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
@@ -136,6 +155,8 @@ class Matcher:
             tree = endpoint.without_defaults(tree, url.host)
         if self.absent_equals in EMPTY:
             tree = without_empty(tree, EMPTY[self.absent_equals])
+        if normalizing:
+            tree = with_normalized(tree, normalizing)
         if self._unordered is not None:
             tree = with_order(tree, self._unordered)
         if isinstance(tree, dict):
@@ -145,6 +166,15 @@ class Matcher:
     @cached_property
     def _ignored(self) -> Selectors | None:
         return _read_selectors(self.ignore_request)
+
+    def _start_normalizing(self) -> Normalizing | None:
+        return self._normalizer.start() if self.normalize else None
+
+    @cached_property
+    def _normalizer(self) -> Normalizer:
+        from ..texts.varying import Normalizer  # noqa: PLC0415 - only a run that normalizes needs it
+
+        return Normalizer(self.normalize)
 
     @cached_property
     def _unordered(self) -> Selectors | None:

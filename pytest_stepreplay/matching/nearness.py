@@ -13,12 +13,13 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_url
+from ..texts.varying import KINDS, Normalizer
 from .canonical import canonical_text
 from .contrast import Rewording, count_common, differences, read_content
 from .keys import DEFAULT_MATCHER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from ..models import Request
     from .contrast import Difference
@@ -42,6 +43,11 @@ _SAMPLED: Final = 2000
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_]+|[^\W\x00-\x7f]{1,2}")
 _RARE_WORD: Final = re.compile(r"[A-Za-z0-9]{4,40}|[^\W\x00-\x7f]{2,6}")
+
+_NORMALIZED: Final = re.compile(r"<[a-z-]+(?: \d+)?>")
+
+_BROAD_FIRST: Final = ("date", "hex-id", "timestamp", *KINDS)
+"""Kinds in the order in which one tries to do without them."""
 
 # How much each likeness counts.
 _SAME_URL: Final = 2.0
@@ -115,31 +121,63 @@ def _find_remedy(
     recorded: Request, request: Request, found: tuple[Difference, ...], matcher: Matcher | None
 ) -> dict[str, str | tuple[str, ...]]:
     """Returns the least settings under which the two requests are equal; none where they differ in more."""
-    if any(isinstance(each.text, Rewording) for each in found):
-        return {}
     matcher = matcher or DEFAULT_MATCHER
+    kinds = _find_kinds(recorded, request, found)
+    if kinds is None:
+        return {}
     lists = tuple(dict.fromkeys(each.unordered for each in found if each.unordered))
+    always: dict[str, str | tuple[str, ...]] = {}
+    if lists:
+        always["ignore_order"] = (*matcher.ignore_order, *lists)
+    if kinds:
+        always["normalize"] = (*matcher.normalize, *kinds)
     tries: list[dict[str, str | tuple[str, ...]]] = [
         {},
         {"absent_equals": "null"},
         {"absent_equals": "empty"},
+        {"normalize": (*matcher.normalize, *kinds, "timestamp")},
     ]
     for one in tries:
-        settings = ({"ignore_order": (*matcher.ignore_order, *lists)} if lists else {}) | one
+        settings = always | one
         if settings and _are_equal_under(replace(matcher, **settings), recorded, request):  # type: ignore[arg-type] # each by its field's name
             return settings
     return {}
+
+
+def _find_kinds(recorded: Request, request: Request, found: tuple[Difference, ...]) -> tuple[str, ...] | None:
+    """Returns the least kinds of values that make all changed texts equal; None where none do."""
+    texts = [(each.text.old, each.text.new) for each in found if isinstance(each.text, Rewording)]
+    moved = any(each.selector in {"path", "query"} for each in found)
+    if not texts and not moved:
+        return ()
+
+    def suffice(kinds: Iterable[str]) -> bool:
+        normalizer = Normalizer(kinds)
+        return all(normalizer.start()(old) == normalizer.start()(new) for old, new in texts) and (
+            not moved or normalizer.start().in_url(recorded.url) == normalizer.start().in_url(request.url)
+        )
+
+    needed = [*KINDS]
+    if not suffice(needed):
+        return None
+    for kind in _BROAD_FIRST:
+        if suffice(fewer := [each for each in needed if each != kind]):
+            needed = fewer
+    return tuple(needed)
 
 
 def _are_equal_under(matcher: Matcher, one: Request, other: Request) -> bool:
     return matcher.key(one) == matcher.key(other)
 
 
-def telling_words(request: Request) -> list[str]:
+def telling_words(request: Request, matcher: Matcher = DEFAULT_MATCHER) -> list[str]:
     """Returns words of the request that few others hold, as any file that holds the request must spell them."""
     words: list[str] = []
     for turn in reversed(_read_turns(request)):
-        found = set(_RARE_WORD.findall(_read_text(turn)[:_TEXT]))
+        text = _read_text(turn)[:_TEXT]
+        if matcher.normalize:
+            text = _NORMALIZED.sub(" ", Normalizer(matcher.normalize).start()(text))
+        found = set(_RARE_WORD.findall(text))
         words += sorted(found, key=lambda word: (word.isascii(), len(word), word), reverse=True)
         if len(words) >= _TELLING:
             break

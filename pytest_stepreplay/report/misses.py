@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from ..commands import project_command, pytest_command
 from ..errors import Explanation
 from ..texts.escaping import escape_for_terminal
+from ..texts.varying import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..matching import Nearest
     from ..models import Request
@@ -54,6 +55,7 @@ class Miss:
         times_recorded: how often this very request was recorded; all of them have been played.
         nearest: the recorded request that is most like it.
         elsewhere: another cassette of the suite that answers it.
+        normalized: what of the request is not compared as it stands, such as ``2 dates``.
         moved: where the test has no cassette, that of a test of the same name which is gone.
     """
 
@@ -69,6 +71,7 @@ class Miss:
     elsewhere: str | None
     moved: str | None = None
     typed: str = ""
+    normalized: str = ""
 
 
 NO_CASSETTE: Final = "there is no cassette yet"
@@ -84,6 +87,7 @@ def explain_miss(miss: Miss) -> Explanation:
         *([f"  test      {miss.test}"] if miss.test else []),
         f"  cassette  {miss.cassette} ({holds})",
         f"  request   {miss.request.method} {miss.request.url}",
+        *([f"            normalized: {miss.normalized}"] if miss.normalized else []),
         "",
         *_differences(miss),
         f"  Why: {_reason(miss)}",
@@ -135,7 +139,9 @@ def _reason(miss: Miss) -> str:
         asked = _times(miss.times_recorded + 1)
         return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {asked}."
     if remedy := _remedy(miss):
-        return f"it differs only by {_enumerate([_CAUSES[name] for name in remedy])}."
+        return (
+            f"it differs only by {_enumerate([_name_cause(name, value) for name, value in remedy.items()])}."
+        )
     if miss.elsewhere:
         return f"it was recorded for another test, in {miss.elsewhere}."
     return "it was never recorded."
@@ -182,7 +188,18 @@ def _remedy(miss: Miss) -> Mapping[str, str | tuple[str, ...]]:
     return miss.nearest.remedy if miss.nearest else {}
 
 
+def _name_cause(name: str, value: str | tuple[str, ...]) -> str:
+    return _CAUSES[name] if name in _CAUSES else _enumerate(_varying(value))
+
+
+def _varying(value: Iterable[str]) -> list[str]:
+    """Returns what the values of some kinds are called; those of a user's own pattern are known to the user."""
+    return list(dict.fromkeys(KINDS[kind].many for kind in value if kind in KINDS))
+
+
 def _advice(remedy: Mapping[str, str | tuple[str, ...]]) -> str:
+    if "normalize" in remedy:
+        return f"if {_enumerate(_varying(remedy['normalize']))} differ on every run, do not compare them:"
     if "ignore_order" not in remedy:
         return "if your API treats both alike:"
     also = " (and leave out what is null or empty)" if "absent_equals" in remedy else ""

@@ -205,6 +205,7 @@ class Answers:
             times_recorded=len(same),
             nearest=None if same else self._nearest(request),
             elsewhere=None if same else self._elsewhere(request, key),
+            normalized=self.matcher.normalized(request),
         )
         return explain_miss(miss)
 
@@ -267,7 +268,7 @@ class Answers:
         from .elsewhere import search_for  # noqa: PLC0415 - only a miss pays for it
 
         redact = self._redactor.redact_request if self._is_seen_anew(request) else None
-        words = matching.telling_words(request)
+        words = matching.telling_words(request, self.matcher)
         matcher = self.matcher
         if "body" not in matcher.match_on:  # whatever was asked of this URL would be the same request
             matcher = replace(matcher, match_on=(*matcher.match_on, "body"))

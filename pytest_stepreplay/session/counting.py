@@ -121,6 +121,7 @@ def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str,
         "ignore_request": settings.ignore_request,
         "ignore_order": settings.ignore_order,
         "absent_equals": settings.absent_equals,
+        "normalize": settings.normalize,
         "redact_fields": settings.redact_fields,
     }
 

@@ -112,6 +112,26 @@ def _selectors(value: object) -> object:
     return texts
 
 
+def _kinds(value: object) -> object:
+    from ..texts.varying import REGEX, Normalizer  # noqa: PLC0415 - only a run that normalizes needs it
+
+    if isinstance(value, str):
+        value = value.split()
+    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
+        value = [_written(each, REGEX) if isinstance(each, re.Pattern) else each for each in value]
+    texts = _texts(value)
+    Normalizer(texts)
+    return tuple(sorted(set(texts)))
+
+
+def _written(pattern: re.Pattern[Any], prefix: str) -> str:
+    """Returns a compiled pattern as it is written in a file, with its flags."""
+    if not isinstance(pattern.pattern, str):
+        raise ValueError(f"{pattern!r:.80} is not a pattern of text")  # noqa: TRY004 - a wrong value, as the others are
+    flags = "".join(letter for letter in "aimsx" if pattern.flags & getattr(re, letter.upper()))
+    return f"{prefix}(?{flags}){pattern.pattern}" if flags else f"{prefix}{pattern.pattern}"
+
+
 def _hosts(value: object) -> object:
     from .hosts import Hosts  # noqa: PLC0415 - only a run that sets one needs it
 
@@ -268,6 +288,12 @@ FIELDS: Final[Mapping[str, Field]] = {
         "this is used unless set), null (also any null), empty (also any empty string, list or object)",
         metavar="|".join(ABSENT_EQUALS),
     ),
+    "normalize": Field(
+        _kinds,
+        "values in a request that differ from run to run, by kind (uuid, iso-date, tmp-path, ...) or as "
+        "regex:PATTERN",
+        ini_type="args",
+    ),
     "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
     "tolerances": Field(
         _table("tolerances"), "how far numbers may differ, as lines of SELECTOR: 20%", ini_type="linelist"
@@ -364,6 +390,7 @@ class Settings:
     ignore_request: tuple[str, ...] = ()
     ignore_order: tuple[str, ...] = ()
     absent_equals: str = "default"
+    normalize: tuple[str, ...] = ()
     allow_repeats: bool = False
     pace: float = 0.0
     record_errors: bool = False
