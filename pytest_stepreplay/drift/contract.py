@@ -115,8 +115,9 @@ def _check(tree: Any, model: type[BaseModel], source: str, prefix: Path = ()) ->
         for error in refused.errors(include_url=False):
             missing = error["type"] == "missing"
             path = _located(tree, error["loc"], missing=missing)
-            value = "" if missing else _told(error["type"], error["input"])
-            wanted = error.get("ctx", {}).get("expected") or _EXPECTED.get(error["type"], error["msg"])
+            context = error.get("ctx", {})
+            value = "" if missing else context.get("got") or _told(error["type"], error["input"])
+            wanted = context.get("expected") or _EXPECTED.get(error["type"], error["msg"])
             expected = "" if missing else wanted
             yield Breach((*prefix, *path), str(expected).replace("'", '"'), value, source)
     except Exception as error:  # a validator of the user's own may raise anything

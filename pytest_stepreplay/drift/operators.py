@@ -8,6 +8,7 @@ imported only when something differs.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deepdiff import DeepDiff
@@ -22,7 +23,7 @@ from ..texts.alignment import align, match
 from ..wire.json_values import BrokenJson, canonical, name_type, parsed
 from .answers import Mask
 from .changes import Change
-from .places import MAX_DEPTH, NOTHING, Role, folded, structure_in
+from .places import MAX_DEPTH, NOTHING, Role, Told, folded, is_vector_place, structure_in, vector_at
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..selectors import Path
     from ..texts.alignment import Aligned
+    from ..wire.vectors import Vector
     from .places import Action, Place, Places
 
 _DIFFERS: Final = "stepreplay_differs"
@@ -163,6 +165,12 @@ class Judge(BaseOperator):
                 return self._judge_texts(old, new, one, other, place)
         if Role.JSON_TEXT in roles:
             return self._judge_json(old, new, place)
+        one_vector, other_vector = vector_at(old, roles), vector_at(new, roles)
+        if one_vector and other_vector:
+            return self._judge_vectors(one_vector, other_vector, place, roles)
+        if (one_vector or other_vector) and is_vector_place(roles):
+            self.levels[place.path] = Level.BEHAVIOR
+            return _Verdict(Told(one_vector or name_type(old)), Told(other_vector or name_type(new)))
         if len(place.path) >= MAX_DEPTH:
             self.notes[place.path] = f"nested deeper than {MAX_DEPTH} levels, compared as text"
             return _unlike(folded(old), folded(new))
@@ -178,6 +186,22 @@ class Judge(BaseOperator):
                 return None
             self.notes[place.path] = f"more than {tolerances[-1]} apart"
         return _unlike(old, new)
+
+    def _judge_vectors(
+        self, old: Vector, new: Vector, place: Place, roles: Sequence[Action]
+    ) -> _Verdict | None:
+        """Judges two vectors: by a rule for both as a whole, and by one for each of their values."""
+        rules = [role for role in roles if isinstance(role, Tolerance)]
+        of_values = [role for role in self._places.at(place.state.step(0)) if isinstance(role, Tolerance)]
+        if len(old.values) != len(new.values) or old.odd != new.odd:
+            if rules:  # of a place that is known to hold a vector
+                self.levels[place.path] = Level.BEHAVIOR
+            return _Verdict(Told(old), Told(new))
+        problem = _vectors_differ(old, new, [*rules[-1:], *of_values[-1:]])
+        if not problem:
+            return None
+        self.notes[place.path] = problem
+        return _Verdict(Told(old), Told(new))
 
     def _inside_objects(self, old: dict[str, Any], new: dict[str, Any], place: Place) -> _Verdict:
         """Returns both objects with the keys of both, but for those under which nothing differs."""
@@ -262,6 +286,30 @@ class Judge(BaseOperator):
             return None
         self.notes[place.path] = rule.problem
         return _Verdict(old, new)
+
+
+def _vectors_differ(old: Vector, new: Vector, rules: Sequence[Tolerance]) -> str:
+    """Returns how two vectors, as long as each other, break one of the rules; nothing where they do not.
+
+    Without a rule they must be equal.
+    """
+    for rule in rules or (Tolerance(0),):
+        if rule.cosine is not None:
+            cosine = old.cosine(new)
+            if cosine < rule.cosine:
+                return f"cosine {math.floor(cosine * 10_000) / 10_000:.4f}, less than {rule.cosine}"
+            continue
+        pairs = enumerate(zip(old.values, new.values, strict=True))
+        apart = [
+            (i, one, other)
+            for i, (one, other) in pairs
+            if _unlike(one, other) and not rule.allows(one, other)
+        ]
+        if apart:
+            i, one, other = apart[0]
+            by = f"are more than {rule} apart" if rules else "differ"
+            return f"{len(apart):,} of {len(old.values):,} values {by}, the first [{i}]: {one:.6g} -> {other:.6g}"
+    return ""
 
 
 def _unlike(old: Any, new: Any) -> _Verdict | None:

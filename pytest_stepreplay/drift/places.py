@@ -14,9 +14,12 @@ from ..endpoints import Paired
 from ..selectors import Selector, Selectors
 from ..settings.policy import TextRule, Tolerance
 from ..wire.json_values import BrokenJson, canonical, is_equal, name_type, parsed
+from ..wire.vectors import LONG, Vector
 from .values import ABSENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..endpoints import Endpoint
     from ..selectors import Path, State
     from ..settings.policy import Policy
@@ -55,6 +58,7 @@ def _known_actions(endpoint: Endpoint) -> tuple[tuple[Selector, Action], ...]:
     }
     actions: list[tuple[str, Action]] = [(text, role) for role, texts in places.items() for text in texts]
     actions += endpoint.paired.items()
+    actions += ((text, Tolerance.parse(rule)) for text, rule in endpoint.tolerances.items())
     return tuple((Selector.parse(text), action) for text, action in actions)
 
 
@@ -66,6 +70,12 @@ def _selectors(endpoint: Endpoint, of_policy: tuple[Selector, ...]) -> Selectors
 
 class Folded(str):
     """Stands for what is nested deeper than `MAX_DEPTH`: its canonical JSON."""
+
+    __slots__ = ()
+
+
+class Told(str):
+    """Stands for a value that no one would read, such as a vector: what it is."""
 
     __slots__ = ()
 
@@ -165,6 +175,8 @@ class Places:
             return ABSENT
         if Role.VOLATILE in roles or Role.FLEETING in roles:
             return value
+        if vector := vector_at(value, roles):
+            return Told(vector)
         if isinstance(value, str):
             opened = self._opened(value, roles)
             return value if opened is None else self._shown_inside(opened, place.opened())
@@ -213,6 +225,18 @@ _PASSING: Final = (Role.IGNORED, Role.VOLATILE, Role.FLEETING)
 def folded(value: Any) -> Any:
     """Returns what stands for a value that is nested too deeply to be walked."""
     return Folded(canonical(value)) if isinstance(value, dict | list) else value
+
+
+def vector_at(value: Any, roles: Sequence[Action]) -> Vector | None:
+    """Returns the vector that a value is: where a rule is about one, or where there are many numbers in a row."""
+    if is_vector_place(roles) or (isinstance(value, list) and len(value) >= LONG):
+        return Vector.read(value)
+    return None
+
+
+def is_vector_place(roles: Sequence[Action]) -> bool:
+    """Whether what stands at a place is said to be a vector."""
+    return any(isinstance(role, Tolerance) and role.cosine is not None for role in roles)
 
 
 def structure_in(text: str) -> Any:

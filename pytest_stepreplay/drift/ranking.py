@@ -20,7 +20,7 @@ from .answers import Mask, unmasked
 from .calls import name_calls
 from .changes import Change
 from .contract import MISSING, new_breaches
-from .places import Folded, Places
+from .places import Folded, Places, Told
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -167,6 +167,8 @@ def _kind(old: Any, new: Any, *, prose: bool) -> Kind:
         return "removed"
     if _shape(old) != _shape(new) or isinstance(old, Mask):
         return "type"
+    if isinstance(old, Told) and isinstance(new, Told):
+        return "changed"
     if isinstance(old, str):
         long = max(len(old), len(new)) > _LONG or _SPACE.search(old) or _SPACE.search(new)
         return "text" if prose or long else "changed"

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from .endpoint import Endpoint
+from ..settings.levels import Level
+from . import error_object
+from .endpoint import Contract, Endpoint, Paired
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+
+def _is_answer(tree: Mapping[str, Any]) -> bool:
+    data = tree.get("data")
+    return isinstance(data, list) and any(isinstance(it, dict) and "embedding" in it for it in data)
+
+
+def _index_of(item: Any) -> Any:
+    return item.get("index") if isinstance(item, dict) else None
+
+
+def _models() -> tuple[type[BaseModel], type[BaseModel]]:
+    from .embeddings_models import Embeddings  # noqa: PLC0415 - takes pydantic
+
+    return Embeddings, Embeddings
+
 
 EMBEDDINGS: Final = Endpoint(
     name="embeddings",
     paths=("/embeddings",),
-    optional={(): {"encoding_format": ("float",)}},  # OpenAI's API reference, "Create embeddings"
+    # OpenAI's API reference, "Create embeddings".
+    optional={(): {"encoding_format": ("float",)}},
+    telling=("input", "model", "dimensions", "encoding_format", "input_type", "task"),
+    noun="a list of embeddings",
+    sort_of=error_object.sort_by(_is_answer),
+    levels={
+        "*": Level.METADATA,
+        "data": Level.BEHAVIOR,
+        "data[*].*": Level.METADATA,
+        "data[*].embedding": Level.CONTENT,
+        **error_object.LEVELS,
+    },
+    fleeting=("id", "created", "service_tier", "usage.**.cached_tokens", *error_object.FLEETING),
+    # The same text gives vectors that differ a little from call to call: by the batch that it was in, by the machine.
+    tolerances={"data[*].embedding": "cosine>=0.999"},
+    paired={"data": Paired((_index_of,))},
+    contracts=Contract(_models, "the OpenAI-compatible API reference, the list of embeddings").of_all_hosts(),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from ..settings.levels import CONTRACTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
@@ -85,7 +87,11 @@ class Contract(NamedTuple):
 
     models: Callable[[], tuple[type[BaseModel], type[BaseModel]]]
     source: str
-    chunk_source: str
+    chunk_source: str = ""
+
+    def of_all_hosts(self) -> Mapping[str, Contract]:
+        """Returns the one object for every name that a policy may give."""
+        return dict.fromkeys(CONTRACTS, self)
 
 
 Part = tuple[Any, Any]
@@ -131,6 +137,7 @@ class Endpoint:
         content: texts, or JSON where both sides hold an object or array.
         empty_is_null: where ``""`` is no value.
         empty_is_absent: where ``[]`` is no value.
+        tolerances: by place, how near a number or a vector must be, as a policy says it, which has the last word.
         paired: by place, how the items of a list belong together; those of others, by what is equal and by place.
         calls: how calls of tools are written, if there are any.
         parts: returns the parts within which the id of a call is unique.
@@ -157,6 +164,7 @@ class Endpoint:
     content: Places = ()
     empty_is_null: Places = ()
     empty_is_absent: Places = ()
+    tolerances: Mapping[str, str] = field(default_factory=dict)
     paired: Mapping[str, Paired] = field(default_factory=dict)
     calls: Calls | None = None
     parts: Callable[[Any], list[Part]] = _whole

@@ -296,7 +296,9 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
     "tolerances": Field(
-        _table("tolerances"), "how far numbers may differ, as lines of SELECTOR: 20%", ini_type="linelist"
+        _table("tolerances"),
+        "how far numbers may differ, as lines of SELECTOR: 20% (a vector: cosine>=0.999)",
+        ini_type="linelist",
     ),
     "text": Field(
         _table("text"), "when texts count as equal, as lines of SELECTOR: RULE", ini_type="linelist"

@@ -27,6 +27,9 @@ FailOn = Level | Literal["never"]
 FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
 """What a user may write for it."""
 
+CONTRACTS: Final = ("stepfun", "openai")
+"""The documented objects that a response may be held to, by the names that a user writes: whose they are."""
+
 
 def read_fail_on(value: object) -> FailOn:
     """Returns the level that `value` spells, or ``"never"``.

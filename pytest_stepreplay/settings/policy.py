@@ -14,17 +14,16 @@ from typing import Any, Final, TypeVar
 
 from ..errors import SettingsError
 from ..selectors import Selector
-from .levels import FailOn, Level, read_fail_on
+from .levels import CONTRACTS, FailOn, Level, read_fail_on
 
 Number = int | float
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
 
 Read = TypeVar("Read")
 
-CONTRACTS: Final = ("stepfun", "openai")
-
 _SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)", re.ASCII)
+_COSINE = re.compile(r"cosine\s*>=\s*(-?\d*\.?\d+)\s*(%?)", re.ASCII)
 _MORE_RULES = (
     '"similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), or a callable that takes the '
     "old text and the new one"
@@ -33,14 +32,21 @@ _MORE_RULES = (
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a number may be from the stored one: at most `amount`, or that share of the stored one."""
+    """How far a number may be from the stored one: at most `amount`, or that share of the stored one.
 
-    amount: Number
+    Attributes:
+        amount: the distance or the share.
+        relative: it is a share.
+        cosine: in place of both, how alike two vectors must be: the least cosine of the angle between them.
+    """
+
+    amount: Number = 0
     relative: bool = False
+    cosine: float | None = None
 
     @classmethod
     def parse(cls, value: object) -> Tolerance:
-        """Returns the tolerance that ``20``, ``0.5`` or ``"20%"`` stands for.
+        """Returns the tolerance that ``20``, ``0.5``, ``"20%"`` or ``"cosine>=0.999"`` stands for.
 
         Raises:
             ValueError: for anything else.
@@ -52,12 +58,20 @@ class Tolerance:
         if isinstance(value, str) and (read := _TOLERANCE.fullmatch(value.strip())):
             relative = bool(read[2])
             return cls(float(read[1]) / 100 if relative else float(read[1]), relative)
+        if isinstance(value, str) and (read := _COSINE.fullmatch(value.strip())):
+            least = float(read[1]) / (100 if read[2] else 1)
+            if not -1 <= least <= 1:
+                raise ValueError(f"a cosine is from -1 to 1, not {least:g}")
+            return cls(cosine=least)
         raise ValueError(
-            f'{value!r:.60} is not a tolerance; write a number (20) or a share of the stored value ("20%")'
+            f'{value!r:.60} is not a tolerance; write a number (20) or a share of the stored value ("20%"), or '
+            'for a vector how alike it must be ("cosine>=0.999")'
         )
 
     def allows(self, old: Number, new: Number) -> bool:
         """Whether `new` is near enough to `old`. Infinity is near itself alone, and nothing is near NaN."""
+        if self.cosine is not None:  # it is about vectors
+            return old == new
         try:
             limit = self.amount * abs(old) if self.relative else self.amount
             # A float cannot hold each sum exactly: 10% of 30 must allow 33.
@@ -66,6 +80,8 @@ class Tolerance:
             return False
 
     def __str__(self) -> str:
+        if self.cosine is not None:
+            return f"cosine>={self.cosine:g}"
         return f"{self.amount * 100:g}%" if self.relative else f"{self.amount:g}"
 
 
@@ -160,7 +176,8 @@ class Policy:
         fail_on: the level from which on a drift fails, or ``"never"``.
         ignore: selectors of places that never count.
         tolerances: how far numbers may be apart, by selector: ``{"usage.completion_tokens": "20%"}``, or a
-            plain number for an absolute distance.
+            plain number for an absolute distance; and how alike vectors must be:
+            ``{"data[*].embedding": "cosine>=0.999"}``.
         text: when a changed text counts as the same, by selector: ``"exact"``, ``"whitespace"``, ``"json"``,
             ``"similarity>=0.9"`` or 0.9, ``"regex:..."`` or a compiled pattern that must be found in the new
             text, or a callable of the old text and the new one. Of several that name a place the last counts.

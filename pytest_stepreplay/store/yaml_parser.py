@@ -13,7 +13,7 @@ from sys import intern
 from typing import Any, TypeAlias
 
 from ..wire.trees import MAX_DEPTH, Tree
-from .yaml_text import ESCAPED, MAX_KEY, is_plain
+from .yaml_text import ESCAPED, MAX_KEY, is_plain, is_row
 
 _COLUMNS = 2 * MAX_DEPTH
 _MAX_REMEMBERED = 64  # characters
@@ -209,12 +209,22 @@ def _parse_scalar(text: str) -> Tree:
         return _Unfinished(text)
     if text == "{}":
         return {}
-    if text == "[]":
-        return []
+    if text[0] == "[":
+        return _parse_row(text)
     value = resolve_plain(text)
     if isinstance(value, str):
         raise UnusualTextError
     return value
+
+
+def _parse_row(text: str) -> list[Tree]:
+    """Return the numbers that stand on one line; nothing else does."""
+    if text == "[]":
+        return []
+    numbers: list[Tree] = [resolve_plain(each) for each in text[1:-1].split(", ")]
+    if text[-1] != "]" or not is_row(numbers):
+        raise UnusualTextError
+    return numbers
 
 
 def _parse_lines(first: str, lines: list[str], here: int, column: int) -> tuple[str, int]:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 MAX_KEY = 1000
 """How long a key may be beside its colon; YAML ends that at 1024 characters, quotes and escapes included."""
 
+ROW = 16
+"""So many numbers, or more, stand on one line."""
+
+_NUMBERS = frozenset({int, float})
+
 # Never written raw, beside tab and line feed: controls, what YAML 1.1 takes for a line break, the byte order
 # mark and noncharacters, and what turns the direction in which a reviewer sees the text.
 ESCAPED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
@@ -81,6 +86,8 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
             out.append(f"{lead}? {name}\n{pad}:" if len(name) > MAX_KEY else f"{lead}{name}:")
             if not value or not isinstance(value, BLOCKS):
                 out.append(f" {_render_scalar(value, inner, at_end=at_end and not left)}\n")
+            elif is_row(value):
+                out.append(f" {_render_row(value)}\n")
             else:
                 out.append("\n")
                 # The dashes of a list stand right under its key.
@@ -90,11 +97,22 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
     else:
         for item in block:
             left -= 1
-            if item and isinstance(item, BLOCKS):
+            if is_row(item):
+                out.append(f"{lead}- {_render_row(item)}\n")
+            elif item and isinstance(item, BLOCKS):
                 _render_block(out, item, inner, f"{lead}- ", depth + 1, at_end=at_end and not left)
             else:
                 out.append(f"{lead}- {_render_scalar(item, inner, at_end=at_end and not left)}\n")
             lead = pad
+
+
+def is_row(value: Tree) -> bool:
+    """Tell whether a value is written on one line: many numbers, such as an embedding, which no one reads."""
+    return isinstance(value, list | tuple) and len(value) >= ROW and _NUMBERS.issuperset(map(type, value))
+
+
+def _render_row(numbers: Tree) -> str:
+    return f"[{', '.join([_render_scalar(each, '', at_end=False) for each in numbers])}]"
 
 
 @lru_cache(maxsize=1024)  # interactions repeat their keys

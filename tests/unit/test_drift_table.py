@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pytest_stepreplay.drift import Drift, Level, Policy, compare
+
+from . import other_endpoints
+from .changes import Change, at, without
 
 PAGE = Path(__file__).parents[2] / "docs" / "drift-levels.md"
 POLICY = Policy(contract="stepfun")
@@ -91,34 +93,6 @@ STREAM = [
     )
 ]
 ERROR = {"error": {"message": "Requests are limited to 5 per minute.", "type": "rate_limited"}}
-
-Change = Callable[[Any], Any]
-
-
-def at(*path: str | int, to: Any) -> Change:
-    """Returns the change that puts a value at a place."""
-
-    def change(response: Any) -> Any:
-        place = response
-        for step in path[:-1]:
-            place = place[step]
-        place[path[-1]] = to
-        return response
-
-    return change
-
-
-def without(*path: str | int) -> Change:
-    """Returns the change that takes out what stands at a place."""
-
-    def change(response: Any) -> Any:
-        place = response
-        for step in path[:-1]:
-            place = place[step]
-        del place[path[-1]]
-        return response
-
-    return change
 
 
 def swap_calls(response: Any) -> Any:
@@ -285,6 +259,8 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
         ],
     ),
 }
+
+TABLE |= other_endpoints.TABLE
 
 INTRODUCTION = """\
 # What changes, and how much it matters
