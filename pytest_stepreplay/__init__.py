@@ -9,9 +9,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from .lazy import import_plainly, importer
+from .lazy import importer, install
 
-import_plainly(__name__)
+install(__name__)
 
 from . import machine as _machine  # noqa: E402, F401 - as it is, before a test replaces something
 

@@ -1,22 +1,115 @@
-"""What an import costs: names of a package that are imported when they are first used, and modules read as they are.
+"""Imports that cost nothing until they are used: a module of ours runs when something of it is first asked for.
 
-So a run pays only for what it uses, and every caller asks the same door.
+``from ..drift import comparison`` at the top of a module gives `comparison` without running it; the first
+``comparison.compare`` runs it. ``from ..drift.comparison import compare`` runs it at once, as everywhere in Python.
+So imports stand at the top, where readers, type checkers and import-linter see them, and a run pays for what it uses.
 """
 
 from __future__ import annotations
 
 import sys
-import warnings
 from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import PathFinder
-from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
+
+
+def install(package: str) -> None:
+    """Has the modules of a package read by Python itself, each when it is first used, and run once.
+
+    pytest would rewrite the asserts of a plugin's modules, whether they have some or not, and read the result many
+    times slower than Python reads its own. And a fake file system makes Python forget what was imported while it
+    stood: the class of an error, imported again, would not be the one that is caught.
+    """
+    sys.modules[package].__class__ = _Package
+    sys.meta_path.insert(0, _Finder(package))
+
+
+class _Package(ModuleType):
+    """A package of ours: a module that is imported from it by name is there, but has not run yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _module_of(self, name)
+
+
+class _Unused(ModuleType):
+    """A module that runs when something of it is first used. It stands in no list of Python's before."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("__", "_pytest")):  # what tools ask of everything that they come by
+            raise _no_attribute(self, name)
+        module = import_module(self.__name__)  # waits where another thread is running it
+        if module is self and isinstance(self, _Unused):  # it asks for its own, while it is running
+            return _module_of(self, name)
+        return getattr(module, name)
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(import_module(self.__name__))
+
+
+def _module_of(package: ModuleType, name: str) -> ModuleType:
+    full_name = f"{package.__name__}.{name}"
+    path = vars(package).get("__path__")
+    if path is None or name.startswith("__") or PathFinder.find_spec(full_name, path) is None:
+        raise _no_attribute(package, name)
+    module: ModuleType = vars(package).setdefault(name, sys.modules.get(full_name) or _Unused(full_name))
+    return module
+
+
+def _no_attribute(module: ModuleType, name: str) -> AttributeError:
+    return AttributeError(f"module {module.__name__!r} has no attribute {name!r}", name=name, obj=module)
+
+
+class _Finder:
+    """Finds the modules of one package, before anyone else is asked."""
+
+    def __init__(self, package: str) -> None:
+        self._inside = f"{package}."
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, *_more: object) -> ModuleSpec | None:
+        if not name.startswith(self._inside):
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return spec
+        parent, _dot, child = name.rpartition(".")
+        module = vars(sys.modules[parent]).get(child) if parent in sys.modules else None
+        if not isinstance(module, ModuleType) or module.__name__ != name:
+            module = None
+        if module is not None or spec.submodule_search_locations is not None:
+            spec.loader = _Loader(spec.loader, module or _Unused(name))
+        return spec
+
+
+class _Loader(Loader):
+    """Runs a module that others hold already; one that has run stays as it is."""
+
+    def __init__(self, loader: Loader, module: ModuleType) -> None:
+        self._loader, self._module = loader, module
+
+    def create_module(self, _: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        has_run = not isinstance(module, _Unused)
+        if has_run:
+            return
+        before = dict(vars(module))
+        try:
+            self._loader.exec_module(module)
+        except BaseException:
+            vars(module).clear()
+            vars(module).update(before)
+            raise
+        module.__class__ = _Package if hasattr(module, "__path__") else ModuleType
 
 
 def importer(package: str, names: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
@@ -36,70 +129,3 @@ def importer(package: str, names: Mapping[str, Iterable[str]]) -> Callable[[str]
         return value
 
     return import_name
-
-
-class _Finder:
-    """Finds the modules of one package, before anyone else is asked."""
-
-    def __init__(self, package: str) -> None:
-        self._inside = f"{package}."
-
-    def find_spec(self, name: str, path: Sequence[str] | None = None, *_more: object) -> ModuleSpec | None:
-        if not name.startswith(self._inside):
-            return None
-        parent, _dot, child = name.rpartition(".")
-        module = (
-            vars(sys.modules[parent]).get(child)
-            if name not in sys.modules and parent in sys.modules
-            else None
-        )
-        if isinstance(module, ModuleType) and module.__name__ == name and module.__spec__ is not None:
-            again = _Again(module, module.__spec__)
-            return spec_from_loader(name, again, is_package=hasattr(module, "__path__"))
-        return PathFinder.find_spec(name, path)
-
-
-class _Again(Loader):
-    """Gives a module that is loaded already."""
-
-    def __init__(self, module: ModuleType, spec: ModuleSpec) -> None:
-        self._module, self._spec = module, spec
-
-    def create_module(self, _: ModuleSpec) -> ModuleType:
-        return self._module
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec
-
-
-def import_plainly(package: str) -> None:
-    """Has each module of a package read by Python itself, and run once.
-
-    pytest would rewrite the asserts of a plugin's modules, whether they have some or not, and read the result many
-    times slower than Python reads its own. And a fake file system makes Python forget what was imported while it
-    stood: the class of an error, imported again, would not be the one that is caught.
-    """
-    sys.meta_path.insert(0, _Finder(package))
-
-
-def import_vcr(name: str) -> Any:
-    """Returns a module of vcrpy, which imports every HTTP client there is.
-
-    Raises:
-        StepReplayError: vcrpy is not installed, or not one that goes with the clients that are.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of the clients are not ours
-        try:
-            return import_module(name)
-        except (AttributeError, ImportError) as error:  # it patches what a newer client no longer has
-            from importlib.metadata import version  # noqa: PLC0415 - only for the message
-
-            from .errors import StepReplayError  # noqa: PLC0415 - as above
-
-            if isinstance(error, ModuleNotFoundError) and error.name in {"vcr", name}:
-                raise StepReplayError("vcrpy is not installed; install it: pip install vcrpy") from None
-            raise StepReplayError(
-                f"vcrpy {version('vcrpy')} does not work with the HTTP clients that are installed here ({error}); "
-                "install another: pip install -U vcrpy"
-            ) from None

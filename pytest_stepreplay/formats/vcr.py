@@ -6,11 +6,13 @@ versions before 6 wrote for httpx. Python objects are read as data; nothing is e
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import warnings
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ..lazy import import_vcr
+from ..errors import StepReplayError
 from ..wire.bodies import body_bytes
 from ..wire.json_text import shown
 from ..wire.trees import TAG_PREFIX
@@ -202,3 +204,22 @@ def vcr_response(response: Response) -> dict[str, Any]:
         "headers": {name: [value] for name, value in response.headers.items()},
         "body": {"string": body_bytes(response)},
     }
+
+
+def import_vcr(name: str) -> Any:
+    """Returns a module of vcrpy, which imports every HTTP client there is.
+
+    Raises:
+        StepReplayError: vcrpy is not installed, or not one that goes with the clients that are.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the clients are not ours
+        try:
+            return importlib.import_module(name)
+        except (AttributeError, ImportError) as error:  # it patches what a newer client no longer has
+            if isinstance(error, ModuleNotFoundError) and error.name in {"vcr", name}:
+                raise StepReplayError("vcrpy is not installed; install it: pip install vcrpy") from None
+            raise StepReplayError(
+                f"vcrpy {importlib.metadata.version('vcrpy')} does not work with the HTTP clients that are installed "
+                f"here ({error}); install another: pip install -U vcrpy"
+            ) from None

@@ -7,6 +7,9 @@ touch the other while tests run.
 
 from __future__ import annotations
 
-from . import clock, disk
+from importlib import import_module
 
 __all__ = ["clock", "disk"]
+
+for _module in __all__:
+    import_module(f"{__name__}.{_module}")  # now, before a test replaces something

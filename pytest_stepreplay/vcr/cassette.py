@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..lazy import import_vcr
+from ..formats.vcr import import_vcr
 from ..settings import LIVE, RECORD, REWRITE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestStoppedError, SettingsError
-from ..lazy import import_vcr
+from ..formats.vcr import import_vcr
 from .filters import to_vcr_request
 
 if TYPE_CHECKING:

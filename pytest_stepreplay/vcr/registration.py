@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import matching, store
 from ..errors import CassetteWriteError, display_path
 from ..formats.exchanges import MisfitError
-from ..formats.vcr import read_exchange, vcr_request, vcr_response
-from ..lazy import import_vcr
+from ..formats.vcr import import_vcr, read_exchange, vcr_request, vcr_response
 from ..machine import clock, disk
 from ..models import Cassette, Interaction
 from ..redaction import Redactor, Wall, environment_secrets

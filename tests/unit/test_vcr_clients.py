@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_stepreplay import RequestStoppedError, UnrecordedRequestError, use_cassette
+from pytest_stepreplay.formats.vcr import import_vcr
 from pytest_stepreplay.interception.exchanges import KEY_OF_HOST
-from pytest_stepreplay.lazy import import_vcr
 from pytest_stepreplay.settings import PLACEHOLDER_KEY
 from pytest_stepreplay.upstream import Upstream, answer
 from tests.conftest import KEY
