@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ..report import marked_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
     from ..report.marks import Mark
@@ -29,7 +31,7 @@ def color_failures(reporter: pytest.TerminalReporter) -> None:
     """Has the failures that we explain shown in colour, once all other plugins have seen the reports."""
     for report in (each for name in ("failed", "error") for each in reporter.stats.get(name, ())):
         text = getattr(report, "longreprtext", "")
-        if OURS in text and len(marked_words(text)) > 1:
+        if OURS in text:
             _color_longrepr(report.longrepr)
         sections = getattr(report, "sections", [])
         for at, (title, content) in enumerate(sections):
@@ -70,3 +72,11 @@ class _Colored:
         """Writes a line."""
         self.write(text, **markup)
         self._writer.write("\n")
+
+    def _write_source(self, lines: Sequence[str], indents: Sequence[str] = ()) -> None:
+        """Writes a text: pytest 8 takes it for Python and highlights that, so what is no code comes as it is."""
+        if indents:
+            self._writer._write_source(lines, indents)
+        else:
+            for line in lines:
+                self.line(line)
