@@ -261,7 +261,8 @@ def _replay(pool: Any, playback: Playback, method: str, url: str, options: dict[
         request_url=url,
         pool=pool,
     )
-    response.version_string = "HTTP/1.1"  # its constructor takes that from 2.2.2 on
+    if hasattr(response, "version_string"):  # its constructor takes that from 2.2.2 on
+        response.version_string = "HTTP/1.1"
     if options.get("preload_content", True):
         response.read(decode_content=options.get("decode_content", True), cache_content=True)
     return response
