@@ -393,6 +393,14 @@ if sys.platform != "win32":
     import termios
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Has Ctrl-C interrupt this process and those that it starts: a run in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Screen:
     """A terminal in which `stepreplay review` runs."""
 
@@ -529,6 +537,7 @@ def test_q_keeps_what_was_decided(plan: Project) -> None:
 
 
 @terminal
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_restores_the_terminal_and_leaves_the_rest(plan: Project) -> None:
     with reviewing(plan) as screen:
         screen.wait(KEYS)
@@ -680,6 +689,7 @@ def test_a_special_key_that_comes_in_pieces_is_one_key() -> None:
 
 
 @terminal
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_waits_for_the_decision() -> None:
     from pytest_stepreplay.cli.review import _uninterrupted
 
