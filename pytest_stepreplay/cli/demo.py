@@ -32,24 +32,7 @@ if TYPE_CHECKING:
 STEPFUN: Final = "https://api.stepfun.com/v1"
 KEY: Final = "STEP_API_KEY"
 URL: Final = "STEP_BASE_URL"
-PROMPT: Final = "Say hello."
 CASSETTE: Final = "test_chat/test_greeting.yaml"
-TEST: Final = f'''\
-import os
-
-import pytest
-from openai import OpenAI
-
-
-@pytest.mark.stepreplay
-def test_greeting():
-    client = OpenAI(base_url=os.environ["{URL}"], api_key=os.environ["{KEY}"])
-    reply = client.chat.completions.create(
-        model="step-3.5-flash",
-        messages=[{{"role": "user", "content": "{PROMPT}"}}],
-    )
-    assert reply.choices[0].message.content
-'''
 
 _SECONDS: Final = 180  # for one pytest run, retries of the client included
 _LINES: Final = 60  # of one cassette
@@ -188,7 +171,7 @@ class _Tour:
             FailedStepError: at the first one that does not do what it should.
         """
         self._write("pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
-        self._write("test_chat.py", TEST)
+        self._write("test_chat.py", self._test())
         self.console.print("stepreplay demo", style="bold")
         if self._live:
             self._say(f"The API is {self._live.url}. Two small requests are sent to it, with your {KEY}.")
@@ -197,7 +180,7 @@ class _Tour:
                 "The API in this demo is a stand-in that runs on this machine and answers by rules.\n"
                 "It speaks StepFun's dialect but is not StepFun, and what it says does not come from a model."
             )
-        self._show("test_chat.py", TEST)
+        self._show("test_chat.py", self._test())
         self._record()
         self._replay()
         self._change_the_prompt()
@@ -242,11 +225,16 @@ class _Tour:
     def _change_the_prompt(self) -> None:
         changed = "Say hello in French."
         self._start(f'Change the prompt to "{changed}": the recorded answer is not an answer to that.')
-        self._write("test_chat.py", TEST.replace(PROMPT, changed))
+        self._write("test_chat.py", self._test(changed))
         output = self._run("pytest -q --tb=short", expected={1})
         if "--stepreplay=record" not in output:  # what a miss says to run
             raise FailedStepError("the test failed, but not because its request is not recorded")
-        self._write("test_chat.py", TEST)
+        self._write("test_chat.py", self._test())
+
+    def _test(self, prompt: str = "") -> str:
+        from ..upstream.example import PROMPT, example_test  # noqa: PLC0415 - only the demo needs it
+
+        return example_test(url=URL, key=KEY, prompt=prompt or PROMPT)
 
     def _compare_answers(self) -> None:
         if self._live:
@@ -255,15 +243,15 @@ class _Tour:
             )
         else:
             self._start("Compare: the old prompt, but the stand-in now answers as another model would.")
-        from ..upstream import answer  # noqa: PLC0415 - only the demo needs it
+        from ..upstream.example import CHANGED, changed_answer  # noqa: PLC0415 - only the demo needs it
 
         with ExitStack() as stack:
-            self._open_api(stack, [answer('Hi there! You wrote "Say hello.", and I', finish_reason="length")])
+            self._open_api(stack, [changed_answer()])
             self._run("pytest -q --stepreplay=record --stepreplay-dir=again", expected={0})
         command = f"stepreplay diff cassettes/{CASSETTE} again/{CASSETTE}"
         output = self._run(command, expected={0, 1} if self._live else {1})
-        if not self._live and "finish_reason" not in output:
-            raise FailedStepError("the new finish_reason is not among the differences")
+        if not self._live and CHANGED not in output:
+            raise FailedStepError(f"the new {CHANGED} is not among the differences")
         self._say("id, created and their like differ on every call, so they do not count.")
 
     def _open_api(self, stack: ExitStack, script: Iterable[Reply] | None = None) -> Upstream | None:
