@@ -1,4 +1,4 @@
-"""Selectors name places in a JSON tree: ``choices[*].message.content``, ``usage.*``, ``**.created``.
+"""Selectors name places in a JSON tree: ``items[*].message.text``, ``usage.*``, ``**.created``.
 
 Text goes in, a `Selector` comes out that knows which paths it matches. `Selectors` runs many of them in one
 walk over a tree, at a cost that grows with the tree alone; `remove` and `Selectors.matched` are such walks.

@@ -1,4 +1,4 @@
-"""Cassettes read as conversations: which messages are new, what was answered, what it cost.
+"""Cassettes read as conversations: which remarks are new, what was answered, what it cost.
 
 Interactions go in; plain values come out, for `stepreplay show` and `stepreplay list` to print. Nothing is
 printed here.
@@ -11,13 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints import read_call
-from ..endpoints.chat_stream import assemble
-from ..wire.events import chunks_of, frame_of
+from ..drift import read_answer
+from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
+from ..wire.events import frame_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ..endpoints import Remark
     from ..models import Interaction, RawFrame, Request, Response
 
 
@@ -28,51 +29,89 @@ class Turn:
     Attributes:
         number: in the cassette, from 1.
         interaction: as it was recorded.
-        messages: of the request; None where it is no chat completion.
-        repeated: how many of them, from the first on, the earlier turn `continues` asked or answered.
+        endpoint: what was asked.
+        asked: what the request says; None where it holds no conversation.
+        repeated: how much of that, from the first on, the earlier turn `continues` asked or answered.
         continues: the number of that turn.
-        completion: the answer, a stream's assembled; None where it is no chat completion.
+        answer: the answer, a stream's folded into one; None where nobody knows how to read it.
+        answered: what it says.
+        end: how it ended.
+        tokens: what it cost.
+        tools: the tools that were called so far, by the ids of the calls.
     """
 
     number: int
     interaction: Interaction
-    messages: tuple[dict[str, Any], ...] | None
+    endpoint: Endpoint
+    asked: tuple[Remark, ...] | None
     repeated: int
     continues: int | None
-    completion: dict[str, Any] | None
+    answer: dict[str, Any] | None
+    answered: tuple[Remark, ...]
+    end: str
+    tokens: Tokens
+    tools: Mapping[str, str]
 
 
 def read_turns(interactions: Iterable[Interaction]) -> Iterator[Turn]:
     """Yields a turn for each interaction, in order."""
-    said: dict[
-        bytes, int
-    ] = {}  # every conversation so far, with its answer and without, and the turn it was in
+    # Every conversation so far, with its answer and without, and the turn it was in.
+    said: dict[bytes, int] = {}
+    tools: dict[str, str] = {}
     for number, interaction in enumerate(interactions, 1):
-        messages = _messages_of(interaction)
-        completion = completion_of(interaction.response)
+        endpoint = endpoint_of_url(interaction.request.url)
+        owner, answer = _answer_of(interaction.response, endpoint)
+        if endpoint is GENERIC:
+            endpoint = owner
+        asked, answered = _asked(endpoint, interaction.request), _answered(owner, answer)
+        tools |= {
+            call.id: call.tool for remark in (*(asked or ()), *answered) for call in remark.calls if call.id
+        }
         repeated, continues, conversation = 0, None, b""
-        for count, message in enumerate(messages or (), 1):
-            conversation = _extended(conversation, message)
+        for count, remark in enumerate(asked or (), 1):
+            conversation = _extended(conversation, remark)
             if conversation in said:
                 repeated, continues = count, said[conversation]
-        if messages:
+        if asked:
             said[conversation] = number
-            for answer in _answers_of(completion):
-                said[_extended(conversation, answer)] = number
-        yield Turn(number, interaction, messages, repeated, continues, completion)
+            for remark in answered:
+                longer = _extended(conversation, remark)
+                said[longer] = number
+                conversation = conversation if remark.label else longer
+        yield Turn(
+            number=number,
+            interaction=interaction,
+            endpoint=endpoint,
+            asked=asked,
+            repeated=repeated,
+            continues=continues,
+            answer=answer,
+            answered=answered,
+            end=owner.reading.end(answer) if owner.reading and answer else "",
+            tokens=(owner.tokens_in(answer) if answer else None) or Tokens(),
+            tools=dict(tools),
+        )
 
 
-def completion_of(response: Response) -> dict[str, Any] | None:
-    """Returns the chat completion that a response holds, a stream's assembled; None if it holds none."""
-    if response.body_kind == "json":
-        body = response.json
-        return body if isinstance(body, dict) and isinstance(body.get("choices"), list) else None
-    text = stream_of(response)
-    chunks = chunks_of(text) if text is not None else []
-    if not any("choices" in chunk or "error" in chunk for chunk in chunks):
+def _answer_of(response: Response, endpoint: Endpoint) -> tuple[Endpoint, dict[str, Any] | None]:
+    """Returns whose answer a response holds, and the answer, a stream's folded into one; None if it holds none."""
+    body = response.json if response.body_kind == "json" else stream_of(response)
+    if body is None:
+        return endpoint, None
+    answer = read_answer(body, endpoint)
+    known = answer.sort == "answer" or (answer.sort == "error" and answer.chunks)
+    return answer.endpoint, answer.tree if known and answer.endpoint.reading else None
+
+
+def _asked(endpoint: Endpoint, request: Request) -> tuple[Remark, ...] | None:
+    if endpoint.reading is None or not isinstance(request.json, dict):
         return None
-    completion = assemble(chunks)
-    return completion if isinstance(completion["choices"], list) else None
+    found = endpoint.reading.request(request.json)
+    return None if found is None else tuple(found)
+
+
+def _answered(endpoint: Endpoint, answer: dict[str, Any] | None) -> tuple[Remark, ...]:
+    return tuple(endpoint.reading.answer(answer)) if endpoint.reading and answer else ()
 
 
 def stream_of(response: Response) -> str | None:
@@ -91,13 +130,6 @@ def body_of(message: Request | Response) -> Any:
     return message.text if message.events is None else _text_of_events(message.events)
 
 
-def tokens_of(completion: dict[str, Any] | None) -> int:
-    """Returns the tokens that a completion cost; 0 where it does not say."""
-    usage = (completion or {}).get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) else 0
-
-
 def model_of(turn: Turn) -> str | None:
     """Returns the name of the model that was asked."""
     body = turn.interaction.request.json
@@ -105,81 +137,33 @@ def model_of(turn: Turn) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def text_of(content: Any) -> str:
-    """Returns the text of a message's content; parts that are no text are named."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        return json.dumps(content, ensure_ascii=False)
-    return "\n".join(_text_of_part(part) for part in content)
+def last_said(request: Request) -> str:
+    """Returns the text of the last remark of a request; empty where it holds no conversation."""
+    asked = _asked(endpoint_of_url(request.url), request)
+    return asked[-1].text if asked else ""
 
 
-def calls_of(message: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Returns id, name and arguments of each tool call of a message."""
-    calls = message.get("tool_calls")
-    found = []
-    for call in calls if isinstance(calls, list) else ():
-        unnamed = _object(_object(call).get("function")).get("arguments")
-        name, given = read_call(call) or (_object(call).get("type") or "?", unnamed)
-        found.append((str(_object(call).get("id") or ""), str(name), _compact(given)))
-    legacy = _object(message.get("function_call"))
-    if legacy:
-        found.append(("", str(legacy.get("name")), _compact(legacy.get("arguments"))))
-    return found
+def compact(given: Any) -> str:
+    """Returns what a tool is given as JSON on one line; what is no JSON as it is."""
+    try:
+        value = json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        return str(given)
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _text_of_events(events: Iterable[str | RawFrame]) -> str:
     return "".join(frame_of(it) if isinstance(it, str) else it.frame for it in events)
 
 
-def _messages_of(interaction: Interaction) -> tuple[dict[str, Any], ...] | None:
-    body = interaction.request.json
-    messages = body.get("messages") if isinstance(body, dict) else None
-    if not isinstance(messages, list) or not all(isinstance(it, dict) for it in messages):
-        return None
-    return tuple(messages)
-
-
-def _answers_of(completion: dict[str, Any] | None) -> list[dict[str, Any]]:
-    choices = (completion or {}).get("choices")
-    return [_object(_object(it).get("message")) for it in choices] if isinstance(choices, list) else []
-
-
-def _extended(conversation: bytes, message: dict[str, Any]) -> bytes:
-    """Returns the digest of a conversation with one more message.
+def _extended(conversation: bytes, remark: Remark) -> bytes:
+    """Returns the digest of a conversation with one more remark.
 
     A client sends back less or more than it was answered: null fields, reasoning, annotations. What was said
-    and which tools were called makes a message.
+    and which tools were called makes a remark.
     """
-    told = [
-        message.get("role"),
-        text_of(message.get("content")),
-        calls_of(message),
-        message.get("tool_call_id"),
-    ]
+    if not remark.role:
+        return conversation
+    calls = [(call.id, call.tool, compact(call.given)) for call in remark.calls]
+    told = [remark.role, remark.text, calls, remark.cites]
     return hashlib.sha256(conversation + json.dumps(told).encode()).digest()
-
-
-def _text_of_part(part: Any) -> str:
-    part = _object(part)
-    kind = str(part.get("type"))
-    if isinstance(part.get("text"), str):
-        return str(part["text"])
-    value = part.get(kind)
-    url = _object(value).get("url") if isinstance(value, dict) else value
-    if isinstance(url, str):
-        return f"[{kind} {url if len(url) <= 80 else f'{url[:60]}… ({len(url):,} characters)'}]"
-    return f"[{kind}]"
-
-
-def _compact(arguments: Any) -> str:
-    """Returns arguments as JSON on one line; what is no JSON as it is."""
-    try:
-        value = json.loads(arguments) if isinstance(arguments, str) else arguments
-    except (ValueError, RecursionError):
-        return str(arguments)
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

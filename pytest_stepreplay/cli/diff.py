@@ -254,11 +254,8 @@ def _told(item: Item) -> str:
     """Returns the request in a few words."""
     if item.request is None:
         return ""
-    from .conversation import text_of  # noqa: PLC0415 - as in `_read_items`
+    from .conversation import last_said  # noqa: PLC0415 - as in `_read_items`
 
-    body = item.request.json
-    messages = body.get("messages") if isinstance(body, dict) else None
-    last = messages[-1] if isinstance(messages, list) and messages else None
-    said = " ".join(text_of(last.get("content")).split()) if isinstance(last, dict) else ""
+    said = " ".join(last_said(item.request).split())
     quoted = f'  "{said[:60]}…"' if len(said) > 60 else f'  "{said}"' if said else ""
     return f"{item.request.method} {item.request.url}{quoted}"

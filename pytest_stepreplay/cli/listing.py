@@ -131,7 +131,7 @@ def _read(path: Path) -> tuple[Cassette, str]:
 
 
 def _read_row(path: Path) -> Row:
-    from .conversation import model_of, read_turns, tokens_of  # noqa: PLC0415
+    from .conversation import model_of, read_turns  # noqa: PLC0415
     from .project import display  # noqa: PLC0415
 
     size = 0
@@ -148,7 +148,7 @@ def _read_row(path: Path) -> Row:
         test=found.test,
         interactions=len(turns),
         models=tuple(sorted({model for turn in turns if (model := model_of(turn))})),
-        tokens=sum(tokens_of(turn.completion) for turn in turns),
+        tokens=sum(turn.tokens.sum for turn in turns),
         recorded_at=max((it for turn in turns if (it := turn.interaction.recorded_at)), default=None),
     )
 

@@ -10,10 +10,11 @@ from .command import AS_JSON, Command, Operand, Option, number_from_1
 from .terminal import echo, json_text, open_console, plural, print_block, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
+    from ..endpoints import Endpoint, Remark
     from ..models import Cassette, Interaction, Response
     from .conversation import Turn
 
@@ -107,8 +108,8 @@ def _as_json(turn: Turn) -> dict[str, Any]:
         "response": {
             "status": response.status,
             "streamed": response.events is not None,
-            "completion": turn.completion,
-            "body": None if turn.completion else body_of(response),
+            "completion": turn.answer,
+            "body": None if turn.answer else body_of(response),
         },
     }
 
@@ -157,62 +158,53 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
     console.print(
         Text(safe(heading), "bold") + Text(safe(f"  {_outcome_of(turn.interaction)}"), "dim"), soft_wrap=True
     )
-    if turn.messages is None:
+    if turn.asked is None:
         if request.body_kind:
             block("request", _shortened(body_of(request)))
     else:
-        parameters = _parameters_of(request.json)
+        parameters = _parameters_of(request.json, turn.endpoint)
         if parameters:
             block("asks", parameters, "dim")
         hidden = 0 if whole else turn.repeated
         if hidden:
             where = "as above" if turn.continues == turn.number - 1 else f"as in {turn.continues}"
             console.print(Text(f"… {plural(hidden, 'earlier message')} {where}", "dim"), soft_wrap=True)
-        names = _names_of_calls(turn.messages)
-        for message in turn.messages[hidden:]:
-            _print_message(block, message, names)
+        for remark in turn.asked[hidden:]:
+            _print_remark(block, remark, turn.tools)
     _print_response(block, turn)
 
 
-def _print_message(
-    block: Callable[..., None], message: dict[str, Any], names: dict[str, str], suffix: str = ""
-) -> None:
-    from .conversation import calls_of, text_of  # noqa: PLC0415 - as in `_run`
+def _print_remark(block: Callable[..., None], remark: Remark, tools: Mapping[str, str]) -> None:
+    from .conversation import compact  # noqa: PLC0415 - as in `_run`
 
-    role = str(message.get("role") or "?")
-    for key in ("reasoning", "reasoning_content"):
-        if message.get(key):
-            block("reasoning", text_of(message[key]), "dim italic")
-    text = text_of(message.get("content"))
-    calls = calls_of(message)
-    if role == "tool":
-        name = names.get(str(message.get("tool_call_id")), str(message.get("tool_call_id") or ""))
-        text = f"{name}: {text}"
-    if text or not (calls or message.get("refusal")):
-        block(role + suffix, text or "(nothing)")
-    if message.get("refusal"):
-        block(role + suffix, f"refuses: {text_of(message['refusal'])}")
-    for _, name, arguments in calls:
-        block("call" + suffix, f"{name}({arguments})")
+    suffix = f" {remark.label}" if remark.label else ""
+    for thought in remark.reasoning:
+        block("reasoning", thought, "dim italic")
+    text = remark.text
+    if remark.cites is not None:
+        text = f"{tools.get(remark.cites, remark.cites)}: {text}"
+    if text or not (remark.calls or remark.refusal or not remark.role):
+        block(remark.role + suffix, text or "(nothing)")
+    if remark.refusal:
+        block(remark.role + suffix, f"refuses: {remark.refusal}")
+    for call in remark.calls:
+        block("call" + suffix, f"{call.tool}({compact(call.given)})")
 
 
 def _print_response(block: Callable[..., None], turn: Turn) -> None:
     from .conversation import body_of  # noqa: PLC0415 - as in `_run`
 
-    response, completion = turn.interaction.response, turn.completion
-    error = _error_of(response, completion)
-    choices = completion["choices"] if completion else []
-    for choice in choices:
-        if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
-            suffix = f" {choice.get('index')}" if len(choices) > 1 else ""
-            _print_message(block, choice["message"], {}, suffix)
+    response = turn.interaction.response
+    error = _error_of(response, turn.answer)
+    for remark in turn.answered:
+        _print_remark(block, remark, turn.tools)
     if error:
         block("error", error)
-    elif completion is None:
+    elif turn.answer is None:
         body = body_of(response)
         block("response", "(no body)" if body in (None, "") else _shortened(body))
-    if completion:
-        block("ends", _end_of(completion), "dim")
+    if turn.answer:
+        block("ends", _end_of(turn), "dim")
 
 
 def _outcome_of(interaction: Interaction) -> str:
@@ -226,26 +218,20 @@ def _outcome_of(interaction: Interaction) -> str:
     return ", ".join(facts)
 
 
-def _parameters_of(body: dict[str, Any]) -> str:
+def _parameters_of(body: dict[str, Any], endpoint: Endpoint) -> str:
+    said = endpoint.conversation.said if endpoint.conversation else ()
     told = [str(body["model"])] if "model" in body else []
     for name, value in body.items():
-        if name == "tools" and isinstance(value, list):
-            functions = [it.get("function", it.get("custom", it)) for it in value if isinstance(it, dict)]
-            names = [str(it.get("name") or it.get("type")) for it in functions if isinstance(it, dict)]
-            told.append(f"tools: {', '.join(names)}")
-        elif name not in ("model", "messages", "stream"):
+        if name in endpoint.tools and isinstance(value, list):
+            names = [tool for it in value if (tool := endpoint.tools[name](it)) is not None]
+            told.append(f"{name}: {', '.join(names)}")
+        elif name not in ("model", "stream", *said):
             told.append(f"{name}={value if isinstance(value, str) else _shortened(value, indent=None)}")
     return ", ".join(told)
 
 
-def _names_of_calls(messages: tuple[dict[str, Any], ...]) -> dict[str, str]:
-    from .conversation import calls_of  # noqa: PLC0415 - as in `_run`
-
-    return {call_id: name for message in messages for call_id, name, _ in calls_of(message)}
-
-
-def _error_of(response: Response, completion: dict[str, Any] | None) -> str:
-    body = completion or response.json
+def _error_of(response: Response, answer: dict[str, Any] | None) -> str:
+    body = answer or response.json
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         told = (error.get("type") or error.get("code"), error.get("message"))
@@ -253,15 +239,16 @@ def _error_of(response: Response, completion: dict[str, Any] | None) -> str:
     return _shortened(error) if error else ""
 
 
-def _end_of(completion: dict[str, Any]) -> str:
-    reasons = [it.get("finish_reason") for it in completion["choices"] if isinstance(it, dict)]
-    told = [", ".join(dict.fromkeys(str(it) for it in reasons if it)) or "without a finish reason"]
-    usage = completion.get("usage")
-    if isinstance(usage, dict):
-        spent = f"{usage.get('prompt_tokens')} + {usage.get('completion_tokens')} tokens"
-        cached = usage.get("cached_tokens")
-        told.append(f"{spent} ({cached} cached)" if cached else spent)
-    return ", ".join(told)
+def _end_of(turn: Turn) -> str:
+    tokens = turn.tokens
+    if tokens == (None,) * len(tokens):
+        return turn.end
+    spent = f"{_told(tokens.input)} + {_told(tokens.output)} tokens"
+    return f"{turn.end}, {spent} ({tokens.cached} cached)" if tokens.cached else f"{turn.end}, {spent}"
+
+
+def _told(count: int | None) -> str:
+    return "?" if count is None else str(count)
 
 
 def _shortened(value: Any, indent: int | None = 2) -> str:

@@ -42,12 +42,10 @@ class Share:
 
     def add(self, turn: Turn) -> None:
         """Adds one interaction."""
-        usage = (turn.completion or {}).get("usage")
         self.interactions += 1
-        for kind in _TOKENS:
-            value = usage.get(f"{kind}_tokens") if isinstance(usage, dict) else None
-            number = value if isinstance(value, int) else 0
-            setattr(self, f"{kind}_tokens", getattr(self, f"{kind}_tokens") + number)
+        self.prompt_tokens += turn.tokens.input or 0
+        self.completion_tokens += turn.tokens.output or 0
+        self.total_tokens += turn.tokens.sum
 
     def to_json(self) -> dict[str, int]:
         """Returns the numbers by their names."""

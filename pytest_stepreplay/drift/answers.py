@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..endpoints import CHAT, ENDPOINTS, GENERIC, Endpoint
+from .. import endpoints
+from ..endpoints import GENERIC, Endpoint
 from ..selectors import format_path
 from ..wire.json_values import BrokenJson, exact_number, name_type, parsed
 
@@ -26,7 +27,7 @@ MAX_DEPTH: Final = 10_000
 """What is nested deeper refers to itself, or might as well."""
 
 _EVENTS = re.compile(r"\ufeff?\s*(?:data|event|id|retry)?:")
-_TAKES = "compare() takes a chat completion, its chunks, an SDK's object, a JSON value or a text"
+_TAKES = "compare() takes an answer, its chunks, an SDK's object, a JSON value or a text"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Answer:
     tree: Any
     chunks: tuple[dict[str, Any], ...] = ()
     endpoint: Endpoint = GENERIC
-    wanted: str = CHAT.noun
+    wanted: str = endpoints.ENDPOINTS[0].noun
 
     @property
     def description(self) -> str:
@@ -104,7 +105,9 @@ def read_answer(value: object, endpoint: Endpoint | None = None) -> Answer:
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    known = ENDPOINTS if endpoint is None else (endpoint, *(each for each in ENDPOINTS if each != endpoint))
+    known: tuple[Endpoint, ...] = endpoints.ENDPOINTS
+    if endpoint is not None:
+        known = (endpoint, *(each for each in known if each != endpoint))
     answer = _read_text(value, known) if isinstance(value, str) else _read_tree(plain(value), known)
     wanted = endpoint.noun if endpoint else ""
     return replace(answer, wanted=wanted) if wanted else answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..endpoints import endpoint_named
 from ..selectors import Selectors
 from ..settings.policy import Policy
 from ..wire.json_values import is_equal
@@ -21,19 +22,20 @@ if TYPE_CHECKING:
 
 
 def compare(
-    stored: object, new: object, policy: Policy | None = None, *, endpoint: Endpoint | None = None
+    stored: object, new: object, policy: Policy | None = None, *, endpoint: Endpoint | str | None = None
 ) -> Drift:
     """Returns how the new response differs from the stored one.
 
-    Each side may be a `ChatCompletion`, any object with ``model_dump()``, a chat completion or another JSON
-    value, a text (JSON and raw server-sent events are read), or a list of streamed chunks.
+    Each side may be an answer of any endpoint as a JSON value or as its SDK's object (anything with
+    ``model_dump()``), another JSON value, a text (JSON and raw server-sent events are read), or a list of streamed
+    chunks.
 
     Args:
         stored: the response that was recorded.
         new: the response to judge.
         policy: what counts, and from which level on it fails; by default the `Policy` without arguments.
-        endpoint: the API that they should be answers of, which says what is volatile in them, which items belong
-            together, and what matters how much. By default their shape says which one it is.
+        endpoint: the API that they should be answers of, or its name, such as ``"chat"``: it says what is volatile
+            in them, which items belong together, and what matters how much. By default their shape says which it is.
 
     Returns:
         The drift; false if only volatile values differ. Its level is ``contract`` only for what the new
@@ -41,9 +43,11 @@ def compare(
 
     Raises:
         TypeError: for what is neither JSON nor one of these.
-        SettingsError: if a callable or a model class of the policy's fails.
+        SettingsError: if a callable or a model class of the policy's fails, or no endpoint has that name.
     """
     policy = policy or Policy()
+    if isinstance(endpoint, str):
+        endpoint = endpoint_named(endpoint)
     old, fresh = read_answer(stored, endpoint), read_answer(new, endpoint)
     matched = _matched_selectors(policy, old, fresh)
     changes: list[Change] = []

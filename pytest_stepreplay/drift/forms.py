@@ -188,8 +188,7 @@ def _value(value: Any, width: int) -> str:
         return _clipped(value, width) if bare else _quoted(value, width)
     call = read_call(value)
     if call:
-        tool, given = call
-        return _clipped(f"{tool}({'' if given is None else _compact(given)})", width)
+        return _clipped(f"{call.tool}({'' if call.given is None else _compact(call.given)})", width)
     return _clipped(_compact(value), width)
 
 

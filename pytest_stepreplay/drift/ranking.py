@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints import BY_SHAPE
+from ..endpoints import BY_SHAPE, GENERIC
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
@@ -52,14 +52,18 @@ def changes_between(old: Answer, new: Answer, policy: Policy) -> list[Change]:
         level = Level.CONTRACT if old.sort == "answer" else Level.BEHAVIOR
         one, other = old.description, new.description
         return [Change("$", level, "replaced", one, other, f"{other} instead of {one}")]
-    return sorted(_changes(old, new, policy), key=lambda change: (-change.level, _rank(change.selector)))
+    calls = old.endpoint.calls or GENERIC.calls
+    names = calls.names if calls else ()
+    return sorted(
+        _changes(old, new, policy), key=lambda change: (-change.level, _rank(change.selector, names))
+    )
 
 
-def _rank(selector: str) -> int:
+def _rank(selector: str, names: tuple[str, ...]) -> int:
     """Returns what of one level is told first: the cause before what follows from it."""
     if selector == "error":  # in a stream, why everything behind it is missing
         return 0
-    return 1 if selector.endswith((".function.name", ".custom.name")) else 2
+    return 1 if names and selector.endswith(names) else 2
 
 
 def _sorts_differ(old: Answer, new: Answer) -> bool:

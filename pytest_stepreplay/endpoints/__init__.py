@@ -7,17 +7,18 @@ The pydantic models of the documented chat completion are imported when one is f
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ..errors import SettingsError
 from ..lazy import importer
 from .chat import CHAT
-from .chat_calls import read_call
 from .completions import COMPLETIONS
 from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .generic import GENERIC
+from .reading import Call, Reading, Remark, Tokens
 from .responses import RESPONSES
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = [
     "CHAT",
     "ENDPOINTS",
     "GENERIC",
+    "Call",
     "Calls",
     "ChatCompletion",
     "ChatCompletionChunk",
@@ -60,15 +62,22 @@ __all__ = [
     "FunctionCall",
     "Message",
     "Paired",
+    "Reading",
+    "Remark",
     "StepFunChatCompletion",
     "StepFunChoice",
     "StepFunMessage",
     "StepFunToolCall",
+    "Tokens",
     "ToolCall",
     "Usage",
     "contract_of_url",
+    "endpoint_named",
     "endpoint_of",
+    "endpoint_of_answer",
+    "endpoint_of_request",
     "endpoint_of_url",
+    "is_body",
     "read_call",
 ]
 
@@ -96,7 +105,7 @@ __getattr__ = importer(
     },
 )
 
-ENDPOINTS: Final = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
 """Those that are known by their path, the first that fits first."""
 
 
@@ -112,3 +121,41 @@ def endpoint_of_url(url: str) -> Endpoint:
         return endpoint_of(urlsplit(url).path)
     except ValueError:
         return GENERIC
+
+
+def endpoint_named(name: str) -> Endpoint:
+    """Returns the endpoint of that name.
+
+    Raises:
+        SettingsError: there is none; the message lists the names.
+    """
+    known = {each.name: each for each in (*ENDPOINTS, GENERIC)}
+    if name not in known:
+        raise SettingsError(f"endpoint: {name!r} is not one of {', '.join(known)}")
+    return known[name]
+
+
+def endpoint_of_answer(value: Any) -> Endpoint:
+    """Returns the endpoint that answers so, by the shape of an answer or of a list of chunks; else `GENERIC`."""
+    listed = isinstance(value, list)
+    chunks = [each for each in (value if listed else [value]) if isinstance(each, dict)]
+    for each in ENDPOINTS:
+        if each.are_chunks(chunks, listed) or (chunks and not listed and each.sort_of(value) == "answer"):
+            return each
+    return GENERIC
+
+
+def endpoint_of_request(body: Any) -> Endpoint:
+    """Returns the endpoint that is asked so, by the shape of the request's body; else `GENERIC`."""
+    return next((each for each in ENDPOINTS if isinstance(body, dict) and each.asks(body)), GENERIC)
+
+
+def read_call(value: Any) -> Call | None:
+    """Returns the call of a tool that a JSON value is, in the form of whichever endpoint; None where it is none."""
+    found = (each.calls.read(value) for each in ENDPOINTS if each.calls)
+    return next((call for call in found if call), None)
+
+
+def is_body(value: dict[str, Any]) -> bool:
+    """Whether an object has a key by which a body of some endpoint is told from an HTTP message."""
+    return any(not each.marks.isdisjoint(value) for each in ENDPOINTS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import chat_answer
+from . import chat_answer, chat_reading
 from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import Endpoint, nullable
 
 CHAT: Final = Endpoint(
-    name="chat completions",
+    name="chat",
     paths=("/chat/completions",),
     # OpenAI's API reference, "Create chat completion": what may be null, and the defaults.
     optional={
@@ -59,10 +59,16 @@ CHAT: Final = Endpoint(
     telling=TELLING,
     conversation=CONVERSATION,
     tools={"tools": name_of_tool},
+    marks=frozenset({"model", "messages", "choices", "object", "usage"}),
+    asks=lambda body: "messages" in body,
     noun="a chat completion",
     sort_of=chat_answer.sort_of,
     are_chunks=chat_answer.are_chunks,
     fold=chat_answer.fold,
+    last_event="[DONE]",
+    reading=chat_reading.READING,
+    tokens_in=chat_reading.tokens_in,
+    measured=("usage",),
     levels=chat_answer.LEVELS,
     volatile=chat_answer.VOLATILE,
     fleeting=chat_answer.FLEETING,

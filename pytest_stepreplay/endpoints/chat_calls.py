@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ..wire.json_values import BrokenJson, canonical, parsed
 from .endpoint import Calls, Paired
+from .reading import Call
 
 
 def read_call(call: Any) -> tuple[str, Any] | None:
@@ -41,7 +42,19 @@ def meaning_of(call: Any) -> tuple[str, str]:
     return tool_of(call), str(given) if isinstance(value, BrokenJson) else canonical(value)
 
 
-CALLS: Final = Calls(listed="tool_calls", cites="tool_call_id", tool_of=tool_of, meaning_of=meaning_of)
+def _read(call: Any) -> Call | None:
+    read = read_call(call)
+    return Call(str(call.get("id") or ""), *read) if read else None
+
+
+CALLS: Final = Calls(
+    listed="tool_calls",
+    cites="tool_call_id",
+    tool_of=tool_of,
+    meaning_of=meaning_of,
+    read=_read,
+    names=(".function.name", ".custom.name"),
+)
 
 PAIRED_CALLS: Final = {"**.tool_calls": Paired((meaning_of, tool_of), named=tool_of)}
 

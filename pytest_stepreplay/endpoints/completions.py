@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from .chat_reading import tokens_in
 from .endpoint import Endpoint, nullable
 
 COMPLETIONS: Final = Endpoint(
     name="completions",
     paths=("/completions",),
+    marks=frozenset({"model", "prompt", "choices", "object", "usage"}),
+    tokens_in=tokens_in,
+    measured=("usage",),
     # OpenAI's API reference, "Create completion": what may be null, and the defaults.
     optional={
         (): {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
 from . import error_object
+from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
 
 if TYPE_CHECKING:
@@ -49,4 +50,6 @@ EMBEDDINGS: Final = Endpoint(
     tolerances={"data[*].embedding": "cosine>=0.999"},
     paired={"data": Paired((_index_of,))},
     contracts=Contract(_models, "the OpenAI-compatible API reference, the list of embeddings").of_all_hosts(),
+    tokens_in=tokens_in,
+    measured=("usage",),
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ..settings.levels import Level
+    from .reading import Call, Reading, Tokens
 
 Place = tuple[str, ...]
 """The steps to objects of a request's body: keys, and ``*`` for each item of a list. ``()`` is the body itself."""
@@ -29,6 +30,14 @@ Places = tuple[str, ...]
 
 BY_SHAPE: Final = None
 """In place of a level: keys and types are behavior, values and texts are content."""
+
+
+def _nothing(*_: Any) -> None:
+    return None
+
+
+def _never(*_: Any) -> bool:
+    return False
 
 
 class Paired(NamedTuple):
@@ -51,12 +60,21 @@ class Calls(NamedTuple):
         cites: the key under which a result names the id of its call.
         tool_of: returns the name of the tool that one calls.
         meaning_of: returns the tool and what it is given, equal for calls that mean the same.
+        read: returns a call as it reads; None for what names no tool.
+        names: how selectors of the name of a called tool end: what is told first of all that differs in a call.
     """
 
     listed: str
     cites: str
     tool_of: Callable[[Any], str]
     meaning_of: Callable[[Any], tuple[str, str]]
+    read: Callable[[Any], Call | None] = _nothing
+    names: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The keys under which ids of calls stand, in the calls and in their results."""
+        return ("id", self.cites)
 
     def made_in(self, value: Any) -> list[dict[str, Any]]:
         """Returns the calls that an object lists itself."""
@@ -70,10 +88,17 @@ class Conversation(NamedTuple):
     Attributes:
         listed: the key of the list of messages.
         fields: of a message, those that a reader cares about, in that order.
+        before: the other fields of a request that say something in it.
     """
 
     listed: str
     fields: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All fields of a request that the conversation stands in."""
+        return (self.listed, *self.before)
 
 
 class Contract(NamedTuple):
@@ -102,10 +127,6 @@ def _whole(tree: Any) -> list[Part]:
     return [(None, tree)]
 
 
-def _nothing(*_: Any) -> None:
-    return None
-
-
 def _always(*_: Any) -> bool:
     return True
 
@@ -117,17 +138,23 @@ class Endpoint:
     Places in answers are named by selectors.
 
     Attributes:
-        name: what people call it.
-        paths: how the paths of its URLs end.
+        name: what `compare` and the settings call it.
+        paths: how the paths of its URLs end; the first is where its answers come from.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.
         telling: the fields at the top of a request that say what is asked for, in the order in which a reader cares.
         conversation: where a request holds what has been said so far, if it does.
         tools: by the field of a request that lists tools, what returns the name of one.
+        marks: keys of its bodies, requests and answers alike, that no HTTP message has.
+        asks: says whether an object is one of its requests.
         noun: what one of its answers is called, with the article.
         sort_of: says whether an object is an ``answer`` of this API, an ``error``, or neither.
         are_chunks: says whether objects are the chunks of its stream; also told whether they came as a list.
         fold: makes one answer of the chunks of a stream.
+        last_event: what its streams end with, behind the last chunk; empty for nothing.
+        reading: how requests and answers read as a conversation; None where they are none.
+        tokens_in: returns what an answer says of its cost, or a chunk of it; None where it says nothing.
+        measured: the fields at the top of an answer that count and measure.
         null_is_absent: null and no such key say the same; not so in an application's own values.
         levels: by place, how much a change there matters: that of the deepest entry at or above a place, and of
             several as deep, the last.
@@ -152,10 +179,16 @@ class Endpoint:
     telling: tuple[str, ...] = ()
     conversation: Conversation | None = None
     tools: Mapping[str, Callable[[Any], str | None]] = field(default_factory=dict)
+    marks: frozenset[str] = frozenset()
+    asks: Callable[[Mapping[str, Any]], bool] = _never
     noun: str = ""
     sort_of: Callable[[Mapping[str, Any]], Literal["answer", "error"] | None] = _nothing
     are_chunks: Callable[[Sequence[Mapping[str, Any]], bool], bool | None] = _nothing
     fold: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]] | None = None
+    last_event: str = ""
+    reading: Reading | None = None
+    tokens_in: Callable[[Mapping[str, Any]], Tokens | None] = _nothing
+    measured: tuple[str, ...] = ()
     null_is_absent: bool = True
     levels: Mapping[str, Level | None] = field(default_factory=dict)
     volatile: Places = ()

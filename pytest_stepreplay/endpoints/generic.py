@@ -9,11 +9,12 @@ from typing import Final
 
 from ..settings.levels import Level
 from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .chat_reading import READING, tokens_in
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import BY_SHAPE, Endpoint
 
 GENERIC: Final = Endpoint(
-    name="JSON over HTTP",
+    name="generic",
     optional={(): {"stream": (False,)}},
     null_is_absent=False,
     levels={
@@ -29,4 +30,7 @@ GENERIC: Final = Endpoint(
     telling=TELLING,
     conversation=CONVERSATION,
     tools={"tools": name_of_tool},
+    reading=READING,
+    tokens_in=tokens_in,
+    measured=("usage",),
 )

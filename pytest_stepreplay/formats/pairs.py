@@ -12,6 +12,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ..endpoints import GENERIC, endpoint_of_answer, endpoint_of_request, is_body
 from ..wire.bodies import body_bytes
 from ..wire.json_text import parse_json
 from .exchanges import (
@@ -36,6 +37,7 @@ from .vcr import read_interaction
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..endpoints import Endpoint
     from ..models import Cassette, Interaction, Request, Response
     from .exchanges import Hints
 
@@ -62,8 +64,7 @@ _SECONDS: Final = ("elapsed", "duration", "duration_s", "latency", "latency_s")
 _MILLISECONDS: Final = ("duration_ms", "latency_ms", "elapsed_ms")
 _PLACES: Final = ("body", "json", "content", "body_base64", "body_b64", "events")
 _PARTS: Final = frozenset(("method", "url", "uri", "path", "headers", "status", "status_code", *_PLACES))
-"""Keys of an HTTP message. A JSON body of an API has none of them beside `model`, `messages` or `choices`."""
-_OF_A_BODY: Final = frozenset({"model", "messages", "prompt", "choices", "object", "usage"})
+"""Keys of an HTTP message. A JSON body of an API that has one of them has another one too, by which it is told."""
 
 Place = tuple[str | int, ...]
 
@@ -222,7 +223,7 @@ def _batch_request(row: dict[str, Any], here: Place, hints: Hints) -> Any:
 
 def _parts(message: Any) -> dict[str, Any]:
     """Return an HTTP message as a mapping of its parts; a body that stands alone becomes one."""
-    if isinstance(message, dict) and message.keys() & _PARTS and not message.keys() & _OF_A_BODY:
+    if isinstance(message, dict) and message.keys() & _PARTS and not is_body(message):
         return message
     return {"body": message}
 
@@ -250,8 +251,9 @@ def _body(parts: dict[str, Any], here: Place, *, packed: bool) -> bytes:
     if isinstance(parts.get("events"), list):
         return "".join(_frames(parts["events"], (*here, "events"))).encode()
     body = _first(parts, ("body", "json", "content"))
-    if _is_chunks(body):
-        return "".join(_frames([*body, "[DONE]"], (*here, "body"))).encode()
+    if owner := _streamed_by(body):
+        last = [owner.last_event] if owner.last_event else []
+        return "".join(_frames([*body, *last], (*here, "body"))).encode()
     if body is None:
         return b""
     if isinstance(body, str):
@@ -259,20 +261,19 @@ def _body(parts: dict[str, Any], here: Place, *, packed: bool) -> bytes:
     return json_bytes(body)
 
 
-def _is_chunks(body: Any) -> bool:
-    """Tell whether a body is the chunks of a stream, that a client put into a list."""
-    return (
-        isinstance(body, list)
-        and bool(body)
-        and all(isinstance(each, dict) and each.get("object") == "chat.completion.chunk" for each in body)
-    )
+def _streamed_by(body: Any) -> Endpoint | None:
+    """Returns whose stream a body is, where a client put its chunks into a list; None where it is none."""
+    if not isinstance(body, list) or not body or not all(isinstance(each, dict) for each in body):
+        return None
+    owner = endpoint_of_answer(body)
+    return owner if owner.fold and all(owner.are_chunks([each], False) for each in body) else None
 
 
 def _frames(events: list[Any], here: Place) -> Iterator[str]:
     """Yield the server-sent events of a stream, of which a log kept the data, with or without their names."""
     for i, event in enumerate(events):
         name, data = "", event
-        if isinstance(event, dict) and "data" in event and not event.keys() & _OF_A_BODY:
+        if isinstance(event, dict) and "data" in event and not is_body(event):
             name, data = event.get("event") or "", event["data"]
         if not isinstance(name, str) or (isinstance(data, str) and "\n" in data):
             raise MisfitError((*here, i), "is not a server-sent event")
@@ -283,7 +284,9 @@ def _frames(events: list[Any], here: Place) -> Iterator[str]:
 def _is_stream(parts: dict[str, Any]) -> bool:
     body = _first(parts, ("body", "json", "content"))
     return (
-        isinstance(parts.get("events"), list) or _is_chunks(body) or str(body).startswith(("data:", "event:"))
+        isinstance(parts.get("events"), list)
+        or _streamed_by(body) is not None
+        or str(body).startswith(("data:", "event:"))
     )
 
 
@@ -304,9 +307,10 @@ def _url(row: dict[str, Any], parts: dict[str, Any], body: bytes, here: Place, h
             here, f"it says {what}; say where it was sent, as in --base-url https://api.stepfun.com/v1"
         )
     if not url:
-        if b'"messages"' not in body:
-            raise MisfitError(here, "it has no URL, and is not a chat completion")
-        return f"{base.rstrip('/')}/chat/completions"
+        endpoint = endpoint_of_request(_parsed(body))
+        if not endpoint.paths:
+            raise MisfitError(here, "it has no URL, and its body does not tell which endpoint it asks")
+        return f"{base.rstrip('/')}{endpoint.paths[0]}"
     base, path = base.rstrip("/"), "/" + url.lstrip("/")
     prefix = urlsplit(base).path
     # The path of a log is often the whole one, and a base URL ends with the same version.
@@ -322,12 +326,19 @@ def _status(row: dict[str, Any], parts: dict[str, Any], here: Place) -> int:
         status = None if isinstance(status, str) and status.lower() in _FINE else status
     if status is None:
         body = parts.get("body")
-        if isinstance(body, dict) and "error" in body and "choices" not in body:
+        if isinstance(body, dict) and "error" in body and endpoint_of_answer(body) is GENERIC:
             raise MisfitError(here, "it is an error without a status")
         return 200
     if isinstance(status, str) and status.isdecimal() and len(status) == 3:
         status = int(status)
     return checked_status(status, (*here, "status"))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _elapsed(row: dict[str, Any]) -> float | None:
@@ -356,7 +367,11 @@ def _written(message: Request | Response) -> dict[str, Any]:
     body = body_bytes(message)
     if not body:
         return {}
-    if message.body_kind == "json" and isinstance(message.json, dict | list) and not _is_chunks(message.json):
+    if (
+        message.body_kind == "json"
+        and isinstance(message.json, dict | list)
+        and not _streamed_by(message.json)
+    ):
         return {"body": message.json}
     try:
         return {"body": body.decode()}

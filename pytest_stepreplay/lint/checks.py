@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ..drift import MISSING, body_of, breaches_of, read_answer
-from ..endpoints import contract_of_url
+from ..endpoints import contract_of_url, endpoint_of_url
 from ..machine import clock
 from ..matching import Matcher
 from ..selectors import Selectors, format_path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from ..models import Cassette, Interaction, Response
+    from ..models import Cassette, Interaction
     from ..redaction import Place
 
 _ERROR_STATUS: Final = 400
@@ -33,13 +33,11 @@ _NO_BODY: Final = frozenset({204, 205, 304})
 _UUID: Final = r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
 _MOMENT: Final = r"\b20\d\d-[01]\d-[0-3]\d[T ][0-2]\d:[0-5]\d:[0-5]\d"
 _VOLATILE: Final = re.compile(f"(?P<uuid>{_UUID})|(?P<moment>{_MOMENT})", re.IGNORECASE)
-_CALL_ID: Final = frozenset({"id", "tool_call_id", "call_id"})
 _EPOCH_NAME: Final = re.compile(r"(?:.*(?:time|date|stamp|created|now|_at|seed|nonce).*)", re.IGNORECASE)
 _SCRUBBED: Final = re.compile(
     r"redacted|filtered|scrubbed|x{4,}|\*{3,}|<[a-z_ -]{3,}>|%3c[a-z_ -]{3,}%3e", re.IGNORECASE
 )
 _OURS: Final = "[redacted]"
-_CHANGES_ANYWAY: Final = ("id", "created", "system_fingerprint", "service_tier", "usage")
 _RECORD: Final = "record it again: pytest --stepreplay=rewrite"
 
 
@@ -104,7 +102,8 @@ def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[t
     if response.status >= _ERROR_STATUS or contract == "none":
         return
     told = set()
-    for breach in breaches_of(read_answer(body_of(response)), contract):
+    answer = read_answer(body_of(response), endpoint_of_url(interaction.request.url))
+    for breach in breaches_of(answer, contract):
         place: Place = ("response", response.body_kind or "json", *breach.path)
         if breach.path[:1] == ("chunks",):  # the chunks of a stream, which are not its events
             place = ("response", response.body_kind or "events")
@@ -156,7 +155,7 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
             )
     if request.body_kind != "json" or "body" not in expected.match_on:
         return
-    walk = Selectors(expected.ignore_request)
+    walk, calls = Selectors(expected.ignore_request), endpoint_of_url(request.url).calls
     todo: list[tuple[Any, Place, Any]] = [(request.json, (), walk.start)]
     while todo:
         node, place, state = todo.pop()
@@ -164,11 +163,9 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
             continue
         if isinstance(node, dict):
             # Ids of tool calls are matched up to a consistent renaming.
-            calls = "tool_calls" in place or "tool_call_id" in node
+            ids = calls.ids if calls and (calls.listed in place or calls.cites in node) else ()
             todo.extend(
-                (value, (*place, name), state.step(name))
-                for name, value in node.items()
-                if not (calls and name in _CALL_ID)
+                (value, (*place, name), state.step(name)) for name, value in node.items() if name not in ids
             )
         elif isinstance(node, list):
             todo.extend((value, (*place, i), state.step(i)) for i, value in enumerate(node))
@@ -246,7 +243,7 @@ def _repeated(interactions: Sequence[Interaction], expected: Expected) -> Iterat
     first: dict[tuple[str, str], int] = {}
     repeated: dict[int, list[int]] = {}
     for number, each in enumerate(interactions):
-        key = (matcher.key(each.request), _answer_key(each.response))
+        key = (matcher.key(each.request), _answer_key(each))
         if key in first:
             repeated.setdefault(first[key], []).append(number)
         else:
@@ -258,11 +255,13 @@ def _repeated(interactions: Sequence[Interaction], expected: Expected) -> Iterat
         yield Problem("repeat", ("interactions", original), what, fix)
 
 
-def _answer_key(response: Response) -> str:
-    tree = read_answer(body_of(response)).tree
+def _answer_key(interaction: Interaction) -> str:
+    answer = read_answer(body_of(interaction.response), endpoint_of_url(interaction.request.url))
+    tree, endpoint = answer.tree, answer.endpoint
     if isinstance(tree, dict):
-        tree = {name: value for name, value in tree.items() if name not in _CHANGES_ANYWAY}
-    return f"{response.status} {json.dumps(tree, sort_keys=True)}"
+        changing = {*endpoint.volatile, *endpoint.fleeting, *endpoint.measured}
+        tree = {name: value for name, value in tree.items() if name not in changing}
+    return f"{interaction.response.status} {json.dumps(tree, sort_keys=True)}"
 
 
 def _split(url: str) -> SplitResult | None:

@@ -30,8 +30,6 @@ _SHORT: Final = 10_000
 _DASHES: Final = ("LS0", "LS1", "LS2", "LS3")
 """How base64 begins where the bytes begin with two dashes."""
 
-_IDS: Final = ("id", "tool_call_id", "call_id")
-
 
 def without_empty(tree: Any, empty: Collection[Any]) -> Any:
     """Returns the tree without the fields that hold one of the values, at any depth."""
@@ -45,17 +43,24 @@ def with_normalized(tree: Any, normalize: Callable[[Any], Any]) -> Any:
     return copied
 
 
-def with_order(tree: Any, unordered: Selectors) -> Any:
-    """Returns the tree with the lists that the selectors name in one order, whatever theirs was."""
+def with_order(tree: Any, unordered: Selectors, calls: Calls | None) -> Any:
+    """Returns the tree with the lists that the selectors name in one order, whatever theirs was.
+
+    Args:
+        tree: a body.
+        unordered: selectors of the lists.
+        calls: how calls of tools are written in it.
+    """
+    ids = calls.ids if calls else ()
     copied, lists = _copy(tree, unordered, ())
     for found in reversed(lists):  # inner lists stand behind outer ones
-        found.sort(key=lambda item: (canonical_text(_without_ids(item)), canonical_text(item)))
+        found.sort(key=lambda item: (canonical_text(_without(item, ids)), canonical_text(item)))
     return copied
 
 
-def _without_ids(item: Any) -> Any:
+def _without(item: Any, ids: Collection[str]) -> Any:
     """Returns the item without what is fresh in each run; ids are renamed by the order that sorting gives."""
-    return {name: each for name, each in item.items() if name not in _IDS} if isinstance(item, dict) else item
+    return {name: each for name, each in item.items() if name not in ids} if isinstance(item, dict) else item
 
 
 def _copy(

@@ -158,7 +158,7 @@ class Matcher:
         if normalizing:
             tree = with_normalized(tree, normalizing)
         if self._unordered is not None:
-            tree = with_order(tree, self._unordered)
+            tree = with_order(tree, self._unordered, endpoint.calls)
         if isinstance(tree, dict):
             tree = with_renamed_calls(tree, endpoint)
         return [kind, tree]

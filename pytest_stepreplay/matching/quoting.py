@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from ..endpoints.chat_stream import assemble
+from ..endpoints import endpoint_of_answer
 from ..wire.bodies import body_bytes
 from ..wire.events import chunks_of
 from .canonical import canonical_text
@@ -46,7 +46,9 @@ def _quotes(request: Request, lost: set[str], long: list[str]) -> bool:
 def _said_by(response: Response) -> set[str]:
     """Returns what a response says; JSON in a text, as arguments are, in one form whatever its spaces."""
     if response.events is not None:
-        tree: Any = assemble(chunks_of(body_bytes(response).decode()))
+        chunks = chunks_of(body_bytes(response).decode())
+        fold = endpoint_of_answer(chunks).fold
+        tree: Any = fold(chunks) if fold else chunks
     else:
         tree = response.json if response.body_kind == "json" else response.text or ""
     return {_as_json(text) for text in _texts(tree) if text.strip()}

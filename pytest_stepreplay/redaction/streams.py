@@ -162,7 +162,7 @@ def _collect(tree: Any, shape: _Shape, link: Link, number: int) -> None:
                 else:
                     shape.texts[step] = [piece]
         elif kind is dict or kind is list:
-            # Parts of a text belong together by their `index`, as in `choices` and `tool_calls`.
+            # Parts of a text belong together by their `index`, in whichever list they stand.
             index = value.get("index") if is_list and kind is dict else None
             key = index if index.__class__ is int else step
             below = shape.below.get(key)

@@ -85,7 +85,7 @@ class Wall:
     Attributes:
         secrets: values that are secret whatever they look like; None takes those of the environment.
         allowed: selectors of the places that may hold what looks like a secret, from an interaction down:
-            ``response.json.choices[*].message.content``.
+            ``response.json.data[*].url``.
     """
 
     secrets: Collection[str] | None = None

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from .. import matching
+from ..endpoints import Tokens, endpoint_of_url
 from ..settings import MATCHERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..models import Response
+    from ..models import Interaction, Response
     from ..settings import Settings
     from .answers import Answers
     from .exchange import Exchange
@@ -49,7 +50,7 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         "errors_not_recorded": tuple(_errors(errors, history, answers, name)) if errors else (),
         "refused_keys": tuple(_refused(errors)) if errors else (),
         "unsent": tuple([(why, name) for why in _unsent(history)]),
-        "tokens_saved": sum([_tokens_of(each.response) for each in played]),
+        "tokens_saved": sum([_tokens_of(each) for each in played]),
         "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
         "borrowed": tuple(answers.borrowed(positions)),
         "asked": _asked_in_vain(history, settings),
@@ -126,14 +127,24 @@ def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str,
     }
 
 
-def _tokens_of(response: Response) -> int:
-    """Returns the tokens that a completion cost; in a stream the last chunk that says so is right."""
-    completions = [response.json]
-    for event in reversed(response.events or ()):
-        if isinstance(event, str) and '"usage"' in event:
-            with suppress(ValueError):  # a person may have edited it
-                completions = [json.loads(event)]
+def _tokens_of(interaction: Interaction) -> int:
+    """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
+    endpoint = endpoint_of_url(interaction.request.url)
+    tokens = Tokens()
+    for tree in _telling(interaction.response):
+        told = endpoint.tokens_in(tree) if isinstance(tree, dict) else None
+        tokens = tokens | told if told else tokens
+        if tokens.are_told:
             break
-    usage = completions[0].get("usage") if isinstance(completions[0], dict) else None
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else 0
+    return tokens.sum
+
+
+def _telling(response: Response) -> Iterator[Any]:
+    """Yields an answer, or the chunks of a stream that may say what it cost, the last one first."""
+    if response.events is None:
+        yield response.json
+    for event in reversed(response.events or ()):
+        text = event if isinstance(event, str) else event.frame.partition("data:")[2]
+        if "usage" in text:
+            with suppress(ValueError):  # a person may have edited it
+                yield json.loads(text)

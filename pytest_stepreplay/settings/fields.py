@@ -43,10 +43,10 @@ class Field(NamedTuple):
     metavar: str = ""
 
 
-def _one_of(*choices: str) -> Callable[[object], object]:
+def _one_of(*names: str) -> Callable[[object], object]:
     def read(value: object) -> object:
-        if value not in choices:
-            raise ValueError(f"{value!r} is not one of {', '.join(choices)}{_suggest(value, choices)}")
+        if value not in names:
+            raise ValueError(f"{value!r} is not one of {', '.join(names)}{_suggest(value, names)}")
         return value
 
     return read
@@ -91,13 +91,13 @@ def _texts(value: object) -> tuple[str, ...]:
     raise ValueError(f"{value!r} is not a list of strings")
 
 
-def _some_of(*choices: str) -> Callable[[object], object]:
+def _some_of(*names: str) -> Callable[[object], object]:
     def read(value: object) -> object:
         texts = _texts(value)
         for text in texts:
-            _one_of(*choices)(text)
+            _one_of(*names)(text)
         if not texts:
-            raise ValueError(f"it is empty; name some of {', '.join(choices)}")
+            raise ValueError(f"it is empty; name some of {', '.join(names)}")
         return texts
 
     return read
@@ -474,8 +474,8 @@ def read_marker(args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[
     return read_values(source, given, MARKER_ARGUMENTS)
 
 
-def _suggest(value: object, choices: Iterable[str]) -> str:
+def _suggest(value: object, names: Iterable[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
 
-    close = get_close_matches(str(value), list(choices), n=1)
+    close = get_close_matches(str(value), list(names), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

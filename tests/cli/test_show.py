@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from pytest_stepreplay import endpoints
 from pytest_stepreplay.cli import main
+from pytest_stepreplay.endpoints import Call, Conversation, Endpoint, Reading, Remark, Tokens
 from pytest_stepreplay.models import Interaction, RawFrame, Request, Response
 
 from .conftest import URL, Project, Terminal, chat, completion, user
@@ -325,6 +327,39 @@ def test_lines_fit_the_terminal(project: Project, monkeypatch: pytest.MonkeyPatc
     conversation = written[written.index("user") :].splitlines()
     assert "A sentence that" in "\n".join(conversation)
     assert max(map(cell_len, conversation)) <= width
+
+
+def test_an_endpoint_says_how_it_reads(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    weather = Endpoint(
+        name="weather",
+        paths=("/forecast",),
+        noun="a forecast",
+        sort_of=lambda tree: "answer" if "sky" in tree else None,
+        conversation=Conversation("question"),
+        reading=Reading(
+            request=lambda body: [Remark("user", body["question"])],
+            answer=lambda tree: [Remark("radar", tree["sky"], calls=(Call("1", "look", {"at": "sky"}),))],
+            end=lambda tree: "over",
+        ),
+        tokens_in=lambda tree: Tokens(input=3, output=4),
+    )
+    monkeypatch.setattr(endpoints, "ENDPOINTS", (*endpoints.ENDPOINTS, weather))
+    endpoints.endpoint_of.cache_clear()
+    interaction = Interaction(
+        request=Request(
+            method="POST", url="https://w.example/forecast", json={"question": "Rain?", "day": 2}
+        ),
+        response=Response(status=200, json={"sky": "blue"}),
+    )
+    assert shown(project, interaction).endswith(
+        "asks        day=2\n"
+        "user        Rain?\n"
+        "radar       blue\n"
+        'call        look({"at": "sky"})\n'
+        "ends        over, 3 + 4 tokens\n"
+    )
+    assert project.run("list", "--stats", "--json").json["stats"]["total_tokens"] == 7
+    endpoints.endpoint_of.cache_clear()
 
 
 def test_pipes_get_whole_lines(project: Project) -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import pytest
 from pydantic import BaseModel
 
 from pytest_stepreplay.drift import Level, Policy, compare
-from pytest_stepreplay.endpoints import BY_SHAPE, CHAT, Calls, Contract, Endpoint, Paired, endpoint_of
+from pytest_stepreplay.endpoints import (
+    BY_SHAPE,
+    CHAT,
+    GENERIC,
+    Calls,
+    Contract,
+    Endpoint,
+    Paired,
+    endpoint_of,
+    endpoint_of_answer,
+    endpoint_of_request,
+)
+from pytest_stepreplay.errors import SettingsError
 
 
 class Forecast(BaseModel):
@@ -128,3 +141,22 @@ def test_without_an_endpoint_the_shape_says_whose_answer_it_is() -> None:
     drift = compare(answer, answer | {"model": "b"}, Policy(contract=None), endpoint=WEATHER)
     assert str(drift) == "model: a -> b (metadata)"
     assert endpoint_of("/v1/chat/completions") is CHAT
+
+
+def test_compare_takes_an_endpoint_by_its_name() -> None:
+    old, new = {"status": "queued"}, {"status": "done"}
+    assert str(compare(old, new, endpoint="chat")) == str(compare(old, new, endpoint=CHAT))
+    assert str(compare(old, new, endpoint="generic").level) == "content"
+    with pytest.raises(SettingsError) as refused:
+        compare(old, new, endpoint="chats")
+    assert str(refused.value).startswith("endpoint: 'chats' is not one of chat, ")
+
+
+def test_the_shape_of_a_body_says_which_endpoint_it_belongs_to() -> None:
+    chunk = {"object": "chat.completion.chunk", "choices": []}
+    assert endpoint_of_answer({"object": "chat.completion", "choices": []}) is CHAT
+    assert endpoint_of_answer([chunk, chunk]) is CHAT
+    assert endpoint_of_request({"model": "m", "messages": []}) is CHAT
+    for other in ({"a": 1}, [{"a": 1}], [], None, "text", {"error": {"message": "no"}}):
+        assert endpoint_of_answer(other) is GENERIC
+        assert endpoint_of_request(other) is GENERIC

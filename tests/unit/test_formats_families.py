@@ -504,7 +504,10 @@ def test_a_line_that_does_not_say_enough_is_left_out_with_the_reason(
 
 def test_no_url_is_made_up_for_what_is_no_chat_completion() -> None:
     row = {"request": {"input": "x"}, "response": {"data": []}}
-    assert reason(row, Hints("https://x/v1")) == "it has no URL, and is not a chat completion"
+    assert (
+        reason(row, Hints("https://x/v1"))
+        == "it has no URL, and its body does not tell which endpoint it asks"
+    )
 
 
 def test_broken_lines_are_told_by_their_number() -> None:

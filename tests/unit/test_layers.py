@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,3 +168,22 @@ def test_one_room_touches_the_disk_while_tests_run() -> None:
         and ast.unparse(node.func) not in OTHERS
     }
     assert not found
+
+
+# What only an API's own JSON is made of. `choices=` is an argument of argparse.
+OF_AN_API = re.compile(
+    r"\b(choices(?!=)|tool_calls?|tool_call_id|delta|finish_reason|function_call|reasoning_content"
+    r"|chat\.completion)\b"
+)
+SPEAK_IT = {"endpoints", "upstream"}  # the knowledge, and the stand-in for an API
+
+
+def test_what_an_api_s_json_is_made_of_is_known_to_the_endpoints_alone() -> None:
+    told = [
+        f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
+        for room, path in rooms()
+        if room not in SPEAK_IT
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if OF_AN_API.search(line)
+    ]
+    assert not told, "ask the endpoint instead"

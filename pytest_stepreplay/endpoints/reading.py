@@ -1,0 +1,111 @@
+"""How requests and answers read as a conversation, and what an answer cost, whatever API they belong to.
+
+An endpoint's functions make these values of its JSON; whoever shows or counts them need not know the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class Call(NamedTuple):
+    """A call of a tool.
+
+    Attributes:
+        id: what its result cites; empty where it has none.
+        tool: the name of the tool.
+        given: what the tool is given: a JSON value, or a text that may be JSON.
+    """
+
+    id: str
+    tool: str
+    given: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something said in a conversation.
+
+    Attributes:
+        role: who says it; empty where nothing is said, as between thoughts.
+        text: what is said; what is no text is named.
+        reasoning: the thoughts before it, each a text.
+        refusal: why nothing is said.
+        calls: the tools that are called.
+        cites: the id of the call that this is the result of; None where it is no result.
+        label: what tells several answers to one request apart.
+    """
+
+    role: str
+    text: str = ""
+    reasoning: tuple[str, ...] = ()
+    refusal: str = ""
+    calls: tuple[Call, ...] = ()
+    cites: str | None = None
+    label: str = ""
+
+
+class Reading(NamedTuple):
+    """How an API's JSON reads as a conversation.
+
+    Attributes:
+        request: returns what a request's body says; None where it holds no conversation.
+        answer: returns what an answer says.
+        end: returns how an answer ended, in a few words.
+    """
+
+    request: Callable[[Mapping[str, Any]], Sequence[Remark] | None]
+    answer: Callable[[Mapping[str, Any]], Sequence[Remark]]
+    end: Callable[[Mapping[str, Any]], str]
+
+
+class Tokens(NamedTuple):
+    """What an answer cost in tokens; None where it does not say.
+
+    Attributes:
+        input: of the request.
+        output: of the answer, reasoning included.
+        total: of both.
+        cached: those of the request that the server had seen before.
+        reasoning: those of the answer that are reasoning.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+
+    def __or__(self, other: Tokens) -> Tokens:
+        """Returns these, and the other's where these do not say."""
+        return Tokens(*(mine if mine is not None else its for mine, its in zip(self, other, strict=True)))
+
+    @property
+    def are_told(self) -> bool:
+        """Whether nothing more need be known."""
+        return self.input is not None and self.output is not None
+
+    @property
+    def sum(self) -> int:
+        """The total, whether or not the answer says it; 0 where nothing is known."""
+        return (self.input or 0) + (self.output or 0) if self.total is None else self.total
+
+
+def number(held: Any, *names: str) -> int | None:
+    """Returns the number under the first of the names that has one."""
+    values = (held.get(name) for name in names) if isinstance(held, dict) else ()
+    return next((it for it in values if isinstance(it, int) and not isinstance(it, bool)), None)
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    """Returns a value that is an object; an empty one for any other."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects_of(value: Any) -> list[dict[str, Any]]:
+    """Returns the objects in a list; none for what is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
