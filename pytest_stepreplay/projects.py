@@ -6,11 +6,15 @@ for tests that a run of another project has collected, and for the commands, whi
 
 from __future__ import annotations
 
+import configparser
+import shlex
+import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import StepReplayError, display_path
 from .machine import disk
+from .settings import fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,13 +57,11 @@ class Project:
         Raises:
             SettingsError: a value is not valid.
         """
-        from .settings import FIELDS, read_values  # noqa: PLC0415 - most commands do without
-
         if self.path is None:
             return {}
-        given = {name: self.values.get(f"stepreplay_{name}") for name in names or FIELDS}
-        read = {name: _as_pytest(FIELDS[name].ini_type, value) for name, value in given.items()}
-        return read_values(display_path(self.path), read)
+        given = {name: self.values.get(f"stepreplay_{name}") for name in names or fields.FIELDS}
+        read = {name: _as_pytest(fields.FIELDS[name].ini_type, value) for name, value in given.items()}
+        return fields.read_values(display_path(self.path), read)
 
 
 def find_project(start: Path, *, below: Path | None = None) -> Project:
@@ -91,17 +93,12 @@ def _as_pytest(kind: str, value: object) -> object:
     if not isinstance(value, str) or kind not in {"args", "linelist"}:
         return value
     if kind == "args":
-        import shlex  # noqa: PLC0415 - as in `_section_of`
-
         return shlex.split(value)
     return [line.strip() for line in value.splitlines() if line.strip()]
 
 
 def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
     """Returns what the file says about pytest; None where it says nothing."""
-    import configparser  # noqa: PLC0415 - most runs meet no ini file but pytest's own
-    import tomllib  # noqa: PLC0415 - as above
-
     try:
         text = disk.read(path).decode("utf-8-sig")
         if path.suffix == ".toml":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from .. import endpoints
 from ..endpoints import GENERIC, Endpoint
 from ..selectors import format_path
+from ..wire import events
 from ..wire.json_values import BrokenJson, exact_number, name_type, parsed
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def _read_text(text: str, known: Sequence[Endpoint]) -> Answer:
     if not text.strip():
         return Answer("empty", text)
     if _EVENTS.match(text):
-        from ..wire.events import chunks_of  # noqa: PLC0415 - only streams need it
-
-        chunks = chunks_of(text)
+        chunks = events.chunks_of(text)
         failed = any("error" in chunk for chunk in chunks)
         if answer := _folded(chunks, known, listed=True, failed=failed):
             return answer

@@ -12,6 +12,7 @@ from ..endpoints import endpoint_named
 from ..selectors import Selectors
 from ..settings.policy import Policy
 from ..wire.json_values import is_equal
+from . import ranking
 from .answers import read_answer
 from .changes import Drift
 
@@ -52,9 +53,7 @@ def compare(
     matched = _matched_selectors(policy, old, fresh)
     changes: list[Change] = []
     if not _are_same(old, fresh) or isinstance(policy.contract, type):
-        from .ranking import changes_between  # noqa: PLC0415 - see above
-
-        changes = changes_between(old, fresh, policy)
+        changes = ranking.changes_between(old, fresh, policy)
     return Drift(tuple(changes), policy.fail_on, matched)  # type: ignore[arg-type]  # a policy holds it checked
 
 

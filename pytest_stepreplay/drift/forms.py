@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import read_call
+from ..texts import words
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 from .values import ABSENT
 
@@ -144,9 +145,7 @@ def _retyped(change: Change, width: int) -> str:
 
 
 def _reworded(change: Change, width: int) -> str:
-    from ..texts.words import diff_words  # noqa: PLC0415 - slow to import, and most drifts are false
-
-    text = diff_words(change.old, change.new, width=width)
+    text = words.diff_words(change.old, change.new, width=width)
     # Rounded down: only equal texts are 1.00 similar.
     similarity = math.floor((change.similarity or 0.0) * 100) / 100
     return f"{text} (similarity {similarity:.2f})"

@@ -16,6 +16,7 @@ from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
 from ..wire.json_values import name_type
+from . import operators
 from .answers import Mask, unmasked
 from .calls import name_calls
 from .changes import Change
@@ -82,9 +83,8 @@ def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     root = places.root
     if places.are_same(old.tree, new.tree, root.state, lax=root.lax):
         return list(breaches.values())
-    from .operators import Judge  # noqa: PLC0415 - it takes DeepDiff, slow to import, which equal answers never need
 
-    judge = Judge(places)
+    judge = operators.Judge(places)
     zones = _zones(old.endpoint)
     changes = []
     for path, one, other in sorted(judge.differences(old.tree, new.tree), key=_by_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..settings.levels import Level
+from . import chat_models, chat_stream
 from .endpoint import BY_SHAPE, Contract, Paired
 
 if TYPE_CHECKING:
@@ -136,9 +137,7 @@ def _is_chunk(value: Mapping[str, Any]) -> bool:
 
 def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the completion that the chunks of a stream describe."""
-    from .chat_stream import assemble  # noqa: PLC0415 - only streams need it
-
-    return assemble(chunks)
+    return chat_stream.assemble(chunks)
 
 
 def is_documented(tree: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]) -> bool:
@@ -152,15 +151,11 @@ def is_documented(tree: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]) 
 
 
 def _stepfun() -> tuple[type[BaseModel], type[BaseModel]]:
-    from .chat_models import ChatCompletionChunk, StepFunChatCompletion  # noqa: PLC0415 - takes pydantic
-
-    return StepFunChatCompletion, ChatCompletionChunk
+    return chat_models.StepFunChatCompletion, chat_models.ChatCompletionChunk
 
 
 def _openai() -> tuple[type[BaseModel], type[BaseModel]]:
-    from .chat_models import ChatCompletion, ChatCompletionChunk  # noqa: PLC0415 - takes pydantic
-
-    return ChatCompletion, ChatCompletionChunk
+    return chat_models.ChatCompletion, chat_models.ChatCompletionChunk
 
 
 def _documented(models: Any, reference: str) -> Contract:

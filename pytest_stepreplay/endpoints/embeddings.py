@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object
+from . import embeddings_models, error_object
 from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
 
@@ -25,9 +25,7 @@ def _index_of(item: Any) -> Any:
 
 
 def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    from .embeddings_models import Embeddings  # noqa: PLC0415 - takes pydantic
-
-    return Embeddings, Embeddings
+    return embeddings_models.Embeddings, embeddings_models.Embeddings
 
 
 EMBEDDINGS: Final = Endpoint(

@@ -11,7 +11,11 @@ import functools
 from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any
 
-from ..machine import clock
+from aiohttp import ClientConnectionError, StreamReader
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from ..machine import waiting
 from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ def _start(real: Any) -> object:
             isinstance(getattr(connection.protocol, "stepreplay", None), _Feed)
             and not response.content.is_eof()
         ):
-            response.content.__class__ = _reader_classes()[0]
+            response.content.__class__ = _PlayedReader
         return response
 
     return start
@@ -117,7 +121,7 @@ def _record(response: Any, player: Player, exchange: Exchange, url: str) -> None
     elif reader.exception() is not None:
         tape.break_off(_kind_of(reader.exception()))
     else:
-        reader.__class__ = _reader_classes()[1](tape)
+        reader.__class__ = _reader_taped_by(tape)
 
 
 def _kind_of(error: BaseException) -> StreamError:
@@ -131,51 +135,45 @@ def _kind_of(error: BaseException) -> StreamError:
     return "incomplete" if "Not enough data" in text else "protocol"
 
 
-@functools.cache
-def _reader_classes() -> tuple[type, Callable[[Tape], type]]:
-    """Returns the classes that a body's reader turns into: one that plays, and a maker of one that is taped.
+# A reader belongs to its parser, which cannot be given another one, and has no room for an attribute
+# So its class changes.
 
-    A reader belongs to its parser, which cannot be given another one, and has no room for an attribute.
-    """
-    from aiohttp import StreamReader  # noqa: PLC0415 - who comes here has imported it
-    from aiohttp.client_exceptions import ClientConnectionError  # noqa: PLC0415
 
-    class PlayedReader(StreamReader):
-        """Asks for the next chunk when it has none: each is read for itself, and nothing runs beside it."""
+class _PlayedReader(StreamReader):
+    """Asks for the next chunk when it has none: each is read for itself, and nothing runs beside it."""
 
+    __slots__ = ()
+
+    async def _wait(self, func_name: str) -> None:
+        feed: _Feed = vars(self._protocol)["stepreplay"]
+        with self._timer:
+            fed = await feed.feed_next()
+        if self._exception is not None:
+            raise self._exception
+        if not fed:
+            await super()._wait(func_name)
+
+
+def _reader_taped_by(tape: Tape) -> type:
+    class TapedReader(StreamReader):
         __slots__ = ()
 
-        async def _wait(self, func_name: str) -> None:
-            feed: _Feed = vars(self._protocol)["stepreplay"]
-            with self._timer:
-                fed = await feed.feed_next()
-            if self._exception is not None:
-                raise self._exception
-            if not fed:
-                await super()._wait(func_name)
+        def feed_data(self, data: bytes, *args: Any) -> Any:
+            tape.add(bytes(data))
+            return super().feed_data(data, *args)
 
-    def taped_by(tape: Tape) -> type:
-        class TapedReader(StreamReader):
-            __slots__ = ()
+        def feed_eof(self) -> None:
+            tape.end()
+            super().feed_eof()
 
-            def feed_data(self, data: bytes, *args: Any) -> Any:
-                tape.add(bytes(data))
-                return super().feed_data(data, *args)
+        def set_exception(self, exc: Any, *args: Any) -> None:
+            if isinstance(exc, ClientConnectionError) and str(exc) == "Connection closed":
+                tape.stop()  # by the client: this is what its readers are told
+            else:
+                tape.break_off(_kind_of(exc))
+            super().set_exception(exc, *args)
 
-            def feed_eof(self) -> None:
-                tape.end()
-                super().feed_eof()
-
-            def set_exception(self, exc: Any, *args: Any) -> None:
-                if isinstance(exc, ClientConnectionError) and str(exc) == "Connection closed":
-                    tape.stop()  # by the client: this is what its readers are told
-                else:
-                    tape.break_off(_kind_of(exc))
-                super().set_exception(exc, *args)
-
-        return TapedReader
-
-    return PlayedReader, taped_by
+    return TapedReader
 
 
 # ---------------------------------------------------------------- replaying
@@ -205,7 +203,7 @@ class _Feed:
         if chunk is not None:
             pause = self._playback.pause_before(chunk)
             if pause:
-                await clock.sleep_in_loop(pause)
+                await waiting.sleep(pause)
             self._protocol.data_received(b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data))
             return True
         fed, self._ended = not self._ended, True
@@ -258,24 +256,22 @@ class _CassetteEnd(asyncio.Transport):
         """Nothing comes unasked."""
 
 
+class _CassetteConnection(Connection):
+    """Never goes back to the connector's pool."""
+
+    def close(self) -> None:
+        self._notify_release()
+        if self._protocol is not None:
+            self._protocol.close()
+            self._protocol = None
+
+    release = close
+
+
 def _connection_from(connector: Any, req: Any, playback: Playback) -> Any:
-    from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415 - who comes here has imported it
-    from aiohttp.connector import Connection  # noqa: PLC0415
-
-    class CassetteConnection(Connection):
-        """Never goes back to the connector's pool."""
-
-        def close(self) -> None:
-            self._notify_release()
-            if self._protocol is not None:
-                self._protocol.close()
-                self._protocol = None
-
-        release = close
-
     loop = asyncio.get_running_loop()
     protocol: Any = ResponseHandler(loop)
     protocol.connection_made(_CassetteEnd())
     protocol.stepreplay = _Feed(protocol, playback)
     protocol.stepreplay.feed_head()
-    return CassetteConnection(connector, req.connection_key, protocol, loop)
+    return _CassetteConnection(connector, req.connection_key, protocol, loop)

@@ -20,6 +20,7 @@ from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
 from ..wire.encodings import EncodingError, undo_encodings
 from ..wire.headers import kept_headers
+from . import sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -85,10 +86,8 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     except Exception as problem:
         raise player.stop(f"{method} {url} could not be looked up: {_described(problem)}") from problem
     if exchange.response is not None and exchange.verifies:
-        from .sending import Outgoing  # noqa: PLC0415 - only verify pays for it
-
         exchange.verify(
-            Outgoing(method, url, authorized(player, exchange, url, headers) or dict(headers), body)
+            sending.Outgoing(method, url, authorized(player, exchange, url, headers) or dict(headers), body)
         )
     return exchange
 

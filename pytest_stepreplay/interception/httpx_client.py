@@ -8,7 +8,7 @@ from http.client import responses as reasons
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from ..machine import clock
+from ..machine import clock, waiting
 from . import mocks
 from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 from .httpx_pool import Detour
@@ -300,7 +300,7 @@ class _Played:
         for chunk in self._playback.chunks:
             pause = self._playback.pause_before(chunk)
             if pause:
-                await clock.sleep_in_loop(pause)
+                await waiting.sleep(pause)
             yield chunk.data
         self._end()
 

@@ -11,8 +11,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
+
+try:
+    import certifi  # HTTP clients bring it
+except ModuleNotFoundError:
+    certifi = None  # type: ignore[assignment]  # then there are the system's own
 
 from ..machine import clock
 from .exchanges import unseen
@@ -120,9 +124,7 @@ def _send_once(outgoing: Outgoing, number: int) -> Answered:
 
 def _opener() -> urllib.request.OpenerDirector:
     context = ssl.create_default_context()
-    if find_spec("certifi"):
-        import certifi  # noqa: PLC0415 - optional; HTTP clients bring it
-
+    if certifi is not None:
         context.load_verify_locations(certifi.where())
     return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
 

@@ -12,6 +12,8 @@ from http.client import HTTPResponse
 from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any, Final
 
+import urllib3
+
 from ..errors import StepReplayError
 from ..machine import clock
 from .exchanges import Playback, Tape, authorized, begin, failing, player_for
@@ -242,8 +244,6 @@ class _TapedFile:
 
 
 def _replay(pool: Any, playback: Playback, method: str, url: str, options: dict[str, Any]) -> Any:
-    import urllib3  # noqa: PLC0415 - who comes here has imported it
-
     http = HTTPResponse(_Socket(playback), method=method)  # type: ignore[arg-type]  # it asks only for a file
     http.begin()
     response = urllib3.HTTPResponse(

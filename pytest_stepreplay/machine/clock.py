@@ -96,32 +96,3 @@ def is_replaced() -> bool:
     # time-machine 2 moves what `monotonic` returns, and not the clock that it reads.
     moved = _time.monotonic() - _time.clock_gettime(_time.CLOCK_MONOTONIC)
     return bool(abs(moved) > _LATE)
-
-
-async def sleep_in_loop(duration: float) -> None:
-    """Waits for so many seconds in an event loop, asyncio's or trio's, also where its clock stands still."""
-    import asyncio  # noqa: PLC0415 - whoever waits in a loop has imported it; most runs do without
-
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        await _sleep_in_trio(duration)
-        return
-    if is_replaced():
-        await loop.run_in_executor(None, sleep, duration)
-        return
-    over = asyncio.Event()
-    timer = loop.call_later(duration, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()
-
-
-async def _sleep_in_trio(duration: float) -> None:
-    import anyio.to_thread  # noqa: PLC0415 - whichever client knows trio is built on it
-
-    if is_replaced():
-        await anyio.to_thread.run_sync(sleep, duration, abandon_on_cancel=True)
-    else:
-        await anyio.sleep(duration)

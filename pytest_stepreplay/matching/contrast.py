@@ -14,8 +14,10 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import selectors
 from ..endpoints import endpoint_of_url
 from ..settings import MATCHERS
+from ..texts import alignment, words
 from .canonical import canonical_text
 from .keys import DEFAULT_MATCHER
 
@@ -263,13 +265,13 @@ class _Turn:
 
 
 def _pair_turns(old: list[_Turn], new: list[_Turn], level: int) -> Iterator[tuple[int | None, int | None]]:
-    from ..texts.alignment import common_items  # noqa: PLC0415 - only a miss needs it
-
     if not old or not new or level == len(old[0].keys):
         yield from ((turn.position, None) for turn in old)
         yield from ((None, turn.position) for turn in new)
         return
-    anchors = common_items([turn.keys[level] for turn in old], [turn.keys[level] for turn in new]) or []
+    anchors = (
+        alignment.common_items([turn.keys[level] for turn in old], [turn.keys[level] for turn in new]) or []
+    )
     at_old = at_new = 0
     for i, j in [*anchors, (len(old), len(new))]:
         yield from _pair_turns(old[at_old:i], new[at_new:j], level + 1)
@@ -310,9 +312,7 @@ def _show_name(text: str) -> str:
 
 
 def _difference(path: _Path, text: str | Rewording) -> Difference:
-    from ..selectors import format_path  # noqa: PLC0415 - only a miss needs it
-
-    return Difference(format_path(path), text, in_body=True)
+    return Difference(selectors.format_path(path), text, in_body=True)
 
 
 def _in_other_order(old: list[Any], new: list[Any]) -> bool:
@@ -323,22 +323,20 @@ def _in_other_order(old: list[Any], new: list[Any]) -> bool:
 
 
 def _reordered(path: _Path, shown: str) -> Difference:
-    from ..selectors import format_path  # noqa: PLC0415 - only a miss needs it
-
-    everywhere = re.sub(r"\[\d+\]", "[*]", format_path(path))
-    return Difference(format_path(path), f"in another order, now {shown}", in_body=True, unordered=everywhere)
+    everywhere = re.sub(r"\[\d+\]", "[*]", selectors.format_path(path))
+    return Difference(
+        selectors.format_path(path), f"in another order, now {shown}", in_body=True, unordered=everywhere
+    )
 
 
 def _describe_texts(old: str, new: str) -> str:
-    from ..texts.words import diff_words  # noqa: PLC0415 - only a miss needs it
-
     if _is_data(old) or _is_data(new) or not (_has_words(old) or _has_words(new)):
         return _arrow(old, new)
     # What both begin with costs nothing to compare at once, and much word by word.
     start = max(0, count_common(old, new) - _WORDS_SHOWN) if max(len(old), len(new)) > _COMPARED else 0
     old_part, new_part = old[start : start + _COMPARED], new[start : start + _COMPARED]
     return ("…" if start else "") + _visible(
-        diff_words(old_part, new_part, width=_WORDS_SHOWN, max_edits=_EDITS)
+        words.diff_words(old_part, new_part, width=_WORDS_SHOWN, max_edits=_EDITS)
     )
 
 

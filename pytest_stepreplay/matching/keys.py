@@ -13,9 +13,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from .. import selectors
 from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
+from ..texts import varying
 from .bodies import EMPTY, read_multipart, with_normalized, with_order, with_renamed_calls, without_empty
 from .canonical import canonical_text
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..models import Request
     from ..selectors import Selectors
-    from ..texts.varying import Normalizer, Normalizing
+    from ..texts.varying import Normalizing
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -146,9 +148,7 @@ class Matcher:
             return with_normalized(body, normalizing) if normalizing and kind == "text" else body
         tree = request.json
         if self._ignored is not None:
-            from ..selectors import remove  # noqa: PLC0415 - only a run that ignores something needs it
-
-            tree = remove(tree, self._ignored)
+            tree = selectors.remove(tree, self._ignored)
         url = _read_url(request.url)
         endpoint = endpoint_of(url.path)
         if self.absent_equals != "nothing":
@@ -171,22 +171,19 @@ class Matcher:
         return self._normalizer.start() if self.normalize else None
 
     @cached_property
-    def _normalizer(self) -> Normalizer:
-        from ..texts.varying import Normalizer  # noqa: PLC0415 - only a run that normalizes needs it
-
-        return Normalizer(self.normalize)
+    def _normalizer(self) -> varying.Normalizer:
+        return varying.Normalizer(self.normalize)
 
     @cached_property
     def _unordered(self) -> Selectors | None:
         return _read_selectors(self.ignore_order)
 
 
-def _read_selectors(texts: tuple[str, ...]) -> Selectors | None:
+def _read_selectors(texts: tuple[str, ...]) -> selectors.Selectors | None:
     if not texts:
         return None
-    from ..selectors import Selectors  # noqa: PLC0415 - only a run that names places needs it
 
-    return Selectors(texts)
+    return selectors.Selectors(texts)
 
 
 DEFAULT_MATCHER: Final = Matcher()

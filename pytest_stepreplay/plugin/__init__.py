@@ -15,8 +15,11 @@ import pytest
 
 from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
+from ..network import guard
+from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
-from . import snapshots
+from ..store import paths
+from . import snapshots, vcr_marker
 from .opening import (
     FAILED,
     FIRST_TRY,
@@ -78,8 +81,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     if adopts:
-        from . import vcr_marker  # noqa: PLC0415 - only a run that adopts the markers pays for it
-
         vcr_marker.prepare(early_config, parser)
 
 
@@ -109,8 +110,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshots, "stepreplay-snapshots")
     if run.settings({}).adopt_vcr_marker:
-        from . import vcr_marker  # noqa: PLC0415 - as above
-
         config.pluginmanager.register(vcr_marker, ADOPTER)
 
 
@@ -139,9 +138,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Keeps pytest from asking of each cassette whether it is a test."""
     if collection_path != config.stash[RUN].folder:
         return None
-    from ..store.paths import holds_cassettes_alone  # noqa: PLC0415 - only where there are some
 
-    return True if holds_cassettes_alone(collection_path) else None
+    return True if paths.holds_cassettes_alone(collection_path) else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -219,7 +217,6 @@ def pytest_fixture_setup(
     planned = asked_for and request.config.getoption("setupplan", False)
     if not asked_for or planned or fixturedef.argname == "stepreplay_config":
         return (yield)
-    from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
 
     try:
         session = fixture_session(request, fixturedef)
@@ -228,7 +225,7 @@ def pytest_fixture_setup(
         _remember_failure(fixturedef, request, wrong)
         raise wrong from None
     try:
-        with running(session, of_fixture=True):
+        with routing.running(session, of_fixture=True):
             result = yield
     except BaseException as error:
         run.pending.append(session.close(passed=False, interrupted=isinstance(error, INTERRUPTIONS)))
@@ -277,15 +274,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     try:
         if settings.block_network != "always" or not settings.mode.guards:
             return (yield)
-        from ..network import blocked  # noqa: PLC0415 - only a run that asks for it pays for it
 
         hosts = (*settings.allowed_hosts, *settings.ignore_hosts)
-        with blocked(hosts, why="stepreplay_block_network = always: this test has no cassette") as log:
+        with guard.blocked(hosts, why="stepreplay_block_network = always: this test has no cassette") as log:
             result = yield
         if log.attempts:
-            from ..session import Outcome  # noqa: PLC0415 - as above
-
-            run.pending.append(Outcome(path="", mode="", blocked=tuple(map(str, log.attempts))))
+            run.pending.append(outcome.Outcome(path="", mode="", blocked=tuple(map(str, log.attempts))))
         return result
     finally:
         run.item = None
@@ -362,9 +356,7 @@ def _open_for_teardown(
     request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: Session
 ) -> None:
     """Opens a fixture's cassette again; `pytest_fixture_post_finalizer` closes it."""
-    from ..session import running  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
     session = fixture_session(request, fixturedef, setup)
     stack = ExitStack()
-    stack.enter_context(running(session, of_fixture=True))
+    stack.enter_context(routing.running(session, of_fixture=True))
     request.config.stash[RUN].teardowns[fixturedef] = session, stack

@@ -14,6 +14,9 @@ from unicodedata import normalize
 import pytest
 
 from ..errors import StepReplayError, display_path
+from ..session import cassette, routing
+from ..store import files
+from . import vcr_marker
 from .places import name_of
 from .run import (
     ADOPTED,
@@ -146,16 +149,13 @@ def _config_is_overridden(item: pytest.Item) -> bool:
     return found is None or len(found) > 1
 
 
-def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
+def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> cassette.Session:
     """Returns the session of a test, open for its requests until its fixtures are torn down.
 
     Args:
         item: the test.
         given: what the `stepreplay_config` fixture says.
     """
-    from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
-    from ..store.files import remove  # noqa: PLC0415 - as above
-
     run = item.config.stash[RUN]
     try:
         home = run.places.home_of(item.path)
@@ -163,9 +163,9 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
         path = run.places.of_test(item, settings)
         shared = settings.cassette is not None or path in run.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
-            remove(path)
+            files.remove(path)
         root = run.places.root_of(item, settings)
-        session = Session(
+        session = cassette.Session(
             settings,
             path,
             test=run.places.id_of(item),
@@ -182,8 +182,6 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> Session:
 
 def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
     """Returns the session of a test that is marked for another plugin, open for its requests."""
-    from . import vcr_marker  # noqa: PLC0415 - only a run that adopts the markers pays for it
-
     try:
         session = vcr_marker.open_adopted(request, check_config(given))
     except StepReplayError as error:
@@ -193,15 +191,13 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
 
 def begin(item: pytest.Item, session: Session) -> Session:
     """Makes a session that of the running test, and returns it."""
-    from ..session import running  # noqa: PLC0415 - as above
-
     run = item.config.stash[RUN]
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()
     item.stash[FAILED] = ""
     run.open = session
     with ExitStack() as stack:
-        stack.enter_context(running(session))
+        stack.enter_context(routing.running(session))
         run.serving = stack.pop_all()
     return session
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from .. import projects
 from ..settings import MARKER_SETTINGS, Settings
+from ..store import paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,10 +90,8 @@ class Places:
         return home
 
     def _find_home(self, folder: Path, homes: dict[Path, Home]) -> Home:
-        from ..projects import find_project  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
         inside = folder.is_relative_to(self.home.root)
-        project = find_project(folder, below=self._ini_folder)
+        project = projects.find_project(folder, below=self._ini_folder)
         # What says nothing about pytest marks a project only where there is no other.
         if not project.is_found or (inside and project.path is None):
             return self.home
@@ -116,11 +116,9 @@ class Places:
             SettingsError: the name that it was given is not valid.
             StepReplayError: the ini file of its project is broken.
         """
-        from ..store.paths import named_path  # noqa: PLC0415 - as above
-
         if settings.cassette is not None:
             home = self.home_of(item.path)
-            return named_path(self._root(home, settings), settings.cassette)
+            return paths.named_path(self._root(home, settings), settings.cassette)
         name = name_of(item)
         path = self._paths.get((item.path, name, settings.dir))
         if path is None:
@@ -186,15 +184,13 @@ class Places:
                 return earlier.path_of(name)
         return module.path_of(name)
 
-    def _module_cassettes(self, home: Home, file: Path, settings: Settings) -> ModuleCassettes:
-        from ..store.paths import ModuleCassettes  # noqa: PLC0415 - as above
-
+    def _module_cassettes(self, home: Home, file: Path, settings: Settings) -> paths.ModuleCassettes:
         root = self._root(home, settings)
         module = self._modules.get((file, root))
         if module is None:
             found = (each for result in self._found.get(file, ()) for each in result)
             names = {name_of(each) for each in found if isinstance(each, pytest.Item)}
-            module = ModuleCassettes(root, self._module(home, file), names)
+            module = paths.ModuleCassettes(root, self._module(home, file), names)
             self._modules[file, root] = module
         return module
 

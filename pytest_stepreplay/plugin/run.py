@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..commands import Start, carried_options
+from ..drift import baseline
 from ..errors import SettingsError, StepReplayError
 from ..machine import disk
+from ..redaction import variables
+from ..session import cassette, host
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
@@ -106,9 +109,7 @@ class Run:
 
     def knows(self, result: Mapping[str, Any]) -> bool:
         """Whether the baseline holds this drift."""
-        from ..drift import is_known  # noqa: PLC0415 - only verify pays for it
-
-        return self.baseline is not None and is_known(result, self.baseline)
+        return self.baseline is not None and baseline.is_known(result, self.baseline)
 
     @cached_property
     def folder(self) -> Path:
@@ -146,13 +147,11 @@ def hold_placeholders(config: pytest.Config) -> None:
 
 def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
     """Returns the settings with the values of pytest's options and ini keys whose names say that they are secret."""
-    from ..redaction import secret_values  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
     run = config.stash[RUN]
     if run.secrets is None:
         options = {name: value for name, value in vars(config.option).items() if isinstance(value, str)}
         lines = {found[1]: found[2] for found in _SETTING.finditer(run.ini_text)}
-        run.secrets = tuple(secret_values(options) | secret_values(lines))
+        run.secrets = tuple(variables.secret_values(options) | variables.secret_values(lines))
     return replace(settings, secrets=run.secrets) if run.secrets else settings
 
 
@@ -180,12 +179,10 @@ def start_of(config: pytest.Config, run: Run) -> Start:
 
 def be_host(config: pytest.Config) -> None:
     """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
-    from ..session import Host, set_host  # noqa: PLC0415 - it imports nothing heavy
-
     run = config.stash[RUN]
-    host = Host(lambda: with_secrets(run.settings_now(), config), run.pending.append, run.test_now)
+    own = host.Host(lambda: with_secrets(run.settings_now(), config), run.pending.append, run.test_now)
     stack = ExitStack()
-    stack.callback(set_host, set_host(host))
+    stack.callback(host.set_host, host.set_host(own))
     config.add_cleanup(stack.close)
 
 
@@ -229,8 +226,8 @@ def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
 
 
 def fixture_session(
-    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: Session | None = None
-) -> Session:
+    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: cassette.Session | None = None
+) -> cassette.Session:
     """Returns the session of a fixture that outlives a test, for its setup or its teardown.
 
     Args:
@@ -238,14 +235,12 @@ def fixture_session(
         fixturedef: the fixture.
         setup: the session of its setup, for its teardown.
     """
-    from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
     run = request.config.stash[RUN]
     home = run.places.home_of_fixture(request, fixturedef)
     settings = with_secrets(run.settings(_config_for(request), home=home), request.config)
     path, test = run.places.of_fixture(request, fixturedef, settings)
     run.owned[path] = test
-    session = Session(
+    session = cassette.Session(
         settings,
         path,
         test=test,

@@ -14,6 +14,11 @@ import pytest
 
 from ..commands import review_command
 from ..errors import StepReplayError
+from ..redaction import redactor, variables, wall
+from ..session import policy
+from ..snapshots import comparing, explaining
+from ..store import paths
+from . import coloring, opening
 from .run import RUN, check_config, markers_of, with_secrets
 from .verdicts import failure
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from ..drift import Policy
-    from ..redaction import Redactor, Wall
+    from ..redaction import Redactor
     from ..settings import Settings
     from ..snapshots import ChatSnapshot, SnapshotOutcome
 
@@ -53,17 +58,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         arguments["chat_snapshot"] = _open(item, {})
 
 
-def _open(item: pytest.Item, given: Mapping[str, object]) -> ChatSnapshot:
+def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnapshot:
     """Returns the snapshots of a test.
 
     Args:
         item: the test.
         given: what the `stepreplay_config` fixture says.
     """
-    from ..redaction import environment_secrets  # noqa: PLC0415 - only a run that uses snapshots pays for it
-    from ..snapshots import ChatSnapshot  # noqa: PLC0415 - as above
-    from ..store import check_inside, snapshots_path  # noqa: PLC0415 - as above
-
     config = item.config
     run = config.stash[RUN]
     try:
@@ -71,15 +72,15 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> ChatSnapshot:
         settings = with_secrets(run.settings(check_config(given), markers_of(item), home), config)
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         own = settings if settings.cassette is None else replace(settings, cassette=None)
-        path = snapshots_path(run.places.of_test(item, own))
-        check_inside(path, run.places.root_of(item, own))
-        redactor = cache(partial(_redactor, settings, environment_secrets()))
-        snapshots = ChatSnapshot(
+        path = paths.snapshots_path(run.places.of_test(item, own))
+        paths.check_inside(path, run.places.root_of(item, own))
+        own_redactor = cache(partial(_redactor, settings, variables.environment_secrets()))
+        snapshots = comparing.ChatSnapshot(
             path,
             test=run.places.id_of(item),
             mode=settings.mode,
-            redactor=redactor,
-            wall=lambda: _wall(redactor(), settings),
+            redactor=own_redactor,
+            wall=lambda: _wall(own_redactor(), settings),
             policy=lambda: _policy(settings, item),
             leave_pending=settings.leaves_pending(),
             shown_path=_shown(config, path),
@@ -93,26 +94,19 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> ChatSnapshot:
     return snapshots
 
 
-def _redactor(settings: Settings, secrets: frozenset[str]) -> Redactor:
-    from ..redaction import Redactor  # noqa: PLC0415 - only a value that is not what is stored needs it
-
-    return Redactor(fields=settings.redact_fields, values=secrets.union(settings.secrets))
+def _redactor(settings: Settings, secrets: frozenset[str]) -> redactor.Redactor:
+    return redactor.Redactor(fields=settings.redact_fields, values=secrets.union(settings.secrets))
 
 
-def _wall(redactor: Redactor, settings: Settings) -> Wall:
-    from ..redaction import Wall  # noqa: PLC0415 - only what writes needs it
-
-    return Wall(redactor.known, tuple(selector for selector, _ in settings.allow_secret))
+def _wall(before: Redactor, settings: Settings) -> wall.Wall:
+    return wall.Wall(before.known, tuple(selector for selector, _ in settings.allow_secret))
 
 
 def _policy(settings: Settings, item: pytest.Item) -> Policy:
     """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
-    from ..session.policy import policy_for  # noqa: PLC0415 - only a run that uses snapshots pays for it
-    from .opening import SESSION  # noqa: PLC0415 - it imports this module
-
-    session = item.stash.get(SESSION, None)
+    session = item.stash.get(opening.SESSION, None)
     asked = (session.recorded or session.played) if session else ()
-    return policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
+    return policy.policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
 
 
 def _shown(config: pytest.Config, path: os.PathLike[str]) -> str:
@@ -126,25 +120,26 @@ def pytest_assertrepr_compare(
     """Says what differs, the leading fact first."""
     if op not in {"==", "!="} or not config.stash.get(IN_USE, False):
         return None
-    from ..snapshots import ChatSnapshot, Snapshot, explain  # noqa: PLC0415 - only a run that uses snapshots
 
     for side, value in ((right, left), (left, right)):
-        if isinstance(side, ChatSnapshot | Snapshot):
-            owner = side if isinstance(side, ChatSnapshot) else side.owner
-            name = None if isinstance(side, ChatSnapshot) else side.name
+        if isinstance(side, comparing.ChatSnapshot | comparing.Snapshot):
+            owner = side if isinstance(side, comparing.ChatSnapshot) else side.owner
+            name = None if isinstance(side, comparing.ChatSnapshot) else side.name
             comparison = owner.comparison_of(value, name, holds=op == "!=")
-            return explain(owner, comparison, most_lines=_most_lines(config)) if comparison else None
+            return (
+                explaining.explain(owner, comparison, most_lines=_most_lines(config)) if comparison else None
+            )
     return None
 
 
 def _most_lines(config: pytest.Config) -> int | None:
     """Returns how long an explanation may be; None for as long as it is."""
-    from ..snapshots import SHORT  # noqa: PLC0415 - only a run that uses snapshots pays for it
-
     if config.get_verbosity(pytest.Config.VERBOSITY_ASSERTIONS) >= 2:
         return None
     # In CI pytest cuts nothing, since nobody can ask for more there.
-    return _MOST_CI_LINES if any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER")) else SHORT
+    return (
+        _MOST_CI_LINES if any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER")) else explaining.SHORT
+    )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -194,13 +189,11 @@ def pytest_runtest_makereport(
 
 
 def _untold(config: pytest.Config, snapshots: ChatSnapshot) -> list[tuple[str, str]]:
-    from ..snapshots import explain  # noqa: PLC0415 - only a run that uses snapshots pays for it
-
     most_lines = _most_lines(config)
     return [
         (
             f"stepreplay: snapshot {each.name} differs",
-            "\n".join(explain(snapshots, each, most_lines=most_lines)),
+            "\n".join(explaining.explain(snapshots, each, most_lines=most_lines)),
         )
         for each in snapshots.untold()
     ]
@@ -212,11 +205,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     outcomes = [each.stepreplay_snapshots for each in reports if hasattr(each, "stepreplay_snapshots")]
     lines = _summary(terminalreporter.config, outcomes)
     if lines:
-        from .coloring import write_line  # noqa: PLC0415 - only a run with something to say pays for it
-
         terminalreporter.write_sep("=", "stepreplay snapshots")
         for line in lines:
-            write_line(terminalreporter, line)
+            coloring.write_line(terminalreporter, line)
 
 
 def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]:

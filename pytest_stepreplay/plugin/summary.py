@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import StepReplayError
-from ..housekeeping import CACHE_KEY
+from ..housekeeping import CACHE_KEY, last_run
 from ..machine import disk
+from ..report import causes, totals
+from ..session import routing
 from ..settings import MODES, REWRITE
+from ..store import paths
+from . import coloring, repeats
 from .opening import stop_serving
 from .run import RUN, start_of
 from .verification import publish
@@ -122,9 +126,7 @@ class Summary:
     def _shorten_repeats(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if self._causes and reporter is not None:
-            from .repeats import shorten_repeats  # noqa: PLC0415 - only a failure pays for it
-
-            shorten_repeats(reporter)
+            repeats.shorten_repeats(reporter)
 
     def _color_failures(self) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -133,9 +135,7 @@ class Summary:
             and reporter.hasmarkup
             and ("failed" in reporter.stats or "error" in reporter.stats)
         ):
-            from .coloring import color_failures  # noqa: PLC0415 - only a failure pays for it
-
-            color_failures(reporter)
+            coloring.color_failures(reporter)
 
     def _close_rest(self, *, passed: bool, stopped: bool) -> None:
         test, self._run.open = self._run.open, None
@@ -153,9 +153,7 @@ class Summary:
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if "pytest_stepreplay.session.routing" in sys.modules:
-            from ..session import leave  # noqa: PLC0415 - it is imported already
-
-            leave()
+            routing.leave()
         partial = self._why_partial(session, exitstatus)
         absolute = self._absolute_paths()
         owned = {absolute[str(path)]: test for path, test in self._run.owned.items()}
@@ -191,8 +189,6 @@ class Summary:
             self._lines = notes
             self._forget()
             return
-        from ..report.totals import add_up, render_totals  # noqa: PLC0415
-        from ..store.paths import cassette_names  # noqa: PLC0415 - only a run that used a cassette pays for it
 
         settings, complete = self._run.settings({}), not partial
         home = self._run.places.home.root
@@ -201,22 +197,20 @@ class Summary:
         for folder, root in roots.items() if complete else ():
             if Path(root) != home and not self._is_named(Path(root)):
                 continue  # not all of its tests were asked for
-            found = (Path(name) for name in cassette_names(Path(folder)) if name not in owned)
+            found = (Path(name) for name in paths.cassette_names(Path(folder)) if name not in owned)
             strays += [
                 str(path)
                 for path in found
                 if self._is_judged(path, Path(folder), Path(root), modules, everything=not unseen)
             ]
         if complete and not unseen:
-            beside = (name for folder in folders for name in cassette_names(Path(folder)))
+            beside = (name for folder in folders for name in paths.cassette_names(Path(folder)))
             strays += [name for name in beside if name not in owned and _was_a_test_s(Path(name))]
         for each in self._outcomes:
             path = each["path"]
             each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
         if _cache_of(self._config) is not None:
-            from ..housekeeping.last_run import sum_up  # noqa: PLC0415 - as above
-
-            run = sum_up(
+            run = last_run.sum_up(
                 self._outcomes,
                 owned=owned,
                 on_disk=strays,
@@ -225,14 +219,12 @@ class Summary:
                 complete=complete,
             )
             self._remember(run)
-        totals = add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
-        self._failed = settings.unused == "error" and totals.unused > 0
-        self._lines = render_totals(totals, self._config.rootpath, unused=settings.unused)
+        sums = totals.add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
+        self._failed = settings.unused == "error" and sums.unused > 0
+        self._lines = totals.render_totals(sums, self._config.rootpath, unused=settings.unused)
         if self._causes:
-            from ..report.causes import render_causes  # noqa: PLC0415 - only a failure pays for it
-
-            self._lines += render_causes(self._causes)
-        if settings.adopt_vcr_marker and totals.missed and "body" in settings.match_on:
+            self._lines += causes.render_causes(self._causes)
+        if settings.adopt_vcr_marker and sums.missed and "body" in settings.match_on:
             self._lines += [
                 "vcrpy compares no bodies unless it is told to, so that tests pass with other requests than the "
                 "recorded ones. As there:",
@@ -302,8 +294,6 @@ class Summary:
 
     def _remember(self, run: LastRun) -> None:
         """Leaves what the run knows of the cassettes in pytest's cache, for `stepreplay prune` and `relink`."""
-        from ..housekeeping import last_run  # noqa: PLC0415 - as above
-
         cache = _cache_of(self._config)
         if cache is not None:
             cache.set(CACHE_KEY, last_run.render(run))
@@ -313,18 +303,15 @@ class Summary:
         cache = _cache_of(self._config)
         if cache is None or self._config.getoption("collectonly", False) or not cache.get(CACHE_KEY, None):
             return
-        from ..housekeeping.last_run import LastRun  # noqa: PLC0415 - as above
 
-        self._remember(LastRun(("it used no cassette",), complete=False, folders=(), owned=()))
+        self._remember(last_run.LastRun(("it used no cassette",), complete=False, folders=(), owned=()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section, if something happened."""
         if self._lines:
-            from .coloring import write_line  # noqa: PLC0415 - as above
-
             terminalreporter.write_sep("=", "stepreplay", red=self._failed, bold=self._failed)
             for line in self._lines:
-                write_line(terminalreporter, line)
+                coloring.write_line(terminalreporter, line)
 
 
 def _was_a_test_s(path: Path) -> bool:

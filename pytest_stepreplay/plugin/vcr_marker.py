@@ -16,20 +16,32 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
+from .. import network
 from ..errors import SettingsError
 from ..machine import disk
+from ..session import cassette, exchange
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
+from ..store import files
+from ..vcr import filters as vcr_filters
+from ..vcr import project
 from ..vcr.cassette import VcrCassette
-from ..vcr.config import MODES, RECORD_MODES, parts_of, read_allowed_hosts, read_record_mode, read_vcr_config
+from ..vcr.config import (
+    MODES,
+    RECORD_MODES,
+    Adopted,
+    parts_of,
+    read_allowed_hosts,
+    read_record_mode,
+    read_vcr_config,
+)
 from ..vcr.places import existing_path, folder_beside, lenders_of, name_of, path_of
+from . import opening
 from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..session import Filters, Session
     from ..settings import Mode, Settings
-from ..vcr.config import Adopted
 
 RIVALS: Final = {
     "recording": "pytest-recording",
@@ -130,16 +142,14 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
             try:
                 run.owned.update((path, test) for path in lenders_of(markers, folder))
             except SettingsError as error:
-                from .opening import WRONG  # noqa: PLC0415 - it imports this module
-
-                item.stash[WRONG] = error
+                item.stash[opening.WRONG] = error
 
 
 def _put_first(names: list[str], name: str) -> None:
     names[:] = [name, *(each for each in names if each != name)]
 
 
-def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
+def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> cassette.Session:
     """Returns the open session of a test that is marked for another plugin.
 
     Args:
@@ -150,16 +160,12 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         SettingsError: the `vcr_config` or the marker is not valid.
         CassetteError: the cassette cannot be used.
     """
-    from ..session import Session  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
     item, run = request.node, request.config.stash[RUN]
     markers = list(item.iter_markers("vcr"))
     config = _merged_config(request, markers)
     vcr = _project_vcr(request)
     if vcr is not None:
-        from ..vcr.project import told  # noqa: PLC0415 - it imports vcrpy
-
-        config = told(vcr, str(vcr.cassette_library_dir)) | config
+        config = project.told(vcr, str(vcr.cassette_library_dir)) | config
     adopted = read_vcr_config(config)
     run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
     folder = Path(
@@ -176,7 +182,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         allowed_hosts=settings.allowed_hosts + _allowed_hosts(request, markers),
     )
     run.folders.add(path.parent)
-    session = Session(
+    session = cassette.Session(
         settings,
         path,
         test=run.places.id_of(item),
@@ -262,7 +268,6 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     """The test's cassette, or None without the marker; in a suite made for pytest-vcr, the module's `vcr.VCR`."""
     if not _is_made_for_pytest_vcr(request.config):
         return _cassette_of(request)
-    from ..vcr.project import make_vcr  # noqa: PLC0415 - it imports vcrpy
 
     folder, given = str(request.getfixturevalue("vcr_cassette_dir")), _merged_config(request, [])
     if folder == str(folder_beside(request.node)):  # it is pytest-recording's
@@ -271,7 +276,7 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     given["record_mode"] = {"rewrite": "all"}.get(
         mode := mode or request.getfixturevalue("record_mode"), mode
     )
-    return make_vcr(folder, ".yaml", given)
+    return project.make_vcr(folder, ".yaml", given)
 
 
 @pytest.fixture
@@ -281,17 +286,13 @@ def vcr_cassette(request: pytest.FixtureRequest) -> VcrCassette | None:
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> VcrCassette | None:
-    from .opening import SESSION  # noqa: PLC0415 - it imports this module
-
-    session = request.node.stash.get(SESSION, None)
+    session = request.node.stash.get(opening.SESSION, None)
     return None if session is None else VcrCassette(session)
 
 
 @pytest.fixture
 def block_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """Keeps a test on this machine; one that records may reach what it records."""
-    from .. import network  # noqa: PLC0415 - only a run that blocks pays for it
-
     if request.node.stash.get(ADOPTED, False):  # its cassette sees to it
         yield
         return
@@ -318,8 +319,6 @@ def _merged_config(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
 
 def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: Path) -> Mode:
     """Returns our mode: by --stepreplay, else by --record-mode, the vcr_config, the fixture or the ini file."""
-    from ..store import exists  # noqa: PLC0415 - only a run that uses a cassette pays for it
-
     if "mode" in run.command_line:
         return run.settings({}).mode
     if request.getfixturevalue("disable_recording"):
@@ -331,7 +330,7 @@ def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: P
         if name in {None, _default_record_mode(run)}:
             return run.settings({}).mode
     if name == "once":
-        return REPLAY if exists(path) else RECORD
+        return REPLAY if files.exists(path) else RECORD
     return MODES[name]
 
 
@@ -394,26 +393,24 @@ def _project_vcr(request: pytest.FixtureRequest) -> Any:
     hook = request.config.hook.pytest_recording_configure
     if not hook.get_hookimpls():
         return None
-    from ..vcr.project import make_vcr  # noqa: PLC0415 - it imports vcrpy
 
-    vcr = make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
+    vcr = project.make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
     hook(config=request.config, vcr=vcr)
     return vcr
 
 
 def _with_filters(
     settings: Settings, adopted: Adopted, config: Mapping[str, Any], vcr: Any
-) -> tuple[Settings, Filters | None]:
+) -> tuple[Settings, exchange.Filters | None]:
     """Returns the settings without the parts of a request that matchers of the project compare, and its filters."""
     if not adopted.filters and not adopted.matchers and vcr is None:
         return settings, None
-    from ..session import Filters  # noqa: PLC0415 - as above
-    from ..vcr import project  # noqa: PLC0415 - it imports vcrpy
-    from ..vcr.filters import request_filter, response_filter  # noqa: PLC0415 - as above
 
-    filters = Filters()
+    filters = exchange.Filters()
     if adopted.filters:
-        filters = Filters(request_filter(adopted.filters), response_filter(adopted.filters))
+        filters = exchange.Filters(
+            vcr_filters.request_filter(adopted.filters), vcr_filters.response_filter(adopted.filters)
+        )
     if vcr is None and not adopted.matchers:
         return settings, filters
     vcr = vcr or project.make_vcr("", ".yaml", {})

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
+from ..housekeeping import quoting
+from ..interception import failures
+from ..report import verification
+from ..texts import escaping
 from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
 
 if TYPE_CHECKING:
@@ -101,9 +105,8 @@ def _why_unsent(session: Session, error: BaseException) -> str:
     """Returns why nothing came back, where an error came of that; else nothing."""
     if not isinstance(error, Exception) or isinstance(error, AssertionError) or not session.unsent:
         return ""
-    from ..interception.failures import all_behind  # noqa: PLC0415 - only a failure pays for it
 
-    behind = {id(each) for each in all_behind(error)}
+    behind = {id(each) for each in failures.all_behind(error)}
     why = next((each.why for each in session.unsent if id(each.error) in behind), "")
     if not why:
         return ""
@@ -123,10 +126,11 @@ def _show_cause(
     error = excinfo.value
     if not isinstance(error, Exception) or item.get_closest_marker("xfail") is not None:
         return None
-    from ..interception.failures import all_behind  # noqa: PLC0415 - as above
 
     why = _why_unsent(session, error) if session is not None else ""
-    blocked = next((each for each in all_behind(error) if isinstance(each, NetworkBlockedError)), None)
+    blocked = next(
+        (each for each in failures.all_behind(error) if isinstance(each, NetworkBlockedError)), None
+    )
     if item.config.get_verbosity() >= VERBOSE:
         return [("stepreplay", why)] if why else None
     if isinstance(error, StepReplayError) and error is not blocked:
@@ -169,14 +173,12 @@ def _judge_drift(
     item: pytest.Item, call: pytest.CallInfo[None], session: Session
 ) -> list[tuple[str, str]] | None:
     """Fails a test whose stored answers have drifted too far, or could not be verified."""
-    from ..report.verification import section_text  # noqa: PLC0415 - only verify pays for it
-
     levels = [drift.level for drift in session.drift]
     item.user_properties.append(("stepreplay_drift", str(max(levels, default="none"))))
     failing = _failing(item.config.stash[RUN], session)
     sections = []
     if failing:
-        full = _said(lambda: section_text(failing, path=display_path(session.path)))
+        full = _said(lambda: verification.section_text(failing, path=display_path(session.path)))
         sections.append(("stepreplay: how the answers differ", full))
     if call.excinfo is not None:  # the test has failed by itself, as it may be expected to
         for title, text in sections:
@@ -201,8 +203,6 @@ def why_unverified(
         test: what a person types to run the owner, or the name of a fixture.
         again: what to run again, if not the owner, unless others quote its answers.
     """
-    from ..report.verification import failure_text  # noqa: PLC0415 - only verify pays for it
-
     path, failing = display_path(session.path), _failing(run, session)
     unverified = [each for each in session.verdicts if each.status == "unverified"]
     if session.settings.fail_on == "never":
@@ -210,7 +210,7 @@ def why_unverified(
     if failing:
         pending = session.settings.leaves_pending()
         return _said(
-            lambda: failure_text(
+            lambda: verification.failure_text(
                 failing, path=path, test=test, pending=pending, **_quoted(run, session, failing, again)
             ),
             f"{path} has drifted",
@@ -235,13 +235,11 @@ def _quoted(
     run: Run, session: Session, failing: Sequence[tuple[int, Drift]], again: Sequence[str] | None
 ) -> dict[str, Any]:
     """Returns who quotes the answers of interactions that have drifted, in words, and what to run again."""
-    from ..housekeeping.quoting import find_quotes  # noqa: PLC0415 - only drift pays for it
-
     stored, numbers = session.interactions, {number for number, _ in failing}
     for verdict in session.verdicts:
         if verdict.response is None or verdict.position + 1 not in numbers:
             continue
-        found = find_quotes(
+        found = quoting.find_quotes(
             stored[verdict.position].response,
             verdict.response,
             [each.request for each in stored[verdict.position + 1 :]],
@@ -307,9 +305,7 @@ def failure(error: BaseException, traceback: TracebackType | None = None) -> Bas
 
     What a file, or its name, could have brought into the message moves no cursor and commands no CI system.
     """
-    from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - only a failure pays for it
-
-    message = escape_for_terminal(str(error), lines=True)
+    message = escaping.escape_for_terminal(str(error), lines=True)
     return pytest.fail.Exception(message, pytrace=traceback is not None).with_traceback(traceback)
 
 

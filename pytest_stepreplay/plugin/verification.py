@@ -6,8 +6,11 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..drift import baseline
 from ..errors import SettingsError, display_path
 from ..machine import disk
+from ..redaction import variables, wall
+from ..report import verification as report
 from ..settings import VERIFY
 from .run import with_secrets
 
@@ -29,11 +32,10 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
     """
     if settings.baseline is None:
         return None
-    from ..drift import read_baseline  # noqa: PLC0415 - only a run with a baseline pays for it
 
     path = rootpath / settings.baseline
     try:
-        return read_baseline(disk.read(path).decode(), path)
+        return baseline.read_baseline(disk.read(path).decode(), path)
     except FileNotFoundError:
         if settings.fail_on == "never":
             return None
@@ -47,28 +49,23 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
 
 def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytest.Config) -> list[str]:
     """Writes the files that were asked for, and returns the lines for the terminal."""
-    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - only verify and rewrite pay for it
-    from ..report import verification as report  # noqa: PLC0415 - as above
-
     # The id of a test may hold a key too, where one is its parameter.
-    wall = Wall(environment_secrets() | {*with_secrets(settings, config).secrets})
+    masked = wall.Wall(variables.environment_secrets() | {*with_secrets(settings, config).secrets}).masked
     mode = settings.mode if settings.mode.rewrites else VERIFY
     fail_on = settings.fail_on or "behavior"
     lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())
-    lines = [wall.masked(line) for line in lines]
+    lines = [masked(line) for line in lines]
     if mode.rewrites:
         return lines
-    page = wall.masked(report.render_verification_markdown(results))
+    page = masked(report.render_verification_markdown(results))
     if settings.report:
         text = page
         if settings.report.endswith(".json"):
             text = json.dumps(report.render_verification_json(results), indent=2, ensure_ascii=False) + "\n"
-        lines += _write(config.rootpath / settings.report, wall.masked(text), "report")
+        lines += _write(config.rootpath / settings.report, masked(text), "report")
     if settings.baseline and settings.fail_on == "never":
-        from ..drift import render_baseline  # noqa: PLC0415 - as above
-
         lines += _write(
-            config.rootpath / settings.baseline, wall.masked(render_baseline(results)), "baseline"
+            config.rootpath / settings.baseline, masked(baseline.render_baseline(results)), "baseline"
         )
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and os.environ.get("GITHUB_ACTIONS"):

@@ -16,6 +16,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
+from .. import selectors
 from .rules import BY_NAME, find_hits, from_base64, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
@@ -100,9 +101,7 @@ class Wall:
         """
         found = scan(content, tree, secrets=self._values())
         if found and self.allowed:
-            from ..selectors import Selector  # noqa: PLC0415 - only what was found needs it
-
-            allowed = [Selector.parse(text) for text in self.allowed]
+            allowed = [selectors.Selector.parse(text) for text in self.allowed]
             found = tuple(
                 each
                 for each in found

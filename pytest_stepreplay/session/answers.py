@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import matching, store
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
+from ..housekeeping import relinking
 from ..redaction import PLACEHOLDER
+from ..report import misses
 from ..settings import Writes
+from . import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -188,11 +191,9 @@ class Answers:
 
     def explain_miss(self, request: Request) -> Explanation:
         """Returns what there is to say of a request that nothing answers."""
-        from ..report.misses import Miss, explain_miss  # noqa: PLC0415 - only a miss pays for it
-
         key = self.matcher.key(request)
         same = self._positions(request, key)
-        miss = Miss(
+        miss = misses.Miss(
             request=request,
             test=self._test,
             typed=self._typed,
@@ -207,7 +208,7 @@ class Answers:
             elsewhere=None if same else self._elsewhere(request, key),
             normalized=self.matcher.normalized(request),
         )
-        return explain_miss(miss)
+        return misses.explain_miss(miss)
 
     def explain_overread(self, position: int, length: int) -> Explanation:
         """Returns what there is to say of a stream that is read on after all the bytes that were recorded."""
@@ -265,7 +266,6 @@ class Answers:
         """Returns another cassette of the suite that answers the request, as far as the search goes."""
         if self._root is None:
             return None
-        from .elsewhere import search_for  # noqa: PLC0415 - only a miss pays for it
 
         redact = self._redactor.redact_request if self._is_seen_anew(request) else None
         words = matching.telling_words(request, self.matcher)
@@ -273,7 +273,7 @@ class Answers:
         if "body" not in matcher.match_on:  # whatever was asked of this URL would be the same request
             matcher = replace(matcher, match_on=(*matcher.match_on, "body"))
             key = matcher.key(request)
-        path = search_for(self._root).find(key, words, matcher, redact, besides=self._path)
+        path = elsewhere.search_for(self._root).find(key, words, matcher, redact, besides=self._path)
         return display_path(path) if path else None
 
     def _requests(self) -> list[Request]:
@@ -288,7 +288,6 @@ class Answers:
         """Returns the cassette of a test of this name that is gone, where this one's is not there."""
         if self.loaded is not None or self._root is None or not self._test or self._shared:
             return None
-        from ..housekeeping.relinking import moved_cassette  # noqa: PLC0415 - only a miss pays for it
 
-        path = moved_cassette(self._root, self._path)
+        path = relinking.moved_cassette(self._root, self._path)
         return display_path(path) if path else None

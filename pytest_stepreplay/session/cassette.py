@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import store
 from ..errors import StepReplayError, display_path
-from ..redaction import Redactor, environment_secrets
+from ..housekeeping import ages
+from ..redaction import Redactor, environment_secrets, wall
 from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
-from . import threads
+from . import policy, saving, threads, verification
 from .answers import Answers, read_own
 from .counting import count
 from .exchange import Exchange, Filters, Unsent
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..drift import Drift
     from ..errors import TestOutcomeError
     from ..models import Interaction, Request
-    from ..redaction import Wall
+    from ..redaction.wall import Wall
     from ..settings import Settings
     from .saving import Work
     from .verification import Verdict
@@ -197,9 +198,9 @@ class Session:
         if self.settings.mode.reads and store.exists(self.path):
             loaded = read_own(self.path, self.settings, self.filters.parse)
             if self.settings.max_age is not None:
-                from ..housekeeping.ages import judge_age  # noqa: PLC0415 - only a run that asks for it pays for it
-
-                self.settings, self.stale = judge_age(loaded.cassette, self.settings, self.path, self._typed)
+                self.settings, self.stale = ages.judge_age(
+                    loaded.cassette, self.settings, self.path, self._typed
+                )
                 self._history.settings = self.settings
             self._answers.hold(loaded, self.settings.mode)
         self._answers.borrow(self.settings.mode)
@@ -311,10 +312,8 @@ class Session:
 
     def wall(self) -> Wall:
         """Returns what no file of this test may hold: what was secret at its start, and what is now."""
-        from ..redaction import Wall  # noqa: PLC0415 - only what writes pays for it
-
         secrets = self.redactor.known | environment_secrets()
-        return Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
+        return wall.Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
 
     def _settle(self, under_way: Sequence[Exchange], *, passed: bool, interrupted: bool, why: str) -> Outcome:
         recorded, not_written, written = self.recorded, "", False
@@ -352,10 +351,8 @@ class Session:
         )
 
     def _work(self) -> Work:
-        from .saving import work_of  # noqa: PLC0415 - a run that only replays does without
-
         self._history.hear()
-        return work_of(
+        return saving.work_of(
             self._answers, self._history, self.settings, self.path, self._owner, shared=self._shared
         )
 
@@ -366,10 +363,9 @@ class Session:
         missed = mode.adds and any(each._answers.missed_some for each in both)
         if not missed and not (mode.rewrites and any(each.recorded for each in both)):
             return
-        from .saving import drop_unasked  # noqa: PLC0415 - a run that only replays does without
 
         asked = [interaction for each in both for interaction in (*each.played, *each.recorded)]
-        drop_unasked(setup._work(), asked)
+        saving.drop_unasked(setup._work(), asked)
 
     def end(self) -> Sequence[Exchange]:
         """Ends the session for all threads, and returns the requests that one of them still waits for."""
@@ -391,17 +387,17 @@ class Session:
     def _selectors(self) -> tuple[str, ...]:
         if not self.settings.mode.verifies:
             return ()
-        from .policy import selectors_of  # noqa: PLC0415 - only verify pays for it
 
-        return tuple(selectors_of(self.settings))
+        return tuple(policy.selectors_of(self.settings))
 
     def _results(self) -> tuple[dict[str, Any], ...]:
         if not self.settings.mode.compares:
             return ()
-        from .verification import result_of  # noqa: PLC0415 - as above
 
         verdicts = self._work().verdicts() if self.settings.mode.rewrites else self.verdicts
-        return tuple(result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts)
+        return tuple(
+            verification.result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts
+        )
 
     def drifted(self) -> list[dict[str, Any]]:
         """Returns those results of `verify` that have drift."""

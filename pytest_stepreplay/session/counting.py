@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .. import matching
 from ..endpoints import Tokens, endpoint_of_url
+from ..interception import exchanges
 from ..settings import MATCHERS
 
 if TYPE_CHECKING:
@@ -92,12 +93,10 @@ def _errors(errors: list[Exchange], history: History, answers: Answers, name: st
 
 def _refused(errors: list[Exchange]) -> Iterable[str]:
     """Returns what to do about keys that the API has refused, each once."""
-    from ..interception.exchanges import KEY_OF_HOST  # noqa: PLC0415 - only a refused key pays for it
-
     found: dict[str, None] = {}
     for each in errors:
         if each.error_status == REFUSED:
-            name = KEY_OF_HOST.get(
+            name = exchanges.KEY_OF_HOST.get(
                 urlsplit(each.request.url).hostname or "", "the API key that your client sends"
             )
             missing = f"{each.keyless} is not set, and a placeholder was sent: set it"

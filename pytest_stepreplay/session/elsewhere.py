@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from .. import store
 from ..errors import StepReplayError
 from ..machine import disk
+from . import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,9 +117,7 @@ _searches: Final[dict[Path, Search]] = {}
 
 def search_for(root: Path) -> Search:
     """Returns the search under a folder; in a run always the same one."""
-    from .host import host  # noqa: PLC0415 - as all of this, only for a miss
-
-    return _searches.setdefault(root, Search(root)) if host() else Search(root)
+    return _searches.setdefault(root, Search(root)) if host.host() else Search(root)
 
 
 def forget() -> None:

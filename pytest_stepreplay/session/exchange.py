@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..errors import RequestStoppedError
+from ..interception import failures
 from ..machine import clock
 from ..models import Interaction
 
@@ -165,9 +166,7 @@ class Exchange:
 
     def fail(self, error: Exception, url: str) -> None:
         """Takes the error with which a request ended that was sent to this URL, before anything came back."""
-        from ..interception.failures import why_unanswered  # noqa: PLC0415 - only a failure pays for it
-
-        self.unsent = Unsent(why_unanswered(error, url), error)
+        self.unsent = Unsent(failures.why_unanswered(error, url), error)
         self.sink.tell("unsent", self.unsent.why)
 
     def read_past_the_end(self, length: int) -> BaseException:

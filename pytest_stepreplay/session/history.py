@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store.schema import interaction_of, request_of, tree_of
+from . import verification
 from .exchange import Exchange, Unsent, too_late
 from .host import host
 from .outcome import Outcome
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from .answers import Answers
     from .exchange import Filters
     from .forks import Forks
-    from .verification import Verifier
 
 _UNKNOWN: Final = Request(method="", url="")
 _LATER: Final = "What is recorded, what differs and what to do is said when the test has ended."
@@ -163,11 +163,9 @@ class History:
             return self._stopped[problem].error
 
     @cached_property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> verification.Verifier:
         """What sends requests once more in `verify`, and compares."""
-        from .verification import Verifier  # noqa: PLC0415 - only verify pays for it
-
-        return Verifier(self.settings, self.redactor)
+        return verification.Verifier(self.settings, self.redactor)
 
     def verify(self, position: int, stored: Interaction, outgoing: Outgoing) -> None:
         """Sends a request once more, beside the client that has its stored answer."""

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import matching, store
+from ..drift import keeping
+from ..housekeeping import ages
 from ..models import Cassette, Interaction
 from ..settings import RECORD
+from . import verification
 from .answers import read_own
 from .merging import merge_recorded, merge_rewritten
 
@@ -63,12 +66,9 @@ class Work:
             now: what the file holds, others having written it perhaps.
         """
         if self.settings.mode.rewrites:
-            from ..drift import keep_volatile  # noqa: PLC0415 - recording keeps nothing
-            from ..housekeeping.ages import with_new_dates  # noqa: PLC0415 - as above
-
             pairs = self.pairs()
-            rewritten = keep_volatile(self.known, self.recorded, pairs)
-            rewritten = with_new_dates(rewritten, self.recorded, self.settings)
+            rewritten = keeping.keep_volatile(self.known, self.recorded, pairs)
+            rewritten = ages.with_new_dates(rewritten, self.recorded, self.settings)
             return merge_rewritten(self.known, now, rewritten, pairs, shared=self.shared, key=self._key)
         return merge_recorded(self.known, now, self.done, stale=self.stale, shared=self.shared, key=self._key)
 
@@ -85,10 +85,8 @@ class Work:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Returns how each interaction recorded anew differs from the one that it replaces."""
-        from .verification import compare_interactions  # noqa: PLC0415 - recording compares nothing
-
         return tuple(
-            compare_interactions(self.settings, self.known[old], new, old)
+            verification.compare_interactions(self.settings, self.known[old], new, old)
             for new, old in zip(self.recorded, self.pairs(), strict=True)
             if old is not None
         )

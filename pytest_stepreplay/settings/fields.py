@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+from .. import selectors
 from ..errors import SettingsError
+from ..texts import spelling, varying
+from . import hosts, policy
 from .modes import MODES, REPLAY, Mode
 
 Unused = Literal["ignore", "warn", "error"]
@@ -46,7 +49,9 @@ class Field(NamedTuple):
 def _one_of(*names: str) -> Callable[[object], object]:
     def read(value: object) -> object:
         if value not in names:
-            raise ValueError(f"{value!r} is not one of {', '.join(names)}{_suggest(value, names)}")
+            raise ValueError(
+                f"{value!r} is not one of {', '.join(names)}{spelling.did_you_mean(value, names)}"
+            )
         return value
 
     return read
@@ -104,23 +109,19 @@ def _some_of(*names: str) -> Callable[[object], object]:
 
 
 def _selectors(value: object) -> object:
-    from ..selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
-
     texts = _texts(value)
     for text in texts:
-        Selector.parse(text)
+        selectors.Selector.parse(text)
     return texts
 
 
 def _kinds(value: object) -> object:
-    from ..texts.varying import REGEX, Normalizer  # noqa: PLC0415 - only a run that normalizes needs it
-
     if isinstance(value, str):
         value = value.split()
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
-        value = [_written(each, REGEX) if isinstance(each, re.Pattern) else each for each in value]
+        value = [_written(each, varying.REGEX) if isinstance(each, re.Pattern) else each for each in value]
     texts = _texts(value)
-    Normalizer(texts)
+    varying.Normalizer(texts)
     return tuple(sorted(set(texts)))
 
 
@@ -133,10 +134,8 @@ def _written(pattern: re.Pattern[Any], prefix: str) -> str:
 
 
 def _hosts(value: object) -> object:
-    from .hosts import Hosts  # noqa: PLC0415 - only a run that sets one needs it
-
     texts = _texts(value)
-    Hosts.read(texts)
+    hosts.Hosts.read(texts)
     return texts
 
 
@@ -151,8 +150,6 @@ def _table(kind: str) -> Callable[[object], object]:
     """Reads pairs of a selector and its rule, from a mapping or from lines of ``SELECTOR: RULE``."""
 
     def read(value: object) -> object:
-        from .policy import Policy  # noqa: PLC0415 - only a run that sets one needs it
-
         if isinstance(value, str):
             value = value.splitlines()
         if isinstance(value, Mapping):
@@ -161,7 +158,7 @@ def _table(kind: str) -> Callable[[object], object]:
             pairs = {name.strip(): rule.strip() for name, _, rule in (line.partition(": ") for line in value)}
         else:
             raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: RULE")
-        Policy.from_mapping({kind: pairs})
+        policy.Policy.from_mapping({kind: pairs})
         return tuple(pairs.items())
 
     return read
@@ -201,8 +198,6 @@ def parse_age(text: str) -> timedelta:
 
 def _reasons(value: object) -> object:
     """Reads pairs of a selector and the reason for it, from a mapping or from lines of ``SELECTOR: reason``."""
-    from ..selectors import Selector  # noqa: PLC0415 - only a run that sets one needs it
-
     if isinstance(value, str):
         value = value.splitlines()
     if isinstance(value, Mapping):
@@ -214,7 +209,7 @@ def _reasons(value: object) -> object:
     else:
         raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: REASON")
     for name, reason in pairs:
-        Selector.parse(name.strip())
+        selectors.Selector.parse(name.strip())
         if not reason.strip():
             raise ValueError(f"{name.strip()!r:.200} has no reason; write it as SELECTOR: REASON")
     return tuple((name.strip(), reason.strip()) for name, reason in pairs)
@@ -440,7 +435,7 @@ def read_values(
     unknown, wrong = [], []
     for name, value in given.items():
         if name not in valid:
-            unknown.append(f"{name!r}{_suggest(name, valid)}")
+            unknown.append(f"{name!r}{spelling.did_you_mean(name, valid)}")
         elif value is not None:
             try:
                 values[name] = _read(f"{source}, {name}", name, value)
@@ -472,10 +467,3 @@ def read_marker(args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[
             raise SettingsError(f"{source} names the cassette twice")
         given["cassette"] = args[0]
     return read_values(source, given, MARKER_ARGUMENTS)
-
-
-def _suggest(value: object, names: Iterable[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
-
-    close = get_close_matches(str(value), list(names), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

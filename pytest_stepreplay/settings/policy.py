@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import SettingsError
 from ..selectors import Selector
+from ..texts import words
 from .levels import CONTRACTS, FailOn, Level, read_fail_on
 
 Number = int | float
@@ -151,11 +152,10 @@ def _read_rule(text: str) -> TextRule:
 def _similar(least: float) -> TextRule:
     if not 0 < least <= 1:
         raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
-    from ..texts.words import similarity  # noqa: PLC0415 - most policies have no use for it
 
     return TextRule(
         f"similarity>={least:g}",
-        lambda old, new: similarity(old, new) >= least,
+        lambda old, new: words.similarity(old, new) >= least,
         f"less similar than {least:g}",
     )
 

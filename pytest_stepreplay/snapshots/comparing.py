@@ -22,6 +22,7 @@ from ..store import (
 from ..store.files import exists
 from ..store.writing import encode_tree
 from ..wire.json_values import is_equal
+from . import explaining
 from .options import Options, check_options, checked_name, with_options
 from .outcome import Comparison, Result, SnapshotOutcome
 
@@ -150,9 +151,8 @@ class ChatSnapshot:
         elif result == "missing":
             self._check_storable(name, new)
             self._proposed[name] = new
-            from .explaining import explain  # noqa: PLC0415 - only what fails needs it
 
-            raise AssertionError("\n".join(explain(self, comparison)))
+            raise AssertionError("\n".join(explaining.explain(self, comparison)))
         else:
             self._held[name] = old
             if result == "differs":

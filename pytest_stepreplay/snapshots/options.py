@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from ..drift import Policy
 from ..errors import SettingsError
+from ..texts import spelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,8 +56,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         return
     for name in options:
         if name not in OPTIONS:
-            close = get_close_matches(name, OPTIONS, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
+            hint = spelling.did_you_mean(name, OPTIONS)
             raise SettingsError(
                 f"chat_snapshot has no option {name!r:.60}{hint}. Valid ones: {', '.join(OPTIONS)}"
             )

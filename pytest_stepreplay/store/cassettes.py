@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import formats
 from ..commands import mend_or_record, pytest_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
 from ..wire.json_text import parse_json
-from . import yaml_parser
+from . import yaml_events, yaml_parser
 from .files import read_bytes
 from .schema import cassette_of
 from .sources import parse_other, read_foreign, read_text, written_location
@@ -189,13 +190,9 @@ def _parse_unusual(text: str, path: Path) -> Tree:
 
 
 def _parse_yaml(text: str, path: Path) -> Tree:
-    from . import yaml_events  # noqa: PLC0415 -- a run with none but our own files has no need of a YAML parser
-
     construct = None
     ours = _OURS.search(text)
     if not ours:
-        from .. import formats  # noqa: PLC0415 -- it is built on this package
-
         construct = formats.construct_tag
     try:
         tree = yaml_events.parse_any(text, construct)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .. import redaction
+from .. import redaction, selectors
 from ..errors import CassetteWriteError
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def told_place(place: Place) -> str:
 
 def written(place: Place) -> str:
     """Returns the selector of a place."""
-    from ..selectors import format_path  # noqa: PLC0415 - only a refusal needs it
-
-    return format_path(place)
+    return selectors.format_path(place)
 
 
 def _told(finding: Finding) -> str:

@@ -11,6 +11,7 @@ from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
 from ..wire.json_text import shown
+from . import yaml_events
 from .cassettes import parse_tree
 from .files import exists, read_bytes, remove, write_bytes
 from .locks import locked
@@ -91,6 +92,4 @@ def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:
 
 
 def _line_of(text: str, key: str) -> int | None:
-    from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
-
-    return line_of(text, [key])
+    return yaml_events.line_of(text, [key])

@@ -12,8 +12,10 @@ from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from .. import formats
 from ..errors import CassetteReadError
 from ..wire.json_text import shown
+from . import yaml_events
 from .files import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -62,8 +64,6 @@ def parse_other(text: str, path: Path) -> Tree:
     Raises:
         CassetteReadError: it is, and broken.
     """
-    from .. import formats  # noqa: PLC0415 -- it is built on this package
-
     try:
         return formats.parse_other(text)
     except formats.MisfitError as error:
@@ -82,8 +82,6 @@ def read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> Fore
     Raises:
         CassetteReadError: it is no cassette of any known tool.
     """
-    from .. import formats  # noqa: PLC0415 -- it is built on this package
-
     try:
         found = formats.read_foreign(tree, hints)
     except formats.MisfitError as error:
@@ -116,6 +114,4 @@ def written_location(location: Sequence[str | int]) -> str:
 
 def line_at(text: str, location: Sequence[str | int]) -> int | None:
     """Return the line at which a part of a file stands, or what is nearest around it."""
-    from .yaml_events import line_of  # noqa: PLC0415 -- only for messages
-
-    return line_of(text, location)
+    return yaml_events.line_of(text, location)

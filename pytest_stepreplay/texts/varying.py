@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
+from . import spelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,8 +116,7 @@ def _check(name: str) -> None:
                 f"normalize: {name!r:.80} also finds an empty text; it must find at least one character"
             )
     elif name not in KINDS:
-        close = get_close_matches(name, KINDS, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        hint = spelling.did_you_mean(name, KINDS)
         raise SettingsError(
             f"normalize: {name!r:.80} is not one of {', '.join(KINDS)} or {REGEX}PATTERN{hint}"
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..formats.vcr import import_vcr
 from ..settings import LIVE, RECORD, REWRITE
+from . import filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,16 +73,12 @@ class VcrCassette:
     @property
     def requests(self) -> list[Any]:
         """The recorded requests, as vcrpy's."""
-        from .filters import to_vcr_request  # noqa: PLC0415 - it imports vcrpy
-
-        return [to_vcr_request(each.request) for each in self._session.interactions]
+        return [filters.to_vcr_request(each.request) for each in self._session.interactions]
 
     @property
     def responses(self) -> list[dict[str, Any]]:
         """The recorded responses, as vcrpy's."""
-        from .filters import to_vcr_response  # noqa: PLC0415 - as above
-
-        return [to_vcr_response(each.response) for each in self._session.interactions]
+        return [filters.to_vcr_response(each.response) for each in self._session.interactions]
 
     @property
     def data(self) -> list[tuple[Any, dict[str, Any]]]:

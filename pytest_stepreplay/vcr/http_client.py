@@ -15,6 +15,7 @@ from http.client import CannotSendRequest, HTTPSConnection, IncompleteRead
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from ..formats import vcr
 from ..interception.exchanges import (
     Playback,
     Tape,
@@ -347,9 +348,8 @@ def _stored(exchange: Exchange, method: str) -> dict[str, Any]:
         raise TimeoutError("timed out (recorded)")
     if playback.error is not None:
         raise IncompleteRead(b"".join(chunk.data for chunk in playback.chunks))
-    from ..formats.vcr import vcr_response  # noqa: PLC0415 - this module stands in most runs, and serves in few
 
-    response = vcr_response(exchange.response)
+    response = vcr.vcr_response(exchange.response)
     if playback.framing is not None and playback.whole is not None:
         name, value = playback.framing
         response["headers"][name] = [value]

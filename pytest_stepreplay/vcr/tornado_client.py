@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..formats.vcr import vcr_response
 from ..interception.exchanges import Playback, Tape, authorized, begin, player_for
+from . import tornado_errors
 from .bodies import whole_body
 from .stubs import import_stubs, is_called_by_vcrpy
 
@@ -135,13 +136,7 @@ class _Request:
         if past is not None:
             raise past
         if playback.error is not None:
-            from tornado import simple_httpclient  # noqa: PLC0415 - who comes here has imported it
-
-            timed_out = playback.error == "timeout"
-            kind = (
-                simple_httpclient.HTTPTimeoutError if timed_out else simple_httpclient.HTTPStreamClosedError
-            )
-            error = kind("Timeout (recorded)" if timed_out else "Stream closed (recorded)")
+            error = tornado_errors.recorded_error(playback.error)
             response = type(response)(response.request, _NO_ANSWER, error=error)
         pause = max(map(playback.pause_before, playback.chunks), default=0.0)
         if pause:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..models import RawFrame, Request, Response
+from . import events
 from .multipart import with_fixed_boundary
 from .trees import Tree, is_deeper_than
 
@@ -39,7 +40,7 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         content_type: the header's value, if there is one.
     """
     kind = content_type or ""
-    return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, events=False))
+    return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, streams=False))
 
 
 def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> Response:
@@ -50,7 +51,7 @@ def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> 
         headers: those to keep, with lower-case names.
         body: with its content encoding undone; empty for none.
     """
-    stored = _stored(body, headers.get("content-type", ""), events=True)
+    stored = _stored(body, headers.get("content-type", ""), streams=True)
     return Response(status=status, headers=dict(headers), **stored)
 
 
@@ -69,13 +70,11 @@ def body_bytes(message: Request | Response) -> bytes:
 
 def frames_of(message: Request | Response) -> Iterator[bytes]:
     """Yield the frames of a stream as they go over the wire; none for another body."""
-    from .events import frame_of  # noqa: PLC0415 - only a run with streams pays for it
-
     for event in message.events or ():
-        yield frame_of(event).encode() if isinstance(event, str) else event.frame.encode()
+        yield events.frame_of(event).encode() if isinstance(event, str) else event.frame.encode()
 
 
-def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
+def _stored(body: bytes, content_type: str, *, streams: bool) -> dict[str, Any]:
     """Return the one field of a message that holds the body."""
     if not body:
         return {}
@@ -84,10 +83,8 @@ def _stored(body: bytes, content_type: str, *, events: bool) -> dict[str, Any]:
     except UnicodeDecodeError:
         return {"base64": b64encode(body).decode()}
     kind = media_type(content_type)
-    if events and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
-        from .events import split_frames  # noqa: PLC0415 - as above
-
-        return {"events": tuple(stored_frame(frame) for frame in split_frames(text))}
+    if streams and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
+        return {"events": tuple(stored_frame(frame) for frame in events.split_frames(text))}
     try:
         tree = _exact_json(text)
     except (ValueError, RecursionError):
@@ -103,9 +100,7 @@ def media_type(content_type: str) -> str:
 
 def stored_frame(frame: str) -> str | RawFrame:
     """Return a frame of a stream in the form it is stored in."""
-    from .events import frame_data  # noqa: PLC0415 - as above
-
-    data = frame_data(frame)
+    data = events.frame_data(frame)
     return RawFrame(frame=frame) if data is None else data
 
 

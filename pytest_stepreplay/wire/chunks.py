@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..models import Response, Stream
+from . import events
 from .bodies import EVENT_STREAM, body_bytes, frames_of, media_type, response_from_wire, stored_frame
 
 if TYPE_CHECKING:
@@ -131,8 +132,6 @@ def _is_text(chunks: Iterable[Chunk]) -> bool:
 
 def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
     """Yield the events, and take away the chunks that they were in."""
-    from .events import split_frames  # noqa: PLC0415 - only a run with streams pays for it
-
     decoder, unfinished = _Utf8(), list[str]()
     chunks.reverse()
     while chunks:
@@ -140,10 +139,10 @@ def _take_events(chunks: list[Chunk]) -> Iterator[str | RawFrame]:
         unfinished.append(text)
         if "\n" in text or "\r" in text:
             # What comes next may still belong to the last one: half of a line end, for example.
-            *frames, last = split_frames("".join(unfinished))
+            *frames, last = events.split_frames("".join(unfinished))
             unfinished = [last]
             yield from map(stored_frame, frames)
-    yield from map(stored_frame, split_frames("".join(unfinished)))
+    yield from map(stored_frame, events.split_frames("".join(unfinished)))
 
 
 def _said(chunks: Sequence[tuple[int, int]], lengths: list[int]) -> str:

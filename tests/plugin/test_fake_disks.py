@@ -150,7 +150,7 @@ FAKES = (
         import pytest_stepreplay
         packages, seen = [pytest_stepreplay], set()
         for package in packages:
-            for name, value in vars(package).items():
+            for name, value in list(vars(package).items()):
                 if isinstance(value, types.ModuleType) and value.__name__ == f"{{package.__name__}}.{{name}}":
                     assert importlib.import_module(value.__name__) is value
                     seen.add(value)

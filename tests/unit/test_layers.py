@@ -140,6 +140,7 @@ DISK = {
 }
 OTHERS = {
     "store.exists",  # the room's own
+    "files.exists",
     "disk.exists",
     "disk.walk",
     "entry.is_dir",  # a `DirEntry`, from `disk`

@@ -16,7 +16,7 @@ import pytest
 import time_machine
 import trio
 
-from pytest_stepreplay.machine import clock
+from pytest_stepreplay.machine import clock, waiting
 
 FROZEN = {
     "freezegun": lambda: freezegun.freeze_time("2020-01-01"),
@@ -62,7 +62,7 @@ with {freeze}("2020-01-01"):
 )
 def test_waiting_ends_where_the_loops_clock_stands_still(freeze: Freezing, run: Callable[..., None]) -> None:
     async def wait(duration: float) -> None:
-        await clock.sleep_in_loop(duration)
+        await waiting.sleep(duration)
 
     count = clock.seconds()
     with freeze(), mock.patch("asyncio.sleep", side_effect=AssertionError):

@@ -22,7 +22,8 @@ from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError, Sett
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.redaction import Redactor
 from pytest_stepreplay.settings import MODES
-from pytest_stepreplay.snapshots import ChatSnapshot, Comparison, SnapshotOutcome, explain
+from pytest_stepreplay.snapshots import ChatSnapshot, Comparison, SnapshotOutcome
+from pytest_stepreplay.snapshots.explaining import explain
 from pytest_stepreplay.store import (
     accept_pending,
     cassette_path,
