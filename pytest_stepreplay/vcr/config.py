@@ -51,7 +51,7 @@ REFUSED: Final = {
     "filter_sensitive_data": "what looks like a secret is redacted anyway; stepreplay_redact_fields adds JSON fields",
     "before_save_interaction": "use before_record_request and before_record_response",
     "after_load_interaction": "change the cassettes themselves, once",
-    "custom_patches": "the clients that are intercepted are listed in docs/record.md",
+    "custom_patches": "the clients that are intercepted are listed in docs/clients.md",
     "skip_patchers": "list hosts to leave alone in stepreplay_ignore_hosts",
     "persister": "cassettes are files here",
 }

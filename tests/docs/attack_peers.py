@@ -1,4 +1,4 @@
-"""Prints the second table of docs/reliability.md: the same attacks on this plugin, on vcrpy and on cassetter.
+"""Prints the second table of docs/peers.md: the same attacks on this plugin, on vcrpy and on cassetter.
 
 Run by hand, from the repository: `python -m tests.docs.attack_peers [--environments DIR] [--only ATTACK]`. It makes a
 virtual environment for each tool and needs pip for that, Linux or macOS, and some minutes. What a cell says is what happened.

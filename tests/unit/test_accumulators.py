@@ -1,6 +1,6 @@
 """The same frames through the openai SDK's accumulator and through `assemble`: equal, or different for a reason.
 
-Each stream is one habit of a real server. The table in docs/streams.md is made from them: `DIALECTS` says for each
+Each stream is one habit of a real server. The table in docs/assembly.md is made from them: `DIALECTS` says for each
 what differs, and why. To write it anew: ``python -m tests.unit.test_accumulators``.
 """
 
@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletionChunk
 from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.wire.events import chunks_of
 
-PAGE: Final = Path(__file__).parents[2] / "docs/streams.md"
+PAGE: Final = Path(__file__).parents[2] / "docs/assembly.md"
 HEAD: Final = "| stream | the openai SDK's accumulator | here | why |\n|---|---|---|---|\n"
 
 ID = "6ff5b8a8-2d5e-4d6b-8b44-4c5e0e4f6a01"
@@ -372,7 +372,7 @@ def differences(theirs: Any, ours: Any, place: str = "") -> list[tuple[str, Any,
 
 
 def table() -> str:
-    """Returns the table of docs/streams.md."""
+    """Returns the table of docs/assembly.md."""
     return HEAD + "".join(_row(each) for each in DIALECTS)
 
 

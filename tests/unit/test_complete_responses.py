@@ -1,7 +1,7 @@
 """A replayed response is as complete as a live one: each attribute of each client's, before, while and after it is read.
 
 What is found in the live response, when it comes, when it is read and when it is closed, is found in the replayed one, but
-for what `DIFFERS` says; docs/replay.md says it too.
+for what `DIFFERS` says; docs/clients.md says it too.
 """
 
 from __future__ import annotations

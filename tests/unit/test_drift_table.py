@@ -137,7 +137,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
         [
             ("`id`, `created` and `cached_tokens` are new", lambda it: it | {"id": "x", "created": 1}),
             ("a word differs", at(*CONTENT, to="The capital of France is Lyon. It lies on the Seine.")),
-            ("the text is all new", at(*CONTENT, to="I cannot say.")),
+            ("the text is completely different", at(*CONTENT, to="I cannot say.")),
             ("the text is JSON now", at(*CONTENT, to='{"capital": "Paris"}')),
             ("it is cut off", at("choices", 0, "finish_reason", to="length")),
             ("it is filtered", at("choices", 0, "finish_reason", to="content_filter")),
@@ -145,7 +145,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("there is a second choice", lambda it: it | {"choices": [*it["choices"], EXTRA_CHOICE]}),
             ("another model answers", at("model", to="step-3.7-flash")),
             ("more tokens are used", at("usage", "completion_tokens", to=27)),
-            ("a field that nobody documents", at("provider", to="stepfun")),
+            ("there is an undocumented field", at("provider", to="stepfun")),
             ("details of the usage are gone", without("usage", "prompt_tokens_details")),
             ("`usage` is gone", without("usage")),
             ("`created` is a text", at("created", to="2026-01-01")),
@@ -158,7 +158,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
         [
             ("the ids are new", fresh_ids),
             (
-                "arguments in another order",
+                "the arguments are in another order",
                 at(*CALLS, 0, "function", "arguments", to='{"days": 2, "city": "Paris"}'),
             ),
             ("another function is called", at(*CALLS, 0, "function", "name", to="get_forecast")),
@@ -171,7 +171,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("arguments are broken JSON", at(*CALLS, 0, "function", "arguments", to='{"city": "Par')),
             ("the first call is gone", without(*CALLS, 0)),
             (
-                "there is one call more",
+                "there is one more call",
                 lambda it: at(*CALLS, to=[*it["choices"][0]["message"]["tool_calls"], SEARCH])(it),
             ),
             ("the calls change places", swap_calls),
@@ -186,14 +186,14 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("the id is new", at(*CALLS, 0, "id", to="call_8zz1")),
             ("another tool is called", at(*CALLS, 0, "custom", "name", to="run_psql")),
             ("its input differs", at(*CALLS, 0, "custom", "input", to="SELECT email FROM users")),
-            ("a key that nobody documents", at(*CALLS, 0, "approved", to=False)),
+            ("there is an undocumented key", at(*CALLS, 0, "approved", to=False)),
         ],
     ),
     "JSON in the text": (
         JSON,
         [
             (
-                "other spaces and another order",
+                "spaces and order differ",
                 at(*CONTENT, to='{"rivers":["Seine"],"population":2102650,"city":"Paris"}'),
             ),
             (
@@ -209,14 +209,14 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
                 "a value has another type",
                 at(*CONTENT, to='{"city": "Paris", "population": "2 million", "rivers": ["Seine"]}'),
             ),
-            ("it is no JSON any more", at(*CONTENT, to="Paris has 2102650 inhabitants.")),
+            ("it is no longer JSON", at(*CONTENT, to="Paris has 2102650 inhabitants.")),
         ],
     ),
     "Reasoning": (
         REASONING,
         [
             (
-                "it is worded anew",
+                "it is reworded",
                 at(*MESSAGE, "reasoning", to="The user asks for two plus two, so the answer is four."),
             ),
             ("it is gone", without(*MESSAGE, "reasoning")),
@@ -226,13 +226,13 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
         DETAILS,
         [
             ("`id`, `data` and `signature` are new", fresh_details),
-            ("it is worded anew", at(*MESSAGE, "reasoning_details", 0, "text", to="2 and 2 is four.")),
+            ("it is reworded", at(*MESSAGE, "reasoning_details", 0, "text", to="2 and 2 is four.")),
         ],
     ),
     "A stream": (
         STREAM,
         [
-            ("the text comes in other pieces", other_pieces),
+            ("the text is cut into other chunks", other_pieces),
             ("a word differs", at(1, *("choices", 0, "delta", "content"), to="Lyon is the capital ")),
             ("it breaks off in the middle", cut_short),
             ("a chunk has no `model`", without(2, "model")),
@@ -254,7 +254,7 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "An error that was recorded": (
         ERROR,
         [
-            ("it is worded anew", at("error", "message", to="Requests are limited to 9 per minute.")),
+            ("it is reworded", at("error", "message", to="Requests are limited to 9 per minute.")),
             ("it is of another type", at("error", "type", to="quota_exceeded")),
         ],
     ),
@@ -263,23 +263,23 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
 TABLE |= other_endpoints.TABLE
 
 INTRODUCTION = """\
-# What changes, and how much it matters
+# Levels of drift
 
 When a response differs from the stored one, each change has a level, and the drift has the level of its worst
-change. Here is what a person sees for single changes to real-shaped responses of StepFun's API. In a word-level
-diff `[-this-]` went and `{+this+}` came.
+change. The tables below show how single changes to typical responses of StepFun's API are reported. In a word-level
+diff, `[-this-]` was removed and `{+this+}` was added.
 
 | level | what changed |
 |---|---|
 | contract | the response breaks the documented object |
 | behavior | the model does something different: tools, arguments, why it stopped, the shape of its JSON |
 | content | the text differs |
-| metadata | only other fields differ: the model's name, usage, fields nobody documents |
+| metadata | only other fields differ: the model's name, usage, undocumented fields |
 | none | only what differs on every call: ids, times, cached tokens, encrypted reasoning |
 
-`pytest --stepreplay=verify` fails from `behavior` on, unless `--stepreplay-fail-on` says otherwise.
+`pytest --stepreplay=verify` fails at the level `behavior` or worse; `--stepreplay-fail-on` sets another level.
 
-This page is written by a test from what the code does: `python -m tests.unit.test_drift_table`
+This page is generated from what the code does: `python -m tests.unit.test_drift_table`
 """
 
 
