@@ -6,8 +6,10 @@ was asked. A user's mistake is one message on stderr, never a traceback.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,9 @@ from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .command import Command
 
 # As a shell reports a command that SIGINT or SIGPIPE ended.
 INTERRUPTED: Final = 130
@@ -29,24 +33,22 @@ Record real chat completions once, replay them offline, and see what differs.
 
 Start with `stepreplay demo`: it needs no API key and no network.
 """
-COMMANDS: Final = {
-    command.name: command
-    for command in (
-        pending.ACCEPT,
-        adopt.ADOPT,
-        convert.CONVERT,
-        demo.DEMO,
-        diff.DIFF,
-        lint.LINT,
-        listing.LIST,
-        pending.PENDING,
-        prune.PRUNE,
-        pending.REJECT,
-        relink.RELINK,
-        review.REVIEW,
-        show.SHOW,
-    )
+COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
+    "accept": ("Put pending changes into their cassettes.", lambda: pending.ACCEPT),
+    "adopt": ("Run a suite of pytest-recording or pytest-vcr on this plugin.", lambda: adopt.ADOPT),
+    "convert": ("Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.", lambda: convert.CONVERT),
+    "demo": ("Learn it in a minute: no key, no network.", lambda: demo.DEMO),
+    "diff": ("Compare two cassettes, completions or streams.", lambda: diff.DIFF),
+    "lint": ("Find secrets and other problems in cassettes.", lambda: lint.LINT),
+    "list": ("List cassettes with their size, age, models and tokens.", lambda: listing.LIST),
+    "pending": ("List the changes that wait for a decision.", lambda: pending.PENDING),
+    "prune": ("Remove what the last run did not play.", lambda: prune.PRUNE),
+    "reject": ("Drop pending changes.", lambda: pending.REJECT),
+    "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),
+    "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
+    "show": ("Print a cassette as a conversation.", lambda: show.SHOW),
 }
+"""What each is for, in the list of all; and the command itself, whose module is imported when it is called."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -78,7 +80,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    command = COMMANDS.get(words[0]) if words else None
+    command = COMMANDS[words[0]][1]() if words and words[0] in COMMANDS else None
     try:
         return command.start(words[1:]) if command else _answer(words)
     except UsageError as error:
@@ -97,14 +99,12 @@ def _answer(words: Sequence[str]) -> int:
     version = "--version"
     if not words or words[0] in HELP.flags:
         options = [(version, "Show the version and exit."), (HELP.label, HELP.text)]
-        commands = [(command.name, command.summary) for command in COMMANDS.values()]
+        commands = [(name, summary) for name, (summary, _) in COMMANDS.items()]
         page = help_page(USAGE, DESCRIPTION, {"Options": options, "Commands": commands})
         echo(page, err=not words)
         return 0 if words else 2
     if words[0] == version:
-        from .. import __version__  # noqa: PLC0415 - read from the package's metadata
-
-        echo(f"stepreplay, version {__version__}")
+        echo(f"stepreplay, version {importlib.metadata.version('pytest-stepreplay')}")
         return 0
     if words[0].startswith("-"):
         raise unknown("option", words[0], [version, *HELP.flags])
@@ -113,8 +113,6 @@ def _answer(words: Sequence[str]) -> int:
 
 def expanded(words: Iterable[str]) -> list[str]:
     """Returns the words with home folders, variables and globs filled in, which no shell of Windows does."""
-    from glob import glob  # noqa: PLC0415 - only Windows needs it
-
     found: list[str] = []
     for word in words:
         filled = os.path.expandvars(os.path.expanduser(word))  # noqa: PTH111 - a word need not be a path

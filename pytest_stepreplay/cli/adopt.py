@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError, display_path
+from ..projects import find_project
+from ..vcr.config import REFUSED
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed
 from .terminal import echo, plural
@@ -44,8 +46,6 @@ class _Found:
 
 
 def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
-    from ..projects import find_project  # noqa: PLC0415 - `stepreplay --help` does without
-
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     project = find_project(Path.cwd())
     found = _look_at(project.root)
@@ -71,7 +71,6 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
 
 ADOPT: Final = Command(
     name="adopt",
-    summary="Run a suite of pytest-recording or pytest-vcr on this plugin.",
     description="""
     Look at a project's tests, and write the lines of the ini file with which they run here, with their own cassettes.
 
@@ -138,8 +137,6 @@ def _python_files(root: Path) -> Iterator[Path]:
 
 
 def _problems(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    from ..vcr.config import REFUSED  # noqa: PLC0415 - it imports pytest's settings
-
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == "vcr_config":
             for each in ast.walk(node):
@@ -243,8 +240,6 @@ def _write(path: Path, text: str) -> None:
     Raises:
         StepReplayError: it could not be written, or would be broken.
     """
-    from ..projects import find_project  # noqa: PLC0415 - as above
-
     trial = path.with_name(f".{path.name}.stepreplay")
     old = path.read_bytes() if path.exists() else None
     try:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from .. import network
 from ..errors import TestOutcomeError
 from ..formats import Exchange
+from ..interception.asking import Asker
 from ..models import Cassette
 from ..redaction import PLACEHOLDER
 from ..session import use_cassette
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..formats import Foreign
-    from ..interception.asking import Asker
     from ..models import Interaction
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
@@ -48,8 +48,6 @@ def find_differences(
     Raises:
         StepReplayError: the new file cannot be read, or no client is installed.
     """
-    from ..interception.asking import Asker  # noqa: PLC0415 - it imports an HTTP client
-
     ours = source.interactions if isinstance(source, Cassette) else ()
     exchanges = tuple(map(_exchange, ours)) if isinstance(source, Cassette) else source.exchanges
     unfinished = {i for i, each in enumerate(ours, 1) if each.response.stream and each.response.stream.end}

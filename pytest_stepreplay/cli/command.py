@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from ..errors import StepReplayError
+from . import naming, project
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -84,7 +88,6 @@ class Command:
 
     Attributes:
         name: what a person types.
-        summary: one line for the list of commands.
         description: paragraphs, with an empty line between them.
         examples: commands to try.
         run: gets the operands and options by their names, and returns the exit status.
@@ -94,7 +97,6 @@ class Command:
     """
 
     name: str
-    summary: str
     description: str
     examples: Sequence[str]
     run: Callable[..., int]
@@ -158,8 +160,6 @@ class _Parser(argparse.ArgumentParser):
 
 def unknown(noun: str, word: str, known: Iterable[str]) -> UsageError:
     """Returns the error for a word that is not known, with the known ones that are like it."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
     near = get_close_matches(word.partition("=")[0], list(known))
     return UsageError(f"no such {noun}: {word}" + (f". Did you mean {' or '.join(near)}?" if near else ""))
 
@@ -172,13 +172,10 @@ def help_page(usage: str, description: str, sections: Mapping[str, Sequence[tupl
         description: paragraphs, with an empty line between them.
         sections: by title, names and what they mean; a section without any is left out.
     """
-    from shutil import get_terminal_size  # noqa: PLC0415 - only help needs it
-    from textwrap import fill  # noqa: PLC0415
-
     width = max(min(get_terminal_size().columns - 2, WIDEST), NARROWEST)
 
     def filled(text: str, indent: str, first: str) -> str:
-        return fill(
+        return textwrap.fill(
             " ".join(text.split()),
             width,
             initial_indent=first,
@@ -216,13 +213,13 @@ def existing_paths(word: str) -> tuple[Path, ...]:
     """Returns the path of a file or folder that is there, else the cassettes of that name or test."""
     if not word or Path(word).exists():
         return (existing_path(word),)
-    from .naming import find_named, nearest  # noqa: PLC0415 - a path is there, for the most part
-    from .project import display  # noqa: PLC0415 - as above
 
     try:
-        paths = tuple(Path(display(each.cassette)) for each in find_named(word) if each.cassette)
+        paths = tuple(
+            Path(project.display(each.cassette)) for each in naming.find_named(word) if each.cassette
+        )
         if not paths:
-            raise argparse.ArgumentTypeError(f"{word!r} does not exist{nearest(word)}")
+            raise argparse.ArgumentTypeError(f"{word!r} does not exist{naming.nearest(word)}")
     except StepReplayError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return paths

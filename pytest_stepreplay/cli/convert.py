@@ -7,14 +7,18 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ..store.sources import written_location
+from . import printing
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths, folder_path, one_of
-from .terminal import echo, open_console, plural, safe
+from .conversion import Outcome, Plan, Result, convert_source, find_sources, read_batches, target_of
+from .project import guarded_by_project, project_settings
+from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from .conversion import Outcome, Plan, Source
+    from .conversion import Source
 
 SHOWN: Final = 3
 """How many skipped parts of a file are told; `--json` tells all."""
@@ -30,9 +34,6 @@ def _run(
     base_url: str,
     as_json: bool,
 ) -> int:
-    from .conversion import Plan, find_sources, read_batches  # noqa: PLC0415 - `stepreplay --help` does without
-    from .project import guarded_by_project, project_settings  # noqa: PLC0415
-
     if base_url and not base_url.startswith(("http://", "https://")):
         raise UsageError("--base-url: it should start with https:// or http://")
     found = list(find_sources(sources, to))
@@ -55,7 +56,6 @@ FORMATS: Final = ("stepreplay", "vcr", "har", "jsonl")
 
 CONVERT: Final = Command(
     name="convert",
-    summary="Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.",
     description="""
     Convert cassettes of other tools to ours, or ours to theirs.
 
@@ -90,8 +90,6 @@ CONVERT: Final = Command(
 
 def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
     """Yields what becomes of each source, with a progress bar if somebody is looking."""
-    from .conversion import Outcome, Result, convert_source, target_of  # noqa: PLC0415 - as above
-
     taken: dict[Path, Path] = {}
     for source in _watched(sources):
         target = target_of(source, plan)
@@ -105,8 +103,6 @@ def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
 
 def _without_idle_batches(outcomes: list[Outcome]) -> list[Outcome]:
     """Returns the outcomes; files with the requests of a batch are refused if none has the responses."""
-    from .conversion import Result  # noqa: PLC0415 - as above
-
     if any(outcome.target and outcome.format == "jsonl" for outcome in outcomes):
         return outcomes
     reason = "it holds the requests of a batch alone; name the file with the responses, too"
@@ -119,15 +115,11 @@ def _without_idle_batches(outcomes: list[Outcome]) -> list[Outcome]:
 def _watched(sources: list[Source]) -> Iterable[Source]:
     if not sys.stderr.isatty():
         return sources
-    from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.progress import track  # noqa: PLC0415
 
-    return track(sources, "Converting", console=Console(stderr=True), transient=True)
+    return printing.track(sources, "Converting", console=printing.Console(stderr=True), transient=True)
 
 
 def _totals(outcomes: list[Outcome]) -> dict[str, int]:
-    from .conversion import Result  # noqa: PLC0415 - as above
-
     files = {result.value: sum(outcome.result is result for outcome in outcomes) for result in Result}
     return {
         **files,
@@ -138,8 +130,6 @@ def _totals(outcomes: list[Outcome]) -> dict[str, int]:
 
 
 def _as_tree(outcomes: list[Outcome], plan: Plan) -> dict[str, Any]:
-    from ..store.sources import written_location  # noqa: PLC0415 - as above
-
     files = [
         {
             "source": str(outcome.source),
@@ -162,14 +152,10 @@ def _as_tree(outcomes: list[Outcome], plan: Plan) -> dict[str, Any]:
 
 
 def _print(outcomes: list[Outcome], plan: Plan) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    from .conversion import Result  # noqa: PLC0415
-
-    console = open_console()
+    console = printing.open_console()
 
     def say(line: str, style: str = "") -> None:
-        console.print(Text(safe(line), style), soft_wrap=True)
+        console.print(printing.Text(safe(line), style), soft_wrap=True)
 
     for outcome in outcomes:
         if outcome.result is Result.REFUSED:
@@ -207,8 +193,6 @@ def _print(outcomes: list[Outcome], plan: Plan) -> None:
 
 
 def _say_skipped(outcome: Outcome, say: Any) -> None:
-    from ..store.sources import written_location  # noqa: PLC0415 - as above
-
     for each in outcome.skipped[:SHOWN]:
         place = written_location(each.location)
         where = f"line {each.line}" + (f", {place}" if place else "") if each.line else place

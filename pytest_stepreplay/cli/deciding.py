@@ -6,7 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
+from ..housekeeping import CACHE_KEY
+from ..housekeeping.last_run import read
 from .command import AS_JSON, Option, UsageError
+from .project import cache_folder, display
 from .terminal import echo
 
 if TYPE_CHECKING:
@@ -58,10 +61,6 @@ def last_run_of_project() -> LastRun:
     Raises:
         StepReplayError: there is none.
     """
-    from ..housekeeping import CACHE_KEY  # noqa: PLC0415 - `stepreplay --help` does without
-    from ..housekeeping.last_run import read  # noqa: PLC0415 - as above
-    from .project import cache_folder, display  # noqa: PLC0415
-
     path = cache_folder() / "v" / CACHE_KEY
     run = read(path)
     if run is None:

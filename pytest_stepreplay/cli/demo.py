@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,15 +20,18 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from ..errors import StepReplayError
+from ..upstream.example import CHANGED, PROMPT, changed_answer, example_test
+from ..upstream.server import Upstream
+from . import printing
 from .command import Command, Option, folder_path
-from .terminal import open_console, safe
+from .terminal import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
 
-    from ..upstream import Reply, Upstream
+    from ..upstream import Reply
 
 STEPFUN: Final = "https://api.stepfun.com/v1"
 KEY: Final = "STEP_API_KEY"
@@ -68,7 +72,7 @@ def _run(live: bool, keep: Path | None) -> int:
             if keep
             else Path(stack.enter_context(TemporaryDirectory(prefix="stepreplay-")))
         )
-        tour = _Tour(open_console(), folder, live_access)
+        tour = _Tour(printing.open_console(), folder, live_access)
         try:
             tour.run()
         except FailedStepError as failure:
@@ -82,7 +86,6 @@ def _run(live: bool, keep: Path | None) -> int:
 
 DEMO: Final = Command(
     name="demo",
-    summary="Learn it in a minute: no key, no network.",
     description="""
     Record, replay offline, change the prompt, and compare answers: for real, in four steps.
 
@@ -142,9 +145,9 @@ def _live_access() -> _Access:
 
 
 def _is_behind_proxy(scheme: str, host: str) -> bool:
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to import, and only --live needs it
-
-    return bool({scheme, "all"} & getproxies().keys()) and not proxy_bypass(host)
+    return bool({scheme, "all"} & urllib.request.getproxies().keys()) and not urllib.request.proxy_bypass(
+        host
+    )
 
 
 def _empty_folder(path: Path) -> Path:
@@ -232,8 +235,6 @@ class _Tour:
         self._write("test_chat.py", self._test())
 
     def _test(self, prompt: str = "") -> str:
-        from ..upstream.example import PROMPT, example_test  # noqa: PLC0415 - only the demo needs it
-
         return example_test(url=URL, key=KEY, prompt=prompt or PROMPT)
 
     def _compare_answers(self) -> None:
@@ -243,7 +244,6 @@ class _Tour:
             )
         else:
             self._start("Compare: the old prompt, but the stand-in now answers as another model would.")
-        from ..upstream.example import CHANGED, changed_answer  # noqa: PLC0415 - only the demo needs it
 
         with ExitStack() as stack:
             self._open_api(stack, [changed_answer()])
@@ -259,7 +259,6 @@ class _Tour:
         if self._live:
             self._url, self._key = self._live.url, self._live.key
             return None
-        from ..upstream import Upstream  # noqa: PLC0415 - only the demo needs it
 
         upstream = stack.enter_context(Upstream(script))
         self._url, self._key = upstream.url, "any-key-will-do"
@@ -326,7 +325,5 @@ class _Tour:
         self._print(text, "dim")
 
     def _print(self, text: str, style: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - `stepreplay --help` does without
-
         for line in safe(text).splitlines():
-            self.console.print(Text(f"  {line}".rstrip(), style), soft_wrap=True)
+            self.console.print(printing.Text(f"  {line}".rstrip(), style), soft_wrap=True)

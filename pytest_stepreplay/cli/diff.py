@@ -7,16 +7,28 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..drift.comparison import compare
+from ..endpoints import endpoint_of_url
+from ..endpoints.dialects import contract_of_url
 from ..errors import StepReplayError
+from ..matching.keys import Matcher
+from ..settings.policy import Policy
+from ..store.cassettes import read_cassette
+from ..store.pending import read_new_version
+from ..store.snapshots import read_snapshots
+from ..wire.events import chunks_of
+from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
-from .terminal import colored, echo, json_text, open_console, plural, safe
+from .conversation import last_said, stream_of
+from .naming import find_cassette
+from .terminal import echo, json_text, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from ..drift import Drift, Policy
+    from ..drift import Drift
     from ..models import Interaction, Request
 
 FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
@@ -49,14 +61,13 @@ def _run(a: str, b: str, fail_on: str, color: str, as_json: bool) -> int:
     if as_json:
         echo(json_text(_as_json(a, b, pairs, only_old, only_new)))
     else:
-        _print(a, b, pairs, only_old, only_new, console=open_console(color))
+        _print(a, b, pairs, only_old, only_new, console=printing.open_console(color))
     alone = bool(only_old or only_new) and fail_on not in ("contract", "never")
     return 1 if alone or not all(pair.drift.passes(fail_on) for pair in pairs) else 0
 
 
 DIFF: Final = Command(
     name="diff",
-    summary="Compare two cassettes, completions or streams.",
     description="""
     Show how the responses in B differ from those in A, leaving out volatile fields.
 
@@ -91,9 +102,6 @@ def _read_items(name: str) -> list[Item]:
     Raises:
         StepReplayError: if it cannot be read, or holds nothing to compare.
     """
-    from ..store import read_cassette, read_new_version, read_snapshots  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
-    from .naming import find_cassette  # noqa: PLC0415
-
     path = None if name == "-" else find_cassette(name)
     if path is not None and path.name.endswith(".new"):
         new = read_new_version(path)
@@ -132,14 +140,10 @@ def _json_in(text: str) -> Any:
 
 
 def _is_stream(text: str) -> bool:
-    from ..wire.events import chunks_of  # noqa: PLC0415 - as in `_read_items`
-
     return bool(chunks_of(text))
 
 
 def _item_of(number: int, interaction: Interaction) -> Item:
-    from .conversation import stream_of  # noqa: PLC0415 - as in `_read_items`
-
     response = interaction.response
     if response.body_kind == "json":
         return Item(number, response.json, interaction.request)
@@ -153,9 +157,6 @@ def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], l
     A later request of a conversation holds the earlier answers, so it changes with them: where equal requests
     are paired up, the others are paired in order.
     """
-    from ..drift import compare  # noqa: PLC0415 - as in `_read_items`
-    from ..endpoints import endpoint_of_url  # noqa: PLC0415 - as above
-
     waiting: dict[str | None, list[Item]] = {}
     for item in old:
         waiting.setdefault(_key_of(item), []).append(item)
@@ -180,15 +181,10 @@ def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], l
 
 
 def _policy_for(stored: Item) -> Policy:
-    from ..drift import Policy  # noqa: PLC0415 - as in `_read_items`
-    from ..endpoints import contract_of_url  # noqa: PLC0415 - as above
-
     return Policy(contract=contract_of_url(stored.request.url if stored.request else ""))
 
 
 def _key_of(item: Item) -> str | None:
-    from ..matching import Matcher  # noqa: PLC0415 - as in `_read_items`
-
     return None if item.request is None else Matcher().key(item.request)
 
 
@@ -223,26 +219,27 @@ def _print(
     *,
     console: Console,
 ) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `_read_items`
-
     many = len(pairs) + len(only_old) + len(only_new) > 1
     for pair in pairs:
         if many:
-            console.print(Text(safe(f"{_place(pair)}  {_told(pair.new)}".rstrip()), "bold"), soft_wrap=True)
+            console.print(
+                printing.Text(safe(f"{_place(pair)}  {_told(pair.new)}".rstrip()), "bold"), soft_wrap=True
+            )
         if not pair.same_request and pair.old.request and pair.new.request:
-            console.print(Text("the requests differ too", "yellow"), soft_wrap=True)
+            console.print(printing.Text("the requests differ too", "yellow"), soft_wrap=True)
         shown = pair.drift.full() if pair.drift else "no difference except in volatile fields"
-        console.print(colored(shown), soft_wrap=True)
+        console.print(printing.colored(shown), soft_wrap=True)
         if many:
             console.print()
     for name, items in ((a, only_old), (b, only_new)):
         for item in items:
             console.print(
-                Text(safe(f"only in {name}: {item.number}  {_told(item)}".rstrip()), "red"), soft_wrap=True
+                printing.Text(safe(f"only in {name}: {item.number}  {_told(item)}".rstrip()), "red"),
+                soft_wrap=True,
             )
     drifted = sum(bool(pair.drift) for pair in pairs)
     if many:
-        console.print(Text(f"{plural(len(pairs), 'response')} compared, {drifted:,} drifted", "dim"))
+        console.print(printing.Text(f"{plural(len(pairs), 'response')} compared, {drifted:,} drifted", "dim"))
 
 
 def _place(pair: Pair) -> str:
@@ -254,7 +251,6 @@ def _told(item: Item) -> str:
     """Returns the request in a few words."""
     if item.request is None:
         return ""
-    from .conversation import last_said  # noqa: PLC0415 - as in `_read_items`
 
     said = " ".join(last_said(item.request).split())
     quoted = f'  "{said[:60]}…"' if len(said) > 60 else f'  "{said}"' if said else ""

@@ -11,17 +11,30 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import mend_or_record
 from ..errors import CassetteError
+from ..lint.checks import CHECKS, Expected, check_cassette
+from ..lint.problems import Problem
+from ..lint.secrets import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
 from ..machine import clock
+from ..redaction.rules import unpacked
+from ..redaction.shapes import PLACEHOLDER
+from ..redaction.variables import environment_secrets
+from ..redaction.wall import Wall
+from ..settings.fields import Settings
+from ..store.cassettes import parse_cassette, parse_tree, read_cassette
+from ..store.files import read_bytes, write_bytes
+from ..store.paths import READ_SUFFIXES
+from ..store.secrets import told_place
+from ..store.yaml_events import lines_of
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
+from .project import cassette_folder, display, project_settings
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..lint import Expected, Problem
     from ..models import Cassette
-    from ..redaction import Wall
 
 _DAYS: Final = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 _NO_CASSETTES: Final = (".new", ".snapshots.yaml")
@@ -39,9 +52,6 @@ class Project:
 def _run(
     paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: list[str]
 ) -> int:
-    from ..lint import NOT_FIXED  # noqa: PLC0415 - `stepreplay --help` does without
-    from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
-
     project = _read_project(max_age, skip)
     searched = paths or (cassette_folder(),)
     found: list[tuple[str, Problem]] = []
@@ -76,7 +86,6 @@ def _age(text: str) -> timedelta:
 
 LINT: Final = Command(
     name="lint",
-    summary="Find secrets and other problems in cassettes.",
     description="""
     Check cassettes: secrets, broken contracts, requests that never match, and more.
 
@@ -105,11 +114,6 @@ LINT: Final = Command(
 
 
 def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
-    from ..lint import CHECKS, Expected  # noqa: PLC0415 - `stepreplay --help` does without
-    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - as above
-    from ..settings import Settings  # noqa: PLC0415 - as above
-    from .project import project_settings  # noqa: PLC0415 - as above
-
     unknown = [name for name in skip if name not in CHECKS]
     if unknown:
         raise UsageError(f"--skip: {unknown[0]!r} is not a check; the checks are {', '.join(CHECKS)}")
@@ -133,8 +137,6 @@ def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
 
 def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
     """Yields the files to check: cassettes of whatever tool, snapshots and pending files."""
-    from ..store.paths import READ_SUFFIXES  # noqa: PLC0415 - as in `_read_project`
-
     seen = set()
     for path in paths:
         found = [path]
@@ -158,10 +160,6 @@ def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _lint_file(path: Path, project: Project) -> list[Problem]:
     """Returns the problems of a file, with their lines."""
-    from ..lint import Problem, check_cassette, check_secrets  # noqa: PLC0415 - as in `_read_project`
-    from ..redaction.rules import unpacked  # noqa: PLC0415 - as above
-    from ..store.files import read_bytes  # noqa: PLC0415 - as above
-
     try:
         content = read_bytes(path)
     except CassetteError as error:
@@ -183,9 +181,6 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
 
 
 def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
-    from ..redaction.rules import unpacked  # noqa: PLC0415 - as in `_read_project`
-    from ..store.cassettes import parse_tree  # noqa: PLC0415 - as above
-
     try:
         return parse_tree(unpacked(content), path)
     except CassetteError:  # of another tool's, or broken, which is told elsewhere
@@ -193,10 +188,6 @@ def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
 
 
 def _cassette_of(path: Path) -> Cassette | Problem:
-    from ..commands import mend_or_record  # noqa: PLC0415 - as in `_read_project`
-    from ..lint import Problem  # noqa: PLC0415 - as above
-    from ..store import read_cassette  # noqa: PLC0415 - as above
-
     try:
         return read_cassette(path).cassette
     except CassetteError as error:
@@ -214,7 +205,6 @@ def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
     """Returns the problems with the lines of their places, the text being read once for all of them."""
     if not text or all(each.line or not each.place for each in problems):
         return problems
-    from ..store.yaml_events import lines_of  # noqa: PLC0415 - as in `_read_project`
 
     lines = lines_of(text, [each.place for each in problems])
     return [replace(each, line=each.line or line) for each, line in zip(problems, lines, strict=True)]
@@ -225,11 +215,6 @@ def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
 
 def _fix(path: Path, problems: list[Problem]) -> bool:
     """Replaces the secrets in a file, and returns whether it did; whatever else it says stays as it is."""
-    from ..lint import replaced_in_text, replaced_in_tree  # noqa: PLC0415 - as in `_read_project`
-    from ..redaction import PLACEHOLDER  # noqa: PLC0415 - as above
-    from ..store import parse_cassette  # noqa: PLC0415 - as above
-    from ..store.files import read_bytes, write_bytes  # noqa: PLC0415 - as above
-
     secrets = [each.secret for each in problems if each.secret]
     content = read_bytes(path)
     tree, _ = _tree_of(content, path)
@@ -267,8 +252,6 @@ def _row(name: str, problem: Problem) -> dict[str, Any]:
 
 
 def _place(problem: Problem) -> str:
-    from ..store.secrets import told_place  # noqa: PLC0415 - as in `_read_project`
-
     return told_place(problem.place) if problem.place else ""
 
 

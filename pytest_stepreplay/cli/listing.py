@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
+from ..housekeeping.ages import age_in_words, moment_of
 from ..machine import clock
+from ..store.cassettes import read_cassette
+from ..store.paths import iter_cassettes
+from ..store.pending import read_new_version
+from . import printing
 from .command import AS_JSON, Command, Operand, Option, existing_paths
-from .terminal import echo, json_text, open_console, plural, safe
+from .conversation import model_of, read_turns
+from .project import cassette_folder, display
+from .statistics import Statistics, print_statistics
+from .terminal import echo, json_text, plural, safe
 
 WIDE: Final = 76
 """Columns of a terminal below which only the path and the number of interactions are listed."""
@@ -37,8 +45,6 @@ class Row:
 
 
 def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
-    from .project import cassette_folder, display  # noqa: PLC0415 - `stepreplay --help` does without
-
     searched = paths or (cassette_folder(),)
     if stats:
         return _add_up(searched, as_json=as_json)
@@ -56,7 +62,6 @@ def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
 
 LIST: Final = Command(
     name="list",
-    summary="List cassettes with their size, age, models and tokens.",
     description="""
     List cassettes: how many interactions, how old, which models, how many tokens, how large.
 
@@ -76,11 +81,6 @@ LIST: Final = Command(
 
 
 def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
-    from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
-    from .project import display  # noqa: PLC0415
-    from .statistics import Statistics, print_statistics  # noqa: PLC0415
-
     found, broken = Statistics(clock.now()), dict[str, str]()
     for path in _cassettes_under(searched):
         shown = display(path)
@@ -91,24 +91,20 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
     if as_json:
         echo(json_text({"stats": found.to_json(), "unreadable": broken}))
     else:
-        console = open_console()
+        console = printing.open_console()
         print_statistics(console, found)
         for problem in broken.values():
-            console.print(Text(safe(f"unreadable: {problem}"), "red"), soft_wrap=True)
+            console.print(printing.Text(safe(f"unreadable: {problem}"), "red"), soft_wrap=True)
     return 1 if broken else 0
 
 
 def age_of(recorded_at: str | None, now: datetime) -> str:
     """Returns how long ago that was: ``3 days``; nothing where it is not known."""
-    from ..housekeeping.ages import age_in_words, moment_of  # noqa: PLC0415 - as in `_run`
-
     moment = moment_of(recorded_at)
     return age_in_words(moment, now) if moment else ""
 
 
 def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
-    from ..store import iter_cassettes  # noqa: PLC0415 - as in `_run`
-
     seen = set()
     for path in paths:
         for each in [path] if path.is_file() else sorted(iter_cassettes(path)):
@@ -119,8 +115,6 @@ def _cassettes_under(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _read(path: Path) -> tuple[Cassette, str]:
     """Returns a cassette, or the version that a pending file holds, and its format."""
-    from ..store import read_cassette, read_new_version  # noqa: PLC0415 - as in `_run`
-
     if not path.name.endswith(".new"):
         read = read_cassette(path)
         return read.cassette, read.format
@@ -131,9 +125,6 @@ def _read(path: Path) -> tuple[Cassette, str]:
 
 
 def _read_row(path: Path) -> Row:
-    from .conversation import model_of, read_turns  # noqa: PLC0415
-    from .project import display  # noqa: PLC0415
-
     size = 0
     try:
         size = path.stat().st_size
@@ -154,12 +145,8 @@ def _read_row(path: Path) -> Row:
 
 
 def _print_rows(rows: list[Row]) -> None:
-    from rich.filesize import decimal  # noqa: PLC0415 - as in `_run`
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console, now = open_console(), clock.now()
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    console, now = printing.open_console(), clock.now()
+    table = printing.Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("cassette", overflow="fold")
     wide = console.width >= WIDE
     table.add_column("interactions" if wide else "no.", justify="right")
@@ -171,15 +158,15 @@ def _print_rows(rows: list[Row]) -> None:
     for row in rows:
         if row.error is None:
             cells = [f"{row.interactions:,}", safe(", ".join(row.models)), f"{row.tokens:,}"]
-            cells += [age_of(row.recorded_at, now), decimal(row.size)]
-            table.add_row(Text(safe(row.path)), *map(Text, cells if wide else cells[:1]))
+            cells += [age_of(row.recorded_at, now), printing.decimal(row.size)]
+            table.add_row(printing.Text(safe(row.path)), *map(printing.Text, cells if wide else cells[:1]))
     if table.row_count:
         console.print(table)
     broken = [row for row in rows if row.error is not None]
     for row in broken:
-        console.print(Text(safe(f"unreadable: {row.error}"), "red"), soft_wrap=True)
+        console.print(printing.Text(safe(f"unreadable: {row.error}"), "red"), soft_wrap=True)
     told = [plural(len(rows), "cassette"), plural(sum(it.interactions for it in rows), "interaction")]
     told.append(plural(sum(it.tokens for it in rows), "token"))
     if broken:
         told.append(f"{len(broken):,} unreadable")
-    console.print(Text(", ".join(told), "dim"), soft_wrap=True)
+    console.print(printing.Text(", ".join(told), "dim"), soft_wrap=True)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
 from ..projects import find_project
+from ..store.paths import iter_cassettes, stems_of
+from ..store.pending import iter_pending
 from .project import cassette_folder, display
 
 if TYPE_CHECKING:
@@ -100,8 +103,6 @@ def find_named(name: str) -> list[Named]:
 
 def known_names() -> list[Named]:
     """Returns all that is in the project's folder of cassettes."""
-    from ..store import iter_cassettes, iter_pending  # noqa: PLC0415 - `stepreplay --help` does without yaml
-
     folder = cassette_folder()
     named: dict[PurePath, Named] = {}
     snapshots = sorted(folder.rglob("*.snapshots.yaml"))
@@ -115,8 +116,6 @@ class _Word:
     """A word, taken for a name."""
 
     def __init__(self, word: str) -> None:
-        from ..store.paths import stems_of  # noqa: PLC0415 - as above
-
         self._module: list[PurePath] | None = None
         file, colons, names = word.partition("::")
         self._folders: tuple[str, ...] = ()
@@ -195,8 +194,6 @@ def _unclear(name: str, found: Iterable[Named]) -> str:
 
 def nearest(name: str) -> str:
     """Returns the names that are most like it, in a line of their own; nothing where none is."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
     known = known_names()
     wanted = _without_endings(name).lower()
     spelled: dict[str, list[str]] = {}

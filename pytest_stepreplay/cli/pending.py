@@ -13,9 +13,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
+from ..drift.comparison import compare
+from ..endpoints import endpoint_of_url
+from ..endpoints.dialects import contract_of_url
 from ..errors import CassetteError, StepReplayError
+from ..housekeeping.quoting import find_quotes
+from ..models.cassette import Interaction
+from ..settings.levels import Level
+from ..settings.policy import Policy
+from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
+from ..texts.escaping import escape_for_terminal
+from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
-from .terminal import colored, echo, json_text, open_console, plural, safe
+from .conversation import body_of
+from .naming import find_named, nearest
+from .project import cassette_folder, display, guarded_by_project, typed_test
+from .terminal import echo, json_text, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +55,6 @@ def _list(paths: tuple[str, ...], color: str, as_json: bool) -> int:
 
 PENDING: Final = Command(
     name="pending",
-    summary="List the changes that wait for a decision.",
     description="""
     List pending changes: how much each one matters, and what it leads with.
 
@@ -56,17 +69,11 @@ PENDING: Final = Command(
 
 
 def _accept(**choice: Any) -> int:
-    from ..store import accept_pending  # noqa: PLC0415 - `stepreplay --help` does without yaml
-    from .project import guarded_by_project  # noqa: PLC0415 - as above
-
     with guarded_by_project():
         return _decide("accepted", accept_pending, **choice)
 
 
 def _reject(**choice: Any) -> int:
-    from ..store import reject_pending  # noqa: PLC0415 - as above
-    from .project import guarded_by_project  # noqa: PLC0415
-
     with guarded_by_project():
         return _decide("rejected", reject_pending, **choice)
 
@@ -86,7 +93,6 @@ _DECIDING: Final = (
 )
 ACCEPT: Final = Command(
     name="accept",
-    summary="Put pending changes into their cassettes.",
     description="""
     Accept pending changes: the new versions take the place of the old ones.
 
@@ -104,7 +110,6 @@ ACCEPT: Final = Command(
 )
 REJECT: Final = Command(
     name="reject",
-    summary="Drop pending changes.",
     description="""
     Reject pending changes: the cassettes stay as they are, and the new versions are deleted.
 
@@ -195,9 +200,6 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
     Raises:
         StepReplayError: for a name of nothing, or for which nothing is pending.
     """
-    from .naming import find_named, nearest  # noqa: PLC0415 - as above
-    from .project import cassette_folder, display  # noqa: PLC0415
-
     folder = cassette_folder()
     names = list(names)
     found = [] if names else [*_pending_of(folder)]
@@ -218,8 +220,6 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
 
 
 def _pending_of(path: Path) -> Iterator[Path]:
-    from ..store import iter_pending, pending_path  # noqa: PLC0415 - as above
-
     if path.is_dir():
         yield from iter_pending(path)
     elif path.name.endswith(".new") and path.is_file():
@@ -232,8 +232,6 @@ def _pending_of(path: Path) -> Iterator[Path]:
 
 def read_all(paths: Iterable[Path]) -> list[Pending | Unreadable]:
     """Returns what waits in the pending files."""
-    from ..store import read_pending  # noqa: PLC0415 - as above
-
     found: list[Pending | Unreadable] = []
     for path in paths:
         try:
@@ -262,15 +260,11 @@ class Finding:
     @property
     def request(self) -> Request | None:
         """The request of an interaction."""
-        from ..models import Interaction  # noqa: PLC0415 - as above
-
         return self.unit.new.request if isinstance(self.unit.new, Interaction) else None
 
     @property
     def _responses(self) -> tuple[Response, ...]:
         """The old one and the new one, of an interaction that is changed."""
-        from ..models import Interaction  # noqa: PLC0415 - as above
-
         return tuple(
             each.response for each in (self.unit.old, self.unit.new) if isinstance(each, Interaction)
         )
@@ -278,10 +272,6 @@ class Finding:
     @cached_property
     def drift(self) -> Drift | None:
         """How the new version differs; None where only one of them is there."""
-        from ..drift import Policy, compare  # noqa: PLC0415 - as above
-        from ..endpoints import contract_of_url, endpoint_of_url  # noqa: PLC0415 - as above
-        from .conversation import body_of  # noqa: PLC0415
-
         if self.unit.change != "changed":
             return None
         if self.request is None:
@@ -294,8 +284,6 @@ class Finding:
     @cached_property
     def around(self) -> list[str]:
         """What differs around the body of a response."""
-        from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
-
         if not self._responses:
             return []
         old, new = self._responses
@@ -315,7 +303,6 @@ class Finding:
     def _quoting(self) -> Quoting | None:
         if len(self._responses) != 2:
             return None
-        from ..housekeeping.quoting import find_quotes  # noqa: PLC0415 - as above
 
         old, new = self._responses
         first = int(self.unit.name) + 1
@@ -326,8 +313,6 @@ class Finding:
     @property
     def level(self) -> str:
         """The level of the drift; ``added`` or ``removed`` where there is nothing to compare."""
-        from ..drift import Level  # noqa: PLC0415 - as above
-
         if self.drift is None:
             return self.unit.change
         around = (Level.BEHAVIOR if each.startswith("status") else Level.METADATA for each in self.around)
@@ -336,8 +321,6 @@ class Finding:
     @property
     def line(self) -> str:
         """The leading change, with its level."""
-        from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
-
         if self.drift is None:
             value = "" if isinstance(self.unit.new, tuple) else self._value(indent=None)
             shown = value if len(value) <= SHOWN_VALUE else f"{value[:SHOWN_VALUE]}…"
@@ -361,9 +344,6 @@ class Finding:
     @property
     def rewrite(self) -> str:
         """The command that records the whole test anew, or those tests that quote a fixture."""
-        from ..commands import pytest_command  # noqa: PLC0415 - as above
-        from .project import typed_test  # noqa: PLC0415
-
         tests = self._quoting.tests if self._quoting else ()
         return pytest_command("--stepreplay=rewrite", tests=[each for each in map(typed_test, tests) if each])
 
@@ -380,8 +360,6 @@ class Finding:
         }
 
     def _value(self, indent: int | None) -> str:
-        from .conversation import body_of  # noqa: PLC0415 - as above
-
         value = self.unit.old if self.unit.change == "removed" else self.unit.new
         if isinstance(value, tuple):
             value = [body_of(each.response) for each in value]
@@ -400,8 +378,6 @@ def noun_for(path: Path) -> str:
 
 def tell_units(path: Path, units: Sequence[str]) -> str:
     """Returns ``cassettes/a.yaml: interactions 1, 3``, safe to print; the file alone for all of a new one."""
-    from ..store.pending import WHOLE  # noqa: PLC0415 - as above
-
     if noun_for(path) == "interaction" and units == [WHOLE]:
         units = []
     noun = noun_for(path) + ("" if len(units) == 1 else "s")
@@ -418,12 +394,10 @@ def print_list(found: Sequence[Pending | Unreadable], color: str = "auto") -> No
         found: the pending files.
         color: as `open_console` takes it.
     """
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    console = open_console(color)
+    console = printing.open_console(color)
 
     def say(text: str, style: str = "") -> None:
-        console.print(Text(text, style), soft_wrap=True)
+        console.print(printing.Text(text, style), soft_wrap=True)
 
     if not found:
         say("Nothing is pending.")
@@ -438,7 +412,9 @@ def print_list(found: Sequence[Pending | Unreadable], color: str = "auto") -> No
             say("  stale: the file has changed since; verify it again, or reject this", "yellow")
         for finding in findings_of(each):
             line = f"  {finding.name}  {finding.line}"
-            console.print(Text(line) if finding.drift is None else colored(line), soft_wrap=True)
+            console.print(
+                printing.Text(line) if finding.drift is None else printing.colored(line), soft_wrap=True
+            )
             if finding.quoted:
                 say(f"    {safe(finding.quoted)}", "yellow")
                 say(f"    rather than accept it, record anew: {finding.rewrite}", "yellow")

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..projects import find_project
+from ..redaction.variables import environment_secrets
+from ..redaction.wall import Wall
+from ..settings.fields import Settings
+from ..store.secrets import guarded_by
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -45,10 +49,6 @@ def guarded_by_project() -> AbstractContextManager[None]:
     Raises:
         StepReplayError: if the project's settings file is broken, or the setting is not valid.
     """
-    from ..redaction import Wall, environment_secrets  # noqa: PLC0415 - most commands do without
-    from ..settings import Settings  # noqa: PLC0415
-    from ..store import guarded_by  # noqa: PLC0415
-
     allowed = Settings.merge(project_settings("allow_secret")).allow_secret
     return guarded_by(lambda: Wall(environment_secrets(), tuple(selector for selector, _ in allowed)))
 

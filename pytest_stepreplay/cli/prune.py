@@ -6,8 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError, StepReplayError
+from ..housekeeping.pruning import plan
+from ..housekeeping.pruning import prune as remove
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
+from .project import display, guarded_by_project
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
 
 
 def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
-    from ..housekeeping.pruning import plan  # noqa: PLC0415 - `stepreplay --help` does without pydantic and yaml
-
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     run = last_run_of_project()
     if run.unfit:
@@ -47,7 +48,6 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
 
 PRUNE: Final = Command(
     name="prune",
-    summary="Remove what the last run did not play.",
     description="""
     Remove interactions that no test plays, and cassettes that no test uses.
 
@@ -63,9 +63,6 @@ PRUNE: Final = Command(
 
 def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str, str]:
     """Prunes, and returns why what was refused was."""
-    from ..housekeeping.pruning import prune as remove  # noqa: PLC0415 - as above
-    from .project import guarded_by_project  # noqa: PLC0415
-
     refused = {}
     with guarded_by_project():
         for each in going:
@@ -77,8 +74,6 @@ def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str,
 
 
 def _print_plan(needless: Sequence[Needless]) -> None:
-    from .project import display  # noqa: PLC0415 - as above
-
     if not needless:
         echo("Nothing to prune: the last run played all that is recorded.")
     size, interactions, cassettes = 0, 0, 0
@@ -99,8 +94,6 @@ def _print_plan(needless: Sequence[Needless]) -> None:
 
 
 def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
-    from .project import display  # noqa: PLC0415 - as above
-
     return {
         "pruned": not dry_run,
         "cassettes": [

@@ -7,8 +7,11 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError
+from ..housekeeping.relinking import find_links
+from ..housekeeping.relinking import relink as move
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
+from .project import display, guarded_by_project, project_root
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -18,9 +21,6 @@ if TYPE_CHECKING:
 
 
 def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
-    from ..housekeeping.relinking import find_links  # noqa: PLC0415 - `stepreplay --help` does without pydantic
-    from .project import project_root  # noqa: PLC0415
-
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     links = find_links(last_run_of_project(), project_root())
     sure = [each for each in links if each.source]
@@ -44,7 +44,6 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
 
 RELINK: Final = Command(
     name="relink",
-    summary="Give renamed and moved tests their cassettes back.",
     description="""
     Move the cassettes of tests that were renamed or moved to where these look for them.
 
@@ -61,9 +60,6 @@ RELINK: Final = Command(
 
 def _carry_out(links: Sequence[Link]) -> dict[str, str]:
     """Moves the cassettes, and returns for each test why it was refused."""
-    from ..housekeeping.relinking import relink as move  # noqa: PLC0415 - as above
-    from .project import guarded_by_project  # noqa: PLC0415
-
     refused = {}
     with guarded_by_project():
         for each in links:
@@ -75,8 +71,6 @@ def _carry_out(links: Sequence[Link]) -> dict[str, str]:
 
 
 def _print_links(links: Sequence[Link]) -> None:
-    from .project import display  # noqa: PLC0415 - as above
-
     if not links:
         echo("Nothing to relink: no test of the last run misses a cassette that is somewhere else.")
     for each in links:
@@ -93,8 +87,6 @@ def _print_links(links: Sequence[Link]) -> None:
 
 
 def _as_json(links: Sequence[Link], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
-    from .project import display  # noqa: PLC0415 - as above
-
     return {
         "relinked": not dry_run,
         "tests": [

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ..errors import CassetteError
+from ..store.pending import accept_pending, reject_pending
+from ..texts.escaping import escape_for_terminal
+from . import printing
 from .command import COLOR, Command
 from .pending import (
     PATHS,
@@ -24,14 +27,14 @@ from .pending import (
     read_all,
     tell_units,
 )
-from .terminal import colored, echo, open_console, plural, safe
+from .project import guarded_by_project
+from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from rich.console import Console
-    from rich.text import Text
 
     from ..store import Pending
     from .pending import Finding
@@ -53,9 +56,8 @@ def _run(paths: tuple[str, ...], color: str) -> int:
             for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
                 echo(f"  {_one_line(command)}")
         return 1 if found else 0
-    from .project import guarded_by_project  # noqa: PLC0415 - `stepreplay --help` does without rich and yaml
 
-    walk = _Review(open_console(color), found)
+    walk = _Review(printing.open_console(color), found)
     try:
         with guarded_by_project(), reading_keys() as read_key:
             walk.ask(read_key)
@@ -66,7 +68,6 @@ def _run(paths: tuple[str, ...], color: str) -> int:
 
 REVIEW: Final = Command(
     name="review",
-    summary="Accept or reject pending changes one by one.",
     description="""
     Walk through the pending changes, and decide about each with one key.
 
@@ -90,8 +91,6 @@ REVIEW: Final = Command(
 
 
 def _one_line(text: str) -> str:
-    from ..texts.escaping import escape_for_terminal  # noqa: PLC0415 - as above
-
     return escape_for_terminal(text)
 
 
@@ -132,25 +131,21 @@ class _Review:
 
     def print_outcome(self) -> None:
         """Prints what was decided, and what was refused."""
-        from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
         self._console.print()
         for verb, units in self._decided.items():
             files: dict[Path, list[str]] = {}
             for path, name in units:
                 files.setdefault(path, []).append(name)
             for path, names in files.items():
-                self._console.print(Text(f"{verb} {tell_units(path, names)}"), soft_wrap=True)
+                self._console.print(printing.Text(f"{verb} {tell_units(path, names)}"), soft_wrap=True)
         for problem in self.refused:
-            self._console.print(Text(safe(f"refused: {problem}"), "red"), soft_wrap=True)
+            self._console.print(printing.Text(safe(f"refused: {problem}"), "red"), soft_wrap=True)
         done = len(self._decided["accepted"]) + len(self._decided["rejected"])
         left = len(self._findings) - done
         if left:
-            self._console.print(Text(f"{plural(left, 'change')} still pending", "dim"))
+            self._console.print(printing.Text(f"{plural(left, 'change')} still pending", "dim"))
 
     def _decide(self, verb: str, findings: list[Finding]) -> None:
-        from ..store import accept_pending, reject_pending  # noqa: PLC0415 - as in `_run`
-
         files: dict[Path, list[str]] = {}
         for finding in findings:
             files.setdefault(finding.pending.path, []).append(finding.unit.name)
@@ -164,26 +159,22 @@ class _Review:
                 self.refused.append(str(error))
 
     def _show(self, at: int, *, full: bool, note: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
         finding, console = self._findings[at], self._console
         head = self._head(finding, at)
         told = finding.facts(full=full)
-        shown = Text(told) if finding.drift is None else colored(told)
+        shown = printing.Text(told) if finding.drift is None else printing.colored(told)
         facts = shown.wrap(console, max(console.width, 10), tab_size=4)
         room = LINES if full else max(console.height - len(head) - 4, SHORTEST)
-        lines: list[Text] = [*facts]
+        lines: list[printing.Text] = [*facts]
         if len(lines) > room:
             more = f"… {len(lines) - room + 1:,} more lines"
-            lines = [*lines[: room - 1], Text(more if full else f"{more} (d shows them)", "dim")]
+            lines = [*lines[: room - 1], printing.Text(more if full else f"{more} (d shows them)", "dim")]
         console.clear()
-        for line in [*head, Text(), *lines, Text()]:
+        for line in [*head, printing.Text(), *lines, printing.Text()]:
             console.print(line, no_wrap=True, overflow="ellipsis")
-        console.print(Text(f"{note} {KEYS}" if note else KEYS, "bold yellow" if note else "bold"))
+        console.print(printing.Text(f"{note} {KEYS}" if note else KEYS, "bold yellow" if note else "bold"))
 
-    def _head(self, finding: Finding, at: int) -> list[Text]:
-        from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
+    def _head(self, finding: Finding, at: int) -> list[printing.Text]:
         pending, request = finding.pending, finding.request
         told = [
             (f"{at + 1:,} of {len(self._findings):,}  {pending.target}", "bold"),
@@ -191,7 +182,7 @@ class _Review:
             (f"{finding.name}: {finding.level}", STYLES.get(finding.level, "")),
             (f"{request.method} {request.url}" if request else "", "dim"),
         ]
-        return [Text(_one_line(text), style) for text, style in told if text]
+        return [printing.Text(_one_line(text), style) for text, style in told if text]
 
 
 STYLES: Final = {"contract": "bold red", "behavior": "red", "content": "yellow", "removed": "red"}

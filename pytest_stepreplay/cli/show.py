@@ -6,8 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+from ..store.cassettes import read_cassette
+from ..store.pending import read_new_version
+from ..store.snapshots import read_snapshots
+from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
-from .terminal import echo, json_text, open_console, plural, print_block, safe
+from .conversation import body_of, compact, read_turns
+from .naming import find_cassette
+from .project import display
+from .terminal import echo, json_text, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,11 +40,6 @@ TEXT: Final = 2_000  # characters of a body that is no conversation
 
 
 def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
-    from ..store import read_cassette, read_new_version, read_snapshots  # noqa: PLC0415 - `stepreplay --help` does without yaml
-    from .conversation import read_turns  # noqa: PLC0415
-    from .naming import find_cassette  # noqa: PLC0415
-    from .project import display  # noqa: PLC0415
-
     path, form = find_cassette(cassette), "stepreplay"
     waits = path.name.endswith(".new")
     new: Cassette | dict[str, Any]
@@ -62,7 +64,7 @@ def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
         head = {"path": display(path), "format": form, "test": new.test}
         echo(json_text({**head, "interactions": [_as_json(turn) for turn in turns]}))
         return 0
-    console = open_console()
+    console = printing.open_console()
     _print_head(console, display(path), new, form, waits=waits)
     for turn in turns:
         _print_turn(console, turn, whole=interaction is not None)
@@ -71,7 +73,6 @@ def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
 
 SHOW: Final = Command(
     name="show",
-    summary="Print a cassette as a conversation.",
     description="""
     Print a cassette as a conversation that a person can read.
 
@@ -94,8 +95,6 @@ SHOW: Final = Command(
 
 
 def _as_json(turn: Turn) -> dict[str, Any]:
-    from .conversation import body_of  # noqa: PLC0415 - as in `_run`
-
     interaction = turn.interaction
     request, response = interaction.request, interaction.response
     return {
@@ -115,24 +114,20 @@ def _as_json(turn: Turn) -> dict[str, Any]:
 
 
 def _print_snapshots(path: str, snapshots: dict[str, Any], *, as_json: bool, waits: bool) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
     if as_json:
         echo(json_text({"path": path, "snapshots": snapshots}))
         return
-    console = open_console()
-    console.print(Text(safe(path), "bold"), soft_wrap=True)
+    console = printing.open_console()
+    console.print(printing.Text(safe(path), "bold"), soft_wrap=True)
     facts = [plural(len(snapshots), "snapshot"), *([WAITS] if waits else [])]
-    console.print(Text(", ".join(facts), "dim"), soft_wrap=True)
+    console.print(printing.Text(", ".join(facts), "dim"), soft_wrap=True)
     for name, value in snapshots.items():
         console.print()
-        console.print(Text(safe(name), "bold"), soft_wrap=True)
-        console.print(Text(safe(_shortened(value))), soft_wrap=True)
+        console.print(printing.Text(safe(name), "bold"), soft_wrap=True)
+        console.print(printing.Text(safe(_shortened(value))), soft_wrap=True)
 
 
 def _print_head(console: Console, path: str, cassette: Cassette, form: str, *, waits: bool) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
     facts = [plural(len(cassette.interactions), "interaction")]
     if cassette.test:
         facts.insert(0, safe(cassette.test))
@@ -140,23 +135,23 @@ def _print_head(console: Console, path: str, cassette: Cassette, form: str, *, w
         facts.append(f"{form} format")
     if waits:
         facts.append(WAITS)
-    console.print(Text(safe(path), "bold"), soft_wrap=True)
-    console.print(Text(", ".join(facts), "dim"), soft_wrap=True)
+    console.print(printing.Text(safe(path), "bold"), soft_wrap=True)
+    console.print(printing.Text(", ".join(facts), "dim"), soft_wrap=True)
 
 
 def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
-    from rich.text import Text  # noqa: PLC0415 - as in `_run`
-
-    from .conversation import body_of  # noqa: PLC0415
-
     def block(label: str, text: str, style: str = "") -> None:
-        print_block(console, safe(label), Text(safe(text), style), STYLES.get(label.partition(" ")[0], ""))
+        printing.print_block(
+            console, safe(label), printing.Text(safe(text), style), STYLES.get(label.partition(" ")[0], "")
+        )
 
     request = turn.interaction.request
     console.print()
     heading = f"{turn.number}  {request.method} {request.url}"
     console.print(
-        Text(safe(heading), "bold") + Text(safe(f"  {_outcome_of(turn.interaction)}"), "dim"), soft_wrap=True
+        printing.Text(safe(heading), "bold")
+        + printing.Text(safe(f"  {_outcome_of(turn.interaction)}"), "dim"),
+        soft_wrap=True,
     )
     if turn.asked is None:
         if request.body_kind:
@@ -168,15 +163,15 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
         hidden = 0 if whole else turn.repeated
         if hidden:
             where = "as above" if turn.continues == turn.number - 1 else f"as in {turn.continues}"
-            console.print(Text(f"… {plural(hidden, 'earlier message')} {where}", "dim"), soft_wrap=True)
+            console.print(
+                printing.Text(f"… {plural(hidden, 'earlier message')} {where}", "dim"), soft_wrap=True
+            )
         for remark in turn.asked[hidden:]:
             _print_remark(block, remark, turn.tools)
     _print_response(block, turn)
 
 
 def _print_remark(block: Callable[..., None], remark: Remark, tools: Mapping[str, str]) -> None:
-    from .conversation import compact  # noqa: PLC0415 - as in `_run`
-
     suffix = f" {remark.label}" if remark.label else ""
     for thought in remark.reasoning:
         block("reasoning", thought, "dim italic")
@@ -192,8 +187,6 @@ def _print_remark(block: Callable[..., None], remark: Remark, tools: Mapping[str
 
 
 def _print_response(block: Callable[..., None], turn: Turn) -> None:
-    from .conversation import body_of  # noqa: PLC0415 - as in `_run`
-
     response = turn.interaction.response
     error = _error_of(response, turn.answer)
     for remark in turn.answered:

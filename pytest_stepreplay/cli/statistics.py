@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..housekeeping.ages import age_in_words, moment_of
+from . import printing
 from .conversation import model_of, read_turns
 from .terminal import plural, safe
 
@@ -119,17 +120,14 @@ class Statistics:
 
 def print_statistics(console: Console, found: Statistics) -> None:
     """Prints tables of models, hosts and ages, and a line of totals."""
-    from rich.filesize import decimal  # noqa: PLC0415 - `stepreplay --help` does without
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
     def table(title: str, *columns: str, rows: list[tuple[str, ...]]) -> None:
-        grid = Table(box=None, pad_edge=False, header_style="dim")
+        grid = printing.Table(box=None, pad_edge=False, header_style="dim")
         grid.add_column(title, overflow="fold")
         for column in columns:
             grid.add_column(column, justify="right")
         for row in rows:
-            grid.add_row(*(Text(safe(cell)) for cell in row))
+            grid.add_row(*(printing.Text(safe(cell)) for cell in row))
         console.print(grid)
         console.print()
 
@@ -138,15 +136,15 @@ def print_statistics(console: Console, found: Statistics) -> None:
     table(
         "age", "interactions", rows=[(name, f"{number:,}") for name, number in found.ages_in_order().items()]
     )
-    table("largest", "size", rows=[(path, decimal(size)) for path, size in found.largest().items()])
+    table("largest", "size", rows=[(path, printing.decimal(size)) for path, size in found.largest().items()])
     told = [plural(len(found.sizes), "cassette"), plural(found.all.interactions, "interaction")]
-    told += [plural(found.all.total_tokens, "token"), decimal(sum(found.sizes.values()))]
+    told += [plural(found.all.total_tokens, "token"), printing.decimal(sum(found.sizes.values()))]
     told += [f"{found.streamed:,} streamed"] if found.streamed else []
     told += [f"{found.errors:,} errors"] if found.errors else []
     if found.oldest and found.newest:
         ages = [age_in_words(moment, found.now) for moment in (found.oldest, found.newest)]
         told.append(f"recorded {' to '.join(dict.fromkeys(ages))} ago".replace("just now ago", "just now"))
-    console.print(Text(", ".join(told), "dim"), soft_wrap=True)
+    console.print(printing.Text(", ".join(told), "dim"), soft_wrap=True)
 
 
 def _cells(shares: Mapping[str, Share]) -> Iterator[tuple[str, ...]]:

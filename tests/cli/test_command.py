@@ -255,7 +255,7 @@ def test_an_interrupt_is_status_130_and_no_traceback(
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pytest_stepreplay.store.read_cassette", interrupt)
+    monkeypatch.setattr("pytest_stepreplay.cli.show.read_cassette", interrupt)
     result = project.run("show", project.write("cassettes/a.yaml", chat()))
     assert (result.status, result.out, result.err) == (130, "", "\n")
 

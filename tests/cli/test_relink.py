@@ -183,7 +183,7 @@ def test_nothing_is_overwritten_and_what_waits_is_not_moved(
         found[0].target.write_text("mine", encoding="utf-8")
         return found
 
-    monkeypatch.setattr(relinking, "find_links", find)
+    monkeypatch.setattr("pytest_stepreplay.cli.relink.find_links", find)
     result = project.run("relink", "--yes", "--json")
     assert result.status == 1
     assert "was not replaced: it exists by now" in result.json["tests"][0]["refused"]
