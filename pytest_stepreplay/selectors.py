@@ -46,11 +46,13 @@ _SHOWN = 72
 class Selector:
     """One parsed selector.
 
-    ====================  ========================================
-    ``name``              a key; one with other characters than letters, digits, ``_`` and ``-`` is quoted:
-    ``["a.b"]`` ``[0]``, ``[*]``      an item of a list, every item ``.*``                every key of an
-    object ``**``                any number of steps; at the end, everything below ``$``                 the
-    whole value ====================  ========================================
+    ====================  ==============================================================
+    ``name``              a key; ``["a.b"]`` where it holds more than letters, digits, _ and -
+    ``[0]``, ``[*]``      an item of a list, every item
+    ``.*``                every key of an object
+    ``**``                any number of steps; at the end, everything below
+    ``$``                 the whole value
+    ====================  ==============================================================
 
     Attributes:
         text: as it was written.
