@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from ..errors import StepReplayError
 from ..housekeeping.ages import age_in_words, moment_of
 from ..machine import clock
+from ..settings.prices import Prices
 from ..store.cassettes import read_cassette
 from ..store.paths import iter_cassettes
 from ..store.pending import read_new_version
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, existing_paths
 from .conversation import model_of, read_turns
-from .project import cassette_folder, display
+from .project import cassette_folder, display, project_settings
 from .statistics import Statistics, print_statistics
 from .terminal import echo, json_text, plural, safe
 
@@ -81,7 +82,8 @@ LIST: Final = Command(
 
 
 def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
-    found, broken = Statistics(clock.now()), dict[str, str]()
+    prices = project_settings("prices").get("prices")
+    found, broken = Statistics(clock.now(), Prices(prices) if prices else None), dict[str, str]()
     for path in _cassettes_under(searched):
         shown = display(path)
         try:

@@ -16,7 +16,7 @@ from ..housekeeping import CACHE_KEY, last_run
 from ..machine import disk
 from ..report import causes, totals
 from ..session import routing
-from ..settings import MODES, REWRITE
+from ..settings import MODES, REWRITE, prices
 from ..store import paths
 from . import coloring, repeats
 from .opening import stop_serving
@@ -221,7 +221,13 @@ class Summary:
             self._remember(run)
         sums = totals.add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
         self._failed = settings.unused == "error" and sums.unused > 0
-        self._lines = totals.render_totals(sums, self._config.rootpath, unused=settings.unused)
+        self._lines = totals.render_totals(
+            sums,
+            self._config.rootpath,
+            unused=settings.unused,
+            costs=prices.Prices(settings.prices) if settings.prices else None,
+            details=self._config.get_verbosity() > 0,
+        )
         if self._causes:
             self._lines += causes.render_causes(self._causes)
         if settings.adopt_vcr_marker and sums.missed and "body" in settings.match_on:

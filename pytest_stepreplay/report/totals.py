@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from ..commands import pytest_command
 from ..settings import MODES
 from ..texts.escaping import escape_for_terminal
+from . import ledger
+from .ledger import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from ..settings.prices import Prices
+    from .ledger import LedgerRow
 
 SHOWN_PATHS: Final = 10
 """How many cassettes one list of the summary names at most."""
@@ -30,7 +35,7 @@ class Totals:
     errors_not_recorded: tuple[str, ...] = ()
     refused_keys: tuple[str, ...] = ()
     unsent: tuple[str, ...] = ()
-    tokens_saved: int = 0
+    ledger: tuple[LedgerRow, ...] = ()
     seconds_saved: float = 0.0
     not_written: Mapping[str, str] | None = None
     unplayed: Mapping[str, tuple[int, int]] | None = None
@@ -84,7 +89,7 @@ def add_up(
         errors_not_recorded=tuple(error for each in outcomes for error in each["errors_not_recorded"]),
         refused_keys=tuple(dict.fromkeys(each for outcome in outcomes for each in outcome["refused_keys"])),
         unsent=tuple(_unsent(outcomes)),
-        tokens_saved=sum(each["tokens_saved"] for each in outcomes),
+        ledger=rows_of(outcomes),
         seconds_saved=sum(each["seconds_saved"] for each in outcomes),
         not_written={each["path"]: each["not_written"] for each in outcomes if each["not_written"]},
         unplayed={
@@ -122,8 +127,18 @@ def _unmatched(outcomes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted(given - matched))
 
 
-def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
-    """Returns the lines of the summary section, with paths relative to `root`."""
+def render_totals(
+    totals: Totals, root: Path, *, unused: str, costs: Prices | None = None, details: bool = False
+) -> list[str]:
+    """Returns the lines of the summary section.
+
+    Args:
+        totals: of the run.
+        root: what paths are relative to.
+        unused: the setting.
+        costs: what tokens cost; None where the project does not say.
+        details: tokens by model and endpoint, too.
+    """
     counts = [
         f"replayed {totals.replayed}" if totals.replayed else "",
         f"recorded {totals.recorded} in {_count(totals.written, 'cassette')}" if totals.recorded else "",
@@ -131,8 +146,7 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         f"sent {totals.live}" if totals.live else "",
     ]
     lines = [", ".join(filter(None, counts))] if any(counts) else []
-    if totals.tokens_saved or totals.seconds_saved:
-        lines.append(f"saved {totals.tokens_saved:,} tokens, {totals.seconds_saved:.1f} s")
+    lines += _ledger(totals, costs, details=details)
     lines += _listed((f"no answer: {each}" for each in totals.unsent), "reasons")
     if totals.errors_not_recorded:
         lines += _listed(
@@ -168,6 +182,19 @@ def render_totals(totals: Totals, root: Path, *, unused: str) -> list[str]:
         )
         lines.append(f"  delete what is stale, or record again: {pytest_command('--stepreplay=rewrite')}")
     return [escape_for_terminal(line) for line in lines]
+
+
+def _ledger(totals: Totals, costs: Prices | None, *, details: bool) -> list[str]:
+    """Returns what was saved, and what was spent."""
+    lines = []
+    for use in ("saved", "spent"):
+        rows = [row for row in totals.ledger if row.use == use]
+        seconds = totals.seconds_saved if use == "saved" else 0.0
+        if any(row.total for row in rows) or seconds:
+            also = f", {seconds:.1f} s" if use == "saved" else ""
+            lines.append(f"{use} {ledger.amount(rows, costs)}{also}")
+            lines += _listed(ledger.details(rows, costs), "models") if details else []
+    return lines
 
 
 def _otherwise(totals: Totals) -> list[str]:

@@ -171,6 +171,10 @@ class Answers:
         self.played[position] = self.played.get(position, 0) + 1
         return self._all[position]
 
+    def at(self, position: int) -> Interaction:
+        """Returns what stands at a position."""
+        return self._all[position]
+
     def rewind(self) -> None:
         """Lets all that was played answer again."""
         self.played.clear()

@@ -347,7 +347,13 @@ class Session:
             late=tuple(each.not_come(self._name) for each in under_way),
             stale=self.stale,
             ownerless=not self.test and self._answers.is_ownerless(),
-            **count(self._history, self._answers, self.settings, self.test or display_path(self.path)),
+            **count(
+                self._history,
+                self._answers,
+                self.settings,
+                self.test or display_path(self.path),
+                verdicts=() if interrupted else self.verdicts,
+            ),
         )
 
     def _work(self) -> Work:

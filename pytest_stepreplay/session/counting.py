@@ -5,33 +5,35 @@ The session's history and the answers it had go in, and what was played, missed,
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from .. import matching
-from ..endpoints import Tokens, endpoint_of_url
 from ..interception import exchanges
 from ..settings import MATCHERS
+from .ledger import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..models import Interaction, Response
+    from ..models import Interaction
     from ..settings import Settings
     from .answers import Answers
     from .exchange import Exchange
     from .history import History
+    from .ledger import Entry
+    from .verification import Verdict
 
 
 REFUSED: Final = 401
 """The status of a request whose key is missing or wrong (RFC 9110, section 15.5.2)."""
 
 
-def count(history: History, answers: Answers, settings: Settings, name: str) -> dict[str, Any]:
+def count(
+    history: History, answers: Answers, settings: Settings, name: str, verdicts: Iterable[Verdict] = ()
+) -> dict[str, Any]:
     """Returns those fields of an `Outcome` that say what became of the requests.
 
     Args:
@@ -39,6 +41,7 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         answers: what the session could answer with.
         settings: the session's.
         name: of the test or, without one, of the cassette, for responses that were errors.
+        verdicts: on what was sent once more.
     """
     played = history.played if not settings.mode.verifies else ()  # what is sent once more saves nothing
     positions = [each.position for each in history.exchanges if each.position is not None]
@@ -51,12 +54,22 @@ def count(history: History, answers: Answers, settings: Settings, name: str) -> 
         "errors_not_recorded": tuple(_errors(errors, history, answers, name)) if errors else (),
         "refused_keys": tuple(_refused(errors)) if errors else (),
         "unsent": tuple([(why, name) for why in _unsent(history)]),
-        "tokens_saved": sum([_tokens_of(each) for each in played]),
+        "ledger": tuple(_ledger(history, answers, played, verdicts)),
         "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
         "borrowed": tuple(answers.borrowed(positions)),
         "asked": _asked_in_vain(history, settings),
         "otherwise": _answered_otherwise(history, settings) if _is_lenient(settings) else (),
     }
+
+
+def _ledger(
+    history: History, answers: Answers, played: Iterable[Interaction], verdicts: Iterable[Verdict]
+) -> Iterator[Entry]:
+    yield from entries("saved", [(each.request, each.response) for each in played])
+    recorded = [each.recorded for each in history.exchanges if each.recorded]
+    spent = [(each.request, each.response) for each in recorded]
+    spent += [(answers.at(each.position).request, each.response) for each in verdicts if each.response]
+    yield from entries("spent", spent)
 
 
 def _is_lenient(settings: Settings) -> bool:
@@ -124,26 +137,3 @@ def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str,
         "normalize": settings.normalize,
         "redact_fields": settings.redact_fields,
     }
-
-
-def _tokens_of(interaction: Interaction) -> int:
-    """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
-    endpoint = endpoint_of_url(interaction.request.url)
-    tokens = Tokens()
-    for tree in _telling(interaction.response):
-        told = endpoint.tokens_in(tree) if isinstance(tree, dict) else None
-        tokens = tokens | told if told else tokens
-        if tokens.are_told:
-            break
-    return tokens.sum
-
-
-def _telling(response: Response) -> Iterator[Any]:
-    """Yields an answer, or the chunks of a stream that may say what it cost, the last one first."""
-    if response.events is None:
-        yield response.json
-    for event in reversed(response.events or ()):
-        text = event if isinstance(event, str) else event.frame.partition("data:")[2]
-        if "usage" in text:
-            with suppress(ValueError):  # a person may have edited it
-                yield json.loads(text)

@@ -27,7 +27,7 @@ class Outcome:
     unsent: tuple[tuple[str, str], ...] = ()
     written: bool = False
     not_written: str = ""
-    tokens_saved: int = 0
+    ledger: tuple[tuple[Any, ...], ...] = ()
     seconds_saved: float = 0.0
     blocked: tuple[str, ...] = ()
     verified: tuple[dict[str, Any], ...] = ()

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from .. import selectors
 from ..errors import SettingsError
 from ..texts import spelling, varying
-from . import hosts, policy
+from . import hosts, policy, prices
 from .modes import MODES, REPLAY, Mode
 
 Unused = Literal["ignore", "warn", "error"]
@@ -215,6 +215,21 @@ def _reasons(value: object) -> object:
     return tuple((name.strip(), reason.strip()) for name, reason in pairs)
 
 
+def _prices(value: object) -> object:
+    """Reads pairs of a model and its prices, from a mapping or from lines of ``MODEL: INPUT OUTPUT [CACHED]``."""
+    if isinstance(value, str):
+        value = value.splitlines()
+    if isinstance(value, Mapping):
+        pairs = [(str(name), str(written)) for name, written in value.items()]
+    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
+        lines = [line.rpartition(":") for line in value if line.strip()]
+        pairs = [(name.strip(), written.strip()) for name, _, written in lines]
+    else:
+        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of MODEL: INPUT OUTPUT [CACHED]")
+    prices.Prices(pairs)
+    return tuple(pairs)
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -349,6 +364,12 @@ FIELDS: Final[Mapping[str, Field]] = {
         "places that may hold what only looks like a secret, as lines of SELECTOR: REASON",
         ini_type="linelist",
     ),
+    "prices": Field(
+        _prices,
+        "what a million tokens cost, as lines of MODEL: INPUT OUTPUT [CACHED]; a * in the name stands for any text",
+        ini_type="linelist",
+        marker=False,
+    ),
     "api_keys": Field(
         _texts,
         "environment variables to fill with a placeholder where they are not set",
@@ -397,6 +418,7 @@ class Settings:
     keep_headers: tuple[str, ...] = ()
     redact_fields: tuple[str, ...] = ()
     allow_secret: tuple[tuple[str, str], ...] = ()
+    prices: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
     cassette: str | None = field(default=None)
     secrets: tuple[str, ...] = field(default=(), repr=False)

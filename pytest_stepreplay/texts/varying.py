@@ -110,16 +110,12 @@ def _check(name: str) -> None:
         try:
             empty = re.compile(name.removeprefix(REGEX)).match("")
         except re.error as error:
-            raise SettingsError(f"normalize: {name!r:.80} is not a regular expression: {error}") from None
+            raise SettingsError(f"{name!r:.80} is not a regular expression: {error}") from None
         if empty:
-            raise SettingsError(
-                f"normalize: {name!r:.80} also finds an empty text; it must find at least one character"
-            )
+            raise SettingsError(f"{name!r:.80} also finds an empty text; it must find at least one character")
     elif name not in KINDS:
         hint = spelling.did_you_mean(name, KINDS)
-        raise SettingsError(
-            f"normalize: {name!r:.80} is not one of {', '.join(KINDS)} or {REGEX}PATTERN{hint}"
-        )
+        raise SettingsError(f"{name!r:.80} is not one of {', '.join(KINDS)} or {REGEX}PATTERN{hint}")
 
 
 class Normalizer:

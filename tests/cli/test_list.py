@@ -236,6 +236,27 @@ def test_stats_add_it_all_up(project: Project) -> None:
     assert out.endswith("1 errors, recorded 2 years to 1 day ago\n")
 
 
+def test_stats_by_endpoint_and_in_money(project: Project) -> None:
+    project.write("cassettes/a.yaml", chat(), chat(model="other"))
+    (project.path / "pytest.ini").write_text(
+        "[pytest]\nstepreplay_prices = step-*: $10000 $100000\n", encoding="utf-8"
+    )
+    stats = project.run("list", "--stats", "--json").json["stats"]
+    assert stats["endpoints"]["chat"]["interactions"] == 2
+    assert (
+        stats["models"]["step-3.5-flash"]["cost"]
+        == stats["cost"]
+        == stats["endpoints"]["chat"]["cost"]
+        == 1.03
+    )
+    assert "cost" not in stats["models"]["other"]
+    lines = project.run("list", "--stats").out.splitlines()
+    assert "step-3.5-flash             1      83           2      85  $1.03" in lines
+    assert "other                      1      83           2      85      ?" in lines
+    assert "chat                 2     166           4     170  $1.03" in lines
+    assert " kB, $1.03, " in lines[-1]
+
+
 def test_stats_name_what_is_unreadable(project: Project) -> None:
     (project.path / "cassettes").mkdir()
     (project.path / "cassettes" / "b.yaml").write_text("stepreplay: 1\ninteractions: [\n", encoding="utf-8")

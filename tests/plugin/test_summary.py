@@ -39,6 +39,26 @@ def test_what_was_replayed_and_saved(suite: Suite, options: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_what_each_mode_has_spent_and_saved(suite: Suite, options: tuple[str, ...]) -> None:
+    suite.write(TWO)
+    suite.pytester.makeini("[pytest]\nstepreplay_prices =\n    m: $1 $1\n    step-*: $1000000 $2000000")
+
+    def tokens_of(result: pytest.RunResult, use: str) -> list[str]:
+        return [line.rpartition(", ")[0] or line for line in section(result) if line.startswith(use)]
+
+    recorded = suite.record("-v", *options)
+    (spent,) = tokens_of(recorded, "spent ")
+    assert not tokens_of(recorded, "saved ")
+    assert any(line.startswith("  step-3.5-flash (chat): 2 requests, ") for line in section(recorded))
+    replayed = suite.run(*options)
+    assert tokens_of(replayed, "saved ")[0].startswith(spent.replace("spent", "saved"))
+    assert not tokens_of(replayed, "spent ")
+    verified = suite.run("--stepreplay=verify", *options)
+    assert tokens_of(verified, "spent ")[0].startswith("spent ")
+    assert not tokens_of(verified, "saved ")
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_cassettes_that_no_test_owns_and_interactions_that_none_played(
     suite: Suite, options: tuple[str, ...]
 ) -> None:

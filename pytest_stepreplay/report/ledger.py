@@ -1,0 +1,64 @@
+"""What a run has saved and spent in tokens, and in money where the project says what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+    from ..settings.prices import Prices
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What one model was asked at one endpoint, in tokens."""
+
+    use: str
+    endpoint: str
+    model: str
+    requests: int
+    input: int
+    output: int
+    cached: int
+    total: int
+
+    def cost(self, prices: Prices) -> Decimal | None:
+        """Returns what it cost; None where the table does not say."""
+        return prices.cost(self.model, input=self.input, output=self.output, cached=self.cached)
+
+
+def rows_of(outcomes: Iterable[Any]) -> tuple[LedgerRow, ...]:
+    """Returns the rows of a run, the largest first, from the outcomes of all processes."""
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for outcome in outcomes:
+        for use, endpoint, model, *numbers in outcome["ledger"]:
+            entry = sums.setdefault((use, endpoint, model), [0] * len(numbers))
+            entry[:] = [so_far + number for so_far, number in zip(entry, numbers, strict=True)]
+    found = (LedgerRow(*key, *numbers) for key, numbers in sums.items())
+    return tuple(sorted(found, key=lambda row: (-row.total, row.endpoint, row.model)))
+
+
+def amount(rows: Sequence[LedgerRow], prices: Prices | None) -> str:
+    """Returns what the rows come to, such as ``1,200 tokens, $0.03``."""
+    tokens = f"{sum(row.total for row in rows):,} tokens"
+    costs = [row.cost(prices) for row in rows] if prices else []
+    known = [cost for cost in costs if cost is not None]
+    if not prices or not known:
+        return tokens
+    unknown = sorted({row.model or "no model" for row, cost in zip(rows, costs, strict=True) if cost is None})
+    return f"{tokens}, {prices.render(sum(known, start=known[0] * 0))}" + (
+        f" (no price for {', '.join(unknown)})" if unknown else ""
+    )
+
+
+def details(rows: Sequence[LedgerRow], prices: Prices | None) -> list[str]:
+    """Returns a line for each row."""
+    return [
+        f"  {row.model or 'no model'} ({row.endpoint}): {row.requests:,} "
+        f"{'request' if row.requests == 1 else 'requests'}, {row.input:,} + {row.output:,} tokens"
+        + (f", {prices.render(cost)}" if prices and (cost := row.cost(prices)) is not None else "")
+        for row in rows
+    ]

@@ -1,0 +1,60 @@
+"""What requests cost in tokens: interactions go in, and plain entries come out, as xdist carries them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..endpoints import Tokens, endpoint_of_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..models import Request, Response
+
+Entry = tuple[str, str, str, int, int, int, int, int]
+"""Whether it was ``saved`` or ``spent``, the endpoint, the model, then numbers: of requests, and of tokens in the
+requests, in the answers, cached, and in all."""
+
+
+def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[Entry]:
+    """Yields an entry for each endpoint and model.
+
+    Args:
+        use: ``saved`` or ``spent``.
+        answered: requests with their answers.
+    """
+    sums: dict[tuple[str, str], list[int]] = {}
+    for request, response in answered:
+        endpoint = endpoint_of_url(request.url)
+        body = request.json
+        model = body.get("model") if isinstance(body, dict) else None
+        found = _tokens_of(response, endpoint.tokens_in)
+        entry = sums.setdefault((endpoint.name, model if isinstance(model, str) else ""), [0] * 5)
+        for i, number in enumerate((1, found.input, found.output, found.cached, found.sum)):
+            entry[i] += number or 0
+    for (name, model), (requests, asked, answers, cached, total) in sums.items():
+        yield use, name, model, requests, asked, answers, cached, total
+
+
+def _tokens_of(response: Response, tokens_in: Any) -> Tokens:
+    """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
+    tokens = Tokens()
+    for tree in _telling(response):
+        told = tokens_in(tree) if isinstance(tree, dict) else None
+        tokens = tokens | told if told else tokens
+        if tokens.are_told:
+            break
+    return tokens
+
+
+def _telling(response: Response) -> Iterator[Any]:
+    """Yields an answer, or the chunks of a stream that may say what it cost, the last one first."""
+    if response.events is None:
+        yield response.json
+    for event in reversed(response.events or ()):
+        text = event if isinstance(event, str) else event.frame.partition("data:")[2]
+        if "usage" in text:
+            with suppress(ValueError):  # a person may have edited it
+                yield json.loads(text)
