@@ -32,13 +32,15 @@ class Dialects:
         tool: that the model calls where it is offered any.
         text: what it says.
         noise: how far the values of an embedding are from those of the last call.
-        seed: of the embedding model; another one gives other vectors.
+        seed: of the embedding model, and of what files hold; another one gives others.
+        size: of what is binary, in bytes.
     """
 
     tool: str = "get_weather"
     text: str = "It is sunny in Paris today."
     noise: float = 1e-5
     seed: int = 0
+    size: int = 1000
     paths: list[str] = field(default_factory=list)
 
     def __call__(self, received: Received) -> Raw:
@@ -53,6 +55,13 @@ class Dialects:
     def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
         return {
             "/embeddings": self.embeddings,
+            "/audio/speech": self.speech,
+            "/audio/transcriptions": self.transcription,
+            "/images/generations": self.images,
+            "/images/edits": self.images,
+            "/content": self.content,
+            "/files": self.files,
+            "/batches": self.batches,
         }
 
     def embeddings(self, received: Received) -> Raw:
@@ -70,6 +79,52 @@ class Dialects:
                 "data": data,
                 "model": asked["model"],
                 "usage": {"prompt_tokens": 7, "total_tokens": 7},
+            }
+        )
+
+    def speech(self, received: Received) -> Raw:
+        return raw(200, {"Content-Type": "audio/mpeg"}, b"ID3\xff" + secrets.token_bytes(self.size))
+
+    def content(self, received: Received) -> Raw:
+        data = random.Random(f"{self.seed} content").randbytes(self.size)
+        return raw(200, {"Content-Type": "application/octet-stream"}, b"\xff" + data)
+
+    def transcription(self, received: Received) -> Raw:
+        usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 9, "total_tokens": 23}
+        return reply({"text": self.text, "usage": usage})
+
+    def images(self, received: Received) -> Raw:
+        data = [{"b64_json": base64.b64encode(b"\x89PNG" + secrets.token_bytes(90)).decode()}]
+        usage = {"input_tokens": 12, "output_tokens": 30, "total_tokens": 42}
+        return reply({"created": now(), "data": data, "size": "1024x1024", "quality": "low", "usage": usage})
+
+    def files(self, received: Received) -> Raw:
+        if received.method == "GET":
+            return reply({"object": "list", "data": [], "has_more": False})
+        return reply(
+            {
+                "id": fresh("file-"),
+                "object": "file",
+                "bytes": 120,
+                "created_at": now(),
+                "filename": "notes.bin",
+                "purpose": "user_data",
+                "status": "processed",
+            }
+        )
+
+    def batches(self, received: Received) -> Raw:
+        return reply(
+            {
+                "id": fresh("batch_"),
+                "object": "batch",
+                "endpoint": "/v1/chat/completions",
+                "input_file_id": received.json["input_file_id"],
+                "completion_window": "24h",
+                "status": "validating",
+                "created_at": now(),
+                "expires_at": now(),
+                "request_counts": {"total": 0, "completed": 0, "failed": 0},
             }
         )
 

@@ -11,15 +11,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..drift import read_answer
+from rich.filesize import decimal
+
+from ..drift import binary_of, read_answer
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
 from ..wire.events import frame_of
+from ..wire.large import data_of, head_of
+from ..wire.multipart import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..endpoints import Remark
-    from ..models import Interaction, RawFrame, Request, Response
+    from ..models import BodyPart, Interaction, RawFrame, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,44 @@ def body_of(message: Request | Response) -> Any:
         return message.json
     if message.base64 is not None:
         return {"base64": message.base64}
+    if message.file is not None:
+        return {"file": message.file.name, "bytes": message.file.size}
+    if message.parts is not None:
+        return [_part(part) for part in message.parts]
     return message.text if message.events is None else _text_of_events(message.events)
+
+
+def summary_of(message: Request | Response) -> str | None:
+    """Returns what a body of bytes is, for a person: ``audio/mpeg, 12.3 kB``; None for a body that is text.
+
+    A multipart body is a line for each part.
+    """
+    if message.parts is not None:
+        return "\n".join(_summary_of_part(part) for part in message.parts)
+    found = binary_of(message)
+    if found is None:
+        return None
+    told = [found["type"], decimal(found["bytes"]), message.file and f"in {message.file.name}"]
+    return ", ".join(filter(None, told))
+
+
+def _summary_of_part(part: BodyPart) -> str:
+    read = part_of(head_of(part), b"")
+    name = (read.name if read else None) or "?"
+    if part.text is not None:
+        return f"{name}: {part.text}"
+    size = part.file.size if part.file else len(data_of(part))
+    told = [read.filename, read.type] if read else []
+    told += [decimal(size), f"in {part.file.name}" if part.file else None]
+    return f"{name}: {', '.join(filter(None, told))}"
+
+
+def _part(part: BodyPart) -> dict[str, Any]:
+    read = part_of(head_of(part), b"")
+    told: dict[str, Any] = {"name": read.name, "filename": read.filename, "type": read.type} if read else {}
+    if part.file is not None:
+        return told | {"file": part.file.name, "bytes": part.file.size}
+    return told | ({"text": part.text} if part.text is not None else {"base64": part.base64})
 
 
 def model_of(turn: Turn) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..drift.comparison import compare
+from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
 from ..errors import StepReplayError
@@ -19,7 +20,7 @@ from ..store.snapshots import read_snapshots
 from ..wire.events import chunks_of
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
-from .conversation import last_said, stream_of
+from .conversation import last_said
 from .naming import find_cassette
 from .terminal import echo, json_text, plural, safe
 
@@ -144,11 +145,7 @@ def _is_stream(text: str) -> bool:
 
 
 def _item_of(number: int, interaction: Interaction) -> Item:
-    response = interaction.response
-    if response.body_kind == "json":
-        return Item(number, response.json, interaction.request)
-    body = stream_of(response) or response.text or response.base64 or ""
-    return Item(number, body, interaction.request)
+    return Item(number, body_of(interaction.response), interaction.request)
 
 
 def _paired(old: list[Item], new: list[Item]) -> tuple[list[Pair], list[Item], list[Item]]:

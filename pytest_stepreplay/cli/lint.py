@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..redaction.shapes import PLACEHOLDER
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
 from ..settings.fields import Settings
+from ..store.body_files import cited_in, problems_with, texts_in
 from ..store.cassettes import parse_cassette, parse_tree, read_cassette
 from ..store.files import read_bytes, write_bytes
 from ..store.paths import READ_SUFFIXES
@@ -90,8 +92,8 @@ LINT: Final = Command(
     Check cassettes: secrets, broken contracts, requests that never match, and more.
 
     PATHS are cassettes, tests and folders, ours and other tools'; by default the project's folder. Each problem
-    is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, stale,
-    unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, file,
+    stale, unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
     """,
     examples=(
         "stepreplay lint",
@@ -176,6 +178,7 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
         problems.append(cassette)
     elif cassette is not None:
         problems += check_cassette(cassette, project.expected)
+        problems += _check_files(cassette, path, project.wall)
     kept = [each for each in problems if each.check not in project.skip]
     return _with_lines(kept, text)
 
@@ -193,6 +196,23 @@ def _cassette_of(path: Path) -> Cassette | Problem:
     except CassetteError as error:
         fix = f"f{mend_or_record()[1:]}"
         return Problem("unreadable", (), _reason(error, path), fix, error.line)
+
+
+def _check_files(cassette: Cassette, path: Path, wall: Wall) -> Iterator[Problem]:
+    """Yields what is wrong with the files beside a cassette that hold what is too large for it."""
+    fix = "restore it, or record the test again: pytest --stepreplay=rewrite"
+    for number, interaction in enumerate(cassette.interactions):
+        for name, file, problem in problems_with(interaction, path):
+            place = ("interactions", number, name)
+            yield Problem("file", place, f"{file.name}, beside the cassette, {problem}", fix)
+    for file in {each.name: each for each in cited_in(cassette.interactions)}.values():
+        with suppress(CassetteError):
+            for text in texts_in(file.read()):
+                for each in check_secrets(text, None, wall):
+                    what = f"{file.name}, beside the cassette, {each.what}"
+                    yield Problem(
+                        "secret", (), what, "keep it out of what the test sends, and record it again"
+                    )
 
 
 def _reason(error: CassetteError, path: Path) -> str:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteError, StepReplayError
-from ..housekeeping.pruning import plan
+from ..housekeeping.pruning import plan, remove_uncited, uncited_files
 from ..housekeeping.pruning import prune as remove
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
@@ -15,7 +15,9 @@ from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from ..housekeeping.last_run import LastRun
     from ..housekeeping.pruning import Needless
 
 
@@ -29,20 +31,23 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         )
     needless = plan(run)
     going = [each for each in needless if not each.kept]
+    files = uncited_files(run, going)
     if as_json:
-        refused = {} if dry_run else _carry_out(going, run.folders)
-        echo(json.dumps(_as_json(needless, refused, dry_run=dry_run), indent=2))
-        return 1 if refused or (dry_run and going) else 0
-    _print_plan(needless)
-    if not going:
+        refused = {} if dry_run else _carry_out(going, run)
+        echo(json.dumps(_as_json(needless, files, refused, dry_run=dry_run), indent=2))
+        return 1 if refused or (dry_run and (going or files)) else 0
+    _print_plan(needless, files)
+    if not (going or files):
         return 0
     if dry_run or not is_agreed("Remove this?", yes=yes):
         echo("Nothing was changed.")
         return 1
-    refused = _carry_out(going, run.folders)
+    refused = _carry_out(going, run)
     for problem in refused.values():
         echo(f"refused: {problem}", err=True)
-    echo(f"Removed from {plural(len(going) - len(refused), 'cassette')}.")
+    told = [f"from {plural(len(going) - len(refused), 'cassette')}"] if going else []
+    told += [plural(len(files), "file") + " beside them"] if files else []
+    echo(f"Removed {' and '.join(told)}.")
     return 1 if refused else 0
 
 
@@ -50,6 +55,8 @@ PRUNE: Final = Command(
     name="prune",
     description="""
     Remove interactions that no test plays, and cassettes that no test uses.
+
+    Files beside cassettes that none of them cites any more go with them.
 
     What is needed is what the last run of pytest played. After a run that failed, that did not see every test
     or that did not replay, nothing is removed. What has changed since that run stays, and so does what waits
@@ -61,20 +68,24 @@ PRUNE: Final = Command(
 )
 
 
-def _carry_out(going: Sequence[Needless], folders: tuple[str, ...]) -> dict[str, str]:
+def _carry_out(going: Sequence[Needless], run: LastRun) -> dict[str, str]:
     """Prunes, and returns why what was refused was."""
     refused = {}
     with guarded_by_project():
         for each in going:
             try:
-                remove(each, folders)
+                remove(each, run.folders)
             except CassetteError as error:
                 refused[each.seen.path] = safe(str(error))
+        try:
+            remove_uncited(run)
+        except CassetteError as error:
+            refused["files"] = safe(str(error))
     return refused
 
 
-def _print_plan(needless: Sequence[Needless]) -> None:
-    if not needless:
+def _print_plan(needless: Sequence[Needless], files: Sequence[Path]) -> None:
+    if not (needless or files):
         echo("Nothing to prune: the last run played all that is recorded.")
     size, interactions, cassettes = 0, 0, 0
     for each in needless:
@@ -86,14 +97,19 @@ def _print_plan(needless: Sequence[Needless]) -> None:
         interactions += len(each.interactions or ())
         if each.interactions is None:
             cassettes, size = cassettes + 1, size + each.seen.size
-    if interactions or cassettes:
+    for path in files:
+        echo(f"{safe(display(path))}: no cassette cites it")
+    if interactions or cassettes or files:
         told = [plural(cassettes, "cassette") + f" of {size:,} bytes"] if cassettes else []
         other = " of other cassettes" if cassettes else ""
         told += [f"{plural(interactions, 'interaction')}{other}"] if interactions else []
+        told += [f"{plural(len(files), 'file')} beside them"] if files else []
         echo(f"To be removed: {', and '.join(told)}.")
 
 
-def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: bool) -> dict[str, Any]:
+def _as_json(
+    needless: Sequence[Needless], files: Sequence[Path], refused: dict[str, str], *, dry_run: bool
+) -> dict[str, Any]:
     return {
         "pruned": not dry_run,
         "cassettes": [
@@ -105,4 +121,5 @@ def _as_json(needless: Sequence[Needless], refused: dict[str, str], *, dry_run: 
             }
             for each in needless
         ],
+        "files": [display(path) for path in files],
     }

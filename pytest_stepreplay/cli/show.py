@@ -11,7 +11,7 @@ from ..store.pending import read_new_version
 from ..store.snapshots import read_snapshots
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
-from .conversation import body_of, compact, read_turns
+from .conversation import body_of, compact, read_turns, summary_of
 from .naming import find_cassette
 from .project import display
 from .terminal import echo, json_text, plural, safe
@@ -155,7 +155,7 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
     )
     if turn.asked is None:
         if request.body_kind:
-            block("request", _shortened(body_of(request)))
+            block("request", summary_of(request) or _shortened(body_of(request)))
     else:
         parameters = _parameters_of(request.json, turn.endpoint)
         if parameters:
@@ -195,7 +195,8 @@ def _print_response(block: Callable[..., None], turn: Turn) -> None:
         block("error", error)
     elif turn.answer is None:
         body = body_of(response)
-        block("response", "(no body)" if body in (None, "") else _shortened(body))
+        shown = summary_of(response) or _shortened(body)
+        block("response", "(no body)" if body in (None, "") else shown)
     if turn.answer:
         block("ends", _end_of(turn), "dim")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .comparison import compare
     from .contract import MISSING, breaches_of
     from .forms import describe_change
-    from .keeping import body_of, keep_volatile
+    from .keeping import binary_of, body_of, keep_volatile
     from .values import ABSENT
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Drift",
     "Level",
     "Policy",
+    "binary_of",
     "body_of",
     "breaches_of",
     "compare",
@@ -51,7 +52,7 @@ __getattr__ = importer(
         "comparison": ("Policy", "compare"),
         "contract": ("MISSING", "breaches_of"),
         "forms": ("describe_change",),
-        "keeping": ("body_of", "keep_volatile"),
+        "keeping": ("binary_of", "body_of", "keep_volatile"),
         "values": ("ABSENT",),
     },
 )

@@ -8,12 +8,15 @@ comes out always replays.
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
+from ..models import Response
 from ..settings.policy import Policy
 from ..texts.alignment import match
 from ..wire.events import chunks_of, frame_of
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ..endpoints import Calls, Endpoint
-    from ..models import Interaction, Request, Response
+    from ..models import Interaction, Request
 
     Ids = Mapping[str, str]
     _Call = tuple[Any, dict[str, Any]]
@@ -36,12 +39,37 @@ _FEW: Final = 64
 
 
 def body_of(response: Response) -> Any:
-    """Returns a stored response's body as `compare` takes it: a JSON value, the text of a stream, or a text."""
+    """Returns a stored response's body as `compare` takes it: a JSON value, the text of a stream, or a text.
+
+    Of bytes that are no text, an object says what they are: their type, their number, and how their SHA-256 begins.
+    """
     if response.body_kind == "json":
         return response.json
     if response.events is not None:
         return "".join(map(_frame, response.events))
-    return response.text or response.base64 or ""
+    return binary_of(response) or response.text or ""
+
+
+def binary_of(message: Request | Response) -> dict[str, Any] | None:
+    """Returns what bytes are that are no text; None for any other body.
+
+    Args:
+        message: a request, whose type nobody stores, or a response.
+    """
+    if message.file is not None:
+        size, digest = message.file.size, message.file.digest
+    elif message.base64 is not None:
+        data = b64decode(message.base64)
+        size, digest = len(data), sha256(data).hexdigest()
+    else:
+        return None
+    kind = message.headers.get("content-type", "") if isinstance(message, Response) else ""
+    return {"type": kind.partition(";")[0].strip() or None, "bytes": size, "sha256": digest[:16]}
+
+
+def _form(response: Response) -> str | None:
+    """Returns the kind of a body; bytes are bytes, in the cassette or beside it."""
+    return "base64" if response.file is not None else response.body_kind
 
 
 def _end(response: Response) -> tuple[str | None, str | None]:
@@ -103,7 +131,7 @@ class _Turn:
         one, other = self.old.response if self.old else None, self.new.response
         calls = self._calls_of(other)
         self.ids = {call["id"]: call["id"] for _, call in calls}
-        if one is None or one.body_kind != other.body_kind:
+        if one is None or _form(one) != _form(other):
             return
         policy = Policy(contract=contract_of_url(self.new.request.url))
         alike = (one.status, _media_type(one), _end(one)) == (other.status, _media_type(other), _end(other))
@@ -292,7 +320,7 @@ def _ids_of(request: Request, calls: Calls) -> list[str]:
 def _other_texts(request: Request, calls: Calls) -> set[str]:
     """Returns what a request says but for the ids of tool calls."""
     if request.body_kind != "json":
-        return {request.text or ""}
+        return {request.text or "", *(part.text for part in request.parts or () if part.text)}
     blank = dict.fromkeys(_ids_of(request, calls), "")
     return set(_texts(_tree_with_ids(request.json, blank, calls)))
 

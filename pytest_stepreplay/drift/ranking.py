@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints import BY_SHAPE, GENERIC
+from ..endpoints import BY_SHAPE, CHAT, GENERIC
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
@@ -51,7 +51,8 @@ def changes_between(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     """
     if _sorts_differ(old, new):
         level = Level.CONTRACT if old.sort == "answer" else Level.BEHAVIOR
-        one, other = old.description, new.description
+        noun = old.endpoint.noun or new.endpoint.noun or CHAT.noun
+        one, other = (replace(each, wanted=noun).description for each in (old, new))
         return [Change("$", level, "replaced", one, other, f"{other} instead of {one}")]
     calls = old.endpoint.calls or GENERIC.calls
     names = calls.names if calls else ()

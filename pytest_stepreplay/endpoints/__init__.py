@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 from ..lazy import importer
+from .audio import SPEECH, TRANSCRIPTIONS
 from .chat import CHAT
 from .completions import COMPLETIONS
 from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
+from .files import BATCHES, FILES
 from .generic import GENERIC
+from .images import IMAGES
 from .reading import Call, Reading, Remark, Tokens
 from .responses import RESPONSES
 
@@ -105,14 +108,24 @@ __getattr__ = importer(
     },
 )
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (CHAT, RESPONSES, EMBEDDINGS, COMPLETIONS)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    CHAT,
+    RESPONSES,
+    EMBEDDINGS,
+    COMPLETIONS,
+    SPEECH,
+    TRANSCRIPTIONS,
+    IMAGES,
+    FILES,
+    BATCHES,
+)
 """Those that are known by their path, the first that fits first."""
 
 
 @lru_cache(maxsize=1024)
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
-    return next((each for each in ENDPOINTS if path.endswith(each.paths)), GENERIC)
+    return next((each for each in ENDPOINTS if each.answers_at(path)), GENERIC)
 
 
 def endpoint_of_url(url: str) -> Endpoint:

@@ -139,7 +139,7 @@ class Endpoint:
 
     Attributes:
         name: what `compare` and the settings call it.
-        paths: how the paths of its URLs end; the first is where its answers come from.
+    paths: how the paths of its URLs end; ``*`` stands for any one step. The first is where its answers come from.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.
         telling: the fields at the top of a request that say what is asked for, in the order in which a reader cares.
@@ -204,6 +204,10 @@ class Endpoint:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     is_documented: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], bool] = _always
 
+    def answers_at(self, path: str) -> bool:
+        """Whether a URL's path is one of its own."""
+        return path.endswith(self.paths) or any(_ends_with(path, each) for each in self.paths if "*" in each)
+
     def messages_of(self, body: Any) -> list[Any] | None:
         """Returns the messages of a request's body; None where it holds no conversation."""
         if self.conversation is None or not isinstance(body, dict):
@@ -228,6 +232,14 @@ class Endpoint:
 def nullable(*names: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yields fields for which null is documented, and means that they are absent."""
     return ((name, (None,)) for name in names)
+
+
+def _ends_with(path: str, end: str) -> bool:
+    wanted = end.split("/")[1:]
+    steps = path.split("/")[1:][-len(wanted) :]
+    return len(steps) == len(wanted) and all(
+        step and want in ("*", step) for step, want in zip(steps, wanted, strict=True)
+    )
 
 
 def _replace(value: Any, place: Place, optional: Optional) -> Any:

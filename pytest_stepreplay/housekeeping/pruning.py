@@ -15,8 +15,9 @@ from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ..models import Cassette, Interaction
     from .last_run import LastRun, SeenFile
 
 
@@ -81,11 +82,35 @@ def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
             disk.remove(path)
         except OSError as error:
             raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
-    for parent in _inner_folders(path, folders):
-        try:
-            disk.remove_folder(parent)
-        except OSError:  # it holds something else
-            return
+    _remove_empty(path, folders)
+
+
+def uncited_files(run: LastRun, going: Sequence[Needless] = ()) -> list[Path]:
+    """Returns the files beside cassettes that no cassette cites, nor a pending version of one.
+
+    Args:
+        run: the last run; its folders are looked through.
+        going: what is about to be pruned, and so cites nothing any more.
+    """
+    gone = {each.path: each.interactions for each in going}
+
+    def left(path: Path, cassette: Cassette) -> Iterator[Interaction]:
+        removed = gone.get(path, ())
+        if removed is not None:
+            yield from (each for i, each in enumerate(cassette.interactions) if i not in removed)
+
+    return [path for folder in run.folders for path in store.uncited_files(Path(folder), left)]
+
+
+def remove_uncited(run: LastRun) -> None:
+    """Removes the files beside cassettes that no cassette cites.
+
+    Raises:
+        CassetteWriteError: one cannot be removed.
+    """
+    for path in uncited_files(run):
+        store.remove_file(path)
+        _remove_empty(path, run.folders)
 
 
 def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
@@ -105,6 +130,15 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     if interactions is not None and len(read.cassette.interactions) != seen.total:
         return "it has changed since the last run"
     return ""
+
+
+def _remove_empty(path: Path, folders: tuple[str, ...]) -> None:
+    """Removes the folder that a file was in, and those around it, as far as they are empty."""
+    for parent in _inner_folders(path, folders):
+        try:
+            disk.remove_folder(parent)
+        except OSError:  # it holds something else
+            return
 
 
 def _inner_folders(path: Path, folders: tuple[str, ...]) -> Iterator[Path]:

@@ -280,5 +280,5 @@ def _parses(text: str | None) -> bool:
     return True
 
 
-CHECKS: Final = ("secret", "contract", "match", "repeat", "volatile", "body", "stale", "unreadable")
+CHECKS: Final = ("secret", "contract", "match", "repeat", "volatile", "body", "file", "stale", "unreadable")
 """The names of all checks, of files too."""

@@ -195,7 +195,21 @@ def read(path: AnyPath, most: int = -1) -> bytes:
         _system.close(descriptor)
 
 
-def create(path: AnyPath, content: bytes, mode: int = 0o644) -> None:
+def pieces_of(path: AnyPath) -> Iterator[bytes]:
+    """Yields what a file holds, piece by piece.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    descriptor = _open(path, _system.O_RDONLY)
+    try:
+        while piece := _system.read(descriptor, _PIECE):
+            yield piece
+    finally:
+        _system.close(descriptor)
+
+
+def create(path: AnyPath, content: bytes | memoryview, mode: int = 0o644) -> None:
     """Writes a new file down to the disk, readable as new files were when the run began.
 
     Raises:
@@ -241,7 +255,7 @@ def overwrite(path: AnyPath, content: bytes) -> None:
         _system.close(descriptor)
 
 
-def write(descriptor: int, content: bytes) -> None:
+def write(descriptor: int, content: bytes | memoryview) -> None:
     """Writes all of it to an open file.
 
     Raises:

@@ -6,26 +6,31 @@ their absence left out, and a multipart body as its parts. Nothing is changed in
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from hashlib import blake2b
+from base64 import b64decode
+from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from ..wire.multipart import read_parts
+from ..wire import large
+from ..wire.bodies import LARGE
+from ..wire.multipart import Part, part_of, read_parts
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from ..endpoints import Calls, Endpoint
-    from ..models import Request
+    from ..models import BodyPart, Request
     from ..selectors import Selectors, State
-    from ..wire.multipart import Part
 
 EMPTY: Final[dict[str, tuple[Any, ...]]] = {"null": (None,), "empty": (None, "", [], {})}
 """Which values of a field are the same as its absence, wherever it stands, by the name of the setting's value."""
 
 _SHORT: Final = 10_000
 """Bytes of a part that are compared as text, so that a miss says what differs there; others by their digest."""
+
+_DIGITS: Final = 16
+"""Of the SHA-256 of a part, so many tell it from others, and still fit in a line."""
 
 _DASHES: Final = ("LS0", "LS1", "LS2", "LS3")
 """How base64 begins where the bytes begin with two dashes."""
@@ -102,8 +107,27 @@ def _is_empty(value: Any, empty: Collection[Any]) -> bool:
     return not value and not isinstance(value, bool | int | float) and value in empty
 
 
-def read_multipart(request: Request) -> list[dict[str, Any]] | None:
-    """Returns a multipart body as its parts; None where it is none."""
+def read_other(request: Request) -> list[Any]:
+    """Returns a body that is no JSON in the form in which it is compared: its kind, and what there is of it.
+
+    A multipart body is its parts, a large one its digest, whether it stands in the cassette or beside it.
+    """
+    if request.file is not None:
+        return ["bytes", _digest(request.file.size, request.file.digest)]
+    parts = _parts_of(request)
+    if parts is not None:
+        return ["multipart", parts]
+    if request.base64 is not None and len(request.base64) > LARGE:
+        data = b64decode(request.base64)
+        if len(data) > LARGE:
+            return ["bytes", _digest(len(data), sha256(data).hexdigest())]
+    kind = request.body_kind
+    return [kind, list(request.events) if request.events else getattr(request, kind or "text")]
+
+
+def _parts_of(request: Request) -> list[dict[str, Any]] | None:
+    if request.parts is not None:
+        return [_describe_stored(part) for part in request.parts]
     if request.text is not None and request.text.startswith("--"):
         parts = read_parts(request.text.encode())
     elif request.base64 is not None and request.base64.startswith(_DASHES):
@@ -113,17 +137,30 @@ def read_multipart(request: Request) -> list[dict[str, Any]] | None:
     return None if parts is None else [_describe(part) for part in parts]
 
 
+def _digest(size: int, digest: str) -> dict[str, Any]:
+    return {"bytes": size, "digest": digest[:_DIGITS]}
+
+
+def _describe_stored(part: BodyPart) -> dict[str, Any]:
+    read = part_of(large.head_of(part), b"") or Part(part.head, None, None, b"")
+    if part.file is not None:
+        return _named(read) | _digest(part.file.size, part.file.digest)
+    return _describe(replace(read, data=large.data_of(part)))
+
+
 def _describe(part: Part) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": part.name, "filename": part.filename, "type": part.type}
-    described = {name: each for name, each in described.items() if each is not None}
     try:
-        text = part.data.decode() if len(part.data) <= _SHORT else None
+        text = str(part.data, "utf-8") if len(part.data) <= _SHORT else None
     except UnicodeDecodeError:
         text = None
     if text is None:
-        digest = b64encode(blake2b(part.data, digest_size=9).digest()).decode()
-        return described | {"bytes": len(part.data), "digest": digest}
-    return described | {"text": text}
+        return _named(part) | _digest(len(part.data), sha256(part.data).hexdigest())
+    return _named(part) | {"text": text}
+
+
+def _named(part: Part) -> dict[str, Any]:
+    described = {"name": part.name, "filename": part.filename, "type": part.type}
+    return {name: each for name, each in described.items() if each is not None}
 
 
 def with_renamed_calls(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:

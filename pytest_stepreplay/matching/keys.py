@@ -18,7 +18,7 @@ from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
-from .bodies import EMPTY, read_multipart, with_normalized, with_order, with_renamed_calls, without_empty
+from .bodies import EMPTY, read_other, with_normalized, with_order, with_renamed_calls, without_empty
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -143,9 +143,8 @@ class Matcher:
                 [event if isinstance(event, str) else [event.frame] for event in request.events or ()],
             ]
         if kind != "json":
-            parts = read_multipart(request)
-            body = [kind, getattr(request, kind)] if parts is None else ["multipart", parts]
-            return with_normalized(body, normalizing) if normalizing and kind == "text" else body
+            body = read_other(request)
+            return with_normalized(body, normalizing) if normalizing and kind in ("text", "parts") else body
         tree = request.json
         if self._ignored is not None:
             tree = selectors.remove(tree, self._ignored)
@@ -222,6 +221,8 @@ def is_plainly_same(one: Request, other: Request) -> bool:
         and one.text == other.text
         and one.events == other.events
         and one.base64 == other.base64
+        and one.parts == other.parts
+        and one.file == other.file
         and repr(one.json) == repr(other.json)  # to Python, 1 is True
     )
 

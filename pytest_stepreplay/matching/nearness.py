@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_url
 from ..texts.varying import KINDS, Normalizer
+from .bodies import read_other
 from .canonical import canonical_text
 from .contrast import Rewording, count_common, differences, read_content
 from .keys import DEFAULT_MATCHER
@@ -285,7 +286,7 @@ def _read_turns(request: Request) -> list[Any]:
         messages = endpoint_of_url(request.url).messages_of(body)
         return [body] if messages is None else messages
     kind = request.body_kind
-    return [] if kind is None else [body if kind == "json" else getattr(request, kind)]
+    return [] if kind is None else [body if kind == "json" else read_other(request)[1]]
 
 
 def _read_text(turn: Any) -> str:

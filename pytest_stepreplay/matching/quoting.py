@@ -37,7 +37,10 @@ def find_quoting(old: Response, new: Response, later: Iterable[Request]) -> tupl
 
 
 def _quotes(request: Request, lost: set[str], long: list[str]) -> bool:
-    said = set(_texts(request.json)) if request.body_kind == "json" else {request.text or ""}
+    if request.body_kind == "json":
+        said = set(_texts(request.json))
+    else:
+        said = {request.text or "", *(part.text for part in request.parts or () if part.text)}
     if not lost.isdisjoint(said) or any(text in each for each in said for text in long):
         return True
     return not lost.isdisjoint(_as_json(text) for text in said)

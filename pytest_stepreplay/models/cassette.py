@@ -9,15 +9,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Buffer = bytes | memoryview
 
 FORMAT_VERSION = 1
 """The version of the cassette format that this package writes, and the newest that it reads."""
 
-BodyKind = Literal["json", "events", "text", "base64"]
-BODY_KINDS: tuple[BodyKind, ...] = ("json", "events", "text", "base64")
+BodyKind = Literal["json", "events", "text", "base64", "parts", "file"]
+BODY_KINDS: tuple[BodyKind, ...] = ("json", "events", "text", "base64", "parts", "file")
 
 _CHUNK: Final = r"\d{1,9}([x/]\d{1,9})?"
+_FILE_NAME: Final = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
 _FORBID: Final = {"extra": "forbid"}
 """For pydantic: a key that the format does not have is an error."""
 
@@ -52,9 +58,93 @@ class RawFrame:
     frame: str
 
 
+@dataclass(frozen=True)
+class BodyFile:
+    """Bytes that are too many for a cassette, and stand in a file beside it.
+
+    Attributes:
+        name: of the file: the SHA-256 of the bytes, and a suffix for people.
+        size: how many bytes there are.
+    """
+
+    __pydantic_config__: ClassVar = _FORBID
+
+    name: str
+    size: int
+
+    def __post_init__(self) -> None:
+        """Checks both.
+
+        Raises:
+            FieldError: the name is no digest with a suffix, so it could lead anywhere, or the size is none.
+        """
+        if not _FILE_NAME.fullmatch(self.name):
+            raise FieldError("name", "should be a SHA-256 in hexadecimal digits and a suffix")
+        if self.size < 0:
+            raise FieldError("size", "should be a number of bytes")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the bytes, in hexadecimal digits."""
+        return self.name.partition(".")[0]
+
+    def bind(self, source: Callable[[], Buffer]) -> Self:
+        """Says where the bytes are from now on; they are no part of the value.
+
+        Args:
+            source: returns them. It can be pickled.
+        """
+        object.__setattr__(self, "_source", source)
+        return self
+
+    def read(self) -> Buffer:
+        """Returns the bytes.
+
+        Raises:
+            CassetteReadError: the file is not there, or holds something else.
+            LookupError: nobody has said where they are.
+        """
+        if self.source is None:
+            raise LookupError(self.name)
+        return self.source()
+
+    @property
+    def source(self) -> Callable[[], Buffer] | None:
+        """What returns the bytes, if anybody has said so."""
+        return getattr(self, "_source", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyPart:
+    """One part of a multipart body.
+
+    Attributes:
+        head: its header lines, as the client wrote them, but with plain line ends.
+        text: its content, where that is text.
+        base64: or other bytes.
+        file: or bytes in a file of their own.
+    """
+
+    __pydantic_config__: ClassVar = _FORBID
+
+    head: str = ""
+    text: str | None = None
+    base64: str | None = None
+    file: BodyFile | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that there is one content.
+
+        Raises:
+            ValueError: there is none, or there are two.
+        """
+        if (self.text is not None) + (self.base64 is not None) + (self.file is not None) != 1:
+            raise ValueError("a part has its content under exactly one of text, base64 and file")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Message:
-    """What a request and a response share: a body under at most one of four keys."""
+    """What a request and a response share: a body under at most one key."""
 
     __pydantic_config__: ClassVar = _FORBID
 
@@ -62,6 +152,8 @@ class _Message:
     events: tuple[str | RawFrame, ...] | None = None
     text: str | None = None
     base64: str | None = None
+    parts: tuple[BodyPart, ...] | None = None
+    file: BodyFile | None = None
 
     def __post_init__(self) -> None:
         """Checks that there is one body at most.
@@ -71,7 +163,7 @@ class _Message:
         """
         if (self.json is not NO_JSON) + (self.events is not None) + (self.text is not None) + (
             self.base64 is not None
-        ) > 1:
+        ) + (self.parts is not None) + (self.file is not None) > 1:
             kinds = [kind for kind in BODY_KINDS if self._has(kind)]
             raise ValueError(f"a body stands under exactly one key, here under {' and '.join(kinds)}")
 
@@ -86,6 +178,13 @@ class _Message:
         if self.json is not NO_JSON:
             return "json"
         return next((kind for kind in BODY_KINDS if self._has(kind)), None)
+
+    @property
+    def files(self) -> tuple[BodyFile, ...]:
+        """The files beside the cassette that hold the body, or parts of it."""
+        if self.file is not None:
+            return (self.file,)
+        return tuple(part.file for part in self.parts or () if part.file is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,13 +33,14 @@ from .variables import environment_secrets, forms_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from ..models import RawFrame, Request, Response
+    from ..models import BodyPart, RawFrame, Request, Response
 
 _LONGEST_REMEMBERED: Final = 4096
 """How many characters a text may have that is remembered as clean."""
 _MOST_REMEMBERED: Final = 4096
 _SHORTEST_SECRET: Final = 6
 
+_PART_NAME: Final = re.compile(r'\bname="([^"]*)"')
 _URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
 _URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
@@ -203,7 +204,19 @@ class Redactor:
                 text = "\n".join(map(_text_of, self._redact_split(lines)))
             text = self.redact_text("&" + text)[1:]
             return {} if text == message.text else {"text": text}
+        if kind == "parts" and message.parts:
+            parts = tuple(self._redact_part(part) for part in message.parts)
+            return {} if parts == message.parts else {"parts": parts}
         return {}
+
+    def _redact_part(self, part: BodyPart) -> BodyPart:
+        """Returns a part of a form redacted: its name says of its text what that of a JSON field says."""
+        head = self.redact_text(part.head)
+        text = part.text
+        if text is not None:
+            named = _PART_NAME.search(part.head)
+            text = self.redact_json({named[1]: text})[named[1]] if named else self.redact_text(text)
+        return part if (head, text) == (part.head, part.text) else replace(part, head=head, text=text)
 
     def _redact_encoded(self, found: re.Match[str]) -> str:
         plain = unquote(found[0])

@@ -49,6 +49,13 @@ def read_own(path: Path, settings: Settings, parse: Callable[[str], Any] | None 
     return loaded
 
 
+def _check_files(interactions: Iterable[Interaction], path: Path) -> None:
+    """Does nothing where each answer can be given: most cassettes have no file beside them."""
+    beside = [each for each in interactions if each.response.file is not None]
+    if beside:
+        store.check_files(beside, path)
+
+
 def _kept_in(settings: Settings) -> Collection[str] | None:
     """Returns which response headers of another tool's cassette are kept: all, where nothing of it is written."""
     return None if settings.mode.writes is Writes.NOTHING else settings.keep_headers
@@ -105,13 +112,19 @@ class Answers:
         self._missed_conversations: set[str] = set()
 
     def hold(self, loaded: store.ReadCassette, mode: Mode) -> None:
-        """Takes the session's own cassette."""
+        """Takes the session's own cassette.
+
+        Raises:
+            CassetteReadError: a file beside it, which an answer is to come from, is not there or was changed.
+        """
         self.loaded = loaded
         self.own = self._all = loaded.cassette.interactions
         self._index = self._index_of_today = None
         self._seen_today = []
-        if mode.answers and len(self.own) > MANY:
-            self._make_index()
+        if mode.answers:
+            _check_files(self.own, self._path)
+            if len(self.own) > MANY:
+                self._make_index()
 
     def is_ownerless(self) -> bool:
         """Whether the session's own cassette is one that no test has recorded."""
@@ -136,6 +149,7 @@ class Answers:
                 )
             loaded = store.read_cassette(path, keep_headers=self._keep_headers, parse=self._parse)
             interactions = loaded.cassette.interactions
+            _check_files(interactions, path)
             self._lent.append((path, len(interactions)))
             self._all += interactions
         self._index = self._index_of_today = None

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import store
 from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store.schema import interaction_of, request_of, tree_of
@@ -234,6 +235,9 @@ class History:
         if not self._forks.is_copy:
             return
         try:
+            if isinstance(fact, Interaction) and (fact.request.files or fact.response.files):
+                with store.locked(self._path):
+                    store.write_files([fact], self._path)  # the note holds but their names
             self._forks.tell({what: tree_of(fact) if isinstance(fact, Interaction | Request) else fact})
         except OSError as error:
             raise RequestStoppedError(
@@ -252,7 +256,7 @@ class History:
             case {"played": int(position)}:
                 answer = self._answers.play(position)
                 self._add(answer.request, position=position, answer=answer)
-            case {"recorded": tree} if recorded := interaction_of(tree):
+            case {"recorded": tree} if recorded := interaction_of(tree, self._path):
                 self._answers.note_miss(recorded.request)
                 self._add(recorded.request, recorded=recorded)
             case {"missed": tree}:

@@ -67,7 +67,8 @@ class Work:
         """
         if self.settings.mode.rewrites:
             pairs = self.pairs()
-            rewritten = keeping.keep_volatile(self.known, self.recorded, pairs)
+            whole = [None if i is None or self._is_lost(self.known[i]) else i for i in pairs]
+            rewritten = keeping.keep_volatile(self.known, self.recorded, whole)
             rewritten = ages.with_new_dates(rewritten, self.recorded, self.settings)
             return merge_rewritten(self.known, now, rewritten, pairs, shared=self.shared, key=self._key)
         return merge_recorded(self.known, now, self.done, stale=self.stale, shared=self.shared, key=self._key)
@@ -134,6 +135,11 @@ class Work:
         return {
             int(unit.name) - 1: unit.new.response for unit in read.units if isinstance(unit.new, Interaction)
         }
+
+    def _is_lost(self, interaction: Interaction) -> bool:
+        """Whether a part of it stands in a file beside the cassette, and that is gone or was changed."""
+        files = (*interaction.request.files, *interaction.response.files)
+        return bool(files) and any(store.problems_with(interaction, self.path))
 
     def _key(self, interaction: Interaction) -> str:
         return self.matcher.key(interaction.request)

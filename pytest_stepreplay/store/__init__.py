@@ -22,6 +22,7 @@ from .paths import (
 )
 
 if TYPE_CHECKING:
+    from .body_files import check_files, problems_with, remove_file, uncited_files, write_files
     from .locks import locked
     from .pending import (
         Pending,
@@ -46,6 +47,7 @@ __all__ = [
     "accept_pending",
     "cassette_names",
     "cassette_path",
+    "check_files",
     "check_inside",
     "check_writable",
     "exists",
@@ -57,15 +59,19 @@ __all__ = [
     "parse_cassette",
     "parse_snapshots",
     "pending_path",
+    "problems_with",
     "read_cassette",
     "read_new_version",
     "read_pending",
     "read_snapshots",
     "reject_pending",
+    "remove_file",
     "render_cassette",
     "snapshots_path",
     "snapshots_tree",
+    "uncited_files",
     "write_cassette",
+    "write_files",
     "write_pending",
     "write_snapshots",
 ]
@@ -73,6 +79,7 @@ __all__ = [
 __getattr__ = importer(
     __name__,
     {
+        "body_files": ("check_files", "problems_with", "remove_file", "uncited_files", "write_files"),
         "locks": ("locked",),
         "pending": (
             "Pending",

@@ -85,7 +85,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         target = Path(disk.real_path(path)) if disk.is_link(path) else path  # a link stays a link
         if not _holds(target, content):
             disk.make_folders(target.parent)
-            _replace(target, content)
+            put(target, content, owner=target)
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
 
@@ -128,9 +128,15 @@ def _holds(target: Path, content: bytes) -> bool:
         return False
 
 
-def _replace(target: Path, content: bytes) -> None:
-    """Write the content beside the target, then put it in its place in one step."""
-    temporary = target.with_name(f".{stem_of(target)}.{token_hex(4)}.tmp")
+def put(target: Path, content: bytes | memoryview, *, owner: Path) -> None:
+    """Write the content beside the target, then put it in its place in one step.
+
+    Args:
+        target: the file.
+        content: what it shall hold.
+        owner: the file whose lock is held. While it is, nobody takes what is being written for left over.
+    """
+    temporary = target.with_name(f".{stem_of(owner)}.{token_hex(4)}.tmp")
     try:
         disk.create(temporary, content)
         with suppress(FileNotFoundError):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")
 """What the names of cassette files end with."""
 
+BESIDE = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
+"""The names of the files beside cassettes that hold what is too large for one."""
 READ_SUFFIXES = (
     *SUFFIXES,
     ".yaml.gz",
@@ -243,9 +245,9 @@ def cassette_names(root: Path) -> list[str]:
 
 
 def holds_cassettes_alone(root: Path) -> bool:
-    """Tell whether every file under a folder has the name of a cassette, a snapshot or a pending version of one."""
+    """Tell whether every file under a folder has the name of a cassette, a snapshot, or of what lies beside one."""
     names = (each.name.lower().removesuffix(PENDING_SUFFIX) for each in disk.walk(root, hidden=True))
-    return all(name.endswith(READ_SUFFIXES) for name in names)
+    return all(name.endswith(READ_SUFFIXES) or BESIDE.fullmatch(name) for name in names)
 
 
 def _is_snapshots(file: str) -> bool:

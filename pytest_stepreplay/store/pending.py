@@ -19,6 +19,7 @@ from ..commands import pytest_command
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError
 from ..machine import disk
 from ..models import Cassette, Interaction
+from . import body_files
 from .cassettes import parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
 from .locks import locked
@@ -395,7 +396,10 @@ def _write_version(path: Path, version: _Version, *, base: _Version | None = Non
         return
     # The base stands last, so that a file that was cut off has none.
     mark = {"pending": {"base": base.digest}} if base else {}
-    write_bytes(path, encode_tree(version.tree() | mark, path))
+    content = encode_tree(version.tree() | mark, path)
+    if isinstance(version.content, Cassette):
+        body_files.write_files(version.content.interactions, path)
+    write_bytes(path, content)
 
 
 def _checked(path: Path) -> Path:

@@ -15,6 +15,8 @@ from ..errors import CassetteReadError
 from ..models import (
     BODY_KINDS,
     FORMAT_VERSION,
+    BodyFile,
+    BodyPart,
     Cassette,
     Interaction,
     RawFrame,
@@ -23,7 +25,7 @@ from ..models import (
     Stream,
     StreamError,
 )
-from . import validating
+from . import body_files, validating
 from .sources import line_at, written_location
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from ..wire.trees import Tree
 
+_SIMPLE = frozenset({"events", "stream", "parts", "file"})
+"""Keys of a message whose values are more than JSON."""
 _ONLY_TEXT = frozenset({str})
 _TEXT_OR_NOTHING = frozenset({str, type(None)})
 _ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
@@ -41,10 +45,11 @@ def tree_of(value: Any) -> dict[str, Tree]:
     """Return the keys that stand in the file for a value of `models`: in the schema's order, the body last."""
     tree: dict[str, Tree] = {}
     body: dict[str, Tree] = {}
+    is_message = isinstance(value, Request | Response)
     for field in fields(value):
         key, part = field.name, getattr(value, field.name)
-        if key in BODY_KINDS:
-            if key == getattr(value, "body_kind", None):
+        if is_message and key in BODY_KINDS:
+            if key == value.body_kind:
                 body[key] = _plain(part)
         elif part is not None and (part or key != "headers"):
             tree[key] = _plain(part)
@@ -82,10 +87,23 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
         tree = {**tree, "interactions": tuple(found)}
     cassette = _plainly(tree) or validating.validated(Cassette, tree, (), text, path)
     for number, interaction in enumerate(cassette.interactions):
-        for part in ("request", "response"):
-            encoded = getattr(interaction, part).base64
-            if encoded is not None and not _is_base64(encoded):
-                location: list[str | int] = ["interactions", number, part, "base64"]
+        for name in ("request", "response"):
+            message = getattr(interaction, name)
+            place: list[str | int] = []
+            if message.parts is not None or message.file is not None:
+                body_files.bind_files(message, path)
+                place = next(
+                    (
+                        ["parts", i, "base64"]
+                        for i, each in enumerate(message.parts or ())
+                        if _is_no_base64(each)
+                    ),
+                    [],
+                )
+            elif _is_no_base64(message):
+                place = ["base64"]
+            if place:
+                location = ["interactions", number, name, *place]
                 problem = f"{written_location(location)}: should be valid base64"
                 raise CassetteReadError(path, problem, line=line_at(text, location))
     return cassette
@@ -113,8 +131,13 @@ def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
 # ---------------------------------------------------------------- a tree that is all right
 
 
-def interaction_of(tree: Any) -> Interaction | None:
-    """Return the interaction that a tree plainly stands for; None where pydantic must look at it."""
+def interaction_of(tree: Any, path: Path | None = None) -> Interaction | None:
+    """Return the interaction that a tree plainly stands for; None where pydantic must look at it.
+
+    Args:
+        tree: of an interaction.
+        path: the cassette, beside which files hold what is too large for it, where nobody else binds them.
+    """
     try:
         request = _message_of(Request, tree["request"])
         response = _message_of(Response, tree["response"])
@@ -131,6 +154,9 @@ def interaction_of(tree: Any) -> Interaction | None:
         )
     except (TypeError, KeyError, ValueError, AttributeError, _NotPlainError):
         return None
+    if right and path is not None:
+        for message in (request, response):
+            body_files.bind_files(message, path)
     return found if right else None
 
 
@@ -147,8 +173,12 @@ class _NotPlainError(Exception):
 
 
 def _message_of(kind: type[_Message], tree: Any) -> _Message:
-    if "events" in tree or "stream" in tree:
+    if not _SIMPLE.isdisjoint(tree):
         tree = dict(tree)
+        if tree.get("parts") is not None:
+            tree["parts"] = tuple(_part_of(each) for each in tree["parts"])
+        if tree.get("file") is not None:
+            tree["file"] = _file_of(tree["file"])
         if tree.get("events") is not None:
             tree["events"] = _events_of(tree["events"])
         if tree.get("stream") is not None:
@@ -157,6 +187,20 @@ def _message_of(kind: type[_Message], tree: Any) -> _Message:
     if message.text.__class__ not in _TEXT_OR_NOTHING or message.base64.__class__ not in _TEXT_OR_NOTHING:
         raise _NotPlainError
     return message
+
+
+def _part_of(tree: Any) -> BodyPart:
+    part = BodyPart(**{**tree, "file": _file_of(tree["file"])} if tree.get("file") is not None else tree)
+    if part.head.__class__ is not str or {part.text.__class__, part.base64.__class__} - _TEXT_OR_NOTHING:
+        raise _NotPlainError
+    return part
+
+
+def _file_of(tree: Any) -> BodyFile:
+    file = BodyFile(**tree)
+    if file.size.__class__ is not int:
+        raise _NotPlainError
+    return file
 
 
 def _events_of(tree: Any) -> tuple[str | RawFrame, ...]:
@@ -173,9 +217,9 @@ def _plainly(tree: dict[str, Any]) -> Cassette | None:
     return Cassette(**tree) if plain and tree.keys() <= {"stepreplay", "test", "interactions"} else None
 
 
-def _is_base64(text: str) -> bool:
+def _is_no_base64(holder: Request | Response | BodyPart) -> bool:
     try:
-        b64decode(text, validate=True)
+        b64decode(holder.base64 or "", validate=True)
     except ValueError:
-        return False
-    return True
+        return True
+    return False

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..errors import CassetteWriteError
-from . import yaml_text
+from . import body_files, yaml_text
 from .files import write_bytes
 from .locks import locked
 from .schema import tree_of
@@ -24,13 +24,14 @@ def write_cassette(path: Path, cassette: Cassette) -> None:
 
     Args:
         path: the file; its folders are made. A name that ends with ``.json`` is written as JSON.
-        cassette: what it shall hold.
+        cassette: what it shall hold. What is too large for it is written beside it first.
 
     Raises:
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
     content = encode_tree(tree_of(cassette), path)
     with locked(path):
+        body_files.write_files(cassette.interactions, path)
         write_bytes(path, content)
 
 

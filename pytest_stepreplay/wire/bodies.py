@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..models import RawFrame, Request, Response
-from . import events
+from . import events, large
 from .multipart import with_fixed_boundary
 from .trees import Tree, is_deeper_than
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
+
+LARGE = 32 * 1024
+"""More bytes than these that are no text stand in a file of their own, beside the cassette."""
+
+LARGE_TEXT = 1024 * 1024
+"""And more than these of a part of a multipart body, whatever they are."""
 
 EVENT_STREAM = "text/event-stream"
 """The media type of server-sent events."""
@@ -40,6 +46,10 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         content_type: the header's value, if there is one.
     """
     kind = content_type or ""
+    if kind.lower().startswith("multipart/") and not _is_short_text(body):
+        parts = large.parts_of(body)
+        if parts is not None:
+            return Request(method=method, url=url, parts=parts)
     return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, streams=False))
 
 
@@ -56,13 +66,19 @@ def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> 
 
 
 def body_bytes(message: Request | Response) -> bytes:
-    """Return the body as it goes over the wire, without a content encoding; empty where there is none."""
+    """Return the body as it goes over the wire, without a content encoding; empty where there is none.
+
+    Raises:
+        CassetteReadError: a file beside the cassette that holds it, or a part of it, is not there or was changed.
+    """
     if message.events is not None:
         return b"".join(frames_of(message))
     if message.text is not None:
         return message.text.encode()
     if message.base64 is not None:
         return b64decode(message.base64)
+    if message.files or message.parts is not None:
+        return bytes(message.file.read()) if message.file else large.bytes_of(message.parts or ())
     if message.body_kind == "json":
         return _write_compactly(message.json).encode()
     return b""
@@ -81,7 +97,9 @@ def _stored(body: bytes, content_type: str, *, streams: bool) -> dict[str, Any]:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return {"base64": b64encode(body).decode()}
+        if len(body) <= LARGE:
+            return {"base64": b64encode(body).decode()}
+        return {"file": large.file_of(body, content_type)}
     kind = media_type(content_type)
     if streams and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
         return {"events": tuple(stored_frame(frame) for frame in events.split_frames(text))}
@@ -91,6 +109,14 @@ def _stored(body: bytes, content_type: str, *, streams: bool) -> dict[str, Any]:
         return {"text": text}
     is_json = isinstance(tree, dict | list) or kind == "application/json" or kind.endswith("+json")
     return {"json": tree} if is_json else {"text": text}
+
+
+def _is_short_text(body: bytes) -> bool:
+    """Whether a multipart body is readable as it is."""
+    try:
+        return len(body) <= LARGE_TEXT and bool(body.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def media_type(content_type: str) -> str:

@@ -10,7 +10,10 @@ import re
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BOUNDARY: Final = "stepreplay-boundary"
 """Stands in a stored body in place of the client's own."""
@@ -33,7 +36,7 @@ class Part:
     name: str | None
     filename: str | None
     type: str | None
-    data: bytes
+    data: bytes | memoryview
 
 
 def with_fixed_boundary(body: bytes, content_type: str) -> bytes:
@@ -51,33 +54,54 @@ def with_fixed_boundary(body: bytes, content_type: str) -> bytes:
 
 def read_parts(body: bytes) -> tuple[Part, ...] | None:
     """Returns the parts of a body that begins with a boundary and ends with it; None for any other."""
+    split = split_parts(body)
+    if split is None:
+        return None
+    parts = [part_of(head, data) for head, data in split[0]]
+    return None if None in parts else tuple(part for part in parts if part is not None)
+
+
+def split_parts(body: bytes) -> tuple[list[tuple[bytes, memoryview]], bytes] | None:
+    """Returns the header and the data of each part, without a copy of the data, and what ends the body.
+
+    None for a body that does not begin with a boundary and end with it.
+    """
     first = _FIRST.match(body)
     if first is None:
         return None
-    pieces = body[first.end() :].split(b"\r\n--" + first[1])
-    last = pieces.pop()
-    if not pieces or last.strip() != b"--":
-        return None
-    parts = []
-    for i, piece in enumerate(pieces):
-        if i and not piece.startswith(b"\r\n"):
+    whole, delimiter = memoryview(body), b"\r\n--" + first[1]
+    parts: list[tuple[bytes, memoryview]] = []
+    # A header may be empty: then its end is that of the line before it.
+    start = first.end() - 2
+    while (end := body.find(delimiter, start + 2)) >= 0:
+        head_end = body.find(b"\r\n\r\n", start, end)
+        if head_end < 0 or body[start : start + 2] != b"\r\n":
             return None
-        part = _read_part(piece if i == 0 else piece[2:])
-        if part is None:
-            return None
-        parts.append(part)
-    return tuple(parts)
+        parts.append((body[start + 2 : head_end], whole[head_end + 4 : end]))
+        start = end + len(delimiter)
+    last = body[start:]
+    return (parts, last) if parts and last.strip() == b"--" else None
 
 
-def _read_part(piece: bytes) -> Part | None:
-    head, end, data = (b"\r\n" + piece).partition(b"\r\n\r\n")
-    if not end or any(b":" not in line for line in head[2:].splitlines()):
+def part_of(head: bytes, data: bytes | memoryview) -> Part | None:
+    """Returns what the header of a part says, with its data; None for lines that are no header."""
+    if any(b":" not in line for line in head.splitlines()):
         return None
     # What a client writes raw, most write as UTF-8 (RFC 7578, section 5.1).
-    header = HeaderParser().parsestr(head[2:].decode("utf-8", "replace"))
+    header = HeaderParser().parsestr(head.decode("utf-8", "replace"))
     name, filename = (header.get_param(each, None, "content-disposition") for each in ("name", "filename"))
     kind = header["content-type"]
     return Part(_text(name), _text(filename), None if kind is None else str(kind), data)
+
+
+def joined(parts: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
+    """Returns the body with these headers, of plain line ends, and data, and with `BOUNDARY` between them."""
+    fixed = b"--" + BOUNDARY.encode()
+    pieces: list[bytes | memoryview] = []
+    for head, data in parts:
+        lines = "".join(f"{line}\r\n" for line in head.split("\n")) if head else ""
+        pieces += [fixed, f"\r\n{lines}\r\n".encode(), data, b"\r\n"]
+    return b"".join([*pieces, fixed, b"--\r\n"])
 
 
 def _text(value: str | tuple[str | None, str | None, str] | None) -> str | None:

@@ -92,7 +92,8 @@ def test_json_for_a_program(suite: Suite, project: Project) -> None:
                 "why": "no test uses it",
                 "kept": None,
             },
-        ]
+        ],
+        "files": [],
     }
     result = project.run("prune", "--json", "--dry-run")
     assert (result.status, result.json) == (1, {"pruned": False, **expected})

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
+
 import pytest
 
+from pytest_stepreplay.cli import main
 from tests.conftest import KEY
 from tests.dialects import Dialects
 
@@ -75,3 +79,140 @@ def test_embeddings(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture
     assert max(map(len, markdown.read_text().splitlines())) < 400
     loose = "stepreplay_tolerances=data[*].embedding: cosine>=-1"
     verify(suite, "--stepreplay-fail-on=content", "-o", loose).assert_outcomes(passed=2)
+
+
+FILES = """
+    import pytest
+    from openai import OpenAI
+
+    client = OpenAI(base_url="{url}")
+    pytestmark = pytest.mark.stepreplay
+
+    def test_speech():
+        sound = client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
+        assert len(sound.content) == 1004 and sound.content.startswith(b"ID3")
+
+    def test_transcription():
+        said = client.audio.transcriptions.create(model="asr-1", file=("hi.mp3", b"ID3\\xff" * 9, "audio/mpeg"))
+        assert said.text == "It is sunny in Paris today."
+
+    def test_image_edit(chat_snapshot):
+        image = ("cat.png", b"\\x89PNG", "image/png")
+        drawn = client.images.edit(model="image-1", prompt="A hat.", image=[image, image])
+        assert drawn.data[0].b64_json
+        assert drawn == chat_snapshot
+
+    def test_files():
+        kept = client.files.create(file=("notes.bin", b"\\xff\\x00notes"), purpose="user_data")
+        assert len(client.files.content(kept.id).content) == 1001
+"""
+
+
+def test_uploads_and_bytes(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]) -> None:
+    suite.write(FILES)
+    suite.record().assert_outcomes(passed=4)
+    text = suite.cassette("test_chat/test_transcription.yaml").read_text()
+    assert 'filename="hi.mp3"' in text
+    assert "text: asr-1" in text
+    files = {name: suite.cassette(name).read_bytes() for name in suite.cassettes if "test_files" not in name}
+    verified = verify(suite, "--stepreplay-fail-on=metadata")
+    verified.assert_outcomes(passed=4)
+    verified.stdout.fnmatch_lines(["verified 5 interactions in 4 cassettes: 5 unchanged, 0 drifted"])
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=4)
+    assert {name: suite.cassette(name).read_bytes() for name in files} == files
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=4)
+
+
+LARGE = """
+    import pytest
+    from openai import OpenAI
+
+    client = OpenAI(base_url="{url}", max_retries=0)
+    pytestmark = pytest.mark.stepreplay
+
+    def test_upload():
+        sound = b"\\xffID3" * 20_000
+        said = client.audio.transcriptions.create(model="asr-1", file=("hi.mp3", sound, "audio/mpeg"))
+        assert said.text
+
+    def test_content():
+        assert len(client.files.content("file-1").content) == 100_001
+"""
+
+
+def beside(suite: Suite) -> dict[str, Path]:
+    """Returns the files beside the cassettes by their suffix."""
+    found = [suite.cassette(name) for name in suite.cassettes if not name.endswith(".yaml")]
+    assert all(sha256(path.read_bytes()).hexdigest() == path.stem for path in found)
+    return {path.suffix: path for path in found}
+
+
+def test_large_bytes_stand_beside_the_cassette(
+    suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.size = 100_000
+    suite.write(LARGE)
+    check_rounds(suite, 2)
+    files = beside(suite)
+    assert set(files) == {".mp3", ".bin"}
+    assert (
+        max(suite.cassette(name).stat().st_size for name in suite.cassettes if name.endswith(".yaml")) < 900
+    )
+
+    assert main(["show", "test_upload"]) == main(["show", "test_content"]) == 0
+    shown = capsys.readouterr().out
+    assert "file: hi.mp3, audio/mpeg, 80.0 kB, in " in shown.replace("\n", "")
+    assert "application/octet-stream, 100.0 kB, in " in shown
+    assert main(["lint"]) == 0
+
+    model.seed = 1
+    result = verify(suite, "--stepreplay-fail-on=content")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["sha256: * -> *"])
+    assert len([name for name in suite.cassettes if name.endswith(".bin")]) == 2, "the new one waits"
+    assert main(["accept", "--all"]) == 0
+    suite.run("-p", "cacheprovider").assert_outcomes(passed=2)
+    capsys.readouterr()
+    assert main(["prune", "--yes"]) == 0
+    assert "no cassette cites it" in capsys.readouterr().out
+    assert len([name for name in suite.cassettes if name.endswith(".bin")]) == 1
+    suite.go_offline()
+    suite.run().assert_outcomes(passed=2)
+
+    files = beside(suite)
+    files[".mp3"].unlink()  # a request is known by its digest
+    files[".bin"].write_bytes(b"other")
+    result = suite.run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [f"*{files['.bin'].name}: was changed: its name is the SHA-256 of other bytes*"]
+    )
+    capsys.readouterr()
+    assert main(["lint"]) == 1
+    told = capsys.readouterr().out
+    assert f"{files['.bin'].name}, beside the cassette, was changed" in told
+    assert f"{files['.mp3'].name}, beside the cassette, is missing" in told
+    files[".bin"].unlink()
+    suite.run().stdout.fnmatch_lines(
+        [f"*{files['.bin'].name}: is missing; cassettes/test_chat/test_content.yaml cites it"]
+    )
+
+
+def test_a_lost_file_is_recorded_again_by_a_rewrite_and_a_secret_in_one_is_refused(
+    suite: Suite, model: Dialects
+) -> None:
+    model.size = 100_000
+    suite.write(LARGE)
+    suite.record()
+    before = beside(suite)
+    for path in before.values():
+        path.unlink()
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=2)
+    assert beside(suite) == before
+
+    suite.change('b"\\xffID3" * 20_000', f'b"\\xffID3" * 20_000 + b"{KEY}"')
+    result = suite.run("--stepreplay=rewrite", key=KEY)
+    result.stdout.fnmatch_lines(["*was not written, since it would hold what looks like a secret:*"])
+    assert KEY not in str(result.stdout)
+    assert beside(suite) == before

@@ -17,6 +17,7 @@ from typing import Any
 from pytest_stepreplay import store
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store.files import PENDING_SUFFIX
+from pytest_stepreplay.wire.bodies import response_from_wire
 
 ELSEWHERE = 30
 """How many calls lie between two kills in code that neither locks nor writes a file."""
@@ -42,6 +43,7 @@ class Lines:
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:
         here = frame.f_code.co_filename.endswith(
             (
+                "store/body_files.py",
                 "store/files.py",
                 "store/locks.py",
                 "store/pending.py",
@@ -121,6 +123,24 @@ def main(folder: Path) -> None:
 
     old, new = write("old" * 5000), write("new" * 5000)
     print("cassette", kill(folder, old, new, [contents(old, new, of=path)], path))
+
+    sound = b"\xff" * 100_000
+    spoken = response_from_wire(200, {}, sound)
+    assert spoken.file is not None
+    beside, request = folder / spoken.file.name, Request(method="GET", url="https://x/")
+
+    def write_beside() -> None:
+        store.write_cassette(path, Cassette(interactions=(Interaction(request=request, response=spoken),)))
+
+    def without_beside() -> None:
+        cited = path.exists() and beside.name in path.read_text()
+        assert beside.exists() or not cited, "a cassette cites what is not there yet"
+        old()
+        beside.unlink(missing_ok=True)
+
+    cassettes = contents(without_beside, write_beside, of=path)
+    good: list[set[bytes | None]] = [cassettes, {sound, None}]
+    print("beside", kill(folder, without_beside, write_beside, good, path, beside))
     path.unlink()
 
     def write_old() -> None:

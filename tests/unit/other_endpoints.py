@@ -21,6 +21,39 @@ EMBEDDINGS = {
 }
 EMBEDDING = ("data", 0, "embedding")
 
+TRANSCRIPTION = {"text": "It is sunny in Paris.", "usage": {"type": "tokens", "total_tokens": 23}}
+TRANSCRIBED = [
+    {"type": "transcript.text.delta", "delta": "It is sunny "},
+    {"type": "transcript.text.delta", "delta": "in Paris."},
+    {"type": "transcript.text.done", **TRANSCRIPTION},
+]
+SPEECH = {"type": "audio/mpeg", "bytes": 12044, "sha256": "5891b5b522d5df08"}
+IMAGES = {
+    "created": 1709893411,
+    "data": [{"b64_json": "iVBORw0KGgo=", "revised_prompt": "A red cat."}],
+    "size": "1024x1024",
+    "usage": {"total_tokens": 42},
+}
+FILE = {
+    "id": "file-1",
+    "object": "file",
+    "bytes": 120,
+    "created_at": 1709893411,
+    "filename": "notes.txt",
+    "purpose": "batch",
+    "status": "processed",
+}
+BATCH = {
+    "id": "batch_1",
+    "object": "batch",
+    "endpoint": "/v1/chat/completions",
+    "input_file_id": "file-1",
+    "completion_window": "24h",
+    "status": "completed",
+    "created_at": 1709893411,
+    "request_counts": {"total": 3, "completed": 3, "failed": 0},
+}
+
 TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "Embeddings": (
         EMBEDDINGS,
@@ -35,6 +68,60 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("a number is not finite", at(*EMBEDDING, 7, to=float("nan"))),
             ("another model answers", at("model", to="step-embed-2")),
             ("`usage` is gone", without("usage")),
+        ],
+    ),
+    "Transcriptions": (
+        TRANSCRIPTION,
+        [
+            ("a word differs", at("text", to="It is rainy in Paris.")),
+            ("more tokens are used", at("usage", "total_tokens", to=30)),
+            ("`text` is gone", without("text")),
+        ],
+    ),
+    "A streamed transcription": (
+        TRANSCRIBED,
+        [
+            ("the text comes in other pieces", at(0, "delta", to="It is ")),
+            ("a word differs", at(2, "text", to="It is rainy in Paris.")),
+        ],
+    ),
+    "Speech, and other bytes that are made anew": (
+        SPEECH,
+        [
+            ("the bytes differ", lambda it: it | {"bytes": 11980, "sha256": "ba799984cb17d8f7"}),
+            ("it is of another type", at("type", to="audio/wav")),
+        ],
+    ),
+    "Images": (
+        IMAGES,
+        [
+            ("`created` and the image are new", at("data", 0, "b64_json", to="iVBORx1LHho=")),
+            ("the prompt was revised in other words", at("data", 0, "revised_prompt", to="A blue cat.")),
+            ("there is one image more", lambda it: it | {"data": [*it["data"], {"b64_json": "iVBORw0K"}]}),
+            ("it has another size", at("size", to="512x512")),
+            ("`data` is gone", without("data")),
+        ],
+    ),
+    "Files": (
+        FILE,
+        [
+            ("`id` and `created_at` are new", lambda it: it | {"id": "file-2", "created_at": 1}),
+            ("it has another name", at("filename", to="other.txt")),
+            ("it is for another purpose", at("purpose", to="user_data")),
+            ("it was not processed", at("status", to="error")),
+            ("`filename` is gone", without("filename")),
+        ],
+    ),
+    "Batches": (
+        BATCH,
+        [
+            (
+                "the ids and times are new",
+                lambda it: it | {"id": "batch_2", "created_at": 1, "input_file_id": "f"},
+            ),
+            ("it has failed", at("status", to="failed")),
+            ("fewer requests were completed", at("request_counts", "completed", to=2)),
+            ("`status` is one that nobody documents", at("status", to="lost")),
         ],
     ),
 }

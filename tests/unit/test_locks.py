@@ -222,6 +222,6 @@ def test_a_save_killed_at_any_line_leaves_the_old_file_or_the_new_and_no_rubbish
     run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert run.returncode == 0, run.stderr
     killed = {kind: int(times) for kind, times in (line.split() for line in run.stdout.splitlines())}
-    assert killed.keys() == {"cassette", "snapshots", "removal", "pending", "accept"}
+    assert killed.keys() == {"cassette", "beside", "snapshots", "removal", "pending", "accept"}
     assert min(killed.values()) >= 30, killed
     assert sum(killed.values()) >= 300, killed

@@ -1,0 +1,86 @@
+"""Images: ``POST .../images/generations``, ``.../images/edits`` and ``.../images/variations``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..settings.levels import Level
+from . import binary, error_object, images_models
+from .endpoint import Contract, Endpoint, nullable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+_IMAGE: Final = ("b64_json", "url")
+
+
+def _is_answer(tree: Mapping[str, Any]) -> bool:
+    data = tree.get("data")
+    if binary.is_binary(tree):
+        return True
+    images = data if isinstance(data, list) and "created" in tree else []
+    return any(isinstance(it, dict) and it.keys() & set(_IMAGE) for it in images)
+
+
+def _are_events(values: Sequence[Mapping[str, Any]], _: bool) -> bool:
+    return any(str(value.get("type")).startswith(("image_generation.", "image_edit.")) for value in values)
+
+
+def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the images that a stream ends with; those that are not whole say nothing."""
+    folded: dict[str, Any] = {"created": None, "data": []}
+    for event in events:
+        if "error" in event:
+            folded["error"] = event["error"]
+        elif str(event.get("type")).endswith(".completed"):
+            folded["data"].append({key: event[key] for key in _IMAGE if key in event})
+            folded |= {"created": event.get("created_at")}
+            folded |= {k: v for k, v in event.items() if k not in (*_IMAGE, "type", "created_at")}
+    return folded
+
+
+def _models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return images_models.Images, images_models.ImageEvent
+
+
+IMAGES: Final = Endpoint(
+    name="images",
+    paths=("/images/generations", "/images/edits", "/images/variations"),
+    # OpenAI's API reference, "Create image": what may be null, and the defaults.
+    optional={
+        (): {
+            **dict(
+                nullable("background", "moderation", "output_compression", "output_format", "response_format")
+            ),
+            **dict(nullable("quality", "size", "style")),
+            "n": (None, 1),
+            "partial_images": (None, 0),
+            "stream": (None, False),
+        }
+    },
+    telling=("prompt", "model", "size", "quality", "n", "style", "seed", "response_format"),
+    noun="a list of images",
+    sort_of=error_object.sort_by(_is_answer),
+    are_chunks=_are_events,
+    fold=_fold,
+    levels={
+        "*": Level.METADATA,
+        "data": Level.BEHAVIOR,
+        "data[*].revised_prompt": Level.CONTENT,
+        "data[*].seed": Level.METADATA,
+        "data[*].finish_reason": Level.BEHAVIOR,
+        "size": Level.BEHAVIOR,
+        "output_format": Level.BEHAVIOR,
+        **binary.LEVELS,
+        **error_object.LEVELS,
+    },
+    volatile=("created", *(f"data[*].{name}" for name in _IMAGE)),
+    fleeting=("data[*].seed", *binary.ANEW, *error_object.FLEETING),
+    contracts=Contract(
+        _models,
+        "the OpenAI-compatible API reference, the list of images",
+        "the OpenAI-compatible API reference, the image events",
+    ).of_all_hosts(),
+)

@@ -1,0 +1,192 @@
+"""The files beside a cassette that hold what is too large for it, each named by the SHA-256 of its bytes.
+
+The name says what must be in such a file: one that was changed is found out, cassettes of one folder share one, and
+whoever writes it, at the same time or again, writes the same. It is written before the cassette that cites it.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..commands import pytest_command
+from ..errors import CassetteReadError, CassetteWriteError, display_path
+from ..machine import disk
+from ..models import Cassette
+from . import cassettes, pending
+from .files import PENDING_SUFFIX, put, write_error
+from .paths import BESIDE, SNAPSHOTS_SUFFIX, SUFFIXES
+from .secrets import refuse_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..models import BodyFile, Buffer, Interaction, Request, Response
+
+_TEXT: Final = re.compile(rb"[\t\n\r -~]{6,}")
+"""No secret is shorter, or made of other characters than these."""
+_WINDOW: Final = 1 << 22
+"""Bytes that are searched for secrets at once."""
+_OVERLAP: Final = 1 << 14
+"""Bytes that two windows have in common; few keys are as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The bytes of a file beside a cassette.
+
+    Attributes:
+        path: the file.
+        cassette: the one that cites it.
+    """
+
+    path: Path
+    cassette: Path = field(compare=False)
+
+    def __call__(self) -> Buffer:
+        problem = _problem_with(self.path)
+        if problem:
+            raise CassetteReadError(
+                self.path, f"{problem}; {display_path(self.cassette)} cites it", fix=_fix()
+            )
+        return disk.read(self.path)
+
+
+def bind_files(message: Request | Response, cassette: Path) -> None:
+    """Lets a message of a cassette read what stands beside it.
+
+    Args:
+        message: of the cassette.
+        cassette: the file, or its pending one.
+    """
+    for each in message.files:
+        each.bind(_Beside(cassette.with_name(each.name), cassette))
+
+
+def cited_in(interactions: Iterable[Interaction]) -> Iterator[BodyFile]:
+    """Yields the files beside a cassette that its interactions cite."""
+    for each in interactions:
+        yield from each.request.files
+        yield from each.response.files
+
+
+def check_files(interactions: Iterable[Interaction], cassette: Path) -> None:
+    """Does nothing where every response can be replayed that stands in a file beside the cassette.
+
+    A request is known by its digest, so the files that it cites need not be there.
+
+    Raises:
+        CassetteReadError: a file is not there, or was changed; the message names it.
+    """
+    for each in interactions:
+        for file in each.response.files:
+            path = cassette.with_name(file.name)
+            problem = _problem_with(path)
+            if problem:
+                raise CassetteReadError(path, f"{problem}; {display_path(cassette)} cites it", fix=_fix())
+
+
+def problems_with(interaction: Interaction, cassette: Path) -> Iterator[tuple[str, BodyFile, str]]:
+    """Yields what is wrong with the files that an interaction cites: in which message, which file, and what."""
+    for name in ("request", "response"):
+        for file in getattr(interaction, name).files:
+            problem = _problem_with(cassette.with_name(file.name))
+            if problem:
+                yield name, file, problem
+
+
+def write_files(interactions: Iterable[Interaction], cassette: Path) -> None:
+    """Writes the files that interactions cite beside their cassette, each in one step; those that are there stay.
+
+    Args:
+        interactions: those about to be written.
+        cassette: their file; its lock is held.
+
+    Raises:
+        CassetteError: one cannot be written, or would hold a secret, or is copied from a place where it is not.
+    """
+    for file in {each.name: each for each in cited_in(interactions)}.values():
+        target = cassette.with_name(file.name)
+        if file.source == _Beside(target, cassette) or not _problem_with(target):
+            continue
+        data = file.read()
+        for text in texts_in(data):
+            refuse_secrets(target, text, {})
+        try:
+            disk.make_folders(target.parent)
+            put(target, data, owner=cassette)
+        except (OSError, ValueError) as error:
+            raise write_error(target, error) from None
+
+
+def uncited_files(root: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[Path]:
+    """Yields the files under a folder that are named as those beside a cassette, and that nothing there cites.
+
+    Where a cassette cannot be read, all that stand beside it stay.
+
+    Args:
+        root: the folder.
+        left: returns the interactions of a cassette that count.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for entry in disk.walk(root):
+        folders.setdefault(Path(entry.path).parent, []).append(Path(entry.path))
+    for _, paths in sorted(folders.items()):
+        named = sorted(path for path in paths if BESIDE.fullmatch(path.name))
+        if named:
+            with suppress(CassetteReadError):
+                cited = {file.name for path in paths for file in _cited_by(path, left)}
+                yield from (path for path in named if path.name not in cited)
+
+
+def _cited_by(path: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[BodyFile]:
+    name = path.name.lower()
+    if name.endswith(PENDING_SUFFIX) and not path.name.startswith("."):
+        new = pending.read_new_version(path)
+        if isinstance(new, Cassette):
+            yield from cited_in(new.interactions)
+    elif name.endswith(SUFFIXES) and not name.endswith(SNAPSHOTS_SUFFIX) and not path.name.startswith("."):
+        yield from cited_in(left(path, cassettes.read_cassette(path).cassette))
+
+
+def texts_in(data: Buffer) -> Iterator[bytes]:
+    """Yields the texts in the bytes of a file, which may hold a secret, in pieces that overlap: no copy of it all."""
+    for start in range(0, len(data), _WINDOW):
+        yield b"\0".join(_TEXT.findall(data[start : start + _WINDOW + _OVERLAP]))
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file that no cassette cites.
+
+    Raises:
+        CassetteWriteError: it cannot be removed.
+    """
+    try:
+        disk.remove(path)
+    except OSError as error:
+        raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
+
+
+def _problem_with(path: Path) -> str:
+    """Returns what is wrong with a file that a cassette cites; nothing where nothing is."""
+    digest = sha256()
+    try:
+        if not disk.is_file(path):
+            return "is missing"
+        for piece in disk.pieces_of(path):
+            digest.update(piece)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return (
+        ""
+        if path.name.startswith(digest.hexdigest())
+        else "was changed: its name is the SHA-256 of other bytes"
+    )
+
+
+def _fix() -> str:
+    return f"Restore it, or record the test again with: {pytest_command('--stepreplay=rewrite')}"
