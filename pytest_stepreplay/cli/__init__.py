@@ -34,14 +34,14 @@ Record real chat completions once, replay them offline, and see what differs.
 Start with `stepreplay demo`: it needs no API key and no network.
 """
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
-    "accept": ("Put pending changes into their cassettes.", lambda: pending.ACCEPT),
+    "accept": ("Accept pending changes.", lambda: pending.ACCEPT),
     "adopt": ("Run a suite of pytest-recording or pytest-vcr on this plugin.", lambda: adopt.ADOPT),
-    "convert": ("Bring cassettes over from vcrpy, cassetter, HAR, logs; and back.", lambda: convert.CONVERT),
+    "convert": ("Convert cassettes of other tools, HTTP archives and logs.", lambda: convert.CONVERT),
     "demo": ("Learn it in a minute: no key, no network.", lambda: demo.DEMO),
     "diff": ("Compare two cassettes, completions or streams.", lambda: diff.DIFF),
     "lint": ("Find secrets and other problems in cassettes.", lambda: lint.LINT),
     "list": ("List cassettes with their size, age, models and tokens.", lambda: listing.LIST),
-    "pending": ("List the changes that wait for a decision.", lambda: pending.PENDING),
+    "pending": ("List pending changes.", lambda: pending.PENDING),
     "prune": ("Remove what the last run did not play.", lambda: prune.PRUNE),
     "reject": ("Drop pending changes.", lambda: pending.REJECT),
     "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),

@@ -72,9 +72,9 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
 ADOPT: Final = Command(
     name="adopt",
     description="""
-    Look at a project's tests, and write the lines of the ini file with which they run here, with their own cassettes.
+    Look at a project's tests, and write the ini lines that let them run here with the cassettes they have.
 
-    What is written is shown first. What the tests ask of the other plugin and is not available here is
+    What is written is shown first. Whatever the tests use of the other plugin that is not available here is
     listed with its place. No test and no cassette is changed. The exit status is 1 if something is left to be done.
     """,
     examples=("stepreplay adopt --dry-run", "stepreplay adopt --yes"),
@@ -96,7 +96,7 @@ def _print(found: _Found, path: Path, lines: list[str]) -> None:
         echo(f"{display_path(path)} adopts them already.")
     if found.marks and not found.compares_bodies:
         echo(
-            "\nTheir match_on names no body, and here bodies are compared unless it leaves them out. As there:\n"
+            "\nTheir match_on has no body, but here bodies are compared by default. To match as before:\n"
             "  stepreplay_match_on = method scheme host port path query"
         )
     if found.problems:

@@ -62,9 +62,9 @@ CONVERT: Final = Command(
     SOURCES are files and folders: cassettes of vcrpy (YAML, JSON, gzip) and cassetter (YAML, TOML), HTTP archives
     (HAR), and logs of requests and responses (JSON Lines). The format is recognized by the content.
 
-    Without --to, a new file takes its source's place where the name can stay, else it stands beside it. Secrets are
-    redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused, or converted
-    only partly.
+    Without --to, a new file replaces its source if it can have the same name, and is written next to it otherwise.
+    Secrets are redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused,
+    or converted only partly.
     """,
     examples=(
         "stepreplay convert tests/cassettes --to cassettes --check",
@@ -74,7 +74,9 @@ CONVERT: Final = Command(
     operands=(Operand("sources", "some", existing_paths, spreads=True),),
     options=(
         Option("--to DIR", "Write the new files under this folder.", {"type": folder_path}),
-        Option("--check", "Replay each interaction through a real client first, old against new."),
+        Option(
+            "--check", "Replay each interaction through a real client first, and compare it with the old one."
+        ),
         Option("--dry-run", "Show what each file would become, and write nothing."),
         Option(
             f"--format [{'|'.join(FORMATS)}]",
@@ -105,7 +107,7 @@ def _without_idle_batches(outcomes: list[Outcome]) -> list[Outcome]:
     """Returns the outcomes; files with the requests of a batch are refused if none has the responses."""
     if any(outcome.target and outcome.format == "jsonl" for outcome in outcomes):
         return outcomes
-    reason = "it holds the requests of a batch alone; name the file with the responses, too"
+    reason = "it holds only the requests of a batch; name the file with the responses, too"
     return [
         replace(outcome, result=Result.REFUSED, reason=reason) if outcome.result is Result.USED else outcome
         for outcome in outcomes

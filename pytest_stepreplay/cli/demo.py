@@ -90,7 +90,7 @@ DEMO: Final = Command(
     Record, replay offline, change the prompt, and compare answers: for real, in four steps.
 
     A test is written into a temporary folder and run by pytest with the openai client. The API is a stand-in
-    that runs on this machine, so no key is needed, nothing is paid and nothing leaves it. The exit status is
+    that runs on this machine, so it needs no key, costs nothing and sends nothing out. The exit status is
     0 if each step did what it should, and 1 if one did not.
     """,
     examples=(
@@ -240,7 +240,7 @@ class _Tour:
     def _compare_answers(self) -> None:
         if self._live:
             self._start(
-                "Compare: the old prompt is asked once more, and the new answer held against the old one."
+                "Compare: the old prompt is sent again, and the new answer is compared with the old one."
             )
         else:
             self._start("Compare: the old prompt, but the stand-in now answers as another model would.")
@@ -252,7 +252,7 @@ class _Tour:
         output = self._run(command, expected={0, 1} if self._live else {1})
         if not self._live and CHANGED not in output:
             raise FailedStepError(f"the new {CHANGED} is not among the differences")
-        self._say("id, created and their like differ on every call, so they do not count.")
+        self._say("id, created and the like differ on every call, so they do not count.")
 
     def _open_api(self, stack: ExitStack, script: Iterable[Reply] | None = None) -> Upstream | None:
         """Starts the stand-in for the commands that follow, unless StepFun itself is called."""

@@ -107,7 +107,7 @@ LINT: Final = Command(
         Option("--max-age AGE", "Also report recordings older than this: 90d, 12w, 1y.", {"type": _age}),
         Option(
             "--skip CHECK",
-            "Skip a check; may be given several times.",
+            "Skip a check; can be given several times.",
             {"action": "append", "default": []},
         ),
     ),

@@ -56,7 +56,7 @@ def _list(paths: tuple[str, ...], color: str, as_json: bool) -> int:
 PENDING: Final = Command(
     name="pending",
     description="""
-    List pending changes: how much each one matters, and what it leads with.
+    List pending changes: how much each one matters, and its most important part.
 
     PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
     exit status is 1 if anything is pending.
@@ -79,7 +79,7 @@ def _reject(**choice: Any) -> int:
 
 
 _DECIDING: Final = (
-    Option("--all", "All that is pending in the project's folder.", {"dest": "everything"}),
+    Option("--all", "Everything that is pending in the project's folder.", {"dest": "everything"}),
     Option(
         "-n, --interaction N",
         "Only this interaction of the cassette, counted from 1.",
@@ -94,7 +94,7 @@ _DECIDING: Final = (
 ACCEPT: Final = Command(
     name="accept",
     description="""
-    Accept pending changes: the new versions take the place of the old ones.
+    Accept pending changes: the new versions replace the old ones.
 
     PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. A pending file whose cassette has
     changed since is refused, and makes the exit status 1; the others are still accepted.
@@ -113,8 +113,8 @@ REJECT: Final = Command(
     description="""
     Reject pending changes: the cassettes stay as they are, and the new versions are deleted.
 
-    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. Where a cassette has changed since,
-    a part of its pending file is refused, which makes the exit status 1; all of it can be rejected.
+    PATHS are cassettes, pending files (NAME.yaml.new), folders or globs. If a cassette has changed since,
+    its pending file can only be rejected as a whole; a part of it is refused, and makes the exit status 1.
     """,
     examples=tuple(example.replace("accept", "reject") for example in ACCEPT.examples),
     operands=(PATHS,),
@@ -156,7 +156,7 @@ def _decide(
                 echo(f"  {safe(finding.quoted)}")
             if broken:
                 told = "\n    ".join(dict.fromkeys(finding.rewrite for finding in broken))
-                echo(f"  so they ask what is not recorded any more; record that anew:\n    {told}")
+                echo(f"  so they send requests that are no longer recorded; record them again:\n    {told}")
     return 1 if refused else 0
 
 

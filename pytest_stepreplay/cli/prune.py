@@ -56,11 +56,11 @@ PRUNE: Final = Command(
     description="""
     Remove interactions that no test plays, and cassettes that no test uses.
 
-    Files beside cassettes that none of them cites any more go with them.
+    So are files beside cassettes that none of them refers to any more.
 
-    What is needed is what the last run of pytest played. After a run that failed, that did not see every test
-    or that did not replay, nothing is removed. What has changed since that run stays, and so does what waits
-    for a decision. The exit status is 1 where something is left to be removed.
+    The last pytest run shows what is needed. Nothing is removed after a run that failed, left tests out or did
+    not replay. Cassettes that have changed since that run, or have pending changes, are kept. The exit status is
+    1 if something is left to be removed.
     """,
     examples=("pytest && stepreplay prune --dry-run", "stepreplay prune --yes"),
     options=CONSENT,

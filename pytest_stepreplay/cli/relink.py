@@ -47,10 +47,10 @@ RELINK: Final = Command(
     description="""
     Move the cassettes of tests that were renamed or moved to where these look for them.
 
-    Run pytest first: the tests that fail for want of a cassette are those that are looked at. Their cassettes
-    are found among those that no test uses, by what the tests asked and by the ids of the tests that recorded
-    them. Where several would do, all are listed and none is moved. The exit status is 1 where something is
-    left to be moved.
+    Run pytest first: this looks at the tests that failed because they had no cassette. It finds their cassettes
+    among those that no test uses, by the requests of the tests and by the ids of the tests that recorded them.
+    If several would fit, all are listed and none is moved. The exit status is 1 if something is left to be
+    moved.
     """,
     examples=("pytest; stepreplay relink --dry-run", "stepreplay relink --yes"),
     options=CONSENT,

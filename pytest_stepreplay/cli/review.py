@@ -69,7 +69,7 @@ def _run(paths: tuple[str, ...], color: str) -> int:
 REVIEW: Final = Command(
     name="review",
     description="""
-    Walk through the pending changes, and decide about each with one key.
+    Go through the pending changes, and decide on each with one key.
 
     PATHS are cassettes, pending files (NAME.yaml.new), folders or globs; by default the project's folder. The
     exit status is 1 if a change was refused. Without a terminal nothing is asked: the changes are listed with
@@ -79,12 +79,12 @@ REVIEW: Final = Command(
     operands=(PATHS,),
     options=(COLOR,),
     keys=(
-        ("a", "accept: the new version takes the place of the old one"),
+        ("a", "accept: the new version replaces the old one"),
         ("r", "reject: the old version stays"),
         ("s", "skip: decide later"),
         ("A, R, S", "the same for this change and all the rest"),
         ("d", "show the full diff, or the leading changes again"),
-        ("q", "quit; what was decided stays decided, as with Ctrl-C"),
+        ("q", "quit, as with Ctrl-C; decisions made so far stand"),
     ),
     run=_run,
 )

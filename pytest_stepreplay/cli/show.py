@@ -34,7 +34,7 @@ STYLES: Final = {
     "call": "yellow",
     "error": "bold red",
 }
-WAITS: Final = "a new version, which waits for a decision (stepreplay review)"
+WAITS: Final = "a new version, which is pending (decide: stepreplay review)"
 LISTED: Final = 12  # items of a list, such as an embedding, that are shown
 TEXT: Final = 2_000  # characters of a body that is no conversation
 
@@ -74,7 +74,7 @@ def _run(cassette: str, interaction: int | None, as_json: bool) -> int:
 SHOW: Final = Command(
     name="show",
     description="""
-    Print a cassette as a conversation that a person can read.
+    Print a cassette as a readable conversation.
 
     CASSETTE is a file, the name of one in the project's folder (.yaml may be left out), the name of a test or its
     id. A pending file (NAME.yaml.new) is shown as the version that it holds. Streams are assembled. What an earlier

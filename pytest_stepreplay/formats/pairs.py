@@ -304,12 +304,12 @@ def _url(row: dict[str, Any], parts: dict[str, Any], body: bytes, here: Place, h
     if not isinstance(base, str) or not is_url(base) or not base:
         what = "only the path of the URL" if url else "no URL"
         raise MisfitError(
-            here, f"it says {what}; say where it was sent, as in --base-url https://api.stepfun.com/v1"
+            here, f"it gives {what}; say where it was sent, as in --base-url https://api.stepfun.com/v1"
         )
     if not url:
         endpoint = endpoint_of_request(_parsed(body))
         if not endpoint.paths:
-            raise MisfitError(here, "it has no URL, and its body does not tell which endpoint it asks")
+            raise MisfitError(here, "it has no URL, and its body does not show which endpoint it is for")
         return f"{base.rstrip('/')}{endpoint.paths[0]}"
     base, path = base.rstrip("/"), "/" + url.lstrip("/")
     prefix = urlsplit(base).path

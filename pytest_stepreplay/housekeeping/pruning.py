@@ -51,7 +51,7 @@ def plan(run: LastRun) -> list[Needless]:
         whole = len(left) == each.total
         numbers = ", ".join(str(i + 1) for i in left)
         noun = "interaction" if len(left) == 1 else "interactions"
-        why = "its test plays nothing of it" if whole else f"{noun} {numbers} of {each.total} not played"
+        why = "its test plays none of it" if whole else f"{noun} {numbers} of {each.total} not played"
         positions = None if whole else left
         found.append(Needless(each, positions, why, _why_kept(each, positions)))
     return sorted(found, key=lambda each: each.seen.path)
@@ -118,7 +118,7 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     if not seen.is_unchanged():
         return "it has changed since the last run"
     if store.exists(store.pending_path(path)):
-        return "changes of it wait for a decision (stepreplay review)"
+        return "it has pending changes (stepreplay review)"
     try:
         read = store.read_cassette(path)
     except CassetteError:

@@ -114,7 +114,9 @@ def relink(link: Link) -> None:
     if source is None:
         raise CassetteWriteError(link.target, "was not made: more than one cassette or test may be meant")
     if store.exists(store.pending_path(source)):
-        raise CassetteWriteError(source, "was not moved: changes of it wait", fix="Decide: stepreplay review")
+        raise CassetteWriteError(
+            source, "was not moved: it has pending changes", fix="Decide: stepreplay review"
+        )
     if store.exists(link.target):
         raise CassetteWriteError(link.target, "was not replaced: it exists by now")
     read = store.read_cassette(source)

@@ -67,7 +67,9 @@ def why_unanswered(error: BaseException, url: str) -> str:
 def _words(error: BaseException) -> str:
     """Returns what an error of the socket's means; nothing for another one."""
     if isinstance(error, socket.gaierror):
-        return "no such host" if error.errno == socket.EAI_NONAME else "the host's name was not looked up"
+        return (
+            "no such host" if error.errno == socket.EAI_NONAME else "the host's name could not be looked up"
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted ({error.verify_message})"
     if isinstance(error, ssl.SSLError):

@@ -135,7 +135,7 @@ def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tu
             "remove one of the two",
         )
     elif _SCRUBBED.search(url.replace(_OURS, "")):
-        what = "holds another tool's placeholder, so no request of today matches it"
+        what = "holds another tool's placeholder, so no request matches it any more"
         yield "match", ("request", "url"), what, f"{_RECORD}; secrets are redacted the same way on both sides"
 
 
@@ -196,7 +196,7 @@ def _wrong_body(interaction: Interaction, _: Expected) -> Iterator[tuple[str, Pl
         return
     is_json = said == "application/json" or said.endswith("+json")
     if is_json and (kind != "json" and not _parses(response.text)):
-        got = "is empty" if kind is None or response.text == "" else "is no JSON"
+        got = "is empty" if kind is None or response.text == "" else "is not JSON"
         yield "body", ("response",), f"the content type is {said:.60}, and the body {got}", _RECORD
     elif (
         said == "text/event-stream"

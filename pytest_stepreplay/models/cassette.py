@@ -165,7 +165,7 @@ class _Message:
             self.base64 is not None
         ) + (self.parts is not None) + (self.file is not None) > 1:
             kinds = [kind for kind in BODY_KINDS if self._has(kind)]
-            raise ValueError(f"a body stands under exactly one key, here under {' and '.join(kinds)}")
+            raise ValueError(f"a body has exactly one key, but this one has {' and '.join(kinds)}")
 
     def _has(self, kind: BodyKind) -> bool:
         if kind == "json":
@@ -226,7 +226,7 @@ class Stream:
         if self.chunks is not None and not re.fullmatch(rf"{_CHUNK}(?: {_CHUNK})*", self.chunks, re.ASCII):
             raise FieldError("chunks", "should be words such as 412, 430x3 or 455/17")
         if (self.end == "broken") != (self.error is not None):
-            raise ValueError("a stream that is broken has an error, and no other has one")
+            raise ValueError("a broken stream must have an error, and no other stream may")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

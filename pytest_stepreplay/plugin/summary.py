@@ -232,8 +232,8 @@ class Summary:
             self._lines += causes.render_causes(self._causes)
         if settings.adopt_vcr_marker and sums.missed and "body" in settings.match_on:
             self._lines += [
-                "vcrpy compares no bodies unless it is told to, so that tests pass with other requests than the "
-                "recorded ones. As there:",
+                "vcrpy does not compare bodies unless told to, so tests pass with requests other than the recorded "
+                "ones. To match as vcrpy does:",
                 "  stepreplay_match_on = method scheme host port path query",
             ]
         self._lines += self._problems + notes
@@ -295,7 +295,7 @@ class Summary:
         """Returns why this run does not tell what is still needed."""
         if not partial and self._skipped:
             partial = f"{self._skipped[0]} was skipped as a whole"
-        unfit = [f"it was not whole: {partial}"] if partial else []
+        unfit = [f"it was not complete: {partial}"] if partial else []
         return unfit + ([f"it failed, with exit status {int(exitstatus)}"] if exitstatus else [])
 
     def _remember(self, run: LastRun) -> None:

@@ -343,7 +343,7 @@ def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
     """Returns the hosts that pytest-recording's settings let through, the closest setting alone."""
     marker = request.node.get_closest_marker("block_network")
     if marker is not None and (marker.args or marker.kwargs.keys() - {"allowed_hosts"}):
-        raise SettingsError("@pytest.mark.block_network takes nothing but allowed_hosts=[...]")
+        raise SettingsError("@pytest.mark.block_network takes only allowed_hosts=[...]")
     given = (
         (marker.kwargs.get("allowed_hosts") if marker else None)
         or request.config.getoption("stepreplay_vcr_allowed_hosts")

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 NOTHING_INTERCEPTED = (
     "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
-    "It intercepts httpx, httpx2, aiohttp, requests and urllib3, and knows when respx, pytest-httpx, responses, "
-    "requests-mock, aioresponses or an httpx.MockTransport answers. Remove the marker if the test needs none."
+    "It intercepts httpx, httpx2, aiohttp, requests, urllib3, http.client, urllib.request, httplib2 and tornado, and "
+    "recognizes what respx, pytest-httpx, responses, requests-mock, aioresponses and httpx.MockTransport answer. "
+    "Remove the marker if the test sends no request."
 )
 
 NO_CASSETTE = (
     "this test is marked with @pytest.mark.{}, but has no cassette: no request was replayed or recorded.\n"
-    "The marker came when its set-up had begun. Add it where tests are collected, in pytest_collection_modifyitems."
+    "The marker was added after its set-up had begun. Add it while tests are collected, "
+    "in pytest_collection_modifyitems."
 )
 
 ONE_MORE = "stepreplay: one more request without an answer"

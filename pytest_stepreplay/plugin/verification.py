@@ -40,7 +40,7 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
         if settings.fail_on == "never":
             return None
         raise SettingsError(
-            f"the baseline {display_path(path)} does not exist. To write it with the drift of today: "
+            f"the baseline {display_path(path)} does not exist. To create it with today's drift: "
             f"pytest --stepreplay=verify --stepreplay-fail-on=never --stepreplay-baseline={settings.baseline}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:

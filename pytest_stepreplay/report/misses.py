@@ -137,7 +137,7 @@ def _shown_differences(nearest: Nearest) -> list[str]:
 def _reason(miss: Miss) -> str:
     if miss.times_recorded:
         asked = _times(miss.times_recorded + 1)
-        return f"it was recorded {_times(miss.times_recorded)}, and the test has asked it {asked}."
+        return f"it was recorded {_times(miss.times_recorded)}, and the test has sent it {asked}."
     if remedy := _remedy(miss):
         return (
             f"it differs only by {_enumerate([_name_cause(name, value) for name, value in remedy.items()])}."

@@ -145,7 +145,9 @@ class Answers:
                 continue
             if not store.exists(path):
                 raise CassetteReadError(
-                    path, "does not exist", fix="The test's marker names it: restore it, or take the name out"
+                    path,
+                    "does not exist",
+                    fix="The test's marker names it: restore it, or remove it from the marker",
                 )
             loaded = store.read_cassette(path, keep_headers=self._keep_headers, parse=self._parse)
             interactions = loaded.cassette.interactions

@@ -174,17 +174,17 @@ class Exchange:
         return self.sink.overread(self.position or 0, length)
 
     def not_come(self, name: str) -> str:
-        """Returns what to tell of a request whose answer had not come when its test, of this name, ended."""
+        """Returns what to tell of a request whose answer had not arrived when its test, of this name, ended."""
         request = self.request
-        return f"not recorded: the answer to {request.method} {request.url} had not come when {name} ended"
+        return f"not recorded: the answer to {request.method} {request.url} had not arrived when {name} ended"
 
 
 def too_late(request: Request, name: str) -> RequestStoppedError:
     """Returns the error for a request that is made when the test of this name has ended."""
     asked = f"{request.method} {request.url}"
     return RequestStoppedError(
-        f"{name} has ended, but a thread that it started asks {asked}.\n"
-        "It is neither answered nor sent: it could get into the cassette of another test.\n"
+        f"{name} has ended, but a thread that it started tries to send {asked}.\n"
+        "The request is neither answered nor sent, since it could get into the cassette of another test.\n"
         "Wait for the thread before the test ends. Or start it in a fixture of a wider scope; then it works for "
         "whichever test is running."
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .forks import Forks
 
 _UNKNOWN: Final = Request(method="", url="")
-_LATER: Final = "What is recorded, what differs and what to do is said when the test has ended."
+_LATER: Final = "The report after the test says what is recorded, what differs and what to do."
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class History:
     def too_late(self, request: Request) -> RequestStoppedError:
         """Returns the error for a request that is made when the test has ended, and tells the run of it."""
         asked = f"{request.method} {request.url}"
-        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after that had ended",))
+        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after it had ended",))
         return too_late(request, self._name)
 
     def report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
@@ -283,7 +283,7 @@ def _unexplained(problem: Exception) -> str:
     """Returns what is said where the explanation of a verdict cannot be made."""
     what = format_exception_only(problem)[-1].strip()
     return (
-        f"\n  What else there is to say of it could not be found out: {what}\n"
-        "  If the test replaces a part of Python that this needs, let it do so only around its own code; "
-        "else it is a bug of pytest-stepreplay."
+        f"\n  The rest of the explanation could not be made: {what}\n"
+        "  If the test replaces a part of Python that this needs, let it do so only around its own code. "
+        "Otherwise this is a bug in pytest-stepreplay."
     )

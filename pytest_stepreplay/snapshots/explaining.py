@@ -42,7 +42,7 @@ def explain(owner: _Owner, comparison: Comparison, *, most_lines: int | None = S
     if comparison.holds or comparison.drift is None:
         return [f"the same as {where}"]
     if comparison.result == "contradicts":
-        tail = [f"in {where}, which this test has set to another value; name each value on its own"]
+        tail = [f"in {where}, which this test has already set to another value; give each value its own name"]
     else:
         accept = _accept(owner) if owner.leaves_pending else _command(owner, "rewrite")
         tail = [f"in {where}", f"accept it: {accept}"]

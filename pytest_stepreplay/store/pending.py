@@ -345,7 +345,7 @@ def _differing(before: _Version, after: _Version) -> list[Unit]:
             raise ValueError(f"it has {len(new)} interactions, and the cassette has {len(old)}")
         for name in new:
             if not _is_same(old[name].request, new[name].request):
-                raise ValueError(f"its interaction {name} asks something else than the cassette's")
+                raise ValueError(f"its interaction {name} has another request than the cassette's")
         requests = tuple(each.request for each in after.content.interactions)
         return [
             Unit(name, "changed", old[name], new[name], requests[number:])

@@ -72,7 +72,7 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     # The name of a field may be a secret itself.
     steps = [written((it,)) if _masked(redactor, str(it), secrets) == str(it) else "*" for it in place]
     fix += (
-        "\nIf it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:\n"
+        "\nIf it is not a secret, allow it and give a reason, as a line of stepreplay_allow_secret:\n"
         f"  {'.'.join(steps).replace('.[', '[')}: REASON"
     )
     raise CassetteWriteError(

@@ -243,7 +243,7 @@ class _Builder:
         self._refuse_anchor(event)
         line = _line(event)
         if event.anchor not in self._anchored:
-            raise BrokenYamlError("has an alias of nothing that came before it", line)
+            raise BrokenYamlError("has an alias without an anchor before it", line)
         value, weight = self._anchored[event.anchor]
         self._expanded += weight
         if self._expanded > self._may_expand:

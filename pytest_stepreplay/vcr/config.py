@@ -108,7 +108,7 @@ def read_vcr_config(config: Mapping[str, Any]) -> Adopted:
     names, patterns = _read_hosts(config)
     if patterns:
         notes.append(
-            "ignore_hosts: a pattern lets requests pass by, but in replay the network stays closed to them; "
+            "ignore_hosts: requests to a pattern are let through, but in replay the network stays blocked for them; "
             "name such hosts in stepreplay_allowed_hosts"
         )
     filters = {name: config[name] for name in _FILTERS if config.get(name)}

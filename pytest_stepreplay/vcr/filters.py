@@ -123,6 +123,6 @@ def _called(hook: Callable[[Any], Any], value: Any, name: str) -> Any:
     except Exception as error:  # the project's own code, in the middle of a client's call
         raise RequestStoppedError(
             f"vcr_config, {name}: {type(error).__name__}: {error}\n"
-            "It is shown a request without its headers, and a response with those that are stored, since "
-            "others are never stored here. Take out what is about headers, or guard it."
+            "It gets requests without headers, and responses with the few headers that are stored here. "
+            "Take out what needs other headers, or guard it."
         ) from error

@@ -81,7 +81,7 @@ def same_by(matchers: Mapping[str, Callable[[Any, Any], object]]) -> Callable[[R
             except Exception as error:  # the project's own code, in the middle of a client's call
                 raise RequestStoppedError(
                     f"the matcher {name!r} of this project: {type(error).__name__}: {error}\n"
-                    "It is shown requests without their headers, since these are never stored here."
+                    "It gets requests without headers, since these are never stored here."
                 ) from error
         return True
 

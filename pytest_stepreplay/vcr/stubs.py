@@ -21,7 +21,7 @@ def import_stubs(player: Player, name: str) -> Any:
     except Exception as error:  # whatever one of all the clients says that vcrpy imports
         raise player.stop(
             f"vcrpy, which serves this client, cannot be imported here ({type(error).__name__}: {error}).\n"
-            "Where the test replaces the disk or the clock, import it before: import vcr, in the conftest.py"
+            "If the test replaces the disk or the clock, import vcrpy before that: import vcr, in conftest.py"
         ) from error
 
 

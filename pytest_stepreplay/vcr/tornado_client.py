@@ -51,7 +51,7 @@ def _fetch_impl(route: Route, is_curl: bool, real: Any) -> object:
         if unserved:
             raise player.stop(
                 f"{request.method} {request.url}: vcrpy's stub for tornado does not serve {unserved[0]}.\n"
-                "Ask without it, or let the host pass by: stepreplay_ignore_hosts"
+                "Send the request without it, or let the host through: stepreplay_ignore_hosts"
             )
         stub = import_stubs(player, "vcr.stubs.tornado_stubs")
         # libcurl leaves the header of the encoding that it has undone, and tornado's own client takes it away.

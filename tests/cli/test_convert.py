@@ -325,7 +325,7 @@ def test_what_cannot_be_converted_at_all_says_why(project: Project) -> None:
     assert result.status == 1
     assert (
         "refused: log.jsonl: nothing in it can be converted\n"
-        "  skipped line 1: it says no URL; say where it was sent, as in --base-url https://api.stepfun.com/v1\n"
+        "  skipped line 1: it gives no URL; say where it was sent, as in --base-url https://api.stepfun.com/v1\n"
         in result.out
     )
     assert project.run("convert", "log.jsonl", "--base-url", "https://api.stepfun.com/v1").status == 0
@@ -396,7 +396,7 @@ def test_a_batch_is_put_together_from_its_two_files(project: Project) -> None:
     idle = project.run("convert", "in.jsonl", *base)
     assert idle.status == 1
     assert (
-        "refused: in.jsonl: it holds the requests of a batch alone; name the file with the responses"
+        "refused: in.jsonl: it holds only the requests of a batch; name the file with the responses"
         in idle.out
     )
 

@@ -123,7 +123,7 @@ def test_a_pending_file_is_read_as_what_it_is(project: Project) -> None:
     shown = project.run("show", f"{path}.new")
     assert shown.status == 0
     assert "Something else." in shown.out
-    assert "a new version, which waits for a decision" in shown.out
+    assert "a new version, which is pending" in shown.out
     result = project.run("diff", path, f"{path}.new", "--json")
     assert (result.status, result.json["level"]) == (1, "content")
     (project.path / path).unlink()  # of a new cassette nothing but the pending file is there

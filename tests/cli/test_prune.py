@@ -115,13 +115,13 @@ def test_a_folder_that_gets_empty_goes_too(suite: Suite, project: Project) -> No
 @pytest.mark.parametrize(
     ("options", "edit", "why"),
     [
-        (("-k", "greeting"), None, "it was not whole: it was narrowed by -k"),
-        (("test_chat.py::test_greeting",), None, "it was not whole: it was told to run test_chat.py::test_greeting"),
-        (("--deselect", "test_more.py::test_more"), "def test_more(): pass", "it was not whole: some tests were deselected"),
+        (("-k", "greeting"), None, "it was not complete: it was narrowed by -k"),
+        (("test_chat.py::test_greeting",), None, "it was not complete: it was told to run test_chat.py::test_greeting"),
+        (("--deselect", "test_more.py::test_more"), "def test_more(): pass", "it was not complete: some tests were deselected"),
         ((), "def test_more(): assert False", "it failed, with exit status 1"),
         (("--stepreplay=record",), None, "it ran in record; only replay shows what is still played"),
-        ((), "pytest.skip('not here', allow_module_level=True)", "it was not whole: test_more.py was skipped as a whole"),
-        (("-x",), "def test_more(): assert False", "it was not whole: it stopped early"),
+        ((), "pytest.skip('not here', allow_module_level=True)", "it was not complete: test_more.py was skipped as a whole"),
+        (("-x",), "def test_more(): assert False", "it was not complete: it stopped early"),
     ],
 )  # fmt: skip
 def test_a_run_that_does_not_tell_prunes_nothing(
@@ -188,7 +188,7 @@ def test_what_waits_for_a_decision_or_is_no_cassette_stays(suite: Suite, project
     suite.run(*CACHED)
     result = project.run("prune", "--yes")
     assert "notes.json: no test uses it; kept, since it is not a readable cassette" in result.out
-    assert "kept, since changes of it wait for a decision (stepreplay review)" in result.out
+    assert "kept, since it has pending changes (stepreplay review)" in result.out
     assert suite.cassette("notes.json").exists()
     assert other.exists()
 

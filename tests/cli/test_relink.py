@@ -171,7 +171,9 @@ def test_nothing_is_overwritten_and_what_waits_is_not_moved(
     waiting.write_bytes(b"x")
     result = project.run("relink", "--yes")
     assert (result.status, len(suite.cassettes)) == (1, 3)
-    assert "refused: cassettes/test_chat/test_greeting.yaml: was not moved: changes of it wait" in result.err
+    assert (
+        "refused: cassettes/test_chat/test_greeting.yaml: was not moved: it has pending changes" in result.err
+    )
     waiting.unlink()
 
     from pytest_stepreplay.housekeeping import relinking

@@ -59,7 +59,7 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
         "has aliases that stand for more than fits into memory",
     ),
     "alias bomb of ours": (lambda: "stepreplay: 1\na: &a [x]\nb: [*a, *a]\n", "has a YAML anchor or alias"),
-    "alias of itself": (lambda: "interactions: &a [*a]\n", "has an alias of nothing that came before it"),
+    "alias of itself": (lambda: "interactions: &a [*a]\n", "has an alias without an anchor before it"),
     "deep list": (
         lambda: "stepreplay: 1\ninteractions: " + "[" * 100_000,
         "is nested more than 500 levels deep",

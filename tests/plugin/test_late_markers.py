@@ -49,7 +49,7 @@ def test_a_marker_that_comes_too_late_fails_the_test(suite: Suite, marker: str) 
     result.stdout.fnmatch_lines(
         [
             f"this test is marked with @pytest.mark.{marker}, but has no cassette:*",
-            "The marker came when its set-up had begun. Add it where tests are collected,*",
+            "The marker was added after its set-up had begun. Add it while tests are collected,*",
         ]
     )
     suite.change(f"pytest.mark.{marker}", "pytest.mark.usefixtures()")

@@ -126,7 +126,7 @@ def test_asking_once_more_than_recorded_says_so(suite: Suite) -> None:
     result.stdout.fnmatch_lines(
         [
             "*asked once more than recorded: 1 recorded answer, already played",
-            "E *Why: it was recorded once, and the test has asked it twice.",
+            "E *Why: it was recorded once, and the test has sent it twice.",
             "E *@pytest.mark.stepreplay(allow_repeats=True)",
         ]
     )
@@ -327,7 +327,7 @@ def test_a_miss_fails_the_test_where_its_explanation_raises(suite: Suite, how: s
     result = suite.run()
     result.assert_outcomes(failed=1)
     told = {
-        "a bug of ours": "*could not be found out: RuntimeError: it may not be done here",
+        "a bug of ours": "*The rest of the explanation could not be made: RuntimeError: it may not be done here",
         "a bug in what is done with a request": "*could not be looked up: RuntimeError: it may not be done here",
     }
     result.stdout.fnmatch_lines([told.get(how, "E *messages?0?.content: Say ?-hello-??+goodbye+?.")])

@@ -89,7 +89,7 @@ def test_what_redaction_cannot_replace_is_refused_and_the_old_file_stands(suite:
             "*test_greeting.yaml: was not written, since it would hold what looks like a secret:",
             "*test_chat.py::test_greeting, interaction 1, request.json.messages*0*.content: "
             "an API key of the form sk-..., in base64",
-            "*If it is no secret, allow it with its reason, as a line of stepreplay_allow_secret:",
+            "*If it is not a secret, allow it and give a reason, as a line of stepreplay_allow_secret:",
             "*request.json.messages*0*.content: REASON",
         ]
     )

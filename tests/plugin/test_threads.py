@@ -42,7 +42,7 @@ LATE = (
         go.set()
         assert done.wait(30)
         assert ask("three")
-        assert "test_chat.py::test_one has ended, but a thread that it started asks POST " in str(heard[0])
+        assert "test_chat.py::test_one has ended, but a thread that it started tries to send POST " in str(heard[0])
 """
 )
 STARTS = {
@@ -59,7 +59,9 @@ def test_what_a_thread_asks_after_its_test_gets_into_no_other_cassette(suite: Su
     suite.write(LATE.replace("START", STARTS[how]))
     result = suite.record()
     result.assert_outcomes(passed=3)
-    refused = "refused: POST http*/chat/completions, asked by a thread of test_chat.py::test_one after that had ended"
+    refused = (
+        "refused: POST http*/chat/completions, asked by a thread of test_chat.py::test_one after it had ended"
+    )
     result.stdout.fnmatch_lines([refused])
     assert "late" not in suite.cassette("test_chat/test_two.yaml").read_text(encoding="utf-8")
     assert suite.upstream.count == 4, "it was not sent"
@@ -179,7 +181,7 @@ def test_an_answer_that_comes_after_the_test_is_not_recorded_and_it_is_said(suit
     result.assert_outcomes(passed=3)
     lines = [line for line in result.outlines if line.startswith("not recorded: ")]
     assert lines == [
-        f"not recorded: the answer to POST {suite.url}/chat/completions had not come when test_chat.py::test_slow ended"
+        f"not recorded: the answer to POST {suite.url}/chat/completions had not arrived when test_chat.py::test_slow ended"
     ]
     for name in ("test_slow", "test_then"):
         assert "content: slow" not in suite.cassette(f"test_chat/{name}.yaml").read_text(encoding="utf-8")

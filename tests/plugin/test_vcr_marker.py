@@ -523,7 +523,7 @@ def test_what_passed_with_another_request_than_the_recorded_one_is_told_by_cause
         "3 tests passed with another request than the recorded one, since bodies are not compared:",
         "  2 tests: messages[[]0[]].content differs",
         "  1 test: temperature differs",
-        '  to see them fail, have "body" in match_on *',
+        '  to make them fail, add "body" to match_on *',
     ]
     ini = adopting.pytester.path / "pytest.ini"
     ini.write_text(INI + "stepreplay_match_on = method scheme host port path query\n", encoding="utf-8")
@@ -612,7 +612,7 @@ def test_the_network_is_blocked_for_tests_that_say_so(adopting: Suite) -> None:
     adopting.run("--block-network", "--allowed-hosts=example.invalid,other").assert_outcomes(passed=2)
     adopting.change("allowed_hosts=[", "hosts=[")
     result = adopting.run()
-    result.stdout.fnmatch_lines(["*@pytest.mark.block_network takes nothing but allowed_hosts=*"])
+    result.stdout.fnmatch_lines(["*@pytest.mark.block_network takes only allowed_hosts=*"])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ UNTRUSTED.verify_message = "self-signed certificate"
         (httpx.ConnectTimeout("timed out"), "no answer in time"),
         (raised(aiohttp.ServerTimeoutError(), TimeoutError()), "no answer in time"),
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "no such host"),
-        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "the host's name was not looked up"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "the host's name could not be looked up"),
         (
             raised(httpx.ConnectError("ssl"), UNTRUSTED),
             "the certificate is not trusted (self-signed certificate)",

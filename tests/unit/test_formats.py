@@ -316,10 +316,8 @@ def test_aliases_cannot_fill_the_memory() -> None:
     assert problem_of(bomb + CHAT).startswith(
         f"{HERE}:7: has aliases that stand for more than fits into memory"
     )
-    assert problem_of("a: &a [*a]\n" + CHAT).startswith(
-        f"{HERE}:1: has an alias of nothing that came before it"
-    )
-    assert problem_of("a: *b\n" + CHAT).startswith(f"{HERE}:1: has an alias of nothing that came before it")
+    assert problem_of("a: &a [*a]\n" + CHAT).startswith(f"{HERE}:1: has an alias without an anchor before it")
+    assert problem_of("a: *b\n" + CHAT).startswith(f"{HERE}:1: has an alias without an anchor before it")
 
 
 def test_many_interactions_may_share_their_headers() -> None:

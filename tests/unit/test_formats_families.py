@@ -476,13 +476,13 @@ def test_the_lines_of_a_batch_find_their_requests() -> None:
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ({"request": CHAT, "response": ANSWER}, "it says no URL; say where it was sent, as in --base-url"),
-        ({"url": "/v1/x", "request": CHAT, "response": ANSWER}, "it says only the path of the URL"),
+        ({"request": CHAT, "response": ANSWER}, "it gives no URL; say where it was sent, as in --base-url"),
+        ({"url": "/v1/x", "request": CHAT, "response": ANSWER}, "it gives only the path of the URL"),
         ({"url": 5, "request": CHAT, "response": ANSWER}, "the URL should be text"),
         ({"url": "http://[x/", "request": CHAT, "response": ANSWER}, "its URL is not valid"),
         (
             {"upstream": "http://[x", "url": "/v1", "request": CHAT, "response": ANSWER},
-            "it says only the path",
+            "it gives only the path",
         ),
         ({"url": URL, "method": 5, "request": CHAT, "response": ANSWER}, "should be text"),
         ({"url": URL, "request": CHAT, "response": {"error": {}}}, "it is an error without a status"),
@@ -506,7 +506,7 @@ def test_no_url_is_made_up_for_what_is_no_chat_completion() -> None:
     row = {"request": {"input": "x"}, "response": {"data": []}}
     assert (
         reason(row, Hints("https://x/v1"))
-        == "it has no URL, and its body does not tell which endpoint it asks"
+        == "it has no URL, and its body does not show which endpoint it is for"
     )
 
 

@@ -133,11 +133,11 @@ def test_an_error_response_has_no_contract() -> None:
         ("https://[", "is not an HTTP URL, so no request matches it"),
         (
             "https://h.example/v1?key=XXXXXX",
-            "holds another tool's placeholder, so no request of today matches it",
+            "holds another tool's placeholder, so no request matches it any more",
         ),
         (
             "https://h.example/**REDACTED**",
-            "holds another tool's placeholder, so no request of today matches it",
+            "holds another tool's placeholder, so no request matches it any more",
         ),
         ("https://pass.example/v1", "pass.example is in stepreplay_ignore_hosts, so this is never played"),
     ],
@@ -185,9 +185,9 @@ def test_a_body_without_json_has_no_volatile_value() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "what"),
     [
-        (JSON, {"text": "<html>"}, "the content type is application/json, and the body is no JSON"),
+        (JSON, {"text": "<html>"}, "the content type is application/json, and the body is not JSON"),
         (JSON, {}, "the content type is application/json, and the body is empty"),
-        (JSON, {"base64": "AAAA"}, "the content type is application/json, and the body is no JSON"),
+        (JSON, {"base64": "AAAA"}, "the content type is application/json, and the body is not JSON"),
         (
             {"content-type": "text/event-stream; charset=utf-8"},
             {"json": {"a": 1}},

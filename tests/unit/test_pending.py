@@ -133,7 +133,7 @@ def test_streams_wait_as_they_came(tmp_path: Path) -> None:
         (cassette("A", "b"), "it has 2 interactions, and the cassette has 3"),
         (
             Cassette(interactions=tuple(interaction(n, "x") for n in (1, 7, 3))),
-            "its interaction 2 asks something else than the cassette's",
+            "its interaction 2 has another request than the cassette's",
         ),
     ],
 )
@@ -353,7 +353,7 @@ def test_the_last_snapshot_goes_with_its_file(tmp_path: Path) -> None:
             lambda text: text.replace("interactions", "<<<<<<< ours\ninteractions"),
             "unresolved merge conflict",
         ),
-        (lambda text: text.replace("json: 1", "json: 9"), "interaction 1 asks something else"),
+        (lambda text: text.replace("json: 1", "json: 9"), "interaction 1 has another request"),
         (lambda text: text.replace("stepreplay: 1", "stepreplay: 2"), "newer pytest-stepreplay"),
         (lambda text: "", "is empty"),
     ],

@@ -228,7 +228,7 @@ def test_the_file_is_readable(store: Callable[..., SnapshotOutcome], path: Path)
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ({1, 2}, "chat_snapshot takes a chat completion, .*; it is of the type set"),
+        ({1, 2}, "chat_snapshot takes an answer, .*; it is of the type set"),
         ({"a": [object()]}, r"chat_snapshot takes .*; a\[0\] is of the type object"),
         (float("nan"), "was not written: .*"),
         ("half \ud800", "was not written: it would hold half of a surrogate pair"),
@@ -294,7 +294,7 @@ def test_one_snapshot_cannot_hold_two_values(open_snapshots: Open, path: Path) -
         assert plan != "two"
         assert explain(snapshots, snapshots.comparisons[-1]) == [
             "$: [-one-]{+two+} (similarity 0.00) (content)",
-            f"in snapshot plan of {SHOWN}, which this test has set to another value; name each value on its own",
+            f"in snapshot plan of {SHOWN}, which this test has already set to another value; give each value its own name",
         ]
         assert not snapshots.close(passed=False, failed=True).pending
     assert not path.exists()
