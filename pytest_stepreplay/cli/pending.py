@@ -18,7 +18,7 @@ from ..drift.comparison import compare
 from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
 from ..errors import CassetteError, StepReplayError
-from ..housekeeping.quoting import find_quotes
+from ..housekeeping.quoting import find_quotes_of
 from ..models.cassette import Interaction
 from ..settings.levels import Level
 from ..settings.policy import Policy
@@ -297,18 +297,12 @@ class Finding:
     @property
     def quoted(self) -> str:
         """Who quotes the old answer, in words, and is a miss once that is gone; nothing where nobody does."""
-        return self._quoting.told if self._quoting else ""
+        return self._quoting.told
 
     @cached_property
-    def _quoting(self) -> Quoting | None:
-        if len(self._responses) != 2:
-            return None
+    def _quoting(self) -> Quoting:
 
-        old, new = self._responses
-        first = int(self.unit.name) + 1
-        return find_quotes(
-            old, new, self.unit.later, first=first, cassette=self.pending.target, test=self.pending.test or ""
-        )
+        return find_quotes_of(self.pending, self.unit)
 
     @property
     def level(self) -> str:
@@ -344,8 +338,8 @@ class Finding:
     @property
     def rewrite(self) -> str:
         """The command that records the whole test anew, or those tests that quote a fixture."""
-        tests = self._quoting.tests if self._quoting else ()
-        return pytest_command("--stepreplay=rewrite", tests=[each for each in map(typed_test, tests) if each])
+        tests = [each for each in map(typed_test, self._quoting.tests) if each]
+        return pytest_command("--stepreplay=rewrite", tests=tests)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as a value that any JSON writer takes."""

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from .. import store
 from ..errors import CassetteError, display_path
 from ..matching import find_quoting
+from ..models import Interaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ..models import Request, Response
+    from ..store import Pending, Unit
 
 FIXTURE: Final = " (fixture)"
 """How the name of a cassette's owner ends that is a fixture."""
@@ -78,6 +80,21 @@ def find_quotes(
     if len(tests) > _NAMED:
         tests = tuple(dict.fromkeys(each.partition("::")[0] for each in tests))
     return Quoting(f"{' and '.join(told)} quote{'s' * (not many)} the old answer", tests)
+
+
+def find_quotes_of(pending: Pending, unit: Unit) -> Quoting:
+    """Returns who quotes the old answer of a unit that is pending: a miss, once the new one is accepted alone."""
+    old, new = unit.old, unit.new
+    if not isinstance(old, Interaction) or not isinstance(new, Interaction):
+        return Quoting()
+    return find_quotes(
+        old.response,
+        new.response,
+        unit.later,
+        first=int(unit.name) + 1,
+        cassette=pending.target,
+        test=pending.test or "",
+    )
 
 
 def _served_by(fixture: str) -> str:

@@ -180,6 +180,7 @@ class Summary:
             owned |= worker["owned"]
             folders.update(worker["folders"])
             roots |= worker["roots"]
+            self._run.places.roots.update((Path(name), Path(root)) for name, root in worker["roots"].items())
             self._run.notes.update(dict.fromkeys(worker["notes"]))
             collected += worker["collected"]
             unseen = unseen or worker["unseen"]

@@ -7,21 +7,24 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..drift import baseline
-from ..errors import SettingsError, display_path
+from ..errors import CassetteError, SettingsError, display_path
+from ..housekeeping import quoting
 from ..machine import disk
 from ..redaction import variables, wall
 from ..report import verification as report
 from ..settings import VERIFY
-from .run import with_secrets
+from ..store import pending as pending_files
+from .run import RUN, with_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pytest
 
     from ..drift import Baseline
     from ..settings import Settings
+    from .run import Run
 
 
 def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
@@ -53,11 +56,16 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytes
     masked = wall.Wall(variables.environment_secrets() | {*with_secrets(settings, config).secrets}).masked
     mode = settings.mode if settings.mode.rewrites else VERIFY
     fail_on = settings.fail_on or "behavior"
-    lines = report.render_verification(results, fail_on=fail_on, mode=mode, pending=settings.leaves_pending())
+    pending, run = settings.leaves_pending(), config.stash[RUN]
+    if pending and not mode.rewrites:
+        results = _with_quotes(results, config.invocation_params.dir, run)
+    lines = report.render_verification(
+        results, fail_on=fail_on, mode=mode, pending=pending, waiting=_waiting(run) if pending else ()
+    )
     lines = [masked(line) for line in lines]
     if mode.rewrites:
         return lines
-    page = masked(report.render_verification_markdown(results))
+    page = masked(report.render_verification_markdown(results, pending=pending))
     if settings.report:
         text = page
         if settings.report.endswith(".json"):
@@ -71,6 +79,28 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, config: pytes
     if summary and os.environ.get("GITHUB_ACTIONS"):
         disk.write_file(summary, page.encode(), append=True)
     return lines
+
+
+def _with_quotes(results: Sequence[dict[str, Any]], folder: Path, run: Run) -> list[dict[str, Any]]:
+    """Returns the results; where later requests quote a stored answer that has drifted, they say so."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in dict.fromkeys(each["path"] for each in results if each["status"] == "drifted"):
+        path = folder / name
+        try:
+            pending = pending_files.read_pending(pending_files.pending_path(path))
+        except (OSError, CassetteError):  # whoever accepts it is told
+            continue
+        for unit in pending.units:
+            if quotes := quoting.find_quotes_of(pending, unit):
+                again = [run.places.typed_id(test, path) for test in quotes.tests]
+                found[name, unit.name] = {"quoted": quotes.told, "again": again}
+    return [each | found.get((each["path"], str(each["interaction"])), {}) for each in results]
+
+
+def _waiting(run: Run) -> Iterator[str]:
+    """Yields the paths of all cassettes and snapshots for which a decision is pending."""
+    for folder in {run.folder, *run.places.roots}:
+        yield from (display_path(path.with_suffix("")) for path in pending_files.iter_pending(folder))
 
 
 def _write(path: Path, text: str, what: str) -> list[str]:

@@ -2,8 +2,9 @@
 
 One plain mapping per interaction goes in, so that xdist can carry it: ``test`` (its id), ``path`` (of the
 cassette, as a person would type it), ``interaction`` (from 1), ``status`` (``same``, ``drifted`` or
-``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified) and ``known`` (it
-stands in the baseline). Text that is safe to print comes out, or JSON.
+``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified), ``known`` (it
+stands in the baseline), and, where later requests quote the stored answer, ``quoted`` (who, in words) and
+``again`` (the tests to record anew, as a person types them). Text that is safe to print comes out, or JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
 from ..texts.words import diff_words
+from .grouping import deciding_command, group_by_cause, rewriting_command, shared_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +44,6 @@ _MEANING: Final = {
 }
 _ROWS = 10
 _MANY = 3
-_NAMED = 10
 _PAGE_ROWS = 50
 _PAGE_WIDTH = 200
 _SECTION_LINES = 200
@@ -62,6 +63,7 @@ def render_verification(
     mode: Mode = VERIFY,
     pending: bool = True,
     width: int = 80,
+    waiting: Iterable[str] = (),
 ) -> list[str]:
     """Returns the lines for the terminal: the numbers, a table per level with the worst first, what to run.
 
@@ -71,8 +73,9 @@ def render_verification(
         mode: whether the cassettes were verified or rewritten.
         pending: the new responses were left in pending files.
         width: the columns of the terminal.
+        waiting: the paths of all cassettes and snapshots for which a decision is pending, of earlier runs too.
     """
-    ordered = _ordered(results)
+    ordered, waiting = _ordered(results), [*waiting]
     if not ordered:
         return []
     new, known = _drifted(ordered)
@@ -83,15 +86,17 @@ def render_verification(
         lines.append(f"{_interactions(len(known))} with known drift, not listed: it is in the baseline")
     lines = [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="  ")]
     for level, group in _by_level(new):
-        command = "stepreplay accept" if pending and not mode.rewrites else ""
-        table = _table(group, _fact_of, width, command=command)
+        decide: Callable[[Sequence[Result]], str] | None = None
+        if pending and not mode.rewrites:
+            decide = lambda group: deciding_command(group, new, waiting)  # noqa: E731 - with what is known here
+        table = _table(group, _fact_of, width, decide)
         lines += ["", f"{level} ({len(group)}): {_MEANING[level]}", *table]
     unverified = [each for each in ordered if each["status"] == "unverified"]
     if unverified:
         heading = f"{_unverified(mode)} ({len(unverified)})"
         lines += ["", heading, *_table(unverified, _reason_of, width)]
     if new:
-        lines += ["", *_commands(mode, pending=pending)]
+        lines += ["", *_commands(new, mode, pending=pending)]
     return [escape_for_terminal(line) for line in lines]
 
 
@@ -140,19 +145,29 @@ def _verdict(new: Sequence[Result], fail_on: str) -> str:
     return f"{fails} (fail-on: {fail_on})"
 
 
-def _commands(mode: Mode, *, pending: bool) -> list[str]:
+def _commands(new: Sequence[Result], mode: Mode, *, pending: bool) -> list[str]:
     if mode.rewrites:
         return ["git diff shows what changed in the cassettes"]
     if not pending:
         return [
             f"no pending files were written here; to get them, run: {pytest_command('--stepreplay=verify')}"
         ]
-    review, accept = review_command(), review_command("accept", "--all")
-    width = max(len(review), len(accept)) + 4
-    return [
-        f"{review:{width}}look at each change, accept or reject it",
-        f"{accept:{width}}accept all of them",
-    ]
+    quoted = [each for each in new if each.get("quoted")]
+    lines = [_breaking(quoted), f"  {rewriting_command(quoted)}"] if quoted else []
+    told = {review_command(): "look at each change, accept or reject it"}
+    if len(quoted) < len(new):
+        after = ", once those are recorded" if quoted else ""
+        told[review_command("accept", "--all")] = f"accept all of them{after}"
+    width = max(map(len, told)) + 4
+    return [*lines, *(f"{command:{width}}{meaning}" for command, meaning in told.items())]
+
+
+def _breaking(quoted: Sequence[Result]) -> str:
+    one = quoted[0]
+    told = f"{one['path']}#{one['interaction']}: {one['quoted']}"
+    others = len(quoted) - 1
+    more = f", and {others:,} more are quoted" if others > 1 else ", and 1 more is quoted" if others else ""
+    return f"{told}{more}. To accept that alone breaks the tests; record them anew:"
 
 
 def _interactions(count: int) -> str:
@@ -162,15 +177,15 @@ def _interactions(count: int) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def _fact_of(result: Result, columns: int) -> str:
-    """Returns the leading change of a drift, in so many columns."""
-    change, others = result["drift"]["changes"][0], len(result["drift"]["changes"]) - 1
-    more = f" (+{others:,} more)" if others else ""
+def _fact_of(group: Sequence[Result], columns: int) -> str:
+    """Returns the leading change of drifts that have one cause, in so many columns."""
+    shared = shared_change(group)
+    change, more = shared.change, f" (+{shared.more})" if shared.more else ""
     summary = change["summary"]
     room = columns - len(more) - 2
     selector = _shortened(escape_for_terminal(change["selector"]), room - min(_columns(summary), _FACT_WIDTH))
     room -= _columns(selector)
-    if _columns(summary) > room and change["kind"] not in ("contract", "replaced"):
+    if _columns(summary) > room and change["kind"] not in ("contract", "replaced", "words"):
         # What stands behind the values says more than their ends.
         note = f"; {escape_for_terminal(change['note'])}" if "note" in change else ""
         summary, tail = summary.removesuffix(note), _clipped(note, _NOTE_WIDTH)
@@ -179,7 +194,7 @@ def _fact_of(result: Result, columns: int) -> str:
             summary = diff_words(change["old"], change["new"], width=room - _columns(tail) + _CONTEXT)
             summary = _from_change(escape_for_terminal(summary), room - _columns(tail))
         summary = _clipped(summary, max(room - _columns(tail), 1)) + tail
-    return f"{selector}: {_clipped(summary, room)}{more}"
+    return f"{selector}: {_clipped(escape_for_terminal(summary), room)}{more}"
 
 
 def _from_change(text: str, columns: int) -> str:
@@ -188,67 +203,69 @@ def _from_change(text: str, columns: int) -> str:
     return f"…{text[start:]}" if start and _columns(text) > columns else text
 
 
-def _reason_of(result: Result, columns: int) -> str:
-    return _clipped(escape_for_terminal(result["reason"]), columns)
+def _reason_of(group: Sequence[Result], columns: int) -> str:
+    return _clipped(escape_for_terminal(group[0]["reason"]), columns)
 
 
 def _table(
-    results: Sequence[Result], tell: Callable[[Result, int], str], width: int, *, command: str = ""
+    results: Sequence[Result],
+    tell: Callable[[Sequence[Result], int], str],
+    width: int,
+    decide: Callable[[Sequence[Result]], str] | None = None,
 ) -> Iterable[str]:
     """Yields the rows: first what many have in common, told once, then the others.
 
     Args:
         results: of one level, or unverified.
-        tell: returns the fact of one in so many columns.
+        tell: returns the fact of some with one cause in so many columns.
         width: of the terminal.
-        command: what decides about cassettes that are named behind it, if anything does.
+        decide: returns the command that decides about some with one cause, if anything does.
     """
-    groups: dict[object, list[Result]] = {}
-    for each in results:
-        groups.setdefault(_cause_of(each), []).append(each)
-    many = sorted((each for each in groups.values() if len(each) >= _MANY), key=len, reverse=True)[:_ROWS]
-    for group in many:
-        yield from _told_once(group, tell(group[0], max(width, 60) - 2), command)
-    few = [each for each in results if len(groups[_cause_of(each)]) < _MANY]
-    shown = few[: _ROWS - len(many)]
+    many, few = _many_and_few(results)
+    for group in many[:_ROWS]:
+        yield from _told_once(group, tell(group, max(width, 60) - 2), decide(group) if decide else "")
+    shown = few[: max(_ROWS - len(many), 0)]
     if shown:
         yield from _rows(shown, tell, width)
-    left = len(results) - sum(map(len, many)) - len(shown)
+    left = len(results) - sum(map(len, many[:_ROWS])) - len(shown)
     if left:
         yield f"  ... and {left:,} more; --stepreplay-report=FILE.json lists all"
 
 
-def _cause_of(result: Result) -> object:
-    drift = result["drift"] if result["status"] == "drifted" else None
-    if drift is None:
-        return result["reason"]
-    return tuple((each["selector"], each["summary"]) for each in drift["changes"])
+def _many_and_few(results: Sequence[Result]) -> tuple[list[list[Result]], list[Result]]:
+    """Returns the groups of one cause that are told once, the largest first, and what has no such group."""
+    groups = group_by_cause(results)
+    few = {id(each) for group in groups if len(group) < _MANY for each in group}
+    many = sorted((group for group in groups if len(group) >= _MANY), key=len, reverse=True)
+    return many, [each for each in results if id(each) in few]
 
 
 def _told_once(group: Sequence[Result], fact: str, command: str) -> Iterable[str]:
     """Yields a fact with the interactions that have it in common."""
-    tests = len({each["test"] for each in group})
-    who = f"{tests:,} tests" if tests == len(group) else f"{len(group):,} interactions"
-    yield f"  {who}: {fact}"
+    yield f"  {_who(group)}: {fact}"
     yield from (f"    {_place(each)}" for each in group[:_MANY])
     if len(group) > _MANY:
         yield f"    ... and {len(group) - _MANY:,} more"
-    paths = [*dict.fromkeys(each["path"] for each in group)]
-    if command and len(paths) <= _NAMED:
-        yield f"    {command} {' '.join(map(shlex.quote, paths))}"
+    if command:
+        yield f"    {command}"
 
 
-def _rows(shown: Sequence[Result], tell: Callable[[Result, int], str], width: int) -> Iterable[str]:
+def _who(group: Sequence[Result]) -> str:
+    tests = len({each["test"] for each in group})
+    return f"{tests:,} tests" if tests == len(group) else f"{len(group):,} interactions"
+
+
+def _rows(shown: Sequence[Result], tell: Callable[[Sequence[Result], int], str], width: int) -> Iterable[str]:
     """Yields two columns where all of them fit into the terminal, else the place above the fact."""
     places = [_place(each) for each in shown]
     widest = max(map(_columns, places))
-    beside = all(widest + 4 + _columns(tell(each, _PLACE_WIDTH)) <= width for each in shown)
+    beside = all(widest + 4 + _columns(tell([each], _PLACE_WIDTH)) <= width for each in shown)
     for place, each in zip(places, shown, strict=True):
         if beside:
-            yield f"  {place}{' ' * (widest - _columns(place))}  {tell(each, _PLACE_WIDTH)}"
+            yield f"  {place}{' ' * (widest - _columns(place))}  {tell([each], _PLACE_WIDTH)}"
         else:
             yield f"  {place}"
-            yield f"    {tell(each, max(width, 60) - 4)}"
+            yield f"    {tell([each], max(width, 60) - 4)}"
 
 
 def _place(result: Result) -> str:
@@ -286,14 +303,18 @@ def _shortened(text: str, columns: int) -> str:
 # ---------------------------------------------------------------- files
 
 
-def render_verification_markdown(results: Iterable[Result], *, mode: Mode = VERIFY) -> str:
+def render_verification_markdown(
+    results: Iterable[Result], *, mode: Mode = VERIFY, pending: bool = True
+) -> str:
     """Returns a page for a file, a pull request or a CI system's summary; it ends with a newline.
 
-    At most fifty interactions stand under each heading, so that the page stays far below what GitHub takes.
+    What many interactions have in common is told once. At most fifty rows stand under each heading, so that the page
+    stays far below what GitHub takes.
 
     Args:
         results: the interactions of all processes, in any order.
         mode: whether the cassettes were verified or rewritten.
+        pending: the new responses were left in pending files.
     """
     ordered = _ordered(results)
     title = "## stepreplay: rewritten" if mode.rewrites else "## stepreplay: verified against the API"
@@ -305,31 +326,61 @@ def render_verification_markdown(results: Iterable[Result], *, mode: Mode = VERI
         lines += ["", f"{_interactions(len(known))} with known drift, not listed: it is in the baseline."]
     for level, group in _by_level(new):
         lines += ["", f"### {level} ({len(group)}): {_MEANING[level]}", ""]
-        lines += _page_table("what changed", [(each, _page_fact(each["drift"])) for each in group])
+        lines += _page_table("what changed", group, _page_fact)
     unverified = [each for each in ordered if each["status"] == "unverified"]
     if unverified:
         lines += ["", f"### {_unverified(mode)} ({len(unverified)})", ""]
-        lines += _page_table("why", [(each, _page_text(each["reason"])) for each in unverified])
+        lines += _page_table("why", unverified, lambda group: _page_text(group[0]["reason"]))
     if new and not mode.rewrites:
-        lines += ["", "Review with `stepreplay review`, or accept all with `stepreplay accept --all`."]
+        lines += _page_commands(new, pending=pending)
     return "\n".join(lines) + "\n"
 
 
-def _page_table(heading: str, rows: Sequence[tuple[Result, str]]) -> Iterable[str]:
+def _page_commands(new: Sequence[Result], *, pending: bool) -> Iterable[str]:
+    quoted = [each for each in new if each.get("quoted")] if pending else []
+    if quoted:
+        yield ""
+        yield f"{_page_text(_breaking(quoted))} {_command(rewriting_command(quoted))}"
+    yield ""
+    if not pending:
+        verify = _command(pytest_command("--stepreplay=verify"))
+        yield f"No pending files were written there. To get them, run {verify}."
+        return
+    review = f"Review with {_command(review_command())}"
+    accept = f", or accept all with {_command(review_command('accept', '--all'))}"
+    yield f"{review}{accept if len(quoted) < len(new) else ''}."
+
+
+def _page_table(
+    heading: str, results: Sequence[Result], tell: Callable[[Sequence[Result]], str]
+) -> Iterable[str]:
     yield f"| interaction | {heading} | test |"
     yield "|---|---|---|"
-    for result, told in rows[:_PAGE_ROWS]:
-        place = f"{_code(result['path'])}#{result['interaction']}"
-        yield f"| {place} | {told} | {_code(result['test'])} |"
-    if len(rows) > _PAGE_ROWS:
+    many, few = _many_and_few(results)
+    groups = [*many, *([each] for each in few)]
+    for group in groups[:_PAGE_ROWS]:
+        places = [f"{_code(each['path'])}#{each['interaction']}" for each in group]
+        tests = [*dict.fromkeys(_code(each["test"]) for each in group)]
+        yield f"| {_page_list(places)} | {tell(group)} | {_page_list(tests)} |"
+    left = sum(map(len, groups[_PAGE_ROWS:]))
+    if left:
         yield ""
-        yield f"... and {len(rows) - _PAGE_ROWS:,} more"
+        yield f"... and {left:,} more"
 
 
-def _page_fact(drift: Result) -> str:
-    change, more = drift["changes"][0], len(drift["changes"]) - 1
-    also = f" (and {more:,} more)" if more else ""
-    return f"{_code(change['selector'])}: {_code(change['summary'])}{also}"
+def _page_list(told: Sequence[str]) -> str:
+    more = f" and {len(told) - _MANY:,} more" if len(told) > _MANY else ""
+    return ", ".join(told[:_MANY]) + more
+
+
+def _page_fact(group: Sequence[Result]) -> str:
+    shared = shared_change(group)
+    also = f" (and {shared.more})" if shared.more else ""
+    return f"{_code(shared.change['selector'])}: {_code(shared.change['summary'])}{also}"
+
+
+def _command(text: str) -> str:
+    return code_for_markdown(text)
 
 
 def _code(text: str) -> str:
@@ -462,7 +513,7 @@ def _accepting(path: str, tests: Sequence[str], *, pending: bool, quoted: str) -
             f"  Fix: {quoted}.",
             "       If the new answer is as good as the stored one, record anew:",
             f"         {pytest_command('--stepreplay=rewrite', tests=tests)}",
-            *(["       to look at each change first:", "         stepreplay review"] if pending else []),
+            *(["       to look at each change first:", f"         {review_command()}"] if pending else []),
         ]
     if pending:
         return [

@@ -72,6 +72,11 @@ def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH, max_edits: int
     return shown
 
 
+def changed_words(old: str, new: str) -> list[str]:
+    """Returns what went and what came, place by place, without what stayed: ``[-hello-]{+goodbye+}``."""
+    return [_marked(piece) for piece in _pieces(old, new) if not piece.same]
+
+
 def similarity(old: str, new: str) -> float:
     """Returns the share of the two texts that is common to both, in the same order: 1.0 for equal texts.
 

@@ -459,9 +459,12 @@ def test_accepting_a_turn_that_later_ones_quote_says_what_else_to_do(
     suite.say = says("Blue.", "Green.")
     suite.record()
     suite.say = says("Red.", "Green.")
-    verify(suite).assert_outcomes(passed=1)
+    result = verify(suite, "--stepreplay-report=out.md")
+    result.assert_outcomes(passed=1)
     rewrite = "pytest test_chat.py::test_talk --stepreplay=rewrite"
     quoted = "interaction 2 quotes the old answer"
+    for said in (result.stdout.str(), (suite.pytester.path / "out.md").read_text("utf-8")):
+        assert quoted in said and rewrite in said and "accept --all" not in said
     told = command(capsys, "pending")
     assert quoted in told and rewrite in told, "it is said before anything is accepted"
     accepted = command(capsys, "accept", "--all")
@@ -478,7 +481,9 @@ def test_accepting_a_turn_that_nobody_quotes_says_no_more(
     suite.say = says("Blue.", "Green.")
     suite.record()
     suite.say = says("Blue.", "Yellow.")
-    verify(suite).assert_outcomes(passed=1)
+    result = verify(suite)
+    result.assert_outcomes(passed=1)
+    assert "accept --all" in result.stdout.str() and "rewrite" not in result.stdout.str()
     accepted = command(capsys, "accept", "--all")
     assert "interaction 2" in accepted and "rewrite" not in accepted
     suite.run().assert_outcomes(passed=1)

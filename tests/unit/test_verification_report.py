@@ -223,6 +223,116 @@ def test_what_many_have_in_common_is_told_once() -> None:
     ]
 
 
+NAMES = ["Ann", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal", "Ida", "Joe"]
+
+
+def chatty(number: int, **rest: Any) -> dict[str, Any]:
+    """Returns a drift of one cause, in other words each time, with an incidental change beside it."""
+    place = f"{NAMES[number % 10]} of row {number}"
+    told = compare(
+        changed(content=f"For {place} I give a terse answer about {'rain ' * number}today."),
+        changed(
+            content=f"For {place} I give a chatty answer about {'rain ' * number}today.",
+            **({"trace": f"x{number}"} if number % 2 else {}),
+        ),
+        Policy(fail_on="content"),
+    )
+    path = f"cassettes/test_{number % 3}/test_{number:03}.yaml"
+    return result(told, 1, path=path, test=f"tests/test_{number % 3}.py::test_{number:03}") | rest
+
+
+def test_one_cause_is_told_once_whatever_words_stand_around_it() -> None:
+    lines = page([chatty(n) for n in range(200)], "content", width=120).splitlines()
+    assert lines[3:] == [
+        "content (200): the text differs",
+        "  200 tests: choices[0].message.content: …[-terse-]{+chatty+}… (+0 to 1 more)",
+        *(f"    cassettes/test_0/test_{n:03}.yaml#1" for n in (0, 3, 6)),
+        "    ... and 197 more",
+        "    stepreplay accept --all",
+        "",
+        "stepreplay review          look at each change, accept or reject it",
+        "stepreplay accept --all    accept all of them",
+    ]
+    text = render_verification_markdown([chatty(n) for n in range(200)])
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [
+        "| `cassettes/test_0/test_000.yaml`#1, `cassettes/test_0/test_003.yaml`#1, "
+        "`cassettes/test_0/test_006.yaml`#1 and 197 more "
+        "| `choices[0].message.content`: `…[-terse-]{+chatty+}…` (and 0 to 1 more) "
+        "| `tests/test_0.py::test_000`, `tests/test_0.py::test_003`, `tests/test_0.py::test_006` and 197 more |"
+    ]
+
+
+def test_a_cause_is_told_where_it_stands_and_by_what_all_have_in_common() -> None:
+    places = [
+        Drift(
+            (
+                Change(
+                    f"choices[{n}].message.tool_calls[{n}].function.name", Level.BEHAVIOR, "changed", "a", "b"
+                ),
+            )
+        )
+        for n in range(3)
+    ]
+    text = page([result(each, n) for n, each in enumerate(places)], width=120)
+    assert "3 interactions: choices[*].message.tool_calls[*].function.name: a -> b\n" in text
+    counted = [
+        Drift((Change("usage.completion_tokens", Level.METADATA, "changed", 20, 30 + n),)) for n in range(3)
+    ]
+    text = page([result(each, n) for n, each in enumerate(counted)], width=120)
+    assert "3 interactions: usage.completion_tokens: 20 -> 30, or another value\n" in text
+    fields = [Drift((Change("trace", Level.METADATA, "added", new=f"x{n}"),)) for n in range(3)]
+    text = page([result(each, n) for n, each in enumerate(fields)], width=120)
+    assert "3 interactions: trace: added x0, or another value\n" in text
+    models = [Drift((Change("model", Level.METADATA, "changed", "a", f"b{n}"),)) for n in range(3)]
+    assert "interactions: model" not in page([result(each, n) for n, each in enumerate(models)], width=120)
+
+
+def test_one_command_decides_about_a_cause_and_nothing_else() -> None:
+    terse = [chatty(3 * n) for n in range(50)]
+    assert "    stepreplay accept --all\n" in page(terse, "content")
+    folder = "    stepreplay accept cassettes/test_0\n"
+    beside = result(other_tool(1), path="cassettes/test_1/x.yaml")
+    assert folder in page([*terse, beside], "content")
+    assert folder in page(terse, "content", waiting=["cassettes/test_1/x.yaml"])
+    inside = result(other_tool(1), path="cassettes/test_0/x.yaml")
+    assert "    stepreplay accept" not in page([*terse, inside], "content")
+    assert "    stepreplay accept" not in page(
+        terse, "content", waiting=["cassettes/test_0/y.snapshots.yaml"]
+    )
+    few = terse[:3]
+    names = " ".join(each["path"] for each in few)
+    assert f"    stepreplay accept {names}\n" in page([*few, inside], "content")
+    too = result(other_tool(1), 2, path=few[0]["path"])
+    assert "    stepreplay accept" not in page([*few, too], "content")
+
+
+def test_what_later_requests_quote_is_recorded_anew_and_not_accepted() -> None:
+    quoted = [
+        chatty(n, quoted="interaction 2 quotes the old answer", again=[f"tests/test_{n}.py::test_talk"])
+        for n in range(3)
+    ]
+    rewrite = "pytest tests/test_0.py::test_talk tests/test_1.py::test_talk tests/test_2.py::test_talk --stepreplay=rewrite"
+    text = page(quoted, "never", width=120)
+    assert f"#1\n    {rewrite}\n" in text
+    assert text.endswith(
+        "\n\ncassettes/test_0/test_000.yaml#1: interaction 2 quotes the old answer, and 2 more are quoted. "
+        f"To accept that alone breaks the tests; record them anew:\n  {rewrite}\n"
+        "stepreplay review    look at each change, accept or reject it"
+    )
+    assert "accept --all" not in text
+    text = page([*quoted[:1], result(TOOL)], "never")
+    assert "  pytest tests/test_0.py::test_talk --stepreplay=rewrite\n" in text
+    assert text.endswith("stepreplay accept --all    accept all of them, once those are recorded")
+    told = render_verification_markdown([*quoted[:1], result(TOOL)])
+    assert "`pytest tests/test_0.py::test_talk --stepreplay=rewrite`" in told
+    assert "accept all with `stepreplay accept --all`" in told
+    assert "accept" not in render_verification_markdown(quoted, pending=False)
+    many = [chatty(n, quoted="it is quoted", again=[f"tests/test_{n % 3}.py::test_{n}"]) for n in range(30)]
+    modules = "pytest tests/test_0.py tests/test_1.py tests/test_2.py --stepreplay=rewrite"
+    assert page(many, "never").count(modules) == 2
+
+
 def test_without_pending_files_it_says_how_to_get_them() -> None:
     last = page([result(TOOL)], pending=False).splitlines()[-1]
     assert last == "no pending files were written here; to get them, run: pytest --stepreplay=verify"
@@ -378,8 +488,13 @@ def test_markdown() -> None:
 
 
 def test_markdown_stays_far_below_what_github_takes() -> None:
-    hostile = compare(STORED, {**STORED, "`" * 9999: "|" * 9999})
-    text = render_verification_markdown([result(hostile, n, path="_" * 400) for n in range(1, 1001)])
+    hostile = [compare(STORED, {**STORED, f"{n}{'`' * 9999}": "|" * 9999}) for n in range(40)]
+    results = [result(hostile[n % 40], n, path=f"{'_' * 400}{n}") for n in range(1, 1001)]
+    text = render_verification_markdown(results)
+    assert "#1, " in text and " and 22 more |" in text
+    assert len(text.encode()) < 2**20 / 4
+    results = [result(other_tool(n), n, path="_" * 400) for n in range(1, 1001)]
+    text = render_verification_markdown(results)
     assert "... and 950 more" in text
     assert len(text.encode()) < 2**20 / 4
 
