@@ -13,7 +13,7 @@ from blockbuster import BlockBuster, BlockBusterFunction
 from hypothesis import HealthCheck, settings
 
 from pytest_stepreplay.machine import clock, disk
-from pytest_stepreplay.session import leave
+from pytest_stepreplay.session.routing import leave
 from pytest_stepreplay.upstream import Upstream
 
 pytest_plugins = ["pytester"]

@@ -10,13 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .. import network
 from ..errors import TestOutcomeError
 from ..formats import Exchange
 from ..interception.asking import Asker
 from ..models import Cassette
-from ..redaction import PLACEHOLDER
-from ..session import use_cassette
+from ..network import guard
+from ..redaction.shapes import PLACEHOLDER
+from ..session.routing import use_cassette
 from ..wire.bodies import body_bytes
 from ..wire.headers import kept_headers
 
@@ -54,7 +54,7 @@ def find_differences(
     differences: list[str] = []
     try:
         opened = use_cassette(path, mode="replay", redact_fields=tuple(redact_fields))
-        with network.blocked([]), opened, Asker() as asker:
+        with guard.blocked([]), opened, Asker() as asker:
             for number, exchange in enumerate(exchanges, 1):
                 found = [*_ask(asker, exchange, keep_headers)]
                 if number in unfinished:  # whoever reads it to its end must be told that it has none

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from ..drift import binary_of, read_answer
+from ..drift.answers import read_answer
+from ..drift.keeping import binary_of
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
 from ..wire.events import frame_of
 from ..wire.large import data_of, head_of

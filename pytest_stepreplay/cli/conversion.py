@@ -13,11 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import store
 from ..errors import CassetteError, StepReplayError, display_path
 from ..formats import REQUEST_ALONE, WRITABLE, Foreign, Hints, Skipped, batch_requests
 from ..models import Cassette
-from ..redaction import PLACEHOLDER, Redactor
+from ..redaction.redactor import Redactor
+from ..redaction.shapes import PLACEHOLDER
+from ..store import files, writing
 from ..store.cassettes import parse_source, parse_tree
 from ..store.files import read_bytes, write_bytes
 from .checking import find_differences
@@ -257,7 +258,7 @@ def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan
                 "left as it is, since the rest would be lost; use --to DIR to write what can be converted"
             )
             return replace(outcome, target=None, reason=reason)
-    elif store.exists(target) and not _holds(target, cassette, plan):
+    elif files.exists(target) and not _holds(target, cassette, plan):
         shown = display_path(target.absolute())
         return _refused(
             outcome, f"{shown} exists already and holds something else; delete it, or use --to DIR"
@@ -287,7 +288,7 @@ def _refused(outcome: Outcome, reason: str) -> Outcome:
 
 def _write_as(path: Path, cassette: Cassette, format_: str) -> None:
     if format_ == OURS:
-        store.write_cassette(path, cassette)
+        writing.write_cassette(path, cassette)
     else:
         write_bytes(path, _rendered(cassette, format_))
 

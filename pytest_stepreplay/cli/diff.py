@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ..drift import Drift
+    from ..drift.changes import Drift
     from ..models import Interaction, Request
 
 FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")

@@ -34,10 +34,10 @@ from .terminal import echo, json_text, plural, safe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..drift import Drift
+    from ..drift.changes import Drift
     from ..housekeeping.quoting import Quoting
     from ..models import Request, Response
-    from ..store import Pending, Unit
+    from ..store.pending import Pending, Unit
 
 SNAPSHOTS: Final = ".snapshots.yaml"
 SHOWN_VALUE: Final = 160  # characters of a value that is new or removed, in one line

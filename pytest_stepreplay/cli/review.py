@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ..store import Pending
+    from ..store.pending import Pending
     from .pending import Finding
 
 KEYS: Final = "a accept  r reject  s skip  A R S all the rest  d full diff  q quit"

@@ -1,17 +1,15 @@
 """What is known of each API: one module for each endpoint, each a frozen `Endpoint` that all other rooms ask.
 
 A request's path goes in, and the endpoint that it asks comes out; `GENERIC`, JSON over HTTP, where nobody knows it.
-The pydantic models of the documented chat completion are imported when one is first asked for.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from ..lazy import importer
 from .audio import SPEECH, TRANSCRIPTIONS
 from .chat import CHAT
 from .completions import COMPLETIONS
@@ -24,26 +22,6 @@ from .images import IMAGES
 from .reading import Call, Reading, Remark, Tokens
 from .responses import RESPONSES
 
-if TYPE_CHECKING:
-    from .chat_models import (
-        ChatCompletion,
-        ChatCompletionChunk,
-        Choice,
-        ChunkChoice,
-        Delta,
-        DeltaFunction,
-        DeltaToolCall,
-        FinishReason,
-        FunctionCall,
-        Message,
-        StepFunChatCompletion,
-        StepFunChoice,
-        StepFunMessage,
-        StepFunToolCall,
-        ToolCall,
-        Usage,
-    )
-
 __all__ = [
     "BY_SHAPE",
     "CHAT",
@@ -51,30 +29,16 @@ __all__ = [
     "GENERIC",
     "Call",
     "Calls",
-    "ChatCompletion",
-    "ChatCompletionChunk",
-    "Choice",
-    "ChunkChoice",
     "Contract",
     "Conversation",
-    "Delta",
-    "DeltaFunction",
-    "DeltaToolCall",
     "Endpoint",
-    "FinishReason",
-    "FunctionCall",
-    "Message",
     "Paired",
     "Reading",
     "Remark",
-    "StepFunChatCompletion",
-    "StepFunChoice",
-    "StepFunMessage",
-    "StepFunToolCall",
     "Tokens",
-    "ToolCall",
-    "Usage",
+    "chat_models",
     "contract_of_url",
+    "dialects",
     "endpoint_named",
     "endpoint_of",
     "endpoint_of_answer",
@@ -83,30 +47,6 @@ __all__ = [
     "is_body",
     "read_call",
 ]
-
-__getattr__ = importer(
-    __name__,
-    {
-        "chat_models": (
-            "ChatCompletion",
-            "ChatCompletionChunk",
-            "Choice",
-            "ChunkChoice",
-            "Delta",
-            "DeltaFunction",
-            "DeltaToolCall",
-            "FinishReason",
-            "FunctionCall",
-            "Message",
-            "StepFunChatCompletion",
-            "StepFunChoice",
-            "StepFunMessage",
-            "StepFunToolCall",
-            "ToolCall",
-            "Usage",
-        )
-    },
-)
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     CHAT,

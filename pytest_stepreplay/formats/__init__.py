@@ -64,6 +64,8 @@ __all__ = [
     "WritableFormat",
     "batch_requests",
     "construct_tag",
+    "exchanges",
     "parse_other",
     "read_foreign",
+    "vcr",
 ]

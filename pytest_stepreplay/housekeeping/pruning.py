@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import store
 from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
+from ..store import body_files, cassettes, files, locks, pending, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,15 +68,15 @@ def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
         CassetteError: the file has changed since the plan was made, or cannot be read or changed. It stays.
     """
     path = needless.path
-    with store.locked(path):
+    with locks.locked(path):
         kept = _why_kept(needless.seen, needless.interactions)
         if kept:
             raise CassetteWriteError(path, f"was left as it is: {kept}")
         if needless.interactions is not None:
-            cassette = store.read_cassette(path).cassette
+            cassette = cassettes.read_cassette(path).cassette
             gone = set(needless.interactions)
             left = tuple(each for i, each in enumerate(cassette.interactions) if i not in gone)
-            store.write_cassette(path, replace(cassette, interactions=left))
+            writing.write_cassette(path, replace(cassette, interactions=left))
             return
         try:
             disk.remove(path)
@@ -99,7 +99,7 @@ def uncited_files(run: LastRun, going: Sequence[Needless] = ()) -> list[Path]:
         if removed is not None:
             yield from (each for i, each in enumerate(cassette.interactions) if i not in removed)
 
-    return [path for folder in run.folders for path in store.uncited_files(Path(folder), left)]
+    return [path for folder in run.folders for path in body_files.uncited_files(Path(folder), left)]
 
 
 def remove_uncited(run: LastRun) -> None:
@@ -109,7 +109,7 @@ def remove_uncited(run: LastRun) -> None:
         CassetteWriteError: one cannot be removed.
     """
     for path in uncited_files(run):
-        store.remove_file(path)
+        body_files.remove_file(path)
         _remove_empty(path, run.folders)
 
 
@@ -117,10 +117,10 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     path = Path(seen.path)
     if not seen.is_unchanged():
         return "it has changed since the last run"
-    if store.exists(store.pending_path(path)):
+    if files.exists(pending.pending_path(path)):
         return "it has pending changes (stepreplay review)"
     try:
-        read = store.read_cassette(path)
+        read = cassettes.read_cassette(path)
     except CassetteError:
         return "it is not a readable cassette"
     if interactions is None and read.format == "stepreplay" and read.cassette.test is None:

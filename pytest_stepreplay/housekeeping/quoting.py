@@ -11,17 +11,17 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from .. import store
 from ..errors import CassetteError, display_path
-from ..matching import find_quoting
+from ..matching.quoting import find_quoting
 from ..models import Interaction
+from ..store import cassettes, paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ..models import Request, Response
-    from ..store import Pending, Unit
+    from ..store.pending import Pending, Unit
 
 FIXTURE: Final = " (fixture)"
 """How the name of a cassette's owner ends that is a fixture."""
@@ -107,11 +107,11 @@ def _quoting_cassettes(old: Response, new: Response, cassette: Path, test: str) 
     """Yields the cassettes of other tests that quote a fixture's old response, and whose they are."""
     # A conftest's fixtures serve the folder in which it lies.
     folder = cassette.parent if _served_by(test).endswith(".py") else cassette.parent.parent
-    for path in islice(store.iter_cassettes(folder), _SEARCHED):
+    for path in islice(paths.iter_cassettes(folder), _SEARCHED):
         if path == cassette:
             continue
         try:
-            other = store.read_cassette(path).cassette
+            other = cassettes.read_cassette(path).cassette
         except (OSError, CassetteError):
             continue
         if find_quoting(old, new, [each.request for each in other.interactions]):

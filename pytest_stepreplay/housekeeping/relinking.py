@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .. import store
 from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
-from ..matching import Matcher
-from ..redaction import Redactor
+from ..matching.keys import Matcher
+from ..redaction.redactor import Redactor
+from ..store import cassettes, files, paths, pending, snapshots, writing
 from ..store.files import read_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def find_links(run: LastRun, root: Path) -> list[Link]:
     lost = [*_lost_cassettes(run, root)]
     scores: list[tuple[_Score, Missing, _Lost]] = []
     for missing in run.missing:
-        if store.exists(Path(missing.path)):
+        if files.exists(Path(missing.path)):
             continue
         keys = _Keys(missing)
         folder = _folder_of(run, Path(missing.path))
@@ -113,20 +113,20 @@ def relink(link: Link) -> None:
     source = link.source
     if source is None:
         raise CassetteWriteError(link.target, "was not made: more than one cassette or test may be meant")
-    if store.exists(store.pending_path(source)):
+    if files.exists(pending.pending_path(source)):
         raise CassetteWriteError(
             source, "was not moved: it has pending changes", fix="Decide: stepreplay review"
         )
-    if store.exists(link.target):
+    if files.exists(link.target):
         raise CassetteWriteError(link.target, "was not replaced: it exists by now")
-    read = store.read_cassette(source)
+    read = cassettes.read_cassette(source)
     if read.format == "stepreplay":
-        store.write_cassette(link.target, replace(read.cassette, test=link.test))
+        writing.write_cassette(link.target, replace(read.cassette, test=link.test))
     else:
         write_bytes(link.target, read_bytes(source))
-    old, new = store.snapshots_path(source), store.snapshots_path(link.target)
-    if store.exists(old) and not store.exists(new):
-        store.write_snapshots(new, link.test, store.read_snapshots(old))
+    old, new = paths.snapshots_path(source), paths.snapshots_path(link.target)
+    if files.exists(old) and not files.exists(new):
+        snapshots.write_snapshots(new, link.test, snapshots.read_snapshots(old))
         _remove(old)
     _remove(source)
 
@@ -138,12 +138,12 @@ def moved_cassette(root: Path, path: Path) -> Path | None:
         root: the folder of the cassettes, inside of the rootdir of the tests.
         path: where the test's cassette should be.
     """
-    same = (each for each in store.iter_cassettes(root) if each.name == path.name and each != path)
+    same = (each for each in paths.iter_cassettes(root) if each.name == path.name and each != path)
     for each in islice(same, _LOOKED_AT):
         try:
             if disk.status(each).st_size > _LOOKED_THROUGH:
                 continue
-            test = store.read_cassette(each).cassette.test
+            test = cassettes.read_cassette(each).cassette.test
         except (OSError, CassetteError):
             continue
         if test and all(_is_gone(test, folder) for folder in root.parents):
@@ -156,11 +156,11 @@ def _lost_cassettes(run: LastRun, root: Path) -> Iterator[_Lost]:
     orphans = [Path(each.path) for each in run.orphans]
     if not run.complete:
         owned = set(run.owned)
-        found = {path for folder in run.folders for path in store.iter_cassettes(Path(folder))}
+        found = {path for folder in run.folders for path in paths.iter_cassettes(Path(folder))}
         orphans = sorted(path for path in found if str(path) not in owned)
     for path in orphans:
         try:
-            cassette = store.read_cassette(path).cassette
+            cassette = cassettes.read_cassette(path).cassette
         except CassetteError:
             continue
         roots = [root, *Path(_folder_of(run, path)).parents]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ..models import StreamError
-    from . import Exchange, Player, Route
+    from .player import Exchange, Player, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ..models import Response, StreamError
-    from . import Exchange, Player, Route
+    from .player import Exchange, Player, Route
 
 KEY_OF_HOST: Final = {
     "api.stepfun.com": "STEP_API_KEY",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from . import Route
+    from .player import Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-    from . import Player, Route
+    from .player import Player, Route
 
 CLIENTS: Final = {
     "httpx": ".httpx_client",

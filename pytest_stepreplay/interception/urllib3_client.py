@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from . import Exchange, Player, Route
+    from .player import Exchange, Player, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 

@@ -14,6 +14,9 @@ __all__ = [
     "Problem",
     "check_cassette",
     "check_secrets",
+    "checks",
+    "problems",
     "replaced_in_text",
     "replaced_in_tree",
+    "secrets",
 ]

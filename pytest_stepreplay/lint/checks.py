@@ -12,10 +12,12 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from ..drift import MISSING, body_of, breaches_of, read_answer
+from ..drift.answers import read_answer
+from ..drift.contract import MISSING, breaches_of
+from ..drift.keeping import body_of
 from ..endpoints import contract_of_url, endpoint_of_url
 from ..machine import clock
-from ..matching import Matcher
+from ..matching.keys import Matcher
 from ..selectors import Selectors, format_path
 from ..settings import MATCHERS
 from ..texts.varying import Normalizer
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from ..models import Cassette, Interaction
-    from ..redaction import Place
+    from ..redaction.wall import Place
 
 _ERROR_STATUS: Final = 400
 _NO_BODY: Final = frozenset({204, 205, 304})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..redaction import Place
+    from ..redaction.wall import Place
 
 
 @dataclass(frozen=True)

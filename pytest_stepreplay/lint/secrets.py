@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..redaction import PLACEHOLDER, Wall
 from ..redaction.rules import PRIVATE_KEY, private_keys_in
+from ..redaction.shapes import PLACEHOLDER
 from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ..redaction.wall import Wall
 
 _ENCODED = ("in base64", "URL-encoded", "escaped")
 _FIX = "revoke it, then: stepreplay lint --fix"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-__all__ = ["clock", "disk"]
+__all__ = ["clock", "disk", "file_lock", "waiting"]
 
-for _module in __all__:
+for _module in ("clock", "disk"):
     import_module(f"{__name__}.{_module}")  # now, before a test replaces something

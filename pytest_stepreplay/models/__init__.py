@@ -39,4 +39,5 @@ __all__ = [
     "Response",
     "Stream",
     "StreamError",
+    "cassette",
 ]

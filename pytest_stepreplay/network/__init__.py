@@ -5,6 +5,4 @@ would leave this machine raises `NetworkBlockedError` before a packet is sent, a
 connections made before, other processes, and extensions that call the system themselves, but for those in `compiled`.
 """
 
-from .guard import Attempt, Log, blocked, opened, watching
-
-__all__ = ["Attempt", "Log", "blocked", "opened", "watching"]
+__all__ = ["guard"]

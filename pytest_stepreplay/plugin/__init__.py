@@ -56,7 +56,8 @@ from .verification import read_known
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from ..session import Outcome, Session
+    from ..session.cassette import Session
+    from ..session.outcome import Outcome
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

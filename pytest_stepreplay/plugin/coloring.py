@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..report import marked_words
+from ..report.marks import marked_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,7 +34,7 @@ from .verdicts import SHOWN, failure
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..session import Session
+    from ..session.cassette import Session
 
 SESSION: Final = pytest.StashKey["Session"]()
 FAILED: Final = pytest.StashKey[str]()

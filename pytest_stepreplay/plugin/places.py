@@ -21,7 +21,7 @@ from ..store import paths
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..store import ModuleCassettes
+    from ..store.paths import ModuleCassettes
 
 PYTEST: Final = Path(pytest.__file__).parent
 

@@ -24,8 +24,9 @@ from ..session import cassette, host
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
-    from ..drift import Baseline
-    from ..session import Outcome, Session
+    from ..drift.baseline import Baseline
+    from ..session.cassette import Session
+    from ..session.outcome import Outcome
     from .places import Home, Places
 
 MARKER = "stepreplay"

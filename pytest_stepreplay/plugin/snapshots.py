@@ -25,10 +25,11 @@ from .verdicts import failure
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from ..drift import Policy
-    from ..redaction import Redactor
+    from ..redaction.redactor import Redactor
     from ..settings import Settings
-    from ..snapshots import ChatSnapshot, SnapshotOutcome
+    from ..settings.policy import Policy
+    from ..snapshots.comparing import ChatSnapshot
+    from ..snapshots.outcome import SnapshotOutcome
 
 SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
 PASSED = pytest.StashKey[bool]()

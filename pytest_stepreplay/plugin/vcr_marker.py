@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 
-from .. import network
 from ..errors import SettingsError
 from ..machine import disk
+from ..network import guard
 from ..session import cassette, exchange
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
 from ..store import files
@@ -300,7 +300,7 @@ def block_network(request: pytest.FixtureRequest) -> Iterator[None]:
         hosts = _allowed_hosts(request, [])
     except SettingsError as error:
         pytest.fail(str(error), pytrace=False)
-    with network.blocked(hosts):
+    with guard.blocked(hosts):
         yield
 
 

@@ -19,8 +19,8 @@ from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..drift import Drift
-    from ..session import Session
+    from ..drift.changes import Drift
+    from ..session.cassette import Session
 
 PACKAGE = Path(__file__).parents[1]
 NOTHING_INTERCEPTED = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from ..drift import Baseline
+    from ..drift.baseline import Baseline
     from ..settings import Settings
     from .run import Run
 

@@ -5,37 +5,4 @@ that are about to be written, and returns a `Finding` for each secret that is th
 when they are first used, since a run that writes nothing has no use for the second wall.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from ..lazy import importer
-
-if TYPE_CHECKING:
-    from .redactor import Redactor
-    from .shapes import PLACEHOLDER
-    from .variables import environment_secrets, secret_values
-    from .wall import Finding, Place, Wall, scan, within_interaction
-
-__all__ = [
-    "PLACEHOLDER",
-    "Finding",
-    "Place",
-    "Redactor",
-    "Wall",
-    "environment_secrets",
-    "scan",
-    "secret_values",
-    "within_interaction",
-]
-
-# A run that writes nothing scans nothing, and one whose snapshots all hold redacts nothing either.
-__getattr__ = importer(
-    __name__,
-    {
-        "redactor": ("Redactor",),
-        "shapes": ("PLACEHOLDER",),
-        "variables": ("environment_secrets", "secret_values"),
-        "wall": ("Finding", "Place", "Wall", "scan", "within_interaction"),
-    },
-)
+__all__ = ["redactor", "rules", "shapes", "variables", "wall"]

@@ -14,7 +14,7 @@ from ..texts.varying import KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..matching import Nearest
+    from ..matching.nearness import Nearest
     from ..models import Request
 
 SHOWN_DIFFERENCES = 6

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..drift import Drift
+    from ..drift.changes import Drift
 
     Renderer = Callable[[Drift], str]
 

@@ -26,7 +26,7 @@ from .grouping import deciding_command, group_by_cause, rewriting_command, share
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..drift import Change, Drift
+    from ..drift.changes import Change, Drift
     from ..settings.levels import FailOn
 
     Result = Mapping[str, Any]

@@ -5,27 +5,4 @@ returns a frozen `Outcome`. `current` finds the session that a request belongs t
 imported when they are first used, since a pytest run names itself as the `Host` at its start.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from ..lazy import importer
-from .host import Host, set_host
-
-if TYPE_CHECKING:
-    from .cassette import Session
-    from .exchange import Filters
-    from .outcome import Outcome
-    from .routing import current, leave, running, use_cassette
-
-__all__ = ["Filters", "Host", "Outcome", "Session", "current", "leave", "running", "set_host", "use_cassette"]
-
-__getattr__ = importer(
-    __name__,
-    {
-        "cassette": ("Session",),
-        "exchange": ("Filters",),
-        "outcome": ("Outcome",),
-        "routing": ("current", "leave", "running", "use_cassette"),
-    },
-)
+__all__ = ["cassette", "exchange", "host", "merging", "outcome", "policy", "routing"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import matching, store
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..housekeeping import relinking
-from ..redaction import PLACEHOLDER
+from ..matching import keys, nearness
+from ..redaction.shapes import PLACEHOLDER
 from ..report import misses
 from ..settings import Writes
+from ..store import body_files, cassettes, files
 from . import elsewhere
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models import Interaction, Request
-    from ..redaction import Redactor
+    from ..redaction.redactor import Redactor
     from ..settings import Mode, Settings
     from .exchange import Filters
 
@@ -31,14 +32,16 @@ MANY: Final = 100
 """How many interactions make a cassette one that is indexed when it is opened; until then it is often not needed."""
 
 
-def read_own(path: Path, settings: Settings, parse: Callable[[str], Any] | None = None) -> store.ReadCassette:
+def read_own(
+    path: Path, settings: Settings, parse: Callable[[str], Any] | None = None
+) -> cassettes.ReadCassette:
     """Returns the cassette of a session, as it is read in its mode.
 
     Raises:
         CassetteReadError: it cannot be read.
         CassetteWriteError: it is another tool's, and would be recorded into.
     """
-    loaded = store.read_cassette(path, keep_headers=_kept_in(settings), parse=parse)
+    loaded = cassettes.read_cassette(path, keep_headers=_kept_in(settings), parse=parse)
     if loaded.format != "stepreplay" and settings.mode.adds:
         raise CassetteWriteError(
             path,
@@ -53,7 +56,7 @@ def _check_files(interactions: Iterable[Interaction], path: Path) -> None:
     """Does nothing where each answer can be given: most cassettes have no file beside them."""
     beside = [each for each in interactions if each.response.file is not None]
     if beside:
-        store.check_files(beside, path)
+        body_files.check_files(beside, path)
 
 
 def _kept_in(settings: Settings) -> Collection[str] | None:
@@ -86,9 +89,9 @@ class Answers:
         redactor: Redactor,
     ) -> None:
         """Holds nothing yet; the arguments are the session's."""
-        self.loaded: store.ReadCassette | None = None
+        self.loaded: cassettes.ReadCassette | None = None
         self.own: tuple[Interaction, ...] = ()
-        self.matcher = matching.Matcher.of(settings)
+        self.matcher = keys.Matcher.of(settings)
         self.played: dict[int, int] = {}
         self.missed_some = False
         self._allow_repeats = settings.allow_repeats
@@ -106,12 +109,12 @@ class Answers:
         self._lent: list[tuple[Path, int]] = []
         self._all: tuple[Interaction, ...] = ()
         self._next = 0
-        self._index: matching.Index | None = None
-        self._index_of_today: matching.Index | None = None
+        self._index: keys.Index | None = None
+        self._index_of_today: keys.Index | None = None
         self._seen_today: list[Request] = []
         self._missed_conversations: set[str] = set()
 
-    def hold(self, loaded: store.ReadCassette, mode: Mode) -> None:
+    def hold(self, loaded: cassettes.ReadCassette, mode: Mode) -> None:
         """Takes the session's own cassette.
 
         Raises:
@@ -141,15 +144,15 @@ class Answers:
             return
         lenders, self._lenders = self._lenders, ()
         for path in lenders:
-            if not store.exists(path) and mode.adds:
+            if not files.exists(path) and mode.adds:
                 continue
-            if not store.exists(path):
+            if not files.exists(path):
                 raise CassetteReadError(
                     path,
                     "does not exist",
                     fix="The test's marker names it: restore it, or remove it from the marker",
                 )
-            loaded = store.read_cassette(path, keep_headers=self._keep_headers, parse=self._parse)
+            loaded = cassettes.read_cassette(path, keep_headers=self._keep_headers, parse=self._parse)
             interactions = loaded.cassette.interactions
             _check_files(interactions, path)
             self._lent.append((path, len(interactions)))
@@ -168,7 +171,7 @@ class Answers:
                 return None
         while self._next in self.played:
             self._next += 1
-        if self._next < len(self._all) and matching.is_plainly_same(request, self._all[self._next].request):
+        if self._next < len(self._all) and keys.is_plainly_same(request, self._all[self._next].request):
             return self._next  # most tests ask what they asked when they were recorded, in that order
         index = self._index or self._make_index()
         key = self.matcher.key(request)
@@ -239,8 +242,8 @@ class Answers:
             f"{pytest_command('--stepreplay=rewrite', tests=[self._typed] if self._typed else ())}"
         )
 
-    def _make_index(self) -> matching.Index:
-        self._index = matching.Index(self.matcher, (each.request for each in self._all))
+    def _make_index(self) -> keys.Index:
+        self._index = keys.Index(self.matcher, (each.request for each in self._all))
         return self._index
 
     def _positions(self, request: Request, key: str) -> Sequence[int]:
@@ -262,7 +265,7 @@ class Answers:
             if all(now is each.request for now, each in zip(seen, self._all, strict=True)):
                 self._index_of_today = self._index or self._make_index()
             else:
-                self._index_of_today = matching.Index(self.matcher, seen)
+                self._index_of_today = keys.Index(self.matcher, seen)
         return self._index_of_today.positions(key)
 
     def _is_seen_anew(self, request: Request) -> bool:
@@ -275,12 +278,12 @@ class Answers:
         except RecursionError:  # a body of hostile depth
             return True
 
-    def _nearest(self, request: Request) -> matching.Nearest | None:
+    def _nearest(self, request: Request) -> nearness.Nearest | None:
         if self._is_seen_anew(request):
-            return matching.nearest(request, self._requests(), self.played, self.matcher)
+            return nearness.nearest(request, self._requests(), self.played, self.matcher)
         recorded = [each.request for each in self._all]
         redact = self._redactor.redact_request
-        return matching.nearest(request, recorded, self.played, self.matcher, as_today=redact)
+        return nearness.nearest(request, recorded, self.played, self.matcher, as_today=redact)
 
     def _elsewhere(self, request: Request, key: str) -> str | None:
         """Returns another cassette of the suite that answers the request, as far as the search goes."""
@@ -288,7 +291,7 @@ class Answers:
             return None
 
         redact = self._redactor.redact_request if self._is_seen_anew(request) else None
-        words = matching.telling_words(request, self.matcher)
+        words = nearness.telling_words(request, self.matcher)
         matcher = self.matcher
         if "body" not in matcher.match_on:  # whatever was asked of this URL would be the same request
             matcher = replace(matcher, match_on=(*matcher.match_on, "body"))

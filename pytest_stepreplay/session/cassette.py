@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import store
 from ..errors import StepReplayError, display_path
 from ..housekeeping import ages
-from ..redaction import Redactor, environment_secrets, wall
+from ..redaction import wall
+from ..redaction.redactor import Redactor
+from ..redaction.variables import environment_secrets
 from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
+from ..store import files, paths
+from ..store import secrets as secret_checks
 from . import policy, saving, threads, verification
 from .answers import Answers, read_own
 from .counting import count
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from ..drift import Drift
+    from ..drift.changes import Drift
     from ..errors import TestOutcomeError
     from ..models import Interaction, Request
     from ..redaction.wall import Wall
@@ -192,10 +195,10 @@ class Session:
         if self._loaded:
             return
         if self._root is not None:
-            store.check_inside(self.path, self._root)
+            paths.check_inside(self.path, self._root)
         if self.settings.mode.records:
-            store.check_writable(self.path)
-        if self.settings.mode.reads and store.exists(self.path):
+            files.check_writable(self.path)
+        if self.settings.mode.reads and files.exists(self.path):
             loaded = read_own(self.path, self.settings, self.filters.parse)
             if self.settings.max_age is not None:
                 self.settings, self.stale = ages.judge_age(
@@ -303,7 +306,7 @@ class Session:
         """
         if self.settings.mode.writes is Writes.NOTHING:
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
-        with store.guarded_by(self.wall):
+        with secret_checks.guarded_by(self.wall):
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
 
     def forget(self) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from .. import matching
 from ..interception import exchanges
+from ..matching import keys, nearness
 from ..settings import MATCHERS
 from .ledger import entries
 
@@ -79,13 +79,13 @@ def _is_lenient(settings: Settings) -> bool:
 
 def _answered_otherwise(history: History, settings: Settings) -> tuple[str, ...]:
     """Returns what made each request another than the recorded one that has answered it, each cause once."""
-    matcher = matching.Matcher.of(replace(settings, match_on=MATCHERS))
+    matcher = keys.Matcher.of(replace(settings, match_on=MATCHERS))
     causes: dict[str, None] = {}
     for each in history.exchanges:
         recorded = each.answer.request if each.answer else None
-        if recorded is None or matching.is_plainly_same(each.request, recorded):
+        if recorded is None or keys.is_plainly_same(each.request, recorded):
             continue
-        found = matching.nearest(each.request, [recorded], (), matcher)
+        found = nearness.nearest(each.request, [recorded], (), matcher)
         if found is not None and found.differences:
             causes[found.differences[0].selector] = None
     return tuple(causes)

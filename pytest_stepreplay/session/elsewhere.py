@@ -10,15 +10,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .. import store
 from ..errors import StepReplayError
 from ..machine import disk
+from ..store import cassettes, paths
 from . import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..matching import Matcher
+    from ..matching.keys import Matcher
     from ..models import Request
 
 _OPENED: Final = 100
@@ -87,7 +87,7 @@ class Search:
 
     def _nearest_first(self, path: Path) -> list[str]:
         if self._names is None:
-            self._names = store.cassette_names(self._root)
+            self._names = paths.cassette_names(self._root)
         folder, own = str(path.parent), str(path)
         same = os.sep + path.name
         names = (name for name in self._names if name != own)
@@ -105,7 +105,7 @@ def _read(name: str, most: int) -> bytes | None:
 
 def _keys_of(path: Path, matcher: Matcher, redact: Callable[[Request], Request] | None) -> frozenset[str]:
     try:
-        interactions = store.read_cassette(path).cassette.interactions
+        interactions = cassettes.read_cassette(path).cassette.interactions
     except (OSError, StepReplayError):
         return frozenset()
     requests = (each.request for each in interactions)

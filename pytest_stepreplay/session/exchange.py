@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import TestOutcomeError
-    from ..interception import Recording
+    from ..interception.player import Recording
     from ..interception.sending import Outgoing
     from ..models import Request, Response
-    from ..redaction import Redactor
+    from ..redaction.redactor import Redactor
     from ..settings import Settings
 
 ERROR_STATUS: Final = 400

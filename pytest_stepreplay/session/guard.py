@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .. import network
+from ..network import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ class Guard:
     """One session's guard, and what it has refused."""
 
     def __init__(self) -> None:
-        self._log: network.Log | None = None
-        self._late: network.Log | None = None
+        self._log: guard.Log | None = None
+        self._late: guard.Log | None = None
 
     @property
     def blocked(self) -> tuple[str, ...]:
@@ -37,10 +37,10 @@ class Guard:
     def during(self, settings: Settings) -> Iterator[None]:
         """Keeps the network away in replay, and in no other mode."""
         if not settings.mode.guards or settings.block_network == "never":
-            with network.opened():  # another guard may be around it
+            with guard.opened():  # another guard may be around it
                 yield
             return
-        with network.blocked(_hosts(settings)) as self._log:
+        with guard.blocked(_hosts(settings)) as self._log:
             yield
 
     @contextmanager
@@ -56,7 +56,7 @@ class Guard:
             yield
             return
         why = f"this thread was started by {name}, which replayed a cassette and has ended,"
-        with network.blocked(_hosts(settings), why=why, applies=applies) as self._late:
+        with guard.blocked(_hosts(settings), why=why, applies=applies) as self._late:
             yield
 
 

@@ -11,9 +11,9 @@ from functools import cached_property, partial
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import store
 from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
+from ..store import body_files, locks
 from ..store.schema import interaction_of, request_of, tree_of
 from . import verification
 from .exchange import Exchange, Unsent, too_late
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..errors import TestOutcomeError
-    from ..interception import Recording
+    from ..interception.player import Recording
     from ..interception.sending import Outgoing
-    from ..redaction import Redactor
+    from ..redaction.redactor import Redactor
     from ..settings import Settings
     from .answers import Answers
     from .exchange import Filters
@@ -236,8 +236,8 @@ class History:
             return
         try:
             if isinstance(fact, Interaction) and (fact.request.files or fact.response.files):
-                with store.locked(self._path):
-                    store.write_files([fact], self._path)  # the note holds but their names
+                with locks.locked(self._path):
+                    body_files.write_files([fact], self._path)  # the note holds but their names
             self._forks.tell({what: tree_of(fact) if isinstance(fact, Interaction | Request) else fact})
         except OSError as error:
             raise RequestStoppedError(

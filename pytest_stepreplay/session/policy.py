@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import drift
 from ..endpoints import contract_of_url
+from ..settings import policy
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
 
-def policy_for(settings: Settings, url: str, **defaults: Any) -> drift.Policy:
+def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     """Returns what the settings say of drift, with the contract of the host that was asked."""
     given: dict[str, Any] = {"fail_on": "behavior", "contract": contract_of_url(url), **defaults}
     named = {
@@ -27,7 +27,7 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> drift.Policy:
     given.update((name, value) for name, value in named.items() if value)
     if given["contract"] == "none":
         given["contract"] = None
-    return drift.Policy.from_mapping(given)
+    return policy.Policy.from_mapping(given)
 
 
 def selectors_of(settings: Settings) -> frozenset[str]:

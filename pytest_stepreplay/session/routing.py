@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from _pytest.outcomes import Exit  # pytest.exit.Exception, without importing the rest of pytest
 
-from .. import interception, network
 from ..errors import StepReplayError
+from ..interception import installing
 from ..machine import disk
+from ..network import guard
 from ..settings import MARKER_SETTINGS, Settings, read_values
 from . import elsewhere, threads
 from .cassette import Session
@@ -93,7 +94,7 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
     if not _installed:
         _installed.append(_install())
     else:
-        interception.repair()
+        installing.repair()
     with session.guard():
         if of_fixture:
             _fixtures.add(session)
@@ -109,9 +110,9 @@ def running(session: Session, *, of_fixture: bool = False) -> Iterator[Session]:
 def _install() -> ExitStack:
     """Installs, for the whole run, what each test would have to install anew."""
     with ExitStack() as stack:
-        stack.enter_context(interception.installed(current))
+        stack.enter_context(installing.installed(current))
         stack.enter_context(threads.inheriting(_find_owner))
-        stack.enter_context(network.watching())
+        stack.enter_context(guard.watching())
         return stack.pop_all()
 
 
@@ -121,7 +122,7 @@ def _stay_for_threads_of(session: Session) -> None:
         _leave(each)
     if threads.work_for(session):
         stack = _staying[session] = ExitStack()
-        stack.enter_context(interception.installed(current))
+        stack.enter_context(installing.installed(current))
         stack.enter_context(threads.inheriting(_find_owner))
         stack.enter_context(session.guard_late(lambda: _works_for(session)))
 
@@ -208,7 +209,7 @@ class use_cassette:  # noqa: N801 - used like a function, as vcr.use_cassette is
 
     def _open(self, session: Session) -> Session:
         with ExitStack() as stack:
-            stack.enter_context(interception.installed(current))
+            stack.enter_context(installing.installed(current))
             stack.enter_context(threads.inheriting(_find_owner))
             if host() or not session.settings.mode.guards:  # a guard around it may keep the network away
                 stack.enter_context(session.guard())

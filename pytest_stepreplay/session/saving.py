@@ -10,11 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .. import matching, store
 from ..drift import keeping
 from ..housekeeping import ages
+from ..matching import keys
 from ..models import Cassette, Interaction
 from ..settings import RECORD
+from ..store import body_files, files, locks, writing
+from ..store import pending as pending_files
 from . import verification
 from .answers import read_own
 from .merging import merge_recorded, merge_rewritten
@@ -49,7 +51,7 @@ class Work:
     path: Path
     test: str
     shared: bool
-    matcher: matching.Matcher
+    matcher: keys.Matcher
     known: tuple[Interaction, ...]
     done: tuple[tuple[int | None, Interaction | None], ...]
     stale: Collection[int]
@@ -75,7 +77,7 @@ class Work:
 
     def pairs(self) -> list[int | None]:
         """Returns, for each interaction recorded anew, the position of the one that it replaces."""
-        index = matching.Index(self.matcher, [each.request for each in self.known])
+        index = keys.Index(self.matcher, [each.request for each in self.known])
         left: dict[object, list[int]] = {}
         pairs: list[int | None] = []
         for each in self.recorded:
@@ -94,14 +96,16 @@ class Work:
 
     def save(self) -> None:
         """Writes the cassette: what it holds now, whoever has written it meanwhile, and what is new."""
-        with store.locked(self.path):
-            loaded = read_own(self.path, self.settings) if store.exists(self.path) else None
+        with locks.locked(self.path):
+            loaded = read_own(self.path, self.settings) if files.exists(self.path) else None
             now = loaded.cassette if loaded else Cassette(interactions=self.known)
             test = now.test if self.shared and loaded else self.test
             cassette = Cassette(test=test or None, interactions=self.merged(now.interactions))
-            store.write_cassette(self.path, cassette)
-            if store.exists(store.pending_path(self.path)):
-                store.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
+            writing.write_cassette(self.path, cassette)
+            if files.exists(pending_files.pending_path(self.path)):
+                pending_files.write_pending(
+                    self.path, cassette
+                )  # nothing waits any more, and so its file goes
 
     def leave_pending(self, verdicts: tuple[Verdict, ...]) -> None:
         """Leaves what drifted beside the cassette, for a person to decide about.
@@ -114,22 +118,24 @@ class Work:
         drifted = {
             each.position: each.response for each in verdicts if each.status == "drifted" and each.response
         }
-        if not drifted and not store.exists(store.pending_path(self.path)):
+        if not drifted and not files.exists(pending_files.pending_path(self.path)):
             return
         # Another test that shares the cassette may leave its own at this moment.
-        with store.locked(self.path):
+        with locks.locked(self.path):
             new = {i: response for i, response in self._waiting().items() if i not in verified} | drifted
             interactions = tuple(
                 replace(each, response=new[i]) if i in new else each for i, each in enumerate(self.known)
             )
-            store.write_pending(self.path, Cassette(test=self.test or None, interactions=interactions))
+            pending_files.write_pending(
+                self.path, Cassette(test=self.test or None, interactions=interactions)
+            )
 
     def _waiting(self) -> dict[int, Response]:
         """Returns the responses of the pending file by position, if there is one for this very cassette."""
-        pending = store.pending_path(self.path)
-        if not store.exists(pending):
+        pending = pending_files.pending_path(self.path)
+        if not files.exists(pending):
             return {}
-        read = store.read_pending(pending)
+        read = pending_files.read_pending(pending)
         if read.stale:
             return {}
         return {
@@ -139,7 +145,7 @@ class Work:
     def _is_lost(self, interaction: Interaction) -> bool:
         """Whether a part of it stands in a file beside the cassette, and that is gone or was changed."""
         files = (*interaction.request.files, *interaction.response.files)
-        return bool(files) and any(store.problems_with(interaction, self.path))
+        return bool(files) and any(body_files.problems_with(interaction, self.path))
 
     def _key(self, interaction: Interaction) -> str:
         return self.matcher.key(interaction.request)

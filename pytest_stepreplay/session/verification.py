@@ -13,8 +13,8 @@ from http import HTTPStatus
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .. import drift
-from ..drift import body_of
+from ..drift import changes, comparison
+from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Outgoing, Unanswered, send
@@ -25,7 +25,7 @@ from .policy import policy_for
 
 if TYPE_CHECKING:
     from ..models import Interaction, Response
-    from ..redaction import Redactor
+    from ..redaction.redactor import Redactor
     from ..settings import Settings
 
 Status = Literal["same", "drifted", "unverified"]
@@ -51,7 +51,7 @@ class Verdict:
 
     position: int
     status: Status
-    drift: drift.Drift | None = None
+    drift: changes.Drift | None = None
     reason: str = ""
     response: Response | None = None
 
@@ -78,7 +78,7 @@ def _verdict_on(settings: Settings, stored: Interaction, new: Response, position
     try:
         policy = policy_for(settings, stored.request.url)
         endpoint = endpoint_of_url(stored.request.url)
-        found = drift.compare(body_of(stored.response), body_of(new), policy, endpoint=endpoint)
+        found = comparison.compare(body_of(stored.response), body_of(new), policy, endpoint=endpoint)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, nothing is known of the drift
         return Verdict(position, "unverified", reason=f"the two answers cannot be compared: {_told(problem)}")
     return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)

@@ -36,7 +36,12 @@ __all__ = [
     "OnMiss",
     "Settings",
     "Writes",
+    "fields",
+    "hosts",
+    "levels",
     "parse_age",
+    "policy",
+    "prices",
     "read_marker",
     "read_values",
 ]

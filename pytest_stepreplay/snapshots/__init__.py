@@ -5,10 +5,4 @@ go in through ``==``; closing it writes what is to be written and returns a froz
 is explained by `explaining`, for a person.
 """
 
-from __future__ import annotations
-
-from .comparing import ChatSnapshot, Snapshot
-from .options import Options
-from .outcome import Comparison, SnapshotOutcome
-
-__all__ = ["ChatSnapshot", "Comparison", "Options", "Snapshot", "SnapshotOutcome"]
+__all__ = ["comparing", "explaining", "outcome"]

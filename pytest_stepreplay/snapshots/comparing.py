@@ -7,19 +7,16 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from ..drift import ABSENT, Policy, compare, read_answer
+from ..drift.answers import read_answer
+from ..drift.comparison import compare
+from ..drift.values import ABSENT
 from ..errors import StepReplayError
-from ..store import (
-    guarded_by,
-    locked,
-    pending_path,
-    read_snapshots,
-    reject_pending,
-    snapshots_tree,
-    write_pending,
-    write_snapshots,
-)
+from ..settings.policy import Policy
 from ..store.files import exists
+from ..store.locks import locked
+from ..store.pending import pending_path, reject_pending, write_pending
+from ..store.secrets import guarded_by
+from ..store.snapshots import read_snapshots, snapshots_tree, write_snapshots
 from ..store.writing import encode_tree
 from ..wire.json_values import is_equal
 from . import explaining
@@ -30,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ..redaction import Redactor, Wall
+    from ..redaction.redactor import Redactor
+    from ..redaction.wall import Wall
     from ..settings import Mode
 
 

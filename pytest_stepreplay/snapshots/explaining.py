@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ..commands import pytest_command
-from ..drift import describe_change
+from ..drift.forms import describe_change
 
 if TYPE_CHECKING:
     from .outcome import Comparison

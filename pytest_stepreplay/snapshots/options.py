@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from ..drift import Policy
 from ..errors import SettingsError
+from ..settings.policy import Policy
 from ..texts import spelling
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from ..drift import Drift
+    from ..drift.changes import Drift
 
 Result = Literal["same", "accepted", "written", "differs", "contradicts", "missing"]
 

@@ -10,14 +10,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .. import redaction, selectors
+from .. import selectors
 from ..errors import CassetteWriteError
+from ..redaction import redactor as redactors
+from ..redaction import shapes
+from ..redaction import wall as second_wall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ..redaction import Finding, Place, Redactor, Wall
+    from ..redaction.redactor import Redactor
+    from ..redaction.wall import Finding, Place, Wall
 
 _MOST_SHOWN = 5
 
@@ -51,7 +55,7 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
         CassetteWriteError: the file, or its name, would hold one. No message of ours shows it.
     """
     make = _wall.get()
-    wall = make() if make else redaction.Wall()
+    wall = make() if make else second_wall.Wall()
     found = wall.findings(content, tree)
     # Where the test's id is allowed, so is the name that was made of it.
     in_name = wall.findings(path.name.encode("utf-8", "surrogateescape"), {"test": path.name})
@@ -66,9 +70,9 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     lines = "\n".join(shown)
     problem = f"was not written, since it would hold what looks like a secret:\n{lines}"
     fix = "Keep it out of what the test sends and receives, or name its field in stepreplay_redact_fields."
-    redactor = redaction.Redactor(values=wall.secrets or ())
+    redactor = redactors.Redactor(values=wall.secrets or ())
     secrets = [each.secret for each in (*found, *in_name)]
-    place = redaction.within_interaction((*found, *in_name)[0].place)
+    place = second_wall.within_interaction((*found, *in_name)[0].place)
     # The name of a field may be a secret itself.
     steps = [written((it,)) if _masked(redactor, str(it), secrets) == str(it) else "*" for it in place]
     fix += (
@@ -85,7 +89,7 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
 def told_place(place: Place) -> str:
     """Returns a place as a person reads it: ``interaction 2, response.json.id``."""
     if place[:1] == ("interactions",) and len(place) > 1 and isinstance(place[1], int):
-        inner = redaction.within_interaction(place)
+        inner = second_wall.within_interaction(place)
         return f"interaction {place[1] + 1}" + (f", {written(inner)}" if inner is not place else "")
     return written(place)
 
@@ -102,5 +106,5 @@ def _told(finding: Finding) -> str:
 
 def _masked(redactor: Redactor, text: str, secrets: list[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, redaction.PLACEHOLDER)
+        text = text.replace(secret, shapes.PLACEHOLDER)
     return redactor.redact_text(text)

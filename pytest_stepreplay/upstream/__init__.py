@@ -9,4 +9,16 @@ from __future__ import annotations
 from .replies import Answer, Raw, Received, Reply, Script, answer, error, raw
 from .server import Upstream
 
-__all__ = ["Answer", "Raw", "Received", "Reply", "Script", "Upstream", "answer", "error", "raw"]
+__all__ = [
+    "Answer",
+    "Raw",
+    "Received",
+    "Reply",
+    "Script",
+    "Upstream",
+    "answer",
+    "error",
+    "example",
+    "raw",
+    "server",
+]

@@ -9,11 +9,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import importer
+from . import registration
 
 if TYPE_CHECKING:
-    from .registration import register
+    from vcr import VCR
 
-__all__ = ["register"]
+__all__ = ["cassette", "config", "filters", "places", "project", "register"]
 
-__getattr__ = importer(__name__, {"registration": ("register",)})
+
+def register(vcr: VCR) -> None:
+    """Lets a `vcr.VCR` record into, and replay from, cassettes of our format. The record mode stays vcrpy's.
+
+    Its cassettes are then redacted, merged under a lock, scanned for secrets and written in one step. Requests are
+    matched by their method and by ``stepreplay``, as our own are, unless the VCR was given a ``match_on`` of its own,
+    in which that name can stand, too. Inside of pytest, what the project has set holds for all of it
+    (``stepreplay_redact_fields``, ``stepreplay_ignore_request``, ...); elsewhere the defaults do.
+
+    Args:
+        vcr: of vcrpy 6.0 or newer.
+
+    Raises:
+        StepReplayError: vcrpy does not go with the HTTP clients that are installed.
+    """
+    registration.register(vcr)

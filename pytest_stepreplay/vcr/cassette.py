@@ -12,7 +12,7 @@ from . import filters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..session import Session
+    from ..session.cassette import Session
 
 
 class VcrCassette:

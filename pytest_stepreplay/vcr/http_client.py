@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
     from types import ModuleType
 
-    from ..interception import Exchange, Player, Route
+    from ..interception.player import Exchange, Player, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 

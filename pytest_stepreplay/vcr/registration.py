@@ -13,17 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import matching, store
 from ..errors import CassetteWriteError, display_path
 from ..formats.exchanges import MisfitError
 from ..formats.vcr import import_vcr, read_exchange, vcr_request, vcr_response
 from ..machine import clock, disk
+from ..matching import contrast, keys
 from ..models import Cassette, Interaction
-from ..redaction import Redactor, Wall, environment_secrets
-from ..session import Outcome
+from ..redaction.redactor import Redactor
+from ..redaction.variables import environment_secrets
+from ..redaction.wall import Wall
 from ..session.host import host
 from ..session.merging import merge_recorded
+from ..session.outcome import Outcome
 from ..settings import Settings
+from ..store import cassettes as cassette_files
+from ..store import files, locks, secrets, writing
 from ..store.secrets import told_place
 from ..wire.bodies import request_from_wire
 from .bodies import whole_body
@@ -45,19 +49,7 @@ _MOST_DIFFERENCES: Final = 3
 
 
 def register(vcr: VCR) -> None:
-    """Lets a `vcr.VCR` record into, and replay from, cassettes of our format. The record mode stays vcrpy's.
-
-    Its cassettes are then redacted, merged under a lock, scanned for secrets and written in one step. Requests are
-    matched by their method and by ``stepreplay``, as our own are, unless the VCR was given a ``match_on`` of its own,
-    in which that name can stand, too. Inside of pytest, what the project has set holds for all of it
-    (``stepreplay_redact_fields``, ``stepreplay_ignore_request``, ...); elsewhere the defaults do.
-
-    Args:
-        vcr: of vcrpy 6.0 or newer.
-
-    Raises:
-        StepReplayError: vcrpy does not go with the HTTP clients that are installed.
-    """
+    """Gives a `vcr.VCR` our persister and our matcher; see `pytest_stepreplay.vcr.register`."""
     cassettes = _Cassettes()
     vcr.register_persister(cassettes)
     vcr.register_matcher(MATCHER, cassettes.compare)
@@ -112,9 +104,9 @@ class _Cassettes:
         """
         path = Path(disk.absolute(cassette_path))
         self._known.at[path] = ()
-        if not store.exists(path):
+        if not files.exists(path):
             raise import_vcr("vcr.persisters.filesystem").CassetteNotFoundError(display_path(path))
-        interactions = self._known.at[path] = store.read_cassette(path).cassette.interactions
+        interactions = self._known.at[path] = cassette_files.read_cassette(path).cassette.interactions
         requests, responses = [], []
         for each in interactions:
             request, response = vcr_request(each.request), vcr_response(each.response)
@@ -170,8 +162,8 @@ class _Cassettes:
             done.append((None, found))
         allowed = tuple(selector for selector, _ in settings.allow_secret)
         wall = Wall(redactor.known | environment_secrets(), allowed)
-        key = matching.Matcher.of(settings).key
-        with store.guarded_by(lambda: wall), store.locked(path):
+        key = keys.Matcher.of(settings).key
+        with secrets.guarded_by(lambda: wall), locks.locked(path):
             now = _read_ours(path)
             merged = merge_recorded(
                 known,
@@ -183,7 +175,7 @@ class _Cassettes:
             )
             run = host()
             test = now.test or (run.test() if run else "") or None
-            store.write_cassette(path, Cassette(test=test, interactions=merged))
+            writing.write_cassette(path, Cassette(test=test, interactions=merged))
         self._known.at[path] = merged
         for (request, response), (_, new) in zip(pairs, done, strict=True):
             if new is not None:  # vcrpy may save the same once more
@@ -197,10 +189,10 @@ class _Cassettes:
             AssertionError: they differ; its text says in what.
         """
         settings = _settings()
-        matcher = matching.Matcher.of(settings)
+        matcher = keys.Matcher.of(settings)
         if _key(asked, matcher, settings) == _key(recorded, matcher, settings):
             return
-        found = matching.differences(_seen(recorded, settings), _seen(asked, settings), matcher)
+        found = contrast.differences(_seen(recorded, settings), _seen(asked, settings), matcher)
         raise AssertionError("\n".join(map(str, found[:_MOST_DIFFERENCES])))
 
 
@@ -231,9 +223,9 @@ def _report(path: Path, *, recorded: int) -> None:
 
 
 def _read_ours(path: Path) -> Cassette:
-    if not store.exists(path):
+    if not files.exists(path):
         return Cassette()
-    found = store.read_cassette(path)
+    found = cassette_files.read_cassette(path)
     if found.format != "stepreplay":
         raise CassetteWriteError(
             path,
@@ -299,7 +291,7 @@ def _seen(request: VcrRequest, settings: Settings) -> Request:
     return Redactor(fields=settings.redact_fields, values=settings.secrets).redact_request(found)
 
 
-def _key(request: VcrRequest, matcher: matching.Matcher, settings: Settings) -> str:
+def _key(request: VcrRequest, matcher: keys.Matcher, settings: Settings) -> str:
     """Returns the key of a request, which is found once: vcrpy compares each with every one of its cassette."""
     known = getattr(request, "stepreplay_key", None)
     if known is None or known[0] != matcher:

@@ -9,7 +9,7 @@ from ..errors import StepReplayError
 from ..formats.vcr import import_vcr
 
 if TYPE_CHECKING:
-    from ..interception import Player
+    from ..interception.player import Player
 
 
 def import_stubs(player: Player, name: str) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from ..interception import Exchange, Player, Route
+    from ..interception.player import Exchange, Player, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 

@@ -2,3 +2,17 @@
 
 Bytes go in and come out as our frozen requests and responses, and back. Nothing here knows a file or a client.
 """
+
+__all__ = [
+    "bodies",
+    "chunks",
+    "encodings",
+    "events",
+    "headers",
+    "json_text",
+    "json_values",
+    "large",
+    "multipart",
+    "trees",
+    "vectors",
+]

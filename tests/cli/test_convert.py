@@ -18,7 +18,7 @@ import pytest
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.cli import checking
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response, Stream, StreamError
-from pytest_stepreplay.store import read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
 from tests.conftest import KEY as REVOKED
 
 from .conftest import URL, Project, Terminal, chat, user

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pytest_stepreplay.models import Interaction, Response
-from pytest_stepreplay.store import read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
 
 from .conftest import Project, chat, user
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_stepreplay.cli.listing import age_of
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store import write_pending
+from pytest_stepreplay.store.pending import write_pending
 
 from .conftest import Project, chat, completion
 

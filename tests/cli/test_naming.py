@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_stepreplay.models import Cassette
-from pytest_stepreplay.store import pending_path, write_pending, write_snapshots
+from pytest_stepreplay.store.pending import pending_path, write_pending
+from pytest_stepreplay.store.snapshots import write_snapshots
 
 from .conftest import Project, chat, completion, user
 

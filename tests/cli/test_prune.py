@@ -15,7 +15,8 @@ import pytest
 
 from pytest_stepreplay.housekeeping import CACHE_KEY
 from pytest_stepreplay.housekeeping.last_run import read
-from pytest_stepreplay.store import pending_path, read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
+from pytest_stepreplay.store.pending import pending_path
 from tests.conftest import KEY
 from tests.plugin.suite import PLAIN, Suite
 

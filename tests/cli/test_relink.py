@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_stepreplay.store import pending_path, read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
+from pytest_stepreplay.store.pending import pending_path
 from tests.plugin.suite import PLAIN, Suite
 
 from .conftest import Project

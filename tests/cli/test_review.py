@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay import store
-from pytest_stepreplay.drift import compare
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.models import Cassette, Interaction, Response
-from pytest_stepreplay.redaction import Wall
+from pytest_stepreplay.redaction.wall import Wall
+from pytest_stepreplay.store import cassettes, pending, secrets, snapshots
 from tests.conftest import KEY
 
 from .conftest import URL, Project, chat, completion, user
@@ -48,7 +48,7 @@ def leave_pending(project: Project, name: str, *turns: tuple[Any, Any]) -> Path:
     old = [chat(user(f"Turn {number}."), answer=each) for number, (each, _) in enumerate(turns, 1)]
     path = project.write(name, *old, test=TEST)
     new = tuple(answered(each, turn[1]) for each, turn in zip(old, turns, strict=True))
-    made = store.write_pending(path, Cassette(test=TEST, interactions=new))
+    made = pending.write_pending(path, Cassette(test=TEST, interactions=new))
     assert made is not None
     return path
 
@@ -62,14 +62,14 @@ def texts(project: Project, name: str) -> list[str]:
     """Returns what the answers of a cassette say, or which tool they call."""
     messages = [
         each.response.json["choices"][0]["message"]
-        for each in store.read_cassette(project.path / name).cassette.interactions
+        for each in cassettes.read_cassette(project.path / name).cassette.interactions
     ]
     return [it["content"] or it["tool_calls"][0]["function"]["name"] for it in messages]
 
 
 def waiting(project: Project) -> dict[str, list[str]]:
     """Returns the names of what is pending, by file."""
-    found = [store.read_pending(path) for path in store.iter_pending(project.path)]
+    found = [pending.read_pending(path) for path in pending.iter_pending(project.path)]
     return {it.target.relative_to(project.path).as_posix(): [unit.name for unit in it.units] for it in found}
 
 
@@ -157,7 +157,7 @@ def test_streams_and_other_bodies_are_shown(project: Project) -> None:
     asked = [chat(user(str(number))) for number in range(3)]
     path = project.write(PLAN, *(replace(it, response=r) for it, r in zip(asked, old, strict=True)))
     interactions = tuple(replace(it, response=r) for it, r in zip(asked, new, strict=True))
-    store.write_pending(path, Cassette(interactions=interactions))
+    pending.write_pending(path, Cassette(interactions=interactions))
     lines = project.run("pending").out.splitlines()
     assert lines[0] == PLAN
     assert lines[1] == f"  interaction 1 of 3  {line_of('Hello.', 'Bye.')}"
@@ -175,10 +175,10 @@ def test_what_is_volatile_is_no_more_than_that(project: Project) -> None:
 
 
 def test_what_is_new_is_shown(project: Project) -> None:
-    tree = store.snapshots_tree(TEST, {"plan": "x" * 500, "short": {"a": "\x1b"}})
-    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"gone": [1, 2]})
-    store.write_pending(project.path / SNAPSHOTS, tree)
-    store.write_pending(project.path / OTHER, Cassette(interactions=(chat(),)))
+    tree = snapshots.snapshots_tree(TEST, {"plan": "x" * 500, "short": {"a": "\x1b"}})
+    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"gone": [1, 2]})
+    pending.write_pending(project.path / SNAPSHOTS, tree)
+    pending.write_pending(project.path / OTHER, Cassette(interactions=(chat(),)))
     assert project.run("pending").out == (
         f"{SNAPSHOTS}  {TEST}\n"
         f'  snapshot plan  added "{"x" * 159}…\n'
@@ -262,7 +262,7 @@ def test_one_interaction_is_accepted_and_another_rejected(plan: Project) -> None
 
 @pytest.mark.parametrize("verb", ["accept", "reject"])
 def test_what_the_project_allows_is_no_secret_to_a_decision(project: Project, verb: str) -> None:
-    with store.guarded_by(lambda: Wall((), ("response.**",))):
+    with secrets.guarded_by(lambda: Wall((), ("response.**",))):
         leave_pending(
             project,
             PLAN,
@@ -283,12 +283,12 @@ def test_what_the_project_allows_is_no_secret_to_a_decision(project: Project, ve
 
 
 def test_one_snapshot_is_accepted(plan: Project) -> None:
-    store.write_snapshots(plan.path / SNAPSHOTS, TEST, {"a": 1, "b": 1})
-    store.write_pending(plan.path / SNAPSHOTS, store.snapshots_tree(TEST, {"a": 2, "b": 2}))
+    snapshots.write_snapshots(plan.path / SNAPSHOTS, TEST, {"a": 1, "b": 1})
+    pending.write_pending(plan.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"a": 2, "b": 2}))
     assert f"  snapshot b  {compare(1, 2).line()}\n" in plan.run("pending").out
     result = plan.run("accept", "test_chat/test_plan", "--snapshot", "b")
     assert (result.status, result.out) == (0, f"accepted {SNAPSHOTS}: snapshot b, 1 still pending\n")
-    assert store.read_snapshots(plan.path / SNAPSHOTS) == {"a": 1, "b": 2}
+    assert snapshots.read_snapshots(plan.path / SNAPSHOTS) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize(
@@ -364,8 +364,8 @@ def test_without_a_terminal_review_prints_the_commands(plan: Project) -> None:
 
 def test_the_printed_commands_can_be_typed(project: Project) -> None:
     (project.path / SNAPSHOTS).parent.mkdir(parents=True)
-    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"-x y": 1, "b": 1})
-    store.write_pending(project.path / SNAPSHOTS, store.snapshots_tree(TEST, {"-x y": 2, "b": 2}))
+    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"-x y": 1, "b": 1})
+    pending.write_pending(project.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"-x y": 2, "b": 2}))
     commands = [
         shlex.split(line) for line in project.run("review").out.splitlines() if line.startswith("  st")
     ]
@@ -609,8 +609,8 @@ def test_d_shows_the_full_diff_and_the_screen_again(project: Project) -> None:
 @terminal
 def test_a_full_diff_has_an_end(project: Project) -> None:
     old = {f"key_{number:04}": number for number in range(3000)}
-    store.write_snapshots(project.path / SNAPSHOTS, TEST, {"big": 1})
-    store.write_pending(project.path / SNAPSHOTS, store.snapshots_tree(TEST, {"big": 1, "new": old}))
+    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"big": 1})
+    pending.write_pending(project.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"big": 1, "new": old}))
     with reviewing(project) as screen:
         assert '"key_0000": 0' in screen.wait(KEYS)
         full = screen.press("d", "more lines", KEYS)
@@ -657,7 +657,7 @@ def test_what_cannot_be_used_is_told_at_the_end(plan: Project) -> None:
 
 @terminal
 def test_a_new_cassette_can_be_accepted(project: Project) -> None:
-    store.write_pending(project.path / PLAN, Cassette(interactions=(chat(), chat(user("Two.")))))
+    pending.write_pending(project.path / PLAN, Cassette(interactions=(chat(), chat(user("Two.")))))
     with reviewing(project) as screen:
         assert "a new cassette with 2 interactions: added" in screen.wait(KEYS)
         assert '"Hello!"' in screen.press("d", KEYS)

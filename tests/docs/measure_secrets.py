@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pytest_stepreplay.errors import CassetteError
-from pytest_stepreplay.redaction import scan
+from pytest_stepreplay.redaction.wall import scan
 from pytest_stepreplay.store.cassettes import parse_tree
 from pytest_stepreplay.upstream import Received, Upstream
 from pytest_stepreplay.upstream.replies import answer, raw

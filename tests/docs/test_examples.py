@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_stepreplay.cli import main as stepreplay
-from pytest_stepreplay.store import iter_cassettes
+from pytest_stepreplay.store.paths import iter_cassettes
 from pytest_stepreplay.upstream import Upstream
 from tests.conftest import KEY
 from tests.examples.record import API, EXAMPLES, REPOSITORY, copy_examples, name_the_api

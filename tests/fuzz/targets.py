@@ -16,7 +16,9 @@ from pytest_stepreplay.errors import CassetteReadError, SelectorError
 from pytest_stepreplay.formats import MisfitError, read_foreign
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.selectors import Selector, Selectors, format_path, remove
-from pytest_stepreplay.store import parse_cassette, parse_snapshots, render_cassette
+from pytest_stepreplay.store.cassettes import parse_cassette
+from pytest_stepreplay.store.snapshots import parse_snapshots
+from pytest_stepreplay.store.writing import render_cassette
 from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render

@@ -146,9 +146,9 @@ def test_a_hostile_file_does_not_exhaust_memory(attack: str, tmp_path: Path) -> 
     path = tmp_path / "x.yaml"
     path.write_text(shapes[attack] if attack in shapes else ATTACKS[attack][0](), encoding="utf-8")
     code = (
-        "import sys; from pathlib import Path; from pytest_stepreplay import store; import yaml\n"
+        "import sys; from pathlib import Path; from pytest_stepreplay.store.cassettes import read_cassette; import yaml\n"
         "from pytest_stepreplay.errors import CassetteReadError\n"
-        "try: store.read_cassette(Path(sys.argv[1]))\n"
+        "try: read_cassette(Path(sys.argv[1]))\n"
         "except CassetteReadError as error: print(error)"
     )
     run = subprocess.run(

@@ -297,7 +297,7 @@ def test_an_upload_replays_whatever_its_boundary(suite: Suite) -> None:
 BROKEN = {
     "a working directory that cannot be asked for": "monkeypatch.setattr('os.getcwd', fail)",
     "a bug of ours": "monkeypatch.setattr('pytest_stepreplay.report.misses.explain_miss', fail)",
-    "a bug in what is done with a request": "monkeypatch.setattr('pytest_stepreplay.matching.Matcher.key', fail)",
+    "a bug in what is done with a request": "monkeypatch.setattr('pytest_stepreplay.matching.keys.Matcher.key', fail)",
 }
 
 

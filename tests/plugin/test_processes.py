@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from pytest_stepreplay import use_cassette
-from pytest_stepreplay.store import read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.upstream import Upstream, error
 from tests.conftest import KEY
 
@@ -314,8 +314,8 @@ def test_a_lock_that_is_not_released_fails_the_test_that_recorded(
     suite.write(PLAIN)
     suite.pytester.makeconftest("import pytest_stepreplay.store.locks as locks\nlocks.TIMEOUT = 0.05")
     code = (
-        "import sys; from pathlib import Path; from pytest_stepreplay import store\n"
-        "with store.locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from pytest_stepreplay.store.locks import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     path = suite.cassette()
     command = [sys.executable, "-c", code, str(path)]

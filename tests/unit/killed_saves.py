@@ -14,8 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pytest_stepreplay import store
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
+from pytest_stepreplay.store import pending as pending_files
+from pytest_stepreplay.store import snapshots as snapshot_files
+from pytest_stepreplay.store import writing
 from pytest_stepreplay.store.files import PENDING_SUFFIX
 from pytest_stepreplay.wire.bodies import response_from_wire
 
@@ -119,7 +121,7 @@ def main(folder: Path) -> None:
         return found
 
     def write(answer: str) -> Callable[[], object]:
-        return lambda: store.write_cassette(path, cassette(answer))
+        return lambda: writing.write_cassette(path, cassette(answer))
 
     old, new = write("old" * 5000), write("new" * 5000)
     print("cassette", kill(folder, old, new, [contents(old, new, of=path)], path))
@@ -130,7 +132,7 @@ def main(folder: Path) -> None:
     beside, request = folder / spoken.file.name, Request(method="GET", url="https://x/")
 
     def write_beside() -> None:
-        store.write_cassette(path, Cassette(interactions=(Interaction(request=request, response=spoken),)))
+        writing.write_cassette(path, Cassette(interactions=(Interaction(request=request, response=spoken),)))
 
     def without_beside() -> None:
         cited = path.exists() and beside.name in path.read_text()
@@ -144,13 +146,13 @@ def main(folder: Path) -> None:
     path.unlink()
 
     def write_old() -> None:
-        store.write_snapshots(values, "test", snapshots("old"))
+        snapshot_files.write_snapshots(values, "test", snapshots("old"))
 
     def write_new() -> None:
-        store.write_snapshots(values, "test", snapshots("new"))
+        snapshot_files.write_snapshots(values, "test", snapshots("new"))
 
     def write_none() -> None:
-        store.write_snapshots(values, "test", {})
+        snapshot_files.write_snapshots(values, "test", {})
 
     print(
         "snapshots", kill(folder, write_old, write_new, [contents(write_old, write_new, of=values)], values)
@@ -161,18 +163,18 @@ def main(folder: Path) -> None:
     values.unlink(missing_ok=True)
 
     def start() -> None:
-        store.reject_pending(pending)
-        store.write_cassette(path, cassette("old"))
+        pending_files.reject_pending(pending)
+        writing.write_cassette(path, cassette("old"))
 
     def wait() -> None:
         start()
         propose()
 
     def propose() -> None:
-        store.write_pending(path, cassette("new"))
+        pending_files.write_pending(path, cassette("new"))
 
     def accept() -> None:
-        store.accept_pending(pending)
+        pending_files.accept_pending(pending)
 
     both = [contents(start, of=path), contents(start, propose, of=pending)]
     print("pending", kill(folder, start, propose, both, path, pending))

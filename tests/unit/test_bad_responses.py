@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_stepreplay.drift import Drift, Policy, compare
+from pytest_stepreplay.drift.changes import Drift
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.drift.keeping import body_of, keep_volatile
 from pytest_stepreplay.errors import SettingsError
 from pytest_stepreplay.models import Interaction, Request
@@ -23,6 +24,7 @@ from pytest_stepreplay.report.verification import (
     render_verification_markdown,
     section_text,
 )
+from pytest_stepreplay.settings.policy import Policy
 from pytest_stepreplay.wire.bodies import response_from_wire
 
 PLAIN: dict[str, Any] = {

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.drift import Drift, Policy, compare
 from pytest_stepreplay.drift.baseline import Baseline, is_known, read_baseline, render_baseline
+from pytest_stepreplay.drift.changes import Drift
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.errors import SettingsError
+from pytest_stepreplay.settings.policy import Policy
 
 FILE = Path("known-drift.json")
 TEST = "tests/test_chat.py::test_weather"

@@ -8,7 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pytest_stepreplay.drift import Drift, Level, Policy, compare
+from pytest_stepreplay.drift.changes import Drift
+from pytest_stepreplay.drift.comparison import compare
+from pytest_stepreplay.settings.levels import Level
+from pytest_stepreplay.settings.policy import Policy
 
 from . import other_endpoints
 from .changes import Change, at, without

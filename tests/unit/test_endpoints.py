@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from pytest_stepreplay.drift import Level, Policy, compare
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.endpoints import (
     BY_SHAPE,
     CHAT,
@@ -22,6 +22,8 @@ from pytest_stepreplay.endpoints import (
     endpoint_of_request,
 )
 from pytest_stepreplay.errors import SettingsError
+from pytest_stepreplay.settings.levels import Level
+from pytest_stepreplay.settings.policy import Policy
 
 
 class Forecast(BaseModel):

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.models import RawFrame
-from pytest_stepreplay.redaction import Redactor
 from pytest_stepreplay.redaction.key_table import KEYS as TABLE
+from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.redaction.rules import find_hits
 from pytest_stepreplay.store.yaml_text import render
 

@@ -11,7 +11,9 @@ import pytest
 
 from pytest_stepreplay.errors import CassetteWriteError
 from pytest_stepreplay.models import RawFrame
-from pytest_stepreplay.redaction import PLACEHOLDER, Redactor, Wall, scan, within_interaction
+from pytest_stepreplay.redaction.redactor import Redactor
+from pytest_stepreplay.redaction.shapes import PLACEHOLDER
+from pytest_stepreplay.redaction.wall import Wall, scan, within_interaction
 from pytest_stepreplay.store.secrets import guarded_by, refuse_secrets, written
 from pytest_stepreplay.store.yaml_text import render
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from multidict import istr
 from vcr.serializers import jsonserializer, yamlserializer
 
-from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
+from pytest_stepreplay.store import cassettes
 from pytest_stepreplay.wire.bodies import body_bytes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ version: 1
 
 
 def read(text: str, path: Path = HERE) -> tuple[Interaction, ...]:
-    found = store.parse_cassette(text, path)
+    found = cassettes.parse_cassette(text, path)
     assert found.format == "vcr"
     return found.cassette.interactions
 
@@ -101,7 +101,7 @@ def request_body(yaml: str) -> bytes:
 
 def problem_of(text: str, path: Path = HERE) -> str:
     with pytest.raises(CassetteReadError) as caught:
-        store.parse_cassette(text, path)
+        cassettes.parse_cassette(text, path)
     return str(caught.value).splitlines()[0]
 
 

@@ -18,10 +18,10 @@ from vcr.request import Request as VcrRequest
 from vcr.serialize import serialize as _serialize
 from vcr.serializers import jsonserializer, yamlserializer
 
-from pytest_stepreplay import store
 from pytest_stepreplay.cli.convert import FORMATS
 from pytest_stepreplay.formats import WRITABLE
 from pytest_stepreplay.models import Cassette, Interaction
+from pytest_stepreplay.store import cassettes
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
 
 vcr_serialize: Any = _serialize
@@ -89,7 +89,7 @@ interactions = st.builds(
 @example(made=[interaction("POST", b"a\x85b\r\n", None, 200, b"base64:aGk=", None)])
 def test_what_goes_there_comes_back_equal(format_: str, made: list[Interaction]) -> None:
     text = render(Cassette(interactions=tuple(made)), format_)
-    found = store.parse_cassette(text, Path(f"x{SUFFIXES[format_]}")).cassette.interactions
+    found = cassettes.parse_cassette(text, Path(f"x{SUFFIXES[format_]}")).cassette.interactions
     if format_ == "vcr":  # it has no place for these
         made = [replace(each, recorded_at=None, elapsed=None) for each in made]
     assert [*found] == made
@@ -100,7 +100,7 @@ def test_what_is_not_known_of_an_interaction_stays_unknown(format_: str) -> None
     (made,) = [interaction("GET", b"", None, 200, b"hi", None)]
     made = replace(made, recorded_at=None, elapsed=None)
     text = render(Cassette(interactions=(made,)), format_)
-    assert store.parse_cassette(text, Path("x")).cassette.interactions == (made,)
+    assert cassettes.parse_cassette(text, Path("x")).cassette.interactions == (made,)
 
 
 def test_an_archive_has_every_field_that_the_specification_demands() -> None:
@@ -174,7 +174,7 @@ def test_what_vcrpy_writes_is_read_compressed_or_not(
     text = vcr_serialize({"requests": [asked], "responses": [answer]}, serializer).encode()
     name = "x.json" if as_json else "x.yaml"
     content = gzip.compress(text) if zipped else text
-    (found,) = store.parse_cassette(content, Path(name)).cassette.interactions
+    (found,) = cassettes.parse_cassette(content, Path(name)).cassette.interactions
     for message in (found.request, found.response):
         ours = body_bytes(message)
         assert ours == body or json.loads(ours) == json.loads(body)
@@ -190,7 +190,7 @@ def test_a_body_that_a_serializer_parsed_is_the_same_json_again(body: Any) -> No
     answer = {"status": {"code": 200, "message": "OK"}, "headers": {}, "parsed_body": [body]}
     tree = {"version": 1, "interactions": [{"request": asked, "response": answer}]}
     text = yaml.dump(tree, allow_unicode=True, width=120)
-    (found,) = store.parse_cassette(text, Path("x.yaml")).cassette.interactions
+    (found,) = cassettes.parse_cassette(text, Path("x.yaml")).cassette.interactions
     (meant,) = yaml.safe_load(text)[
         "interactions"
     ]  # PyYAML folds a raw next-line character, say, into a space

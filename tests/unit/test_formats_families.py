@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.formats import Exchange, Foreign, Hints
 from pytest_stepreplay.models import Interaction
+from pytest_stepreplay.store import cassettes, paths
 from pytest_stepreplay.store.cassettes import parse_source
 from pytest_stepreplay.wire.bodies import body_bytes
 
@@ -29,7 +29,7 @@ STREAM = (
 
 
 def read(path: Path) -> tuple[str, tuple[Interaction, ...]]:
-    found = store.read_cassette(path)
+    found = cassettes.read_cassette(path)
     return found.format, found.cassette.interactions
 
 
@@ -147,7 +147,7 @@ WHOLE = (FOREIGN / "langchain.yaml.gz").read_bytes()
 )
 def test_a_compressed_file_that_cannot_be_read_is_an_error(content: bytes, problem: str) -> None:
     with pytest.raises(CassetteReadError, match=problem):
-        store.parse_cassette(content, Path("x.yaml.gz"))
+        cassettes.parse_cassette(content, Path("x.yaml.gz"))
 
 
 # ---------------------------------------------------------------- vcrpy's local variants
@@ -194,7 +194,7 @@ def test_in_replay_a_broken_interaction_is_an_error_that_says_what_to_do(tmp_pat
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"interactions": [{"request": {}, "response": {}}]}), encoding="utf-8")
     with pytest.raises(CassetteReadError) as caught:
-        store.read_cassette(path)
+        cassettes.read_cassette(path)
     head, fix = str(caught.value).splitlines()
     assert head.endswith("x.json:1: interactions[0].request: there is no 'method'")
     assert fix == f"Convert what can be read of it with: stepreplay convert --to DIR {path}"
@@ -261,7 +261,7 @@ def test_an_interaction_of_vcrpy_in_a_cassette_of_cassetter_is_read() -> None:
 )
 def test_what_cassetter_does_not_write_is_an_error_with_its_place(old: str, new: str, problem: str) -> None:
     with pytest.raises(CassetteReadError, match=r"x\.yaml:\d+: ") as caught:
-        store.parse_cassette(CASSETTER.replace(old, new, 1), Path("x.yaml"))
+        cassettes.parse_cassette(CASSETTER.replace(old, new, 1), Path("x.yaml"))
     assert problem in str(caught.value)
 
 
@@ -272,7 +272,7 @@ def test_empty_cassettes_of_cassetter_are_cassettes() -> None:
 
 def test_broken_toml_is_an_error() -> None:
     with pytest.raises(CassetteReadError, match="is not valid TOML"):
-        store.parse_cassette("version = 1\n\n[[interactions]\n", Path("x.toml"))
+        cassettes.parse_cassette("version = 1\n\n[[interactions]\n", Path("x.toml"))
 
 
 # ---------------------------------------------------------------- HTTP archives
@@ -523,7 +523,7 @@ def test_broken_lines_are_told_by_their_number() -> None:
         (8, "is not valid JSON (Unterminated string starting at)"),
     ]
     with pytest.raises(CassetteReadError, match=r"^log\.jsonl:3: is not valid JSON"):
-        store.parse_cassette("\n".join(lines), Path("log.jsonl"))
+        cassettes.parse_cassette("\n".join(lines), Path("log.jsonl"))
 
 
 def test_a_line_that_no_body_can_be_made_of_is_skipped() -> None:
@@ -568,10 +568,10 @@ def test_one_interaction_of_vcrpy_by_itself_is_read_as_vcrpys() -> None:
 )
 def test_what_is_no_cassette_of_any_tool_is_an_error(text: str, kind: str) -> None:
     with pytest.raises(CassetteReadError, match=f"is not a cassette: it holds {kind}"):
-        store.parse_cassette(text, Path("x"))
+        cassettes.parse_cassette(text, Path("x"))
 
 
 @pytest.mark.parametrize("name", ["old.yaml.gz", "old.toml", "old.har", "log.jsonl", "old.json"])
 def test_a_marker_may_name_a_file_of_another_tool(name: str, tmp_path: Path) -> None:
-    assert store.named_path(tmp_path, name) == tmp_path / name
-    assert store.named_path(tmp_path, "old.gz") == tmp_path / "old.gz.yaml"
+    assert paths.named_path(tmp_path, name) == tmp_path / name
+    assert paths.named_path(tmp_path, "old.gz") == tmp_path / "old.gz.yaml"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pytest_stepreplay.drift import keeping
 from pytest_stepreplay.drift.answers import read_answer
 from pytest_stepreplay.drift.keeping import body_of, keep_volatile
-from pytest_stepreplay.matching import Index, Matcher
+from pytest_stepreplay.matching.keys import Index, Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import parse_cassette, render_cassette
+from pytest_stepreplay.store.cassettes import parse_cassette
+from pytest_stepreplay.store.writing import render_cassette
 from pytest_stepreplay.wire.events import chunks_of
 
 FEWER = settings(max_examples=60)

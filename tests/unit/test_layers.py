@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,43 @@ def test_what_an_api_s_json_is_made_of_is_known_to_the_endpoints_alone() -> None
         if OF_AN_API.search(line)
     ]
     assert not told, "ask the endpoint instead"
+
+
+def test_rooms_use_each_other_through_their_front_doors() -> None:
+    """A room's ``__all__`` names what others may use: names, and modules, which run when they are first used."""
+    doors: dict[str, list[str]] = {
+        path.parent.name: next(
+            (
+                ast.literal_eval(node.value)
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+            ),
+            [],
+        )
+        for path in PACKAGE.glob("*/__init__.py")
+    }
+    found = set()
+    for room, path in rooms():
+        for name in imports(path):
+            package, _, inside = name.partition(".")
+            other, _, rest = inside.partition(".")
+            if package == "pytest_stepreplay" and other in doors.keys() - {room} and rest:
+                wanted = rest.partition(".")[0]
+                if wanted not in doors[other]:
+                    found.add(
+                        f"{path.relative_to(PACKAGE)} uses {other}.{wanted}, which is not in its __all__"
+                    )
+    assert not found
+
+
+def test_the_public_names_are_the_ones_that_type_checkers_see() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    static = {
+        alias.name: f"pytest_stepreplay.{node.module}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level and node.module != "lazy"
+        for alias in node.names
+    }
+    assert static.keys() == set(pytest_stepreplay.__all__)
+    for name, module in static.items():
+        assert getattr(pytest_stepreplay, name) is getattr(import_module(module), name)

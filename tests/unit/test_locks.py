@@ -20,13 +20,13 @@ from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine.file_lock import FileLock
 from pytest_stepreplay.models import Cassette
-from pytest_stepreplay.store import locks
+from pytest_stepreplay.store import cassettes, locks, paths, pending, writing
 
 HOLDER = """
 import sys
 from pathlib import Path
-from pytest_stepreplay import store
-with store.locked(Path(sys.argv[1])):
+from pytest_stepreplay.store.locks import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -52,29 +52,29 @@ def names_in(folder: Path) -> list[str]:
 
 def test_a_lock_is_a_hidden_file_that_goes_with_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "x.yaml"
-    with store.locked(path):
+    with locks.locked(path):
         assert [re.sub("-[0-9a-f]{8}", "-HASH", name) for name in names_in(path.parent)] == [
             ".x.yaml-HASH.lock"
         ]
-        assert list(store.iter_cassettes(tmp_path)) == []
+        assert list(paths.iter_cassettes(tmp_path)) == []
     assert names_in(path.parent) == []
 
 
 def test_it_is_held_once_for_a_file_its_pending_one_and_whatever_leads_to_them(tmp_path: Path) -> None:
     path, link = tmp_path / "x.yaml", tmp_path / "link.yaml"
     link.symlink_to(path)
-    with store.locked(path), store.locked(tmp_path / "x.yaml.new"), store.locked(link):
-        store.write_cassette(path, Cassette())
+    with locks.locked(path), locks.locked(tmp_path / "x.yaml.new"), locks.locked(link):
+        writing.write_cassette(path, Cassette())
     assert names_in(tmp_path) == ["link.yaml", "x.yaml"]
 
 
 def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "TIMEOUT", 0.05)
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, Cassette())
+    writing.write_cassette(path, Cassette())
     before = path.read_bytes()
     with held_elsewhere(path) as holder, pytest.raises(CassetteWriteError) as caught:
-        store.write_cassette(path, Cassette(test="new"))
+        writing.write_cassette(path, Cassette(test="new"))
     assert re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "NOW", str(caught.value)) == (
         f"{path}: was not written: for 0.05 seconds process {holder.pid} on {socket.gethostname()} (since NOW UTC) "
         "has been writing it\nWait for it, or end it if it hangs, then run this again"
@@ -95,7 +95,7 @@ def test_a_lock_file_that_says_nothing_shows_nothing(
         (lock,) = tmp_path.iterdir()
         lock.write_bytes(content)
         with pytest.raises(CassetteWriteError, match="seconds another process has been writing it"):
-            store.write_cassette(path, Cassette())
+            writing.write_cassette(path, Cassette())
 
 
 def test_the_lock_of_a_killed_process_is_free_and_goes(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_lock_of_a_killed_process_is_free_and_goes(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
         assert len(names_in(tmp_path)) == 1
-        store.write_cassette(path, Cassette())
+        writing.write_cassette(path, Cassette())
     assert names_in(tmp_path) == ["x.yaml"]
 
 
@@ -122,9 +122,9 @@ def test_what_killed_processes_left_in_the_folder_goes_and_what_is_in_use_stays(
     (tmp_path / f".{store.files.stem_of(tmp_path / 'folder.yaml')}.lock").mkdir()
     with held_elsewhere(tmp_path / "busy.yaml"):
         busy = hidden("busy.yaml", "0123abcd.tmp")
-        with store.locked(tmp_path / "outer.yaml"):
+        with locks.locked(tmp_path / "outer.yaml"):
             outer = hidden("outer.yaml", "0123abcd.tmp")
-            store.write_cassette(tmp_path / "x.yaml", Cassette())
+            writing.write_cassette(tmp_path / "x.yaml", Cassette())
             assert outer.exists()
         assert busy.exists()
         left = [re.sub("-[0-9a-f]{8}", "", name) for name in names_in(tmp_path)]
@@ -141,28 +141,28 @@ def test_what_killed_processes_left_in_the_folder_goes_and_what_is_in_use_stays(
 def test_long_names_that_begin_alike_are_kept_apart(tmp_path: Path) -> None:
     one, other = (tmp_path / ("é" * 120 + ending + ".yaml") for ending in "ab")
     assert store.files.stem_of(one) != store.files.stem_of(other)
-    with store.locked(one):
-        store.write_cassette(other, Cassette())
-        store.write_cassette(one, Cassette())
+    with locks.locked(one):
+        writing.write_cassette(other, Cassette())
+        writing.write_cassette(one, Cassette())
     assert names_in(tmp_path) == sorted([one.name, other.name])
 
 
 def test_threads_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, Cassette(test="0"))
+    writing.write_cassette(path, Cassette(test="0"))
 
     def count() -> None:
         for _ in range(20):
-            with store.locked(path):
-                test = store.read_cassette(path).cassette.test
-                store.write_cassette(path, Cassette(test=str(int(test or 0) + 1)))
+            with locks.locked(path):
+                test = cassettes.read_cassette(path).cassette.test
+                writing.write_cassette(path, Cassette(test=str(int(test or 0) + 1)))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.read_cassette(path).cassette.test == "80"
+    assert cassettes.read_cassette(path).cassette.test == "80"
     assert names_in(tmp_path) == ["x.yaml"]
 
 
@@ -171,7 +171,7 @@ def test_threads_take_turns(tmp_path: Path) -> None:
 def test_a_child_forked_during_a_save_does_not_hold_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     stop = multiprocessing.get_context("fork").Event()
-    with store.locked(path):
+    with locks.locked(path):
         child = multiprocessing.get_context("fork").Process(target=stop.wait)
         child.start()
     try:
@@ -193,7 +193,7 @@ def test_where_the_file_system_has_no_locks_a_file_is_written_all_the_same(
     monkeypatch.setattr(FileLock, "acquire", refuse)
     leftover = tmp_path / f".{store.files.stem_of(tmp_path / 'x.yaml')}.0123abcd.tmp"
     leftover.write_text("perhaps in use")
-    store.write_cassette(tmp_path / "x.yaml", Cassette())
+    writing.write_cassette(tmp_path / "x.yaml", Cassette())
     assert names_in(tmp_path) == [leftover.name, "x.yaml"]
 
 
@@ -203,14 +203,14 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     victim.write_text("precious")
     (tmp_path / f".{store.files.stem_of(tmp_path / 'x.yaml')}.lock").symlink_to(victim)
     with pytest.raises(CassetteWriteError, match="could not be written: Too many levels of symbolic links"):
-        store.write_cassette(tmp_path / "x.yaml", Cassette())
+        writing.write_cassette(tmp_path / "x.yaml", Cassette())
     assert victim.read_text() == "precious"
 
 
 def test_deciding_about_a_file_that_is_not_there_makes_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "none" / "x.yaml.new"
-    assert store.reject_pending(path) == ()
-    for decide in (store.accept_pending, lambda path: store.reject_pending(path, ["1"])):
+    assert pending.reject_pending(path) == ()
+    for decide in (pending.accept_pending, lambda path: pending.reject_pending(path, ["1"])):
         with pytest.raises(CassetteReadError, match="does not exist"):
             decide(path)
     assert names_in(tmp_path) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.report import marked_words
+from pytest_stepreplay.report.marks import marked_words
 from pytest_stepreplay.texts.words import diff_words
 
 

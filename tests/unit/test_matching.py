@@ -13,15 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SelectorError, SettingsError
-from pytest_stepreplay.matching import (
-    Index,
-    Matcher,
-    differences,
-    is_plainly_same,
-    nearest,
-    telling_words,
-)
 from pytest_stepreplay.matching.canonical import canonical_text
+from pytest_stepreplay.matching.contrast import differences
+from pytest_stepreplay.matching.keys import Index, Matcher, is_plainly_same
+from pytest_stepreplay.matching.nearness import nearest, telling_words
 from pytest_stepreplay.models import RawFrame, Request
 from pytest_stepreplay.settings import MATCHERS
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire

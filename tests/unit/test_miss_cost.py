@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay import UnrecordedRequestError, store
-from pytest_stepreplay.matching import keys, nearest, nearness
+from pytest_stepreplay import UnrecordedRequestError
+from pytest_stepreplay.matching import keys, nearness
+from pytest_stepreplay.matching.nearness import nearest
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.redaction import Redactor
-from pytest_stepreplay.session import Session, elsewhere
+from pytest_stepreplay.redaction.redactor import Redactor
+from pytest_stepreplay.session import elsewhere
+from pytest_stepreplay.session.cassette import Session
 from pytest_stepreplay.settings import Settings
+from pytest_stepreplay.store import cassettes, writing
 from pytest_stepreplay.texts import words
 
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -27,7 +30,7 @@ def write(path: Path, *requests: Request) -> None:
     response = Response(status=200, headers={}, json={})
     interactions = tuple(Interaction(request=each, response=response) for each in requests)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_cassette(path, Cassette(interactions=interactions))
+    writing.write_cassette(path, Cassette(interactions=interactions))
 
 
 class Counted:
@@ -108,7 +111,7 @@ def test_a_search_of_the_suite_reads_and_parses_little(
         padding = [chat(f"{number} {i} {'Lorem ipsum ' * 20}") for i in range(20)]
         write(tmp_path / f"test_b/test_{number:03}.yaml", *padding, chat("A wonderful greeting"))
     opened = Counted(monkeypatch, elsewhere, "_read")
-    parsed = Counted(monkeypatch, store, "read_cassette")
+    parsed = Counted(monkeypatch, cassettes, "read_cassette")
     for number in range(20):
         session = Session(Settings(), mine, test="t", root=tmp_path)
         text = missed(session, chat("A wonderful greeting", f"number {number}"))

@@ -21,9 +21,9 @@ import aiohttp
 import pytest
 import requests
 
-from pytest_stepreplay import network
 from pytest_stepreplay.errors import NetworkBlockedError, SettingsError, StepReplayError
-from pytest_stepreplay.network import Attempt, guard
+from pytest_stepreplay.network import guard
+from pytest_stepreplay.network.guard import Attempt
 from pytest_stepreplay.settings.hosts import ANY_HOST
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ ATTEMPTS: dict[str, tuple[Callable[[], object], str, str, str]] = {
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_what_would_leave_this_machine_is_refused(name: str) -> None:
     attempt, host, port, call = ATTEMPTS[name]
-    with network.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
+    with guard.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
         attempt()
     target = f"[{host}]{port}" if ":" in host else host + port
     message = str(caught.value)
@@ -154,7 +154,7 @@ def test_other_threads_are_guarded_too(tcp: socket.socket) -> None:
         except NetworkBlockedError as error:
             caught.append(error)
 
-    with network.blocked() as log:
+    with guard.blocked() as log:
         thread = threading.Thread(target=attempt)
         thread.start()
         thread.join()
@@ -162,7 +162,7 @@ def test_other_threads_are_guarded_too(tcp: socket.socket) -> None:
 
 
 def test_clients_that_swallow_the_error_are_found_in_the_log() -> None:
-    with network.blocked() as log:
+    with guard.blocked() as log:
         for _ in range(3):
             try:
                 socket.create_connection((NAME, 443), 5)
@@ -178,7 +178,7 @@ def test_the_caller_is_the_library_and_the_line_is_the_projects(
     monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     monkeypatch.chdir(pytestconfig.rootpath)
-    with network.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
+    with guard.blocked() as log, pytest.raises(NetworkBlockedError) as caught:
         requests.get(f"http://{NAME}/", timeout=5)
     [attempt] = log.attempts
     assert attempt.caller == "urllib3.util.connection.create_connection"
@@ -196,7 +196,7 @@ def test_a_coroutine_is_told_its_own_line() -> None:
         async with aiohttp.ClientSession(connector=connector) as session:
             await session.get(f"http://{NAME}/")
 
-    with network.blocked() as log, pytest.raises(NetworkBlockedError):
+    with guard.blocked() as log, pytest.raises(NetworkBlockedError):
         asyncio.run(ask())
     [attempt] = log.attempts
     assert attempt.call == IN_LOOP
@@ -229,7 +229,7 @@ def test_uvloop_has_no_back_door(server: tuple[str, int]) -> None:
         with pytest.raises((TypeError, ValueError)):
             await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=wrong)
 
-    with network.blocked() as log:
+    with guard.blocked() as log:
         uvloop.run(attempts())
     assert {one.call for one in log.attempts} == {
         "Loop.getaddrinfo",
@@ -259,7 +259,7 @@ def test_a_resolver_in_c_has_no_back_door(monkeypatch: pytest.MonkeyPatch) -> No
             await resolver.query_dns("db.example.invalid", "A")
         await resolver.close()
 
-    with network.blocked(["db.example.invalid"]) as log:
+    with guard.blocked(["db.example.invalid"]) as log:
         asyncio.run(attempts())
     assert [(one.host, one.call) for one in log.attempts] == [
         (NAME, "Channel.query"),
@@ -273,8 +273,9 @@ def test_a_resolver_in_c_has_no_back_door(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_library_that_is_first_imported_under_the_guard_has_no_back_door() -> None:
     code = """
 import sys
-from pytest_stepreplay import network
-with network.blocked() as log:
+from pytest_stepreplay import NetworkBlockedError
+from pytest_stepreplay.network.guard import blocked
+with blocked() as log:
     assert not {"asyncio", "pycares", "uvloop"} & sys.modules.keys(), "nobody pays for what he does not use"
     import asyncio.queues
     async def ask():
@@ -282,7 +283,7 @@ with network.blocked() as log:
     for runner in ("asyncio", "uvloop"):
         try:
             __import__(runner).run(ask())
-        except network.guard.NetworkBlockedError:
+        except NetworkBlockedError:
             continue
     try:
         import uvloop.nothing
@@ -307,24 +308,24 @@ def test_a_guard_for_some_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None
                 caught.append(str(error))
 
     thread = threading.Thread(target=attempt)
-    guarded = network.blocked(
+    guarded = guard.blocked(
         ["db.example.invalid"], why="it is late", applies=lambda: threading.current_thread() is thread
     )
     with guarded as late:
         assert socket.getaddrinfo(NAME, 80)
-        with network.opened():
+        with guard.opened():
             thread.start()
             thread.join()
     assert [one.host for one in late.attempts] == [NAME]
     [message] = caught
     assert message.startswith(f"it is late and may not reach {NAME}:80 (socket.getaddrinfo, called by ")
     assert message.endswith(f"\n  Fix: allow the host: stepreplay_allowed_hosts = {NAME}")
-    with network.opened():
+    with guard.opened():
         assert socket.getaddrinfo(NAME, 80), "without a guard it does nothing"
 
 
 def test_the_log_does_not_grow_for_ever(udp: socket.socket) -> None:
-    with network.blocked() as log:
+    with guard.blocked() as log:
         for port in range(1, 1200):
             with pytest.raises(NetworkBlockedError):
                 udp.sendto(b"x", (OUTSIDE, port))
@@ -332,7 +333,7 @@ def test_the_log_does_not_grow_for_ever(udp: socket.socket) -> None:
 
 
 def test_loopback_stays_open(server: tuple[str, int], tcp: socket.socket, udp: socket.socket) -> None:
-    with network.blocked() as log:
+    with guard.blocked() as log:
         tcp.connect(server)
         with socket.create_connection(("localhost", server[1]), 5):
             pass
@@ -356,7 +357,7 @@ async def open_and_close(server: tuple[str, int]) -> None:
 
 
 def test_local_sockets_stay_open() -> None:
-    with network.blocked():
+    with guard.blocked():
         one, other = socket.socketpair()
         with one, other:
             one.send(b"x")
@@ -373,14 +374,14 @@ def test_a_unix_socket_that_is_called_like_a_host(tmp_path: Any, monkeypatch: py
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as one:
         listening.bind(NAME)
         listening.listen()
-        with network.blocked():
+        with guard.blocked():
             one.connect(NAME)
 
 
 def test_servers_may_look_up_their_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = resolve(monkeypatch, {NAME: OUTSIDE})
     monkeypatch.setattr(socket, "gethostname", NAME.title)
-    with network.blocked():
+    with guard.blocked():
         assert socket.getaddrinfo(NAME, 80)
         with pytest.raises(NetworkBlockedError):
             connect((OUTSIDE, 80))
@@ -390,7 +391,7 @@ def test_servers_may_look_up_their_own_name(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_mistakes_of_the_caller_stay_what_they_are(tcp: socket.socket) -> None:
-    with network.blocked() as log:
+    with guard.blocked() as log:
         for wrong in [(5, 80), (None, 80), ("127.0.0.1",), "127.0.0.1", None]:
             with pytest.raises((TypeError, AttributeError)):
                 tcp.connect(wrong)  # type: ignore[arg-type] # that is what is tested
@@ -404,7 +405,7 @@ def test_mistakes_of_the_caller_stay_what_they_are(tcp: socket.socket) -> None:
 def test_allowed_by_name_the_addresses_of_that_name_may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = resolve(monkeypatch, {"db.example.invalid": OUTSIDE, "a.b.example.invalid": "192.0.2.2"})
     monkeypatch.setattr(socket.socket, "connect", audited_connect)
-    with network.blocked(["DB.example.invalid", "*.b.example.invalid", "192.0.2.77", "[2001:db8::7]"]) as log:
+    with guard.blocked(["DB.example.invalid", "*.b.example.invalid", "192.0.2.77", "[2001:db8::7]"]) as log:
         connect((OUTSIDE, 80))  # its name may have been looked up before
         socket.getaddrinfo("db.example.invalid", 80)
         connect((OUTSIDE, 80))
@@ -432,7 +433,7 @@ def test_the_addresses_that_a_caller_is_given_may_be_reached(monkeypatch: pytest
     addresses = {NAME: OUTSIDE}
     resolve(monkeypatch, addresses)
     monkeypatch.setattr(socket.socket, "connect", audited_connect)
-    with network.blocked([NAME]):
+    with guard.blocked([NAME]):
         for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
             addresses[NAME] = address
             socket.create_connection((NAME, 80), 5).close()
@@ -443,7 +444,7 @@ def test_the_addresses_that_a_caller_is_given_may_be_reached(monkeypatch: pytest
 
 def test_an_allowed_name_that_nobody_knows_is_the_callers_error(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, {})
-    with network.blocked([NAME]) as log, pytest.raises(socket.gaierror):
+    with guard.blocked([NAME]) as log, pytest.raises(socket.gaierror):
         socket.getaddrinfo(NAME, 80)
     assert log.attempts == ()
 
@@ -451,19 +452,19 @@ def test_an_allowed_name_that_nobody_knows_is_the_callers_error(monkeypatch: pyt
 def test_a_lookup_whose_answer_nobody_sees_is_made_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = resolve(monkeypatch, {NAME: OUTSIDE})
     monkeypatch.setattr(socket.socket, "connect", audited_connect)
-    with network.blocked([NAME, "unknown.example.invalid"]):
+    with guard.blocked([NAME, "unknown.example.invalid"]):
         sys.audit("socket.gethostbyname", NAME)
         connect((OUTSIDE, 80))
         sys.audit("socket.gethostbyname", "unknown.example.invalid")
     assert asked == [NAME, "unknown.example.invalid"]
-    with network.blocked([ANY_HOST]):
+    with guard.blocked([ANY_HOST]):
         sys.audit("socket.gethostbyname", NAME)
     assert len(asked) == 2, "where all is open, nothing has to be known"
 
 
 def test_international_names(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, {"xn--bcher-kva.invalid": OUTSIDE, "bücher.invalid": OUTSIDE})
-    with network.blocked("bücher.invalid") as log:
+    with guard.blocked("bücher.invalid") as log:
         assert socket.getaddrinfo("xn--bcher-kva.invalid", 80)
         assert socket.getaddrinfo("BÜCHER.invalid".lower(), 80)
         with pytest.raises(NetworkBlockedError):
@@ -476,16 +477,16 @@ def test_international_names(monkeypatch: pytest.MonkeyPatch) -> None:
     ["https://api.example.com", "api.example.com/v1", "api.example.com:443", "", "*.*.com", "a*.com", "a b"],
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
-    with pytest.raises(SettingsError, match="is not the name or address of a host"), network.blocked([host]):
+    with pytest.raises(SettingsError, match="is not the name or address of a host"), guard.blocked([host]):
         pass
 
 
 def test_the_innermost_decides_and_all_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, {NAME: OUTSIDE})
-    with network.blocked() as outer:
-        with network.blocked([ANY_HOST]) as inner:
+    with guard.blocked() as outer:
+        with guard.blocked([ANY_HOST]) as inner:
             assert socket.getaddrinfo(NAME, 80)
-        with network.blocked() as strict, pytest.raises(NetworkBlockedError):
+        with guard.blocked() as strict, pytest.raises(NetworkBlockedError):
             socket.getaddrinfo(NAME, 80)
         with pytest.raises(NetworkBlockedError):
             socket.getaddrinfo(NAME, 81)
@@ -497,9 +498,9 @@ def test_the_innermost_decides_and_all_are_told(monkeypatch: pytest.MonkeyPatch)
 def test_afterwards_nothing_is_blocked(server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     before = {name: vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto", "sendmsg")}
     for _ in range(3):
-        with network.blocked(), network.blocked():
+        with guard.blocked(), guard.blocked():
             pass
-        with pytest.raises(ZeroDivisionError), network.blocked():
+        with pytest.raises(ZeroDivisionError), guard.blocked():
             raise ZeroDivisionError
     assert {name: vars(socket.socket).get(name) for name in before} == before
     with socket.create_connection(server, 5):
@@ -513,21 +514,21 @@ def test_afterwards_nothing_is_blocked(server: tuple[str, int], monkeypatch: pyt
 
 def test_another_librarys_method_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        with network.blocked():
+        with guard.blocked():
             patch.setattr(socket.socket, "connect", audited_connect)
         assert vars(socket.socket)["connect"] is audited_connect
-        with network.blocked(), pytest.raises(NetworkBlockedError):
+        with guard.blocked(), pytest.raises(NetworkBlockedError):
             connect((OUTSIDE, 80))
         assert vars(socket.socket)["connect"] is audited_connect
     # What the other library put back is our check, which does no harm by itself.
-    with network.blocked(), pytest.raises(NetworkBlockedError):
+    with guard.blocked(), pytest.raises(NetworkBlockedError):
         connect((NAME, 80))
     del socket.socket.connect
 
 
 def test_an_attempt_while_the_last_guard_closes_passes() -> None:
     # The hook looks at the guards twice: before the check, and under the lock.
-    with network.blocked():
+    with guard.blocked():
         pass
     guard._check("socket.connect", OUTSIDE, 80, is_lookup=False)
 
@@ -540,7 +541,7 @@ def test_the_error_is_one_of_ours_and_a_runtime_error() -> None:
 def test_importing_adds_no_hook() -> None:
     code = (
         "import sys; sys.addaudithook = lambda hook: print('hooked'); "
-        "import pytest_stepreplay.network as n; print('imported')\n"
+        "from pytest_stepreplay.network import guard as n; n.blocked; print('imported')\n"
         "with n.blocked(): print('open')\n"
         "with n.blocked(): print('open')"
     )
@@ -596,7 +597,7 @@ def test_what_a_resolver_in_c_finds_may_be_reached(monkeypatch: pytest.MonkeyPat
             connect(("192.0.2.3", 80))
         await resolver.close()
 
-    with network.blocked(["db.example.com"]):
+    with guard.blocked(["db.example.com"]):
         asyncio.run(ask())
     names.stop()
     assert asked == []
@@ -609,12 +610,12 @@ def test_in_an_event_loop_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch) 
     async def reach() -> None:
         connect((OUTSIDE, 80))
 
-    with network.watching():
-        with network.blocked(["db.example.invalid"]) as log, pytest.raises(NetworkBlockedError):
+    with guard.watching():
+        with guard.blocked(["db.example.invalid"]) as log, pytest.raises(NetworkBlockedError):
             asyncio.run(reach())
         assert asked == []
         assert len(log.attempts) == 1
         socket.getaddrinfo("db.example.invalid", 80)  # by a pool, say, before the test
-        with network.blocked(["*.example.invalid"]):
+        with guard.blocked(["*.example.invalid"]):
             asyncio.run(reach())
     assert asked == ["db.example.invalid"]

@@ -19,8 +19,8 @@ import urllib3.connectionpool
 
 from pytest_stepreplay import interception, use_cassette
 from pytest_stepreplay.errors import StepReplayError
-from pytest_stepreplay.interception import patching
-from pytest_stepreplay.session import Session
+from pytest_stepreplay.interception import installing, patching
+from pytest_stepreplay.session.cassette import Session
 from pytest_stepreplay.upstream import Upstream
 
 LATE = """
@@ -83,7 +83,7 @@ def test_the_clients_are_as_they_were_when_the_last_cassette_is_closed(tmp_path:
 
 def test_a_module_that_does_not_exist_is_not_found_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(interception.patching.CLIENTS, "no_such_client", ".httpx_client")
-    with interception.installed(lambda: None), pytest.raises(ModuleNotFoundError, match="no_such_client"):
+    with installing.installed(lambda: None), pytest.raises(ModuleNotFoundError, match="no_such_client"):
         import no_such_client  # type: ignore[import-not-found]  # noqa: F401
 
 

@@ -13,7 +13,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SettingsError
-from pytest_stepreplay.store import ModuleCassettes, cassette_path, iter_cassettes, named_path
+from pytest_stepreplay.store.paths import ModuleCassettes, cassette_path, iter_cassettes, named_path
 
 ROOT = Path("cassettes")
 MODULE = PurePosixPath("tests/unit/test_chat.py")

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteError, CassetteReadError, CassetteWriteError
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store import (
+from pytest_stepreplay.store import snapshots as snapshot_files
+from pytest_stepreplay.store import writing
+from pytest_stepreplay.store.cassettes import read_cassette
+from pytest_stepreplay.store.pending import (
     Unit,
     accept_pending,
     iter_pending,
     pending_path,
-    read_cassette,
     read_pending,
     reject_pending,
     write_pending,
@@ -58,7 +59,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def path(tmp_path: Path) -> Path:
     """A cassette with three interactions."""
     path = tmp_path / "test_y.yaml"
-    store.write_cassette(path, cassette("a", "b", "c"))
+    writing.write_cassette(path, cassette("a", "b", "c"))
     return path
 
 
@@ -77,7 +78,7 @@ def test_the_file_is_a_cassette_with_its_base_at_the_end(path: Path, pending: Pa
     text = pending.read_text(encoding="utf-8")
     assert pending.name == "test_y.yaml.new"
     whole, _, base = text.rpartition("pending:\n  base: ")
-    assert whole == store.render_cassette(cassette("A", "b", "C"))
+    assert whole == writing.render_cassette(cassette("A", "b", "C"))
     assert len(base.strip("'\n")) == 64
 
 
@@ -103,14 +104,14 @@ def test_without_a_difference_there_is_no_pending_file(path: Path, pending: Path
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
 def test_what_python_takes_for_equal_differs_in_json(tmp_path: Path, old: Any, new: Any) -> None:
-    store.write_cassette(tmp_path / "x.yaml", cassette(old))
+    writing.write_cassette(tmp_path / "x.yaml", cassette(old))
     made = write_pending(tmp_path / "x.yaml", cassette(new))
     assert made is not None
     assert names(made) == ["1"]
 
 
 def test_null_is_not_the_same_as_no_body(tmp_path: Path) -> None:
-    store.write_cassette(tmp_path / "x.yaml", cassette(None))
+    writing.write_cassette(tmp_path / "x.yaml", cassette(None))
     empty = replace(cassette(None).interactions[0], response=Response(status=200))
     assert write_pending(tmp_path / "x.yaml", Cassette(interactions=(empty,))) is not None
 
@@ -120,7 +121,7 @@ def test_streams_wait_as_they_came(tmp_path: Path) -> None:
         response = Response(status=200, events=events)
         return Cassette(interactions=(replace(cassette(1).interactions[0], response=response),))
 
-    store.write_cassette(tmp_path / "x.yaml", streamed('{"a": 1}', "[DONE]"))
+    writing.write_cassette(tmp_path / "x.yaml", streamed('{"a": 1}', "[DONE]"))
     made = write_pending(tmp_path / "x.yaml", streamed('{"a": 2}', "[DONE]"))
     assert made is not None
     accept_pending(made)
@@ -155,7 +156,7 @@ def test_what_a_file_cannot_hold_is_not_written(path: Path, pending: Path) -> No
 
 def test_accepting_all_leaves_the_new_version_alone(path: Path, pending: Path) -> None:
     assert accept_pending(pending) == ()
-    assert path.read_text(encoding="utf-8") == store.render_cassette(cassette("A", "b", "C"))
+    assert path.read_text(encoding="utf-8") == writing.render_cassette(cassette("A", "b", "C"))
     assert not pending.exists()
 
 
@@ -196,7 +197,7 @@ def test_any_order_of_decisions_ends_with_each_choice(
     old = data.draw(st.lists(st.sampled_from([1, 1.0, "x", None]), min_size=1, max_size=4))
     new = [data.draw(st.sampled_from([1, True, "y\n\n", {"a": []}])) for _ in old]
     path = tmp_path_factory.mktemp("any") / "x.yaml"
-    store.write_cassette(path, cassette(*old))
+    writing.write_cassette(path, cassette(*old))
     made = write_pending(path, cassette(*new))
     differing = names(made) if made else []
     expected: list[object] = [*old]
@@ -223,7 +224,7 @@ def test_a_unit_that_is_not_pending_is_refused(path: Path, pending: Path, decide
 def test_a_cassette_that_has_changed_since_is_refused(
     path: Path, pending: Path, decide: Callable[..., Any]
 ) -> None:
-    store.write_cassette(path, cassette("a", "b", "changed"))
+    writing.write_cassette(path, cassette("a", "b", "changed"))
     before = content(path.parent)
     assert (read_pending(pending).stale, read_pending(pending).units) == (True, ())
     with pytest.raises(CassetteError) as caught:
@@ -286,7 +287,7 @@ def test_a_vcrpy_cassette_is_never_written(tmp_path: Path) -> None:
 
 def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    store.write_cassette(path, cassette("a"))
+    writing.write_cassette(path, cassette("a"))
     made = write_pending(path, cassette("b"))
     assert made is not None
     accept_pending(made)
@@ -298,12 +299,12 @@ def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
 
 
 def snapshots(values: dict[str, Any]) -> dict[str, Any]:
-    return store.snapshots_tree(TEST, values)
+    return snapshot_files.snapshots_tree(TEST, values)
 
 
 def test_snapshots_are_changed_added_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "test_y.snapshots.yaml"
-    store.write_snapshots(path, TEST, {"1": "one", "plan": {"a": 1}, "gone": None})
+    snapshot_files.write_snapshots(path, TEST, {"1": "one", "plan": {"a": 1}, "gone": None})
     made = write_pending(path, snapshots({"plan": {"a": True}, "1": "one", "more": [1]}))
     assert made is not None
     read = read_pending(made)
@@ -316,10 +317,10 @@ def test_snapshots_are_changed_added_and_removed(tmp_path: Path) -> None:
     with pytest.raises(CassetteError, match="has no pending snapshot '1'; there are plan, more, gone"):
         accept_pending(made, ["1"])
     assert accept_pending(made, ["more"]) == ("plan", "gone")
-    assert store.read_snapshots(path) == {"1": "one", "plan": {"a": 1}, "gone": None, "more": [1]}
+    assert snapshot_files.read_snapshots(path) == {"1": "one", "plan": {"a": 1}, "gone": None, "more": [1]}
     assert reject_pending(made, ["plan"]) == ("gone",)
     assert accept_pending(made, ["gone"]) == ()
-    assert store.read_snapshots(path) == {"plan": {"a": 1}, "1": "one", "more": [1]}
+    assert snapshot_files.read_snapshots(path) == {"plan": {"a": 1}, "1": "one", "more": [1]}
 
 
 def test_one_of_several_new_snapshots_is_accepted(tmp_path: Path) -> None:
@@ -327,13 +328,13 @@ def test_one_of_several_new_snapshots_is_accepted(tmp_path: Path) -> None:
     made = write_pending(path, snapshots({"a": 1, "b": 2}))
     assert made is not None
     assert accept_pending(made, ["b"]) == ("a",)
-    assert store.parse_snapshots(path.read_bytes(), path) == snapshots({"b": 2})
+    assert snapshot_files.parse_snapshots(path.read_bytes(), path) == snapshots({"b": 2})
     assert reject_pending(made, ["a"]) == ()
 
 
 def test_the_last_snapshot_goes_with_its_file(tmp_path: Path) -> None:
     path = tmp_path / "test_y.snapshots.yaml"
-    store.write_snapshots(path, TEST, {"a": 1})
+    snapshot_files.write_snapshots(path, TEST, {"a": 1})
     made = write_pending(path, snapshots({}))
     assert made is not None
     accept_pending(made)
@@ -433,7 +434,7 @@ def test_all_pending_files_of_a_folder_are_found(tmp_path: Path) -> None:
 def test_links_lead_nowhere(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     inside.mkdir()
-    store.write_cassette(outside / "a.yaml", cassette("a"))
+    writing.write_cassette(outside / "a.yaml", cassette("a"))
     made = write_pending(outside / "a.yaml", cassette("b"))
     assert made is not None
     (inside / "link.yaml.new").symlink_to(made)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay.matching import find_quoting
+from pytest_stepreplay.matching.quoting import find_quoting
 from pytest_stepreplay.models import Request, Response
 
 URL = "https://api.stepfun.com/v1/chat/completions"

@@ -10,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SettingsError
-from pytest_stepreplay.matching import Matcher
+from pytest_stepreplay.matching.keys import Matcher
 from pytest_stepreplay.models import RawFrame, Request, Response
-from pytest_stepreplay.redaction import (
-    PLACEHOLDER,
-    Redactor,
-    secret_values,
-)
+from pytest_stepreplay.redaction.redactor import Redactor
+from pytest_stepreplay.redaction.shapes import PLACEHOLDER
+from pytest_stepreplay.redaction.variables import secret_values
 from pytest_stepreplay.wire.headers import KEPT_RESPONSE_HEADERS, kept_headers
 
 PLAIN = Redactor(secrets=())

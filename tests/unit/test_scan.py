@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.redaction import Finding, Redactor, Wall, scan
+from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.redaction.rules import find_hits
+from pytest_stepreplay.redaction.wall import Finding, Wall, scan
 from pytest_stepreplay.store.schema import tree_of
 from pytest_stepreplay.store.yaml_text import render
 

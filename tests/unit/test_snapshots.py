@@ -17,25 +17,17 @@ from openai.types.chat import ChatCompletion as SdkCompletion
 from pydantic import BaseModel
 
 from pytest_stepreplay import ChatCompletion
-from pytest_stepreplay.drift import Policy
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError, SettingsError, StepReplayError
 from pytest_stepreplay.machine import disk
-from pytest_stepreplay.redaction import Redactor
+from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.settings import MODES
-from pytest_stepreplay.snapshots import ChatSnapshot, Comparison, SnapshotOutcome
+from pytest_stepreplay.settings.policy import Policy
+from pytest_stepreplay.snapshots.comparing import ChatSnapshot
 from pytest_stepreplay.snapshots.explaining import explain
-from pytest_stepreplay.store import (
-    accept_pending,
-    cassette_path,
-    iter_cassettes,
-    named_path,
-    parse_snapshots,
-    pending_path,
-    read_pending,
-    read_snapshots,
-    snapshots_path,
-    write_snapshots,
-)
+from pytest_stepreplay.snapshots.outcome import Comparison, SnapshotOutcome
+from pytest_stepreplay.store.paths import cassette_path, iter_cassettes, named_path, snapshots_path
+from pytest_stepreplay.store.pending import accept_pending, pending_path, read_pending
+from pytest_stepreplay.store.snapshots import parse_snapshots, read_snapshots, write_snapshots
 from tests.conftest import KEY
 
 TEST = "tests/test_chat.py::test_it"

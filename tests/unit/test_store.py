@@ -16,11 +16,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import yaml_events, yaml_parser, yaml_text
+from pytest_stepreplay.store import cassettes, files, paths, writing, yaml_events, yaml_parser, yaml_text
 from pytest_stepreplay.wire.trees import MAX_DEPTH
 
 HERE = Path("cassettes/test_x/test_y.yaml")
@@ -70,12 +69,12 @@ def one(request: dict[str, Any] | None = None, response: dict[str, Any] | None =
 
 
 def read(text: str | bytes, path: Path = HERE) -> Cassette:
-    return store.parse_cassette(text, path).cassette
+    return cassettes.parse_cassette(text, path).cassette
 
 
 def problem_of(text: str | bytes, path: Path = HERE) -> str:
     with pytest.raises(CassetteReadError) as caught:
-        store.parse_cassette(text, path)
+        cassettes.parse_cassette(text, path)
     return str(caught.value).splitlines()[0]
 
 
@@ -87,7 +86,7 @@ def test_a_cassette_reads_as_the_documentation_shows_it() -> None:
     assert (
         cassette.interactions[0].response.json["choices"][0]["message"]["content"].startswith("Hello! 你好")
     )
-    assert store.render_cassette(cassette) == GREETING
+    assert writing.render_cassette(cassette) == GREETING
 
 
 def test_every_kind_of_body_stands_under_its_key() -> None:
@@ -99,7 +98,7 @@ def test_every_kind_of_body_stands_under_its_key() -> None:
             one({}, {"base64": "/wA="}).interactions[0],
         )
     )
-    assert store.render_cassette(cassette) == dedent(
+    assert writing.render_cassette(cassette) == dedent(
         """\
         stepreplay: 1
         interactions:
@@ -132,11 +131,11 @@ def test_every_kind_of_body_stands_under_its_key() -> None:
             base64: /wA=
         """
     )
-    assert read(store.render_cassette(cassette)) == cassette
+    assert read(writing.render_cassette(cassette)) == cassette
 
 
 def test_an_empty_cassette_says_that_it_is_one() -> None:
-    assert store.render_cassette(Cassette()) == "stepreplay: 1\ninteractions: []\n"
+    assert writing.render_cassette(Cassette()) == "stepreplay: 1\ninteractions: []\n"
     assert read("stepreplay: 1\ninteractions: []\n") == Cassette()
 
 
@@ -564,7 +563,7 @@ def test_a_merge_conflict_is_called_one(markers: str) -> None:
 
 def test_conflict_markers_inside_a_text_are_no_conflict() -> None:
     cassette = one({"text": "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> x\n"})
-    assert read(store.render_cassette(cassette)) == cassette
+    assert read(writing.render_cassette(cassette)) == cassette
 
 
 def test_a_file_cut_off_anywhere_is_not_read_as_if_it_were_whole() -> None:
@@ -602,20 +601,20 @@ def test_an_error_never_shows_a_value() -> None:
 
 def test_a_cassette_written_is_the_cassette_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folders" / "test_x.yaml"
-    assert not store.exists(path)
-    store.write_cassette(path, read(GREETING))
-    assert store.exists(path)
+    assert not files.exists(path)
+    writing.write_cassette(path, read(GREETING))
+    assert files.exists(path)
     assert path.read_bytes() == GREETING.encode()
-    assert store.read_cassette(path) == store.ReadCassette(read(GREETING), "stepreplay")
+    assert cassettes.read_cassette(path) == cassettes.ReadCassette(read(GREETING), "stepreplay")
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     cassette = one({"json": {"a": "你好\u2028😀"}}, {"events": ("[DONE]", RawFrame(frame=":\n\n"))})
-    store.write_cassette(path, cassette)
+    writing.write_cassette(path, cassette)
     assert json.loads(path.read_text("utf-8"))["stepreplay"] == 1
-    assert store.read_cassette(path).cassette == cassette
+    assert cassettes.read_cassette(path).cassette == cassette
 
 
 @pytest.mark.parametrize(
@@ -648,21 +647,21 @@ def test_the_problem_is_said_where_its_line_cannot_be_found() -> None:
 def test_what_is_not_a_file_is_said(tmp_path: Path) -> None:
     missing = tmp_path / "missing.yaml"
     with pytest.raises(CassetteReadError, match="does not exist\nRecord it with: pytest --stepreplay=record"):
-        store.read_cassette(missing)
+        cassettes.read_cassette(missing)
     with pytest.raises(CassetteReadError, match="is a folder, where a cassette file should be"):
-        store.read_cassette(tmp_path)
+        cassettes.read_cassette(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(CassetteReadError, match="cannot be read: Not a directory"):
-        store.read_cassette(tmp_path / "file" / "x.yaml")
+        cassettes.read_cassette(tmp_path / "file" / "x.yaml")
     with pytest.raises(CassetteReadError, match=r"cannot be read: .*\bnull\b"):
-        store.read_cassette(tmp_path / "a\0b")
+        cassettes.read_cassette(tmp_path / "a\0b")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(CassetteReadError, match="is not a regular file"):
-        store.read_cassette(tmp_path / "pipe.yaml")
+        cassettes.read_cassette(tmp_path / "pipe.yaml")
 
 
 def test_a_file_without_permission_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -674,7 +673,7 @@ def test_a_file_without_permission_is_an_error(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(disk, "read", refuse)
     with pytest.raises(CassetteReadError, match="cannot be read: Permission denied"):
-        store.read_cassette(path)
+        cassettes.read_cassette(path)
 
 
 def test_a_file_too_large_for_memory_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -687,20 +686,20 @@ def test_a_file_too_large_for_memory_is_an_error(tmp_path: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(disk, "read", give_up)
         with pytest.raises(CassetteReadError, match="too large for the memory"):
-            store.read_cassette(path)
+            cassettes.read_cassette(path)
     monkeypatch.setattr(yaml_parser, "parse", give_up)
     with pytest.raises(CassetteReadError, match="too large for the memory"):
-        store.read_cassette(path)
+        cassettes.read_cassette(path)
 
 
 def test_an_unchanged_cassette_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
     os.utime(path, ns=(1, 1))
     before = path.stat()
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
-    store.write_cassette(path, Cassette())
+    writing.write_cassette(path, Cassette())
     assert path.stat().st_mtime_ns != before.st_mtime_ns
 
 
@@ -712,12 +711,12 @@ def test_permissions_are_those_of_the_file_or_of_any_new_file(
     before = os.umask(0o027)
     monkeypatch.setattr(disk, "UMASK", 0o027)  # as if the run had begun with it
     try:
-        store.write_cassette(path, Cassette())
+        writing.write_cassette(path, Cassette())
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o640
     path.chmod(0o600)
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -726,30 +725,30 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "link.yaml"
     link.symlink_to(tmp_path / "real" / "x.yaml")
-    store.write_cassette(link, Cassette())
+    writing.write_cassette(link, Cassette())
     assert link.is_symlink()
-    assert store.read_cassette(tmp_path / "real" / "x.yaml").cassette == Cassette()
+    assert cassettes.read_cassette(tmp_path / "real" / "x.yaml").cassette == Cassette()
 
 
 def test_what_the_system_refuses_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CassetteWriteError, match=r"could not be written: .*; nothing was written"):
-        store.write_cassette(tmp_path / "file" / "x.yaml", Cassette())
+        writing.write_cassette(tmp_path / "file" / "x.yaml", Cassette())
     with pytest.raises(CassetteWriteError, match="could not be written: Is a directory"):
-        store.write_cassette(tmp_path, Cassette())
+        writing.write_cassette(tmp_path, Cassette())
     with pytest.raises(
         CassetteWriteError, match="could not be written: File name too long; nothing was written"
     ):
-        store.write_cassette(tmp_path / ("x" * 300), Cassette())
+        writing.write_cassette(tmp_path / ("x" * 300), Cassette())
     with pytest.raises(CassetteWriteError, match=r"could not be written: .*\bnull\b"):
-        store.write_cassette(tmp_path / "a\0b", Cassette())
+        writing.write_cassette(tmp_path / "a\0b", Cassette())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_longest_name_that_a_folder_allows_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("é" * 125 + ".yaml")
-    store.write_cassette(path, Cassette())
-    assert store.read_cassette(path).cassette == Cassette()
+    writing.write_cassette(path, Cassette())
+    assert cassettes.read_cassette(path).cassette == Cassette()
 
 
 @pytest.mark.parametrize("moment", ["fsync", "write", "replace"])
@@ -757,7 +756,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
 
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -778,7 +777,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
     else:
         monkeypatch.setattr(disk, "replace", no_space)
     with pytest.raises(CassetteWriteError) as caught:
-        store.write_cassette(path, Cassette())
+        writing.write_cassette(path, Cassette())
     monkeypatch.undo()
     assert str(caught.value) == (
         f"{path}: could not be written: No space left on device; the file on disk is still the old one\n"
@@ -790,14 +789,14 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
 
 def test_an_interruption_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(disk._system, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        store.write_cassette(path, Cassette())
+        writing.write_cassette(path, Cassette())
     assert path.read_text("utf-8") == GREETING
     assert list(tmp_path.iterdir()) == [path]
 
@@ -816,38 +815,38 @@ def test_an_interruption_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_a_file_cannot_hold_is_not_written(value: object, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     with pytest.raises(CassetteWriteError, match=f"was not written: .*{problem}"):
-        store.write_cassette(path, one({"json": {"a": value}}))
-    assert not store.exists(path)
+        writing.write_cassette(path, one({"json": {"a": value}}))
+    assert not files.exists(path)
 
 
 def test_what_holds_itself_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(CassetteWriteError, match="was not written: it is nested more than 500 levels deep"):
-        store.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
+        writing.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
     monkeypatch.setattr(yaml_text, "MAX_DEPTH", 10**6)
     with pytest.raises(CassetteWriteError, match="was not written: it would be nested too deeply"):
-        store.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
+        writing.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
 
 
 SAVER = """
 import sys
 from pathlib import Path
-from pytest_stepreplay import store
+from pytest_stepreplay.store.writing import write_cassette
 from pytest_stepreplay.models import Cassette
 path = Path(sys.argv[1])
 both = [Cassette(test=letter * 200_000) for letter in "ab"]
 print("ready", flush=True)
 while True:
     for cassette in both:
-        store.write_cassette(path, cassette)
+        write_cassette(path, cassette)
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, Cassette(test="a" * 200_000))
+    writing.write_cassette(path, Cassette(test="a" * 200_000))
     for _ in range(5):
         with subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE) as saver:
             assert saver.stdout is not None
@@ -856,17 +855,17 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> 
             while path.stat().st_ino == inode:  # it is saving now
                 assert saver.poll() is None
             saver.kill()
-        test = store.read_cassette(path).cassette.test
+        test = cassettes.read_cassette(path).cassette.test
         assert test in {"a" * 200_000, "b" * 200_000}
-        assert list(store.iter_cassettes(tmp_path)) == [path]
+        assert list(paths.iter_cassettes(tmp_path)) == [path]
 
 
 def test_reading_our_own_files_needs_no_yaml_parser(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    store.write_cassette(path, read(GREETING))
+    writing.write_cassette(path, read(GREETING))
     code = (
-        "import sys; from pathlib import Path; from pytest_stepreplay import store; "
-        "store.read_cassette(Path(sys.argv[1])); print('yaml' in sys.modules)"
+        "import sys; from pathlib import Path; from pytest_stepreplay.store.cassettes import read_cassette; "
+        "read_cassette(Path(sys.argv[1])); print('yaml' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"

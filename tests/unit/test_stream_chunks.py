@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response, Stream
+from pytest_stepreplay.store import cassettes, writing
 from pytest_stepreplay.store.schema import cassette_of
 from pytest_stepreplay.wire.bodies import body_bytes
 from pytest_stepreplay.wire.chunks import Chunk, chunks_of, response_from_chunks
@@ -28,8 +28,8 @@ def through_a_file(response: Response) -> Response:
     cassette = Cassette(
         interactions=(Interaction(request=Request(method="POST", url="http://x/"), response=response),)
     )
-    text = store.render_cassette(cassette)
-    return store.parse_cassette(text, Path("x.yaml")).cassette.interactions[0].response
+    text = writing.render_cassette(cassette)
+    return cassettes.parse_cassette(text, Path("x.yaml")).cassette.interactions[0].response
 
 
 def test_a_chunk_that_is_a_frame_is_its_time_alone() -> None:

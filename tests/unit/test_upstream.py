@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from pytest_stepreplay.endpoints import ChatCompletion, ChatCompletionChunk
+from pytest_stepreplay.endpoints.chat_models import ChatCompletion, ChatCompletionChunk
 from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.upstream import Received, Upstream, answer, error, raw
 from pytest_stepreplay.wire.events import chunks_of

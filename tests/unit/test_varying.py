@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SettingsError
-from pytest_stepreplay.matching import Matcher, nearest, telling_words
+from pytest_stepreplay.matching.keys import Matcher
+from pytest_stepreplay.matching.nearness import nearest, telling_words
 from pytest_stepreplay.models import Request
 from pytest_stepreplay.settings import read_marker
 from pytest_stepreplay.texts.varying import KINDS, Normalizer

@@ -15,7 +15,7 @@ import requests
 
 from pytest_stepreplay import CassetteReadError, CassetteWriteError, use_cassette
 from pytest_stepreplay.formats.vcr import import_vcr
-from pytest_stepreplay.store import read_cassette
+from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.upstream import Upstream
 from pytest_stepreplay.vcr import register
 from tests.conftest import KEY
@@ -151,7 +151,9 @@ def test_a_leak_is_refused(upstream: Upstream, tmp_path: Path, monkeypatch: Any)
     with make().use_cassette(path):
         ask(upstream.url, "one")
     old, connection = path.read_bytes(), http.client.HTTPConnection
-    monkeypatch.setattr("pytest_stepreplay.redaction.Redactor.redact_request", lambda self, request: request)
+    monkeypatch.setattr(
+        "pytest_stepreplay.redaction.redactor.Redactor.redact_request", lambda self, request: request
+    )
     with (
         pytest.raises(CassetteWriteError, match="looks like a secret") as caught,
         make(record_mode="new_episodes").use_cassette(path),

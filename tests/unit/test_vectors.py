@@ -11,10 +11,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_stepreplay.drift import Drift, Level, Policy, compare
+from pytest_stepreplay.drift.changes import Drift
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.endpoints import endpoint_of
 from pytest_stepreplay.endpoints.embeddings import EMBEDDINGS
 from pytest_stepreplay.errors import SettingsError
+from pytest_stepreplay.settings.levels import Level
+from pytest_stepreplay.settings.policy import Policy
 from pytest_stepreplay.store import yaml_events, yaml_parser, yaml_text
 from pytest_stepreplay.wire.vectors import Vector, shorten
 from tests.dialects import Dialects, encoded

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_stepreplay.drift import Change, Drift, Level, Policy, compare
+from pytest_stepreplay.drift.changes import Change, Drift
+from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.report.verification import (
     failure_text,
     render_verification,
@@ -20,6 +21,8 @@ from pytest_stepreplay.report.verification import (
     section_text,
 )
 from pytest_stepreplay.settings import REWRITE
+from pytest_stepreplay.settings.levels import Level
+from pytest_stepreplay.settings.policy import Policy
 
 WEATHER = "cassettes/test_chat/test_weather.yaml"
 TEST = "tests/test_chat.py::test_weather"

@@ -1,0 +1,50 @@
+"""The patches are in the clients while at least one user wants them there."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .patching import Patches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .player import Route
+
+_lock = threading.Lock()
+_users = 0
+_patches: Patches | None = None
+
+
+@contextmanager
+def installed(route: Route) -> Iterator[None]:
+    """Intercepts the HTTP clients of this process while at least one user is inside.
+
+    Args:
+        route: returns the open cassette that a request made here and now belongs to.
+    """
+    global _users, _patches  # noqa: PLW0603 - patching is process-wide, and so is its count
+    with _lock:
+        if _patches is None:
+            patches = Patches(route)
+            patches.install()
+            _patches = patches
+        else:
+            _patches.repair()
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _patches.remove()
+                _patches = None
+
+
+def repair() -> None:
+    """Sees to it that the clients are intercepted still, if they are: mocks come and go at the same places."""
+    if _patches is not None:
+        _patches.repair()
