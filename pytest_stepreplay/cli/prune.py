@@ -56,7 +56,7 @@ PRUNE: Final = Command(
     description="""
     Remove interactions that no test plays, and cassettes that no test uses.
 
-    So are files beside cassettes that none of them refers to any more.
+    Files beside cassettes are removed too if no cassette refers to them any more.
 
     The last pytest run shows what is needed. Nothing is removed after a run that failed, left tests out or did
     not replay. Cassettes that have changed since that run, or have pending changes, are kept. The exit status is
