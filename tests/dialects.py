@@ -31,6 +31,7 @@ class Dialects:
     Attributes:
         tool: that the model calls where it is offered any.
         text: what it says.
+        model: the other model that there is.
         noise: how far the values of an embedding are from those of the last call.
         seed: of the embedding model, and of what files hold; another one gives others.
         size: of what is binary, in bytes.
@@ -38,6 +39,7 @@ class Dialects:
 
     tool: str = "get_weather"
     text: str = "It is sunny in Paris today."
+    model: str = "step-3.7-flash"
     noise: float = 1e-5
     seed: int = 0
     size: int = 1000
@@ -55,6 +57,9 @@ class Dialects:
     def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
         return {
             "/embeddings": self.embeddings,
+            "/completions": self.completions,
+            "/moderations": self.moderations,
+            "/models": self.models,
             "/audio/speech": self.speech,
             "/audio/transcriptions": self.transcription,
             "/images/generations": self.images,
@@ -81,6 +86,39 @@ class Dialects:
                 "usage": {"prompt_tokens": 7, "total_tokens": 7},
             }
         )
+
+    def completions(self, received: Received) -> Raw:
+        head = {
+            "id": fresh("cmpl-"),
+            "object": "text_completion",
+            "created": now(),
+            "model": received.json["model"],
+        }
+
+        def choice(text: str, reason: str | None) -> dict[str, Any]:
+            return {"choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": reason}]}
+
+        usage = {"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}
+        if not received.json.get("stream"):
+            return reply({**head, **choice(self.text, "stop"), "usage": usage})
+        at = random.randrange(1, len(self.text))
+        pieces = [choice(self.text[:at], None), choice(self.text[at:], "stop")]
+        return events([*({**head, **piece} for piece in pieces), {**head, "choices": [], "usage": usage}])
+
+    def moderations(self, received: Received) -> Raw:
+        score = 0.01 + random.random() / 1000
+        flagged = self.text.startswith("Attack")
+        result = {
+            "flagged": flagged,
+            "categories": {"violence": flagged},
+            "category_scores": {"violence": score},
+        }
+        return reply({"id": fresh("modr-"), "model": "omni-moderation-latest", "results": [result]})
+
+    def models(self, received: Received) -> Raw:
+        names = ["step-3.5-flash", self.model]
+        data = [{"id": it, "object": "model", "created": now(), "owned_by": "stepfun"} for it in names]
+        return reply({"object": "list", "data": random.sample(data, 2)})
 
     def speech(self, received: Received) -> Raw:
         return raw(200, {"Content-Type": "audio/mpeg"}, b"ID3\xff" + secrets.token_bytes(self.size))

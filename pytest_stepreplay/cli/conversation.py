@@ -11,14 +11,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.filesize import decimal
-
 from ..drift.answers import read_answer
 from ..drift.keeping import binary_of
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
 from ..wire.events import frame_of
 from ..wire.large import data_of, head_of
 from ..wire.multipart import part_of
+from . import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -149,7 +148,7 @@ def summary_of(message: Request | Response) -> str | None:
     found = binary_of(message)
     if found is None:
         return None
-    told = [found["type"], decimal(found["bytes"]), message.file and f"in {message.file.name}"]
+    told = [found["type"], printing.decimal(found["bytes"]), message.file and f"in {message.file.name}"]
     return ", ".join(filter(None, told))
 
 
@@ -160,7 +159,7 @@ def _summary_of_part(part: BodyPart) -> str:
         return f"{name}: {part.text}"
     size = part.file.size if part.file else len(data_of(part))
     told = [read.filename, read.type] if read else []
-    told += [decimal(size), f"in {part.file.name}" if part.file else None]
+    told += [printing.decimal(size), f"in {part.file.name}" if part.file else None]
     return f"{name}: {', '.join(filter(None, told))}"
 
 

@@ -19,6 +19,8 @@ from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .files import BATCHES, FILES
 from .generic import GENERIC
 from .images import IMAGES
+from .model_list import MODELS
+from .moderations import MODERATIONS
 from .reading import Call, Reading, Remark, Tokens
 from .responses import RESPONSES
 
@@ -58,6 +60,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     IMAGES,
     FILES,
     BATCHES,
+    MODERATIONS,
+    MODELS,
 )
 """Those that are known by their path, the first that fits first."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import audio_models, binary, error_object
 from .endpoint import BY_SHAPE, Contract, Endpoint
+from .reading import Reading, Remark, input_and_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,20 @@ def _fold(pieces: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"text": text, **rest}
 
 
+def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
+    return (Remark("input", body["input"]),) if isinstance(body.get("input"), str) else None
+
+
+def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+    text = tree.get("text")
+    return (Remark("text", text),) if isinstance(text, str) else ()
+
+
+def _end(tree: Mapping[str, Any]) -> str:
+    duration = tree.get("duration")
+    return f"{duration} s" if isinstance(duration, int | float) else "whole"
+
+
 def _models() -> tuple[type[BaseModel], type[BaseModel]]:
     return audio_models.Transcription, audio_models.TranscriptionEvent
 
@@ -52,6 +67,7 @@ SPEECH: Final = Endpoint(
     telling=("input", "model", "voice", "instructions", "response_format", "speed"),
     noun="a sound",
     sort_of=error_object.sort_by(binary.is_binary),
+    reading=Reading(_asked, _answered, _end),
     levels={"*": Level.METADATA, **binary.LEVELS, **error_object.LEVELS},
     fleeting=(*binary.ANEW, *error_object.FLEETING),
 )
@@ -63,6 +79,9 @@ TRANSCRIPTIONS: Final = Endpoint(
     sort_of=error_object.sort_by(_is_transcription),
     are_chunks=_are_pieces,
     fold=_fold,
+    reading=Reading(lambda _: None, _answered, _end),
+    tokens_in=input_and_output,
+    measured=("usage",),
     levels={
         "*": Level.METADATA,
         "text": BY_SHAPE,

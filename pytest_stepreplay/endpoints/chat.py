@@ -80,5 +80,4 @@ CHAT: Final = Endpoint(
     calls=CALLS,
     parts=chat_answer.parts_of,
     contracts=chat_answer.CONTRACTS,
-    is_documented=chat_answer.is_documented,
 )

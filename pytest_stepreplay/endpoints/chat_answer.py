@@ -24,7 +24,6 @@ LEVELS: Final[dict[str, Level | None]] = {
     "choices[*].*": Level.METADATA,
     "choices[*].index": Level.BEHAVIOR,
     "choices[*].finish_reason": Level.BEHAVIOR,
-    "choices[*].text": BY_SHAPE,
     "choices[*].message": Level.BEHAVIOR,
     "choices[*].message.*": Level.METADATA,
     "choices[*].message.role": Level.BEHAVIOR,
@@ -117,20 +116,26 @@ def sort_of(tree: Mapping[str, Any]) -> Literal["answer", "error"] | None:
         return "error"
     if tree.get("object") == "chat.completion":
         return "answer"
-    if not isinstance(choices, list):
+    if not isinstance(choices, list) or tree.get("object") == TEXT_COMPLETION or _are_texts(choices):
         return None
     messages = any(isinstance(it, dict) and "message" in it for it in choices)
     return "answer" if messages or {"model", "created"} <= tree.keys() else None
 
 
-def are_chunks(values: Sequence[Mapping[str, Any]], listed: bool) -> bool:
-    """Whether these are the chunks of a stream; those of ``/v1/completions`` look like its plain answer."""
-    return any(_is_chunk(value) or (listed and value.get("object") == TEXT_COMPLETION) for value in values)
+def are_chunks(values: Sequence[Mapping[str, Any]], _listed: bool) -> bool:
+    """Whether these are the chunks of a stream."""
+    return any(map(_is_chunk, values))
+
+
+def _are_texts(choices: list[Any]) -> bool:
+    """Whether each choice is a text and no message, as those of ``/v1/completions`` are."""
+    texts = [isinstance(it, dict) and "text" in it and "message" not in it for it in choices]
+    return bool(texts) and all(texts)
 
 
 def _is_chunk(value: Mapping[str, Any]) -> bool:
-    if value.get("object") == "chat.completion.chunk":
-        return True
+    if value.get("object") in ("chat.completion.chunk", TEXT_COMPLETION):
+        return value.get("object") != TEXT_COMPLETION
     choices = value.get("choices")
     return isinstance(choices, list) and any(isinstance(it, dict) and "delta" in it for it in choices)
 
@@ -138,16 +143,6 @@ def _is_chunk(value: Mapping[str, Any]) -> bool:
 def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns the completion that the chunks of a stream describe."""
     return chat_stream.assemble(chunks)
-
-
-def is_documented(tree: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether this is no object of ``/v1/completions``, of which each choice is a text, not a message."""
-    if any(each.get("object") == TEXT_COMPLETION for each in (tree, *chunks)):
-        return False
-    choices = tree.get("choices")
-    held = choices if isinstance(choices, list) else []
-    texts = [isinstance(it, dict) and "text" in it and "message" not in it for it in held]
-    return tree.get("object") == "chat.completion" or not texts or not all(texts)
 
 
 def _stepfun() -> tuple[type[BaseModel], type[BaseModel]]:

@@ -83,7 +83,8 @@ def named_part(kind: str, url: Any = None) -> str:
     return f"[{kind}]"
 
 
-def _end(tree: Mapping[str, Any]) -> str:
+def end_of(tree: Mapping[str, Any]) -> str:
+    """Returns why the choices of a completion ended."""
     choices = tree.get("choices")
     held = [it for it in choices if isinstance(it, dict)] if isinstance(choices, list) else []
     reasons = dict.fromkeys(str(it["finish_reason"]) for it in held if it.get("finish_reason"))
@@ -106,4 +107,4 @@ def tokens_in(tree: Mapping[str, Any]) -> Tokens | None:
     )
 
 
-READING: Final = Reading(_asked, _answered, _end)
+READING: Final = Reading(_asked, _answered, end_of)

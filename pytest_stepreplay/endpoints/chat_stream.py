@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .chat_answer import TEXT_COMPLETION
 from .folding import CALLED, STATE, Growing, Shape
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ _MESSAGE = Shape(
     rest=_PIECES,
     padding=frozenset({"obfuscation"}),
 )
-_LOGPROBS = frozenset({"content", "refusal", "tokens", "token_logprobs", "top_logprobs", "text_offset"})
+_LOGPROBS = frozenset({"content", "refusal"})
 _CHOICE = Shape(
-    joined=frozenset({"text"}),
     nested={"delta": _MESSAGE, "logprobs": Shape(joined=_LOGPROBS)},
     rest=STATE,
 )
@@ -51,7 +49,6 @@ _COMPLETION = Shape(
 def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Fold the chunks of one stream into the ``chat.completion`` object that they describe.
 
-    The older ``/v1/completions`` streams pieces of its own object, so those fold into a ``text_completion``.
     Texts, the arguments of tool calls and the pieces of one content part are joined, and an object that comes
     in several chunks is one with all their keys. The last number in `usage` counts, since StepFun's is
     cumulative on every chunk. ``""`` and null never replace a value. A choice that never finished has
@@ -69,8 +66,7 @@ def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         growing.add(_numbered(chunk))
     completion = growing.value()
-    if completion.get("object") != TEXT_COMPLETION:
-        completion["object"] = "chat.completion"
+    completion["object"] = "chat.completion"
     choices = completion.get("choices") or []
     completion["choices"] = [_finished(it) for it in choices] if isinstance(choices, list) else choices
     return completion
@@ -107,6 +103,4 @@ def _finished(choice: Any) -> Any:
         # Some servers end a stream with the whole message; it speaks for all the pieces before it.
         message |= {key: value for key, value in whole.items() if value not in (None, "")}
     reason = choice.pop("finish_reason", None) or None
-    if "text" in choice and delta is None and whole is None:
-        return {"text": choice.pop("text"), "index": choice.pop("index"), "finish_reason": reason, **choice}
     return {"index": choice.pop("index"), "message": message, "finish_reason": reason, **choice}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
+from ..wire.vectors import Vector
 from . import embeddings_models, error_object
 from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
+from .reading import Reading, Remark, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,36 @@ def _models() -> tuple[type[BaseModel], type[BaseModel]]:
     return embeddings_models.Embeddings, embeddings_models.Embeddings
 
 
+def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
+    given = body.get("input")
+    tokens = isinstance(given, list) and bool(given) and all(isinstance(it, int) for it in given)
+    inputs = [given] if tokens or not isinstance(given, list) else given
+    return None if given is None else tuple(Remark("input", _told(it)) for it in inputs)
+
+
+def _told(given: Any) -> str:
+    if isinstance(given, list):
+        return f"[{len(given):,} tokens]"
+    return given if isinstance(given, str) else "[input]"
+
+
+def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+    found = objects_of(tree.get("data"))
+    return tuple(
+        Remark(
+            "vector",
+            str(Vector.read(it.get("embedding")) or "no vector"),
+            label=str(i) if len(found) > 1 else "",
+        )
+        for i, it in enumerate(found)
+    )
+
+
+def _end(tree: Mapping[str, Any]) -> str:
+    count = len(objects_of(tree.get("data")))
+    return f"{count:,} embedding{'' if count == 1 else 's'}"
+
+
 EMBEDDINGS: Final = Endpoint(
     name="embeddings",
     paths=("/embeddings",),
@@ -35,7 +67,9 @@ EMBEDDINGS: Final = Endpoint(
     optional={(): {"encoding_format": ("float",)}},
     telling=("input", "model", "dimensions", "encoding_format", "input_type", "task"),
     noun="a list of embeddings",
+    marks=frozenset({"model", "input", "object", "usage"}),
     sort_of=error_object.sort_by(_is_answer),
+    reading=Reading(_asked, _answered, _end),
     levels={
         "*": Level.METADATA,
         "data": Level.BEHAVIOR,

@@ -127,10 +127,6 @@ def _whole(tree: Any) -> list[Part]:
     return [(None, tree)]
 
 
-def _always(*_: Any) -> bool:
-    return True
-
-
 @dataclass(frozen=True, eq=False)
 class Endpoint:
     """What is known of one API.
@@ -169,7 +165,6 @@ class Endpoint:
         calls: how calls of tools are written, if there are any.
         parts: returns the parts within which the id of a call is unique.
         contracts: the documented objects, by the name that a policy gives them.
-        is_documented: says whether an answer, with its chunks, is one that the contracts speak of.
     """
 
     name: str
@@ -202,7 +197,6 @@ class Endpoint:
     calls: Calls | None = None
     parts: Callable[[Any], list[Part]] = _whole
     contracts: Mapping[str, Contract] = field(default_factory=dict)
-    is_documented: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], bool] = _always
 
     def answers_at(self, path: str) -> bool:
         """Whether a URL's path is one of its own."""

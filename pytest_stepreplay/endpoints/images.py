@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import binary, error_object, images_models
 from .endpoint import Contract, Endpoint, nullable
+from .reading import Reading, Remark, input_and_output, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,27 @@ def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return folded
 
 
+def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
+    return (Remark("prompt", body["prompt"]),) if isinstance(body.get("prompt"), str) else None
+
+
+def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+    images = objects_of(tree.get("data"))
+    return tuple(
+        Remark("image", _told(it), label=str(i) if len(images) > 1 else "") for i, it in enumerate(images)
+    )
+
+
+def _told(image: Mapping[str, Any]) -> str:
+    held = image.get("b64_json")
+    told = [f"{len(held) * 3 // 4:,} bytes in base64" if isinstance(held, str) else image.get("url")]
+    return ", ".join(str(it) for it in (*told, image.get("revised_prompt")) if it)
+
+
+def _end(tree: Mapping[str, Any]) -> str:
+    return str(tree.get("size") or "whole")
+
+
 def _models() -> tuple[type[BaseModel], type[BaseModel]]:
     return images_models.Images, images_models.ImageEvent
 
@@ -65,6 +87,9 @@ IMAGES: Final = Endpoint(
     sort_of=error_object.sort_by(_is_answer),
     are_chunks=_are_events,
     fold=_fold,
+    reading=Reading(_asked, _answered, _end),
+    tokens_in=input_and_output,
+    measured=("usage",),
     levels={
         "*": Level.METADATA,
         "data": Level.BEHAVIOR,

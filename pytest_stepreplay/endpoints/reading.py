@@ -101,6 +101,16 @@ def number(held: Any, *names: str) -> int | None:
     return next((it for it in values if isinstance(it, int) and not isinstance(it, bool)), None)
 
 
+def input_and_output(tree: Mapping[str, Any]) -> Tokens | None:
+    """Returns the tokens that an answer counts as `usage.input_tokens` and its like."""
+    usage = tree.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    return Tokens(
+        number(usage, "input_tokens"), number(usage, "output_tokens"), number(usage, "total_tokens")
+    )
+
+
 def object_of(value: Any) -> dict[str, Any]:
     """Returns a value that is an object; an empty one for any other."""
     return value if isinstance(value, dict) else {}

@@ -65,6 +65,13 @@ def test_embeddings(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture
     text = suite.cassette("test_chat/test_floats.yaml").read_text()
     assert len(text.splitlines()) < 50, "a vector stands on one line"
 
+    capsys.readouterr()
+    assert main(["show", "test_floats"]) == main(["show", "test_base64"]) == main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("input       red\ninput       green\nvector 0    256 dimensions, norm 1.000") == 2
+    assert shown.count("2 embeddings, 7 + ? tokens") == 2
+    assert max(map(len, shown.splitlines())) < 100
+
     model.seed = 1
     result = verify(suite, "--stepreplay-fail-on=content")
     result.assert_outcomes(failed=2)
@@ -79,6 +86,56 @@ def test_embeddings(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture
     assert max(map(len, markdown.read_text().splitlines())) < 400
     loose = "stepreplay_tolerances=data[*].embedding: cosine>=-1"
     verify(suite, "--stepreplay-fail-on=content", "-o", loose).assert_outcomes(passed=2)
+
+
+TEXTS = """
+    import pytest
+    from openai import OpenAI
+
+    client = OpenAI(base_url="{url}")
+    pytestmark = pytest.mark.stepreplay
+
+    def test_text(chat_snapshot):
+        answer = client.completions.create(model="old-1", prompt="How is Paris?")
+        assert answer == chat_snapshot
+
+    def test_streamed_text():
+        pieces = client.completions.create(model="old-1", prompt="How is Paris?", stream=True)
+        assert "sunny" in "".join(each.choices[0].text for each in pieces if each.choices)
+
+    def test_moderation(chat_snapshot):
+        assert client.moderations.create(input="Hello.") == chat_snapshot
+
+    def test_models():
+        assert "step-3.5-flash" in {{each.id for each in client.models.list()}}
+"""
+
+
+def test_texts_moderations_and_models(
+    suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.write(TEXTS)
+    check_rounds(suite, 4)
+    for name, told in {
+        "test_text": "prompt      How is Paris?\ntext        It is sunny in Paris today.\nends        stop, 3 + 6 tokens",
+        "test_streamed_text": "text        It is sunny in Paris today.\nends        stop, 3 + 6 tokens",
+        "test_moderation": "result      not flagged\nends        0 of 1 flagged",
+        "test_models": '"id": "step-3.5-flash"',
+    }.items():
+        capsys.readouterr()
+        assert main(["show", name]) == 0
+        assert told in capsys.readouterr().out
+    assert main(["lint"]) == 0
+    model.text, model.model = "Attack at dawn.", "step-4"
+    result = verify(suite, "--stepreplay-fail-on=content")
+    assert result.parseoutcomes()["failed"] == 4
+    result.stdout.fnmatch_lines_random(
+        [
+            "choices?0?.text: *",
+            "*results?0?.flagged: false -> true*",
+            "*data?*?.id: *step-4*",
+        ]
+    )
 
 
 FILES = """

@@ -54,6 +54,26 @@ BATCH = {
     "request_counts": {"total": 3, "completed": 3, "failed": 0},
 }
 
+TEXT = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "created": 1709893411,
+    "model": "old-1",
+    "choices": [{"index": 0, "text": " sunny in Paris.", "logprobs": None, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+}
+MODERATION = {
+    "id": "modr-1",
+    "model": "omni-moderation-latest",
+    "results": [{"flagged": False, "categories": {"violence": False}, "category_scores": {"violence": 0.02}}],
+}
+MODELS = {
+    "object": "list",
+    "data": [
+        {"id": name, "object": "model", "created": 1, "owned_by": "stepfun"} for name in ("step-1", "step-2")
+    ],
+}
+
 TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "Embeddings": (
         EMBEDDINGS,
@@ -122,6 +142,36 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("it has failed", at("status", to="failed")),
             ("fewer requests were completed", at("request_counts", "completed", to=2)),
             ("`status` is one that nobody documents", at("status", to="lost")),
+        ],
+    ),
+    "Completions of a text": (
+        TEXT,
+        [
+            ("`id` and `created` are new", lambda it: it | {"id": "cmpl-2", "created": 1}),
+            ("a word differs", at("choices", 0, "text", to=" rainy in Paris.")),
+            ("it is cut off", at("choices", 0, "finish_reason", to="length")),
+            ("`finish_reason` is one that nobody documents", at("choices", 0, "finish_reason", to="eos")),
+        ],
+    ),
+    "Moderations": (
+        MODERATION,
+        [
+            (
+                "`id` is new, and the scores differ a little",
+                at("results", 0, "category_scores", to={"violence": 0.03}),
+            ),
+            ("a score differs", at("results", 0, "category_scores", "violence", to=0.4)),
+            ("it is flagged", at("results", 0, "flagged", to=True)),
+            ("another category is", at("results", 0, "categories", "violence", to=True)),
+            ("`flagged` is gone", without("results", 0, "flagged")),
+        ],
+    ),
+    "Models": (
+        MODELS,
+        [
+            ("they come in another order", lambda it: it | {"data": it["data"][::-1]}),
+            ("one is gone", without("data", 1)),
+            ("one has another owner", at("data", 0, "owned_by", to="system")),
         ],
     ),
 }

@@ -77,11 +77,19 @@ def test_a_completion_of_text_is_not_held_to_the_chat_contract() -> None:
     streamed = Response(
         status=200,
         headers={"content-type": "text/event-stream"},
-        events=(json.dumps(whole), json.dumps({**whole, "choices": [{"text": "", "delta": {}}]}), "[DONE]"),
+        events=(
+            json.dumps(whole),
+            json.dumps({**whole, "choices": [{"text": "", "index": 0, "finish_reason": ""}]}),
+            "[DONE]",
+        ),
     )
     url = "https://api.openai.com/v1/completions"
     answers = [*(Response(status=200, headers=JSON, json=it) for it in (whole, unnamed)), streamed]
-    assert problems(*(chat(str(i), it, url=url) for i, it in enumerate(answers))) == []
+    (own,) = problems(*(chat(str(i), it, url=url) for i, it in enumerate(answers)))
+    assert (own.place[1], own.what) == (
+        1,
+        "required, but missing (the OpenAI-compatible API reference, the completion object)",
+    )
     (missing,) = problems(
         chat("c", Response(status=200, headers=JSON, json={**whole, "object": "chat.completion"}))
     )[:1]
