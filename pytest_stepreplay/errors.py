@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class StepReplayError(Exception):
-    """The base of what a user can cause and mend."""
+    """The base of all errors that a user can cause and fix."""
 
 
 class SettingsError(StepReplayError):
@@ -92,15 +92,15 @@ _standing_in: Final = [_folder_of_process()]
 
 
 class CassetteReadError(CassetteError):
-    """The file is broken, written by a newer version, or no cassette at all. It is left as it is."""
+    """The file is broken, written by a newer version, or not a cassette. It is left as it is."""
 
 
 class CassetteWriteError(CassetteError):
-    """The cassette could not be written. What stood on disk before still stands."""
+    """The cassette could not be written. What was on disk before is still there."""
 
 
 class NetworkBlockedError(StepReplayError, RuntimeError):
-    """In replay, a test tried to reach a host that is not this machine."""
+    """In replay, a test tried to reach another machine."""
 
 
 class Explanation(NamedTuple):

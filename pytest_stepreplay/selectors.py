@@ -218,7 +218,7 @@ class Selectors:
             selectors: parsed ones, or texts to parse.
 
         Raises:
-            SelectorError: for a text that is no selector.
+            SelectorError: for a text that is not a selector.
         """
         self.selectors = tuple(it if isinstance(it, Selector) else Selector.parse(it) for it in selectors)
         self.literals = {
@@ -290,7 +290,7 @@ def remove(tree: Any, selectors: Selectors | Iterable[Selector | str]) -> Any:
         selectors: what to leave out; make a `Selectors` once where many trees follow.
 
     Raises:
-        SelectorError: for a text that is no selector.
+        SelectorError: for a text that is not a selector.
     """
     chosen = selectors if isinstance(selectors, Selectors) else Selectors(selectors)
     result: list[Any] = []

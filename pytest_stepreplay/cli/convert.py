@@ -1,4 +1,4 @@
-"""`stepreplay convert`: cassettes of other tools become ours, ours become theirs, and each file's fate is told."""
+"""`stepreplay convert`: cassettes of other tools become ours, ours become theirs."""
 
 from __future__ import annotations
 

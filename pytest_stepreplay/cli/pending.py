@@ -1,4 +1,4 @@
-"""`stepreplay pending`, `accept` and `reject`: what waits for a person's decision, and the decision.
+"""`stepreplay pending`, `accept` and `reject`: pending changes, and what becomes of them.
 
 What is pending is found and judged here for `review` too: `find_pending`, `read_all` and `Finding`.
 """

@@ -25,14 +25,14 @@ class Change:
     """One place where the new response differs.
 
     Attributes:
-        selector: the place; in the new response, or in the stored one for what was removed.
+        selector: the place: in the new response, or for something removed, in the stored one.
         level: how much it matters.
         kind: what happened there.
         old: the stored value, or `ABSENT`. Where volatile values differ in their type, or in what they cite, that.
         new: the new one, in the same way.
-        note: what the values do not say: why JSON is broken, what was expected.
-        source: what documents the object, where `kind` is ``contract``.
-        similarity: of two texts, from 0 to 1; only where `kind` is ``text``.
+        note: what the values don't show: why JSON is broken, what was expected.
+        source: the documentation of the object, if `kind` is ``contract``.
+        similarity: of two texts, from 0 to 1, if `kind` is ``text``.
     """
 
     selector: str
@@ -55,11 +55,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How a new response differs from the stored one. It is false where nothing but volatile values differs.
+    """How a new response differs from the stored one. It is false if only volatile values differ.
 
     Attributes:
         changes: worst first.
-        fail_on: the level from which on the policy lets it fail.
+        fail_on: the lowest level that fails by the policy.
         matched: the selectors of the policy that named a place in either response; one that never does,
             in a whole run, is a typo.
     """
@@ -70,7 +70,7 @@ class Drift:
 
     @property
     def level(self) -> Level:
-        """The level of the worst change; `Level.NONE` without any."""
+        """The level of the worst change, or `Level.NONE` if there is none."""
         return max((change.level for change in self.changes), default=Level.NONE)
 
     def passes(self, fail_on: FailOn | str | None = None) -> bool:

@@ -34,9 +34,9 @@ def compare(
     Args:
         stored: the response that was recorded.
         new: the response to judge.
-        policy: what counts, and from which level on it fails; by default the `Policy` without arguments.
-        endpoint: the API that they should be answers of, or its name, such as ``"chat"``: it says what is volatile
-            in them, which items belong together, and what matters how much. By default their shape says which it is.
+        policy: what counts, and which level fails; by default the `Policy` without arguments.
+        endpoint: the API that they are answers of, or its name, such as ``"chat"``: it says what is volatile
+            in them, which items belong together, and how much a change matters. By default their shape shows it.
 
     Returns:
         The drift; false if only volatile values differ. Its level is ``contract`` only for what the new

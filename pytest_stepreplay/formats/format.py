@@ -1,4 +1,4 @@
-"""`Format`: one kind of cassette of another tool, with what tells it, reads it and writes it."""
+"""`Format`: one kind of cassette of another tool: how to recognize it, read it and write it."""
 
 from __future__ import annotations
 

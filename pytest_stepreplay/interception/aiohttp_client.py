@@ -1,7 +1,7 @@
 """aiohttp: its own protocol and parser, fed from the cassette instead of a socket.
 
 The connector gives a connection whose other end is the cassette, so redirects, cookies, decompression, middlewares
-and errors stay aiohttp's own. What comes from a server is taken down where the parser feeds the reader of the body.
+and errors stay aiohttp's own. What comes from a server is recorded where the parser feeds the reader of the body.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a server said nothing: the error of any client goes in, and a few words come out, the same for all of them.
+"""Why a server did not answer: the error of any client goes in, and a few words come out, the same for all of them.
 
 Clients wrap the socket's error, each in its own way and several times over, so what was wrong stands innermost.
 """

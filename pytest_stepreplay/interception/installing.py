@@ -1,4 +1,4 @@
-"""The patches are in the clients while at least one user wants them there."""
+"""Keeps the patches in the clients while at least one user needs them."""
 
 from __future__ import annotations
 

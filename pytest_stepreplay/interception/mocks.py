@@ -1,6 +1,6 @@
 """The mocks that tests use beside cassettes: their answers are counted, so that a test they serve does ask something.
 
-What they answer never comes by: they stand above the places that are patched for a client, or are let through. Here
+Their answers are never seen here: they work above the places that are patched for a client, or are let through. Here
 is where each of them is asked.
 """
 

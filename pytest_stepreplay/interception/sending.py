@@ -1,4 +1,4 @@
-"""Sends a request once more, beside the client that made it: what `verify` compares the stored answer with.
+"""Sends a request again, apart from the client that made it: `verify` compares the answer with the stored one.
 
 The client has its answer from the cassette already, so nothing here can reach it: not the new answer, not an error,
 not a wait. A request and its headers go in as the client made them; the response, or why there is none, comes out.

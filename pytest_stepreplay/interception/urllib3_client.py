@@ -1,7 +1,7 @@
 """urllib3, and requests on top of it: one exchange for each request a connection pool makes.
 
 Only the pool's step that makes one request is replaced; retries, redirects, proxies, decoding and errors stay
-urllib3's. What comes is taken down where it leaves the socket; what is stored is read as if it came from one.
+urllib3's. What comes is recorded where it leaves the socket; what is stored is read as if it came from one.
 """
 
 from __future__ import annotations

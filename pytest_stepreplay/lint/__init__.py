@@ -1,4 +1,4 @@
-"""Checks of cassettes that stand on disk, ours and those of other tools: secrets, and what makes a test tell less.
+"""Checks of cassettes that stand on disk, ours and those of other tools: secrets, and what makes a test less useful.
 
 A cassette goes in, with what the project has set; problems come out, each with its place and what to do about it.
 """

@@ -1,4 +1,4 @@
-"""Secrets in a file that exists: found in its bytes as the second wall finds them, and replaced where that is safe.
+"""Secrets in a file that exists: found in its bytes as the scan finds them, and replaced where that is safe.
 
 A file's bytes and tree go in; problems come out, or the bytes or the tree with `PLACEHOLDER` for the secrets. A
 private key goes as one, from BEGIN to END, however the file breaks its lines.

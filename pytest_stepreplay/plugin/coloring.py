@@ -1,4 +1,4 @@
-"""Word diffs in pytest's own output, coloured where pytest colours: what went is red, what came green.
+"""Word diffs in pytest's own output, coloured where pytest uses colours: removed text is red, added text green.
 
 Reports go in as they came from the test's process and are changed only in how a terminal shows them.
 """

@@ -1,4 +1,4 @@
-"""Failures of one cause in pytest's own output: the first is told in full, and the others say which one that is.
+"""Failures of one cause in pytest's own output: the first is shown in full, and the others refer to it.
 
 Reports go in as they came from the tests' processes. They are changed only in what a terminal shows of them, once all
 other plugins have seen them: a report in a file tells each failure in full.

@@ -195,7 +195,7 @@ class Answers:
         return self._all[position]
 
     def rewind(self) -> None:
-        """Lets all that was played answer again."""
+        """Makes every played interaction available again."""
         self.played.clear()
         self._next = 0
 

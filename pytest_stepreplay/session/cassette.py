@@ -157,17 +157,17 @@ class Session:
 
     @property
     def unsent(self) -> tuple[Unsent, ...]:
-        """The requests to which nothing came back, and why."""
+        """The requests that got no answer, and why."""
         return self._history.unsent
 
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:
-        """One error for each different request that was not recorded, and each stream that was not to its end."""
+        """One error for each different request, and each end of a stream, that was not recorded."""
         return self._history.misses
 
     @property
     def failures(self) -> tuple[TestOutcomeError, ...]:
-        """The misses, and one error for each different problem that has stopped a request."""
+        """The misses, and one error for each different problem that stopped a request."""
         return self._history.failures
 
     @property
@@ -177,7 +177,7 @@ class Session:
 
     @property
     def intercepted(self) -> int:
-        """How many requests came by, whatever became of them."""
+        """How many requests were intercepted, whatever happened to them."""
         return self._history.intercepted
 
     def __repr__(self) -> str:
@@ -210,7 +210,7 @@ class Session:
         self._loaded = True
 
     def rewind(self) -> None:
-        """Lets all that was played answer again."""
+        """Makes every played interaction available again."""
         with self._forks.lock:
             self._answers.rewind()
 
@@ -265,7 +265,7 @@ class Session:
         return self._history.stop(problem)
 
     def explain(self) -> None:
-        """Says in each of the `failures` what a person needs to know of it; called when the test has ended."""
+        """Adds to each of the `failures` what a person needs to know about it. Called after the test."""
         self._history.explain()
 
     @property
@@ -276,12 +276,12 @@ class Session:
         """Writes what was recorded, and returns what happened.
 
         Args:
-            passed: the test did; else nothing is written over an existing cassette.
-            interrupted: the run was stopped; nothing is written at all.
-            why: in the outcome of a test that has not passed, what became of it.
+            passed: whether the test passed; if not, an existing cassette is kept.
+            interrupted: whether the run was stopped; if so, nothing is written.
+            why: what happened to a test that did not pass, for the outcome.
 
         Raises:
-            CassetteWriteError: it could not be written; what stood on disk still stands.
+            CassetteWriteError: it could not be written; what was on disk is still there.
         """
         return self.settle(self.end(), passed=passed, interrupted=interrupted, why=why)
 
@@ -293,7 +293,7 @@ class Session:
         interrupted: bool = False,
         why: str = "the test failed",
     ) -> Outcome:
-        """Does the second half of `close`: all of it that takes time.
+        """Does the second half of `close`, which is the part that takes time.
 
         Args:
             under_way: what the first half, `end`, has returned.
@@ -310,7 +310,7 @@ class Session:
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
 
     def forget(self) -> None:
-        """Lets go of what came by, once nobody asks for it: else it would wait for a garbage collection."""
+        """Drops what happened, once nobody needs it, instead of waiting for a garbage collection."""
         self._history.exchanges.clear()
 
     def wall(self) -> Wall:
@@ -413,11 +413,11 @@ class Session:
         return [each for each in self._results() if each["status"] == "drifted"]
 
     def guard(self) -> AbstractContextManager[None]:
-        """Keeps the network away while this session is open in replay, and in no other mode."""
+        """Blocks the network while this session is open, in replay only."""
         return self._guard.during(self.settings)
 
     def guard_late(self, applies: Callable[[], bool]) -> AbstractContextManager[None]:
-        """Keeps the network away from those of its threads that go on after the test, if it did so before.
+        """Keeps the network blocked for threads that outlive the test, if it was blocked before.
 
         Args:
             applies: whether the running thread is one of them.
@@ -425,6 +425,6 @@ class Session:
         return self._guard.afterwards(self.settings, self._name, applies)
 
     def report_late(self) -> None:
-        """Tells the run what those threads tried, once they have ended."""
+        """Reports to the run what those threads tried, once they have ended."""
         if self._guard.blocked_late:
             self._history.report(blocked=self._guard.blocked_late)

@@ -123,17 +123,17 @@ class History:
 
     @property
     def misses(self) -> tuple[TestOutcomeError, ...]:
-        """One error for each different request that was not recorded, and each stream that was not to its end."""
+        """One error for each different request, and each end of a stream, that was not recorded."""
         return tuple(each.error for each in self._failures(self.missed, self._overread))
 
     @property
     def failures(self) -> tuple[TestOutcomeError, ...]:
-        """The misses, and one error for each different problem that has stopped a request."""
+        """The misses, and one error for each different problem that stopped a request."""
         return tuple(each.error for each in self._failures(self.missed, self._overread, self._stopped))
 
     @property
     def intercepted(self) -> int:
-        """How many requests came by, whatever became of them."""
+        """How many requests were intercepted, whatever happened to them."""
         self.hear()
         return len(self.exchanges) + len(self.missed) + len(self._stopped)
 

@@ -173,20 +173,20 @@ class Policy:
     """What a user decides about drift.
 
     Attributes:
-        fail_on: the level from which on a drift fails, or ``"never"``.
+        fail_on: the lowest level that fails, or ``"never"``.
         ignore: selectors of places that never count.
-        tolerances: how far numbers may be apart, by selector: ``{"usage.completion_tokens": "20%"}``, or a
-            plain number for an absolute distance; and how alike vectors must be:
+        tolerances: how far apart numbers may be, by selector: ``{"usage.completion_tokens": "20%"}``, or a
+            plain number for an absolute distance; or how alike vectors must be:
             ``{"data[*].embedding": "cosine>=0.999"}``.
-        text: when a changed text counts as the same, by selector: ``"exact"``, ``"whitespace"``, ``"json"``,
+        text: when a changed text counts as equal, by selector: ``"exact"``, ``"whitespace"``, ``"json"``,
             ``"similarity>=0.9"`` or 0.9, ``"regex:..."`` or a compiled pattern that must be found in the new
-            text, or a callable of the old text and the new one. Of several that name a place the last counts.
-        contract: the documented object that a response is held to: ``"stepfun"``, ``"openai"`` (the core that
+            text, or a callable of the old text and the new one. If several name a place, the last one counts.
+        contract: the documented object that a response must conform to: ``"stepfun"``, ``"openai"`` (the core that
             the compatible servers share), a pydantic model class of your own, or None for no check.
 
     Raises:
         SettingsError: for a bad value; the message names it and lists the valid ones.
-        SelectorError: for a text that is no selector.
+        SelectorError: for a text that is not a selector.
     """
 
     fail_on: FailOn | str = Level.CONTENT
@@ -212,7 +212,7 @@ class Policy:
 
         Raises:
             SettingsError: for an unknown name or a bad value; the message lists the valid ones.
-            SelectorError: for a text that is no selector.
+            SelectorError: for a text that is not a selector.
         """
         if not isinstance(values, Mapping):
             raise SettingsError(f"a policy is a table of settings, not {values!r:.60}")

@@ -86,7 +86,7 @@ class VcrCassette:
         return [*zip(self.requests, self.responses, strict=True)]
 
     def rewind(self) -> None:
-        """Lets all that was played answer again."""
+        """Makes every played interaction available again."""
         self._session.rewind()
         self._rewound_at = len(self._session.played)
 
