@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..interception import exchanges
-from ..matching import keys, nearness
+from ..matching import contrast, keys
 from ..settings import MATCHERS
 from .ledger import entries
 
@@ -85,9 +85,9 @@ def _answered_otherwise(history: History, settings: Settings) -> tuple[str, ...]
         recorded = each.answer.request if each.answer else None
         if recorded is None or keys.is_plainly_same(each.request, recorded):
             continue
-        found = nearness.nearest(each.request, [recorded], (), matcher)
-        if found is not None and found.differences:
-            causes[found.differences[0].selector] = None
+        found = contrast.differences(recorded, each.request, matcher)
+        if found:
+            causes[found[0].selector] = None
     return tuple(causes)
 
 
