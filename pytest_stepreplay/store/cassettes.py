@@ -156,13 +156,14 @@ def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
         CassetteReadError: it is no text, or neither YAML nor JSON; the message names the line.
     """
     text = read_text(content, path)
+    tagged = "!!" in text and not _OURS.search(text)
     try:
-        return yaml_parser.parse(text), text
+        return yaml_parser.parse(text, formats.construct_tag if tagged else None), text
     except yaml_parser.UnusualTextError:
         return _parse_unusual(text, path), text
 
 
-# ---------------------------------------------------------------- reading what `yaml_text` does not
+# ---------------------------------------------------------------- reading what neither `yaml_text` nor vcrpy writes
 
 
 def _parse_unusual(text: str, path: Path) -> Tree:

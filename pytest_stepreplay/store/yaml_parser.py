@@ -1,7 +1,8 @@
-"""The one shape of YAML that cassettes are written in -> trees of JSON values.
+"""The shapes of YAML that cassettes are written in -> trees of JSON values.
 
-`parse` reads what `yaml_text.render` writes, many times faster than a general YAML parser can; for text of
-any other shape it gives up at once, and `yaml_events` reads it instead.
+`parse` reads what `yaml_text.render` writes, and what vcrpy does, whose scalars go on over many lines, many times
+faster than a general YAML parser can; for text of any other shape it gives up at once, and `yaml_events` reads it
+instead.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import json
 import math
 import re
 from sys import intern
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..wire.trees import MAX_DEPTH, Tree
+from ..wire.trees import MAX_DEPTH, TAG_PREFIX, Tree
 from .yaml_text import ESCAPED, MAX_KEY, is_plain, is_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _COLUMNS = 2 * MAX_DEPTH
 _MAX_REMEMBERED = 64  # characters
@@ -28,13 +32,25 @@ _ODD = re.compile(f"[{ESCAPED}]")
 # Unrolled: a loop over one class of characters runs many times faster than one over alternatives.
 _USUAL = bytes(code for code in range(128) if not _ODD.match(chr(code)))
 _SINGLE_QUOTED = r"'[^'\t]*+(?:''[^'\t]*+)*+'"
-_DOUBLE_QUOTED = r'"[^"\\\t]*+(?:\\(?:["\\bfnrt]|u(?!d[89a-f])[0-9a-f]{4})[^"\\\t]*+)*+"'
+_ESCAPE = (
+    r'(?:["\\bfnrt 0aevNLP_]|x[0-9A-Fa-f]{2}|u(?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}'
+    r"|U(?:000(?!0[Dd][89A-Fa-f])[0-9A-Fa-f]|0010)[0-9A-Fa-f]{4})"
+)
+_DOUBLE_QUOTED = rf'"[^"\\\t]*+(?:\\{_ESCAPE}[^"\\\t]*+)*+"'
 _SINGLE = re.compile(_SINGLE_QUOTED)
 _DOUBLE = re.compile(_DOUBLE_QUOTED)
+# What YAML escapes otherwise than JSON, where no backslash stands before it.
+_NOT_JSON = re.compile(r"\\(?:x(..)|U(.{8})|([ 0aevNLP_]))")
+_NOT_IN_JSON = dict(zip(" 0aevNLP_", " \0\a\x1b\v\x85\u2028\u2029\xa0", strict=True))
+_BREAKS = re.compile("\n+")
+# A scalar without quotes begins with nothing that means something to YAML, and has none of the pairs that end it.
+_PLAIN = re.compile(r"""(?:[^\s\-?:,\[\]{}#&*!|>'"%@`]|-(?=[^\s\-])).*""")
+_ENDS_PLAIN = re.compile(r": |:\Z| #|\t| \Z|\A[ #]")
 _LINE = re.compile(
     rf"( *+)((?:- )*+)(?:((?!\d)[\w$/][^:#]*+|{_SINGLE_QUOTED}|{_DOUBLE_QUOTED}):(?: (.++))?|(.++))"
 )
 _LITERAL = frozenset({"|", "|-", "|+", "|2", "|2-", "|2+"})
+_BINARY = "!!binary |"
 _BLOCK = object()  # stands for a value that begins on the next line
 _Line: TypeAlias = tuple[int, int, str | None, Any]
 
@@ -44,11 +60,15 @@ _known: dict[str, _Line] = {}
 
 
 class UnusualTextError(Exception):
-    """The text has another shape than `render` gives it, and may be good YAML nevertheless."""
+    """The text has another shape than cassettes have, and may be good YAML nevertheless."""
 
 
-def parse(text: str) -> Tree:
-    """Return the tree that `render` made this text from.
+def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree:
+    """Return the tree that `render`, or vcrpy, made this text from.
+
+    Args:
+        text: of a file.
+        construct: what a tag means, as `yaml_events.parse_any` takes it. Without it there is no binary value.
 
     Raises:
         UnusualTextError: it has another shape; a general YAML parser must read it.
@@ -69,12 +89,18 @@ def parse(text: str) -> Tree:
         here += 1
         parsed = known.get(line)
         if parsed is None:
+            if waiting is None and line[: deepest + 2].isspace():
+                here = _go_on(lines, here - 1, mappings[deepest], lists[deepest], deepest)
+                continue
             parsed = _parse_line(line)
             if len(line) < _MAX_REMEMBERED and parsed[3].__class__ not in (dict, list):
                 if len(known) >= _MOST_REMEMBERED:
                     known.clear()
                 known[line] = parsed
         column, dashes, key, value = parsed
+        if column > deepest and waiting is None:
+            here = _go_on(lines, here - 1, mappings[deepest], lists[deepest], deepest)
+            continue
 
         mapping: dict[str, Tree] | None
         if not dashes:
@@ -107,9 +133,10 @@ def parse(text: str) -> Tree:
             if key is None:
                 deepest = column
                 if value.__class__ is _Unfinished:
-                    value, here = _parse_lines(value, lines, here, column + 2)
+                    value, here = _parse_lines(value, lines, here, column + 2, construct)
                 items.append(value)
-                here = _take_quoted(lines, here, f"{' ' * column}- '", items)
+                if line[-1] == "'":
+                    here = _take_quoted(lines, here, f"{' ' * column}- '", items)
                 continue
             column += 2
             mapping = mappings[column] = {}
@@ -121,7 +148,7 @@ def parse(text: str) -> Tree:
         if value is _BLOCK:
             waiting = mapping, key
         elif value.__class__ is _Unfinished:
-            mapping[key], here = _parse_lines(value, lines, here, column + 2)
+            mapping[key], here = _parse_lines(value, lines, here, column + 2, construct)
         else:
             mapping[key] = value
     if waiting is not None:
@@ -198,23 +225,19 @@ def _parse_line(line: str) -> _Line:
 def _parse_scalar(text: str) -> Tree:
     if is_plain(text):
         return text
-    if text[0] == "'" and _SINGLE.fullmatch(text):
-        return text[1:-1].replace("''", "'")
+    if text[0] == "'":
+        return text[1:-1].replace("''", "'") if _SINGLE.fullmatch(text) else _Unfinished(text)
     if text[0] == '"':
-        if _DOUBLE.fullmatch(text):
-            return json.loads(text)
-        if text[-1] == "\\":
-            return _Unfinished(text)
-    if text in _LITERAL:
+        return _unescape(text) if _DOUBLE.fullmatch(text) else _Unfinished(text)
+    if text in _LITERAL or text == _BINARY:
         return _Unfinished(text)
     if text == "{}":
         return {}
     if text[0] == "[":
         return _parse_row(text)
-    value = resolve_plain(text)
-    if isinstance(value, str):
+    if not _PLAIN.fullmatch(text) or _ENDS_PLAIN.search(text):
         raise UnusualTextError
-    return value
+    return resolve_plain(text)
 
 
 def _parse_row(text: str) -> list[Tree]:
@@ -227,33 +250,108 @@ def _parse_row(text: str) -> list[Tree]:
     return numbers
 
 
-def _parse_lines(first: str, lines: list[str], here: int, column: int) -> tuple[str, int]:
+def _parse_lines(
+    first: str, lines: list[str], here: int, column: int, construct: Callable[[str, Any], Any] | None
+) -> tuple[Any, int]:
     """Return the text of a scalar that goes on in line `here` at `column`, and the line after it."""
     pad = " " * column
-    if first in _LITERAL:
-        start = here
-        while here < len(lines) and (lines[here].startswith(pad) or not lines[here]):
-            here += 1
-        text = "\n".join([line[column:] for line in lines[start:here]])
-        content = text.rstrip("\n")
-        if not content or (text[0] in " \t\n" and "2" not in first):
-            raise UnusualTextError
-        return (f"{text}\n" if "+" in first else content if "-" in first else f"{content}\n"), here
-
-    pieces = [first]
-    while pieces[-1][-1:] == "\\":
-        piece = pieces[-1]
-        goes_on = (len(piece) - len(piece.rstrip("\\"))) % 2
-        following = lines[here] if here < len(lines) else ""
+    start = here
+    while here < len(lines) and (lines[here].startswith(pad) or not lines[here]):
         here += 1
-        if not goes_on or not following.startswith(pad) or following[column : column + 1] in {"", " "}:
-            raise UnusualTextError
-        pieces[-1] = piece[:-1]
-        pieces.append(following[column + following.startswith("\\ ", column) :])
-    quoted = "".join(pieces)
-    if not _DOUBLE.fullmatch(quoted):
+    others = [line[column:] for line in lines[start:here]]
+    if first[0] in "'\"":
+        return _parse_quoted("\n".join([first, *others])), here
+    text = "\n".join(others)
+    content = text.rstrip("\n")
+    if not content or (text[0] in " \t\n" and "2" not in first):
         raise UnusualTextError
-    return json.loads(quoted), here
+    if first == _BINARY:
+        return _construct_binary(content, construct), here
+    return (f"{text}\n" if "+" in first else content if "-" in first else f"{content}\n"), here
+
+
+def _construct_binary(text: str, construct: Callable[[str, Any], Any] | None) -> Any:
+    if construct is None:
+        raise UnusualTextError
+    try:
+        return construct(f"{TAG_PREFIX}binary", text)
+    except ValueError:
+        raise UnusualTextError from None
+
+
+def _parse_quoted(text: str) -> str:
+    """Return the text of a quoted scalar of several lines: a break is a space, and each further one is a break."""
+    if "\n " in text or "\t" in text:  # white space that does not count
+        raise UnusualTextError
+    if text[0] == "'":
+        text = _fold(text, "\n")
+        if not _SINGLE.fullmatch(text):
+            raise UnusualTextError
+        return text[1:-1].replace("''", "'")
+    if "\\\n" in text:
+        if "\\\n\n" in text:
+            raise UnusualTextError
+        text = "\\\\".join([part.replace("\\\n", "") for part in text.split("\\\\")])
+    text = _fold(text, "\\n")
+    if not _DOUBLE.fullmatch(text):
+        raise UnusualTextError
+    return _unescape(text)
+
+
+def _fold(text: str, line_break: str) -> str:
+    if " \n" in text:  # as above
+        raise UnusualTextError
+    if "\n\n" not in text:
+        return text.replace("\n", " ")
+    return _BREAKS.sub(lambda breaks: line_break * (len(breaks[0]) - 1) or " ", text)
+
+
+def _unescape(quoted: str) -> str:
+    """Return what stands between double quotes."""
+    if _NOT_JSON.search(quoted):  # or two backslashes, which are one, and escape nothing
+        quoted = "\\\\".join([_NOT_JSON.sub(_escape_as_json, part) for part in quoted.split("\\\\")])
+    text: str = json.loads(quoted)
+    return text
+
+
+def _escape_as_json(found: re.Match[str]) -> str:
+    digits = found[1] or found[2]
+    return json.dumps(chr(int(digits, 16)) if digits else _NOT_IN_JSON[found[3]])[1:-1]
+
+
+def _go_on(
+    lines: list[str],
+    here: int,
+    mapping: dict[str, Tree] | None,
+    items: list[Tree] | None,
+    column: int,
+) -> int:
+    """Add the lines from `here` on to the scalar without quotes before them, and return the line after them.
+
+    Args:
+        lines: of the text.
+        here: the line that is further right than any that may begin something.
+        mapping: whose last value came last, unless there are items.
+        items: whose last one came last.
+        column: of its key or its dash.
+    """
+    block: Any = mapping if items is None else items
+    place = (next(reversed(block)) if items is None else -1) if block else None
+    before = None if place is None else block[place]
+    if not isinstance(before, str) or not lines[here - 1].endswith((f": {before}", f"- {before}")):
+        raise UnusualTextError  # it stood in quotes, or was no text
+    pad = " " * (column + 2)
+    pieces = [before]
+    while here < len(lines) and lines[here].startswith(pad):
+        piece = lines[here][column + 2 :]
+        if not piece or _ENDS_PLAIN.search(piece):
+            raise UnusualTextError
+        pieces.append(piece)
+        here += 1
+    if len(pieces) == 1 or lines[here : here + 1] == [""]:  # an empty line would be a break in the scalar
+        raise UnusualTextError
+    block[place] = " ".join(pieces)
+    return here
 
 
 def resolve_plain(text: str) -> Tree:

@@ -348,11 +348,6 @@ def test_too_deep_is_said_in_our_words_whatever_the_parser_says(
         ("a: |\n   x\n", {"a": "x\n"}),
         ("a: |4\n      x\n", {"a": "  x\n"}),
         ('a: "x\\\n   y"\n', {"a": "xy"}),
-        ('a: "x\\\\\n  y"\n', {"a": "x\\ y"}),
-        ('a: "x\n  y"\n', {"a": "x y"}),
-        ('a: "x\\\n  \\x41"\n', {"a": "xA"}),
-        ("a: 'x\n  y'\n", {"a": "x y"}),
-        ("a: x\n  y\n", {"a": "x y"}),
         *([("a: x\ty\n", {"a": "x\ty"})] if yaml.__with_libyaml__ else []),  # without, it is refused
         ("a : x\n", {"a": "x"}),
         ("a: !!str 5\nb: !!map {c: !!seq []}\n", {"a": "5", "b": {"c": []}}),
