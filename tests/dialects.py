@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_stepreplay.upstream import Raw, Received, error, raw
+from tests.talking import Talking
 
 DIMENSIONS = 256
 
@@ -44,6 +45,7 @@ class Dialects:
     seed: int = 0
     size: int = 1000
     paths: list[str] = field(default_factory=list)
+    talking: Talking = field(default_factory=lambda: Talking(fresh, now))
 
     def __call__(self, received: Received) -> Raw:
         """Answers a request."""
@@ -67,6 +69,9 @@ class Dialects:
             "/content": self.content,
             "/files": self.files,
             "/batches": self.batches,
+            "/responses": self.talking.responses,
+            "/messages": self.talking.messages,
+            "/messages/count_tokens": self.talking.count_tokens,
         }
 
     def embeddings(self, received: Received) -> Raw:

@@ -36,20 +36,20 @@ def _name_calls(tree: Any, kind: Calls) -> None:
     calls: list[tuple[dict[str, Any], Any]] = []
     citations: list[dict[str, Any]] = []
     for value in objects_in(tree):
-        calls += [(call, call["id"]) for call in kind.made_in(value) if call.get("id") is not None]
-        if isinstance(value.get(kind.cites), str):
+        calls += [(call, call[kind.key]) for call in kind.made_in(value) if call.get(kind.key) is not None]
+        if kind.cited_in(value) is not None:
             citations.append(value)
     names: dict[str, str] = {}
     counts = defaultdict[str, int](int)
     for call, given in calls:
         key = canonical(given)
         if key in names:
-            call["id"] = Mask(f"the id of the call {names[key]}", given)
+            call[kind.key] = Mask(f"the id of the call {names[key]}", given)
         else:
             tool = kind.tool_of(call)
             counts[tool] += 1
             names[key] = f"{tool} #{counts[tool]}"
-            call["id"] = Mask(name_type(given), given)
+            call[kind.key] = Mask(name_type(given), given)
     for value in citations:
         cited = value[kind.cites]
         value[kind.cites] = Mask(f"the id of {names.get(canonical(cited), 'no call')}", cited)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
 
 from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..models import Response
@@ -27,13 +28,14 @@ from .comparison import compare
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from ..endpoints import Calls, Endpoint
+    from ..endpoints import Calls, Endpoint, Ids
     from ..models import Interaction, Request
 
-    Ids = Mapping[str, str]
+    Names = Mapping[str, str]
     _Call = tuple[Any, dict[str, Any]]
 
 _CALLS: Final = cast("Calls", GENERIC.calls)
+_IDS: Final = cast("Ids", GENERIC.ids)
 _FEW: Final = 64
 """So many texts are looked for one after the other."""
 
@@ -104,7 +106,7 @@ def keep_volatile(
         if turn.old is None or not turn.same:
             response = turn.renamed(turn.ids) or turn.new.response
             kept.append(replace(turn.new, request=request, response=response))
-        elif _ids_of(request, turn.calls) == _ids_of(turn.old.request, turn.calls):
+        elif turn.says_the_same(request, turn.old.request):
             kept.append(turn.old)
         else:
             kept.append(replace(turn.old, request=request))
@@ -130,7 +132,7 @@ class _Turn:
     def __post_init__(self) -> None:
         one, other = self.old.response if self.old else None, self.new.response
         calls = self._calls_of(other)
-        self.ids = {call["id"]: call["id"] for _, call in calls}
+        self.ids = {call[self.calls.key]: call[self.calls.key] for _, call in calls}
         if one is None or _form(one) != _form(other):
             return
         policy = Policy(contract=contract_of_url(self.new.request.url))
@@ -138,12 +140,21 @@ class _Turn:
         self.same = alike and not compare(body_of(one), body_of(other), policy, endpoint=self._endpoint)
         self._keep_old_ids(self._calls_of(one), calls)
         if self.same:
-            texts, known = (set(_texts(read_answer(body_of(it), self._endpoint).tree)) for it in (other, one))
-            self.fresh = frozenset(texts - known - self.ids.keys())
+            before, after = (read_answer(body_of(it), self._endpoint).tree for it in (one, other))
+            self._keep_old_texts(before, after)
+            self.fresh = frozenset(set(_texts(after)) - set(_texts(before)) - self.ids.keys())
+
+    def _keep_old_texts(self, before: Any, after: Any) -> None:
+        """Notes what else is new on each call and comes back from clients, with what the old answer has there."""
+        old, new = (list(self.kinds.found_in(tree)) for tree in (before, after))
+        if [kind for _, kind in old] == [kind for _, kind in new]:
+            pairs = {(fresh, stays) for (fresh, _), (stays, _) in zip(new, old, strict=True)}
+            if len(dict(pairs)) == len(pairs):
+                self.ids = dict(pairs) | self.ids
 
     def _keep_old_ids(self, before: list[_Call], calls: list[_Call]) -> None:
         matched = [
-            (calls[j][1]["id"], before[i][1]["id"])
+            (calls[j][1][self.calls.key], before[i][1][self.calls.key])
             for i, j in match(before, calls, [self._sense])
             if i is not None and j is not None and self._sense(before[i]) == self._sense(calls[j])
         ]
@@ -162,6 +173,11 @@ class _Turn:
         return self._endpoint.calls or _CALLS
 
     @property
+    def kinds(self) -> Ids:
+        """What is new on each call in this request and its answers."""
+        return self._endpoint.ids or _IDS
+
+    @property
     def _endpoint(self) -> Endpoint:
         return endpoint_of_url(self.new.request.url)
 
@@ -172,34 +188,64 @@ class _Turn:
             (name, call)
             for name, part in answer.endpoint.parts(answer.tree)
             for value in objects_in(part)
-            for call in _made(value, self.calls)
+            for call in self.calls.made_in(value)
+            if isinstance(call.get(self.calls.key), str) and call[self.calls.key]
         ]
 
     def _sense(self, call: _Call) -> tuple[str, ...]:
         """Returns what makes two calls the same: the part, the function and its arguments."""
         part, made = call
-        return (repr(part), *self.calls.meaning_of({key: made[key] for key in made if key != "id"}))
+        return (
+            repr(part),
+            *self.calls.meaning_of({key: made[key] for key in made if key not in self.calls.ids}),
+        )
 
-    def with_ids(self, request: Request, ids: Ids) -> Request:
-        """Returns the request with the ids of tool calls replaced."""
-        if not any(ids.get(one, one) != one for one in _ids_of(request, self.calls)):
-            return request
-        return replace(request, json=_tree_with_ids(request.json, ids, self.calls))
+    def with_ids(self, request: Request, ids: Names) -> Request:
+        """Returns the request with other ids in place of those that are new on each call, in its path too."""
+        tree, url = self.kinds.replaced_in(request.json, ids), self._url_with_ids(request, ids)
+        return (
+            request if tree is request.json and url == request.url else replace(request, json=tree, url=url)
+        )
 
-    def renamed(self, ids: Ids) -> Response | None:
+    def _url_with_ids(self, request: Request, ids: Names) -> str:
+        named = [each for each in self._steps(request) if ids.get(each, each) != each]
+        return (
+            "/".join(ids[each] if each in named else each for each in request.url.split("/"))
+            if named
+            else request.url
+        )
+
+    def _steps(self, request: Request) -> list[str]:
+        """Returns the ids in the path of a request."""
+        path = _path_of(request)
+        loose = self._endpoint.loose_path(path)
+        return [one for one, other in zip(path.split("/"), loose.split("/"), strict=True) if one != other]
+
+    def says_the_same(self, request: Request, other: Request) -> bool:
+        """Whether two requests hold the same ids, in the path and in the body."""
+        if self._steps(request) != self._steps(other):
+            return False
+        return _ids_of(request, self.kinds) == _ids_of(other, self.kinds)
+
+    def url_without(self, ids: Collection[str]) -> str:
+        """Returns the URL of the new request without these ids in its path."""
+        url = self.new.request.url
+        return self._url_with_ids(self.new.request, dict.fromkeys(ids, "")) if ids else url
+
+    def renamed(self, ids: Names) -> Response | None:
         """Returns the new response with the ids of its tool calls replaced; None where that would change more."""
         response = self.new.response
         renamed = {one: other for one, other in ids.items() if one != other}
         if not renamed:
             return response
         if response.body_kind == "json":
-            return replace(response, json=_tree_with_ids(response.json, renamed, self.calls))
+            return replace(response, json=self.kinds.replaced_in(response.json, renamed))
         if response.events is None:
             return None
         events = tuple(_event_with_ids(event, renamed) for event in response.events)
         changed = replace(response, events=events)
         try:
-            wanted = _tree_with_ids(chunks_of(body_of(response)), renamed, self.calls)
+            wanted = self.kinds.replaced_in(chunks_of(body_of(response)), renamed)
             return changed if chunks_of(body_of(changed)) == wanted else None
         except RecursionError:
             return None
@@ -246,10 +292,11 @@ def _settle(turns: Sequence[_Turn]) -> None:
 def _cited(turns: Sequence[_Turn]) -> dict[str, int]:
     """Returns the position of the first request that holds one of the texts which keeping would change."""
     wanted = {text for turn in turns for text in (*turn.fresh, *(turn.ids if turn.renames else ())) if text}
+    given = {one for turn in turns for one in turn.ids}
     cited: dict[str, int] = {}
     read: set[str] = set()
     for position, turn in enumerate(turns):
-        texts = {turn.new.request.url, *_other_texts(turn.new.request, turn.calls)} - read
+        texts = {turn.url_without(given), *_other_texts(turn.new.request, turn.kinds)} - read
         read |= texts
         for text in _found(wanted, texts):
             cited.setdefault(text, position)
@@ -277,7 +324,7 @@ def _own_ids(turns: Sequence[_Turn]) -> set[str]:
     given: set[str] = set()
     own: set[str] = set()
     for turn in turns:
-        own.update(one for one in _ids_of(turn.new.request, turn.calls) if one not in given)
+        own.update(one for one in _ids_of(turn.new.request, turn.kinds) if one not in given)
         given |= turn.ids.keys()
     return own
 
@@ -302,44 +349,26 @@ def _texts(tree: Any) -> Iterator[str]:
 # ---------------------------------------------------------------- ids
 
 
-def _made(value: Mapping[str, Any], calls: Calls) -> list[dict[str, Any]]:
-    """Returns the calls that an object lists itself, those without an id left out."""
-    return [call for call in calls.made_in(value) if isinstance(call.get("id"), str) and call["id"]]
+def _path_of(request: Request) -> str:
+    try:
+        return urlsplit(request.url).path
+    except ValueError:
+        return ""
 
 
-def _ids_of(request: Request, calls: Calls) -> list[str]:
-    """Returns the ids of tool calls that a request names, in order."""
-    found = []
-    for value in objects_in(request.json):
-        found += [call["id"] for call in _made(value, calls)]
-        if isinstance(value.get(calls.cites), str):
-            found.append(value[calls.cites])
-    return found
+def _ids_of(request: Request, ids: Ids) -> list[str]:
+    """Returns what a request names that is new on each call, in order."""
+    return [text for text, _ in ids.found_in(request.json)]
 
 
-def _other_texts(request: Request, calls: Calls) -> set[str]:
-    """Returns what a request says but for the ids of tool calls."""
+def _other_texts(request: Request, ids: Ids) -> set[str]:
+    """Returns what a request says but for that."""
     if request.body_kind != "json":
         return {request.text or "", *(part.text for part in request.parts or () if part.text)}
-    blank = dict.fromkeys(_ids_of(request, calls), "")
-    return set(_texts(_tree_with_ids(request.json, blank, calls)))
+    return set(_texts(ids.replaced_in(request.json, dict.fromkeys(_ids_of(request, ids), ""))))
 
 
-def _tree_with_ids(tree: Any, ids: Ids, calls: Calls) -> Any:
-    """Returns a JSON tree with the ids of tool calls, and those that cite them, replaced."""
-    if isinstance(tree, list):
-        return [_tree_with_ids(value, ids, calls) for value in tree]
-    if not isinstance(tree, dict):
-        return tree
-    made = {key: _tree_with_ids(value, ids, calls) for key, value in tree.items()}
-    for call in _made(made, calls):
-        call["id"] = ids.get(call["id"], call["id"])
-    if isinstance(made.get(calls.cites), str):
-        made[calls.cites] = ids.get(made[calls.cites], made[calls.cites])
-    return made
-
-
-def _event_with_ids(event: Any, ids: Ids) -> Any:
+def _event_with_ids(event: Any, ids: Names) -> Any:
     """Returns one event with its ids replaced in its text, which else stays as the server wrote it."""
     text = event if isinstance(event, str) else event.frame
     for one, other in ids.items():

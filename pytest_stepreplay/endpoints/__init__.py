@@ -18,11 +18,13 @@ from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .files import BATCHES, FILES
 from .generic import GENERIC
+from .ids import Ids
 from .images import IMAGES
+from .messages import MESSAGES, TOKEN_COUNT
 from .model_list import MODELS
 from .moderations import MODERATIONS
 from .reading import Call, Reading, Remark, Tokens
-from .responses import RESPONSES
+from .responses import CONVERSATIONS, INPUT_TOKENS, RESPONSES
 
 __all__ = [
     "BY_SHAPE",
@@ -34,6 +36,7 @@ __all__ = [
     "Contract",
     "Conversation",
     "Endpoint",
+    "Ids",
     "Paired",
     "Reading",
     "Remark",
@@ -52,6 +55,10 @@ __all__ = [
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     CHAT,
+    MESSAGES,
+    TOKEN_COUNT,
+    INPUT_TOKENS,
+    CONVERSATIONS,
     RESPONSES,
     EMBEDDINGS,
     COMPLETIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from . import chat_answer, chat_reading
-from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .chat_calls import ARGUMENTS, CALLS, IDS, PAIRED_CALLS
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import Endpoint, nullable
 
@@ -60,7 +60,7 @@ CHAT: Final = Endpoint(
     conversation=CONVERSATION,
     tools={"tools": name_of_tool},
     marks=frozenset({"model", "messages", "choices", "object", "usage"}),
-    asks=lambda body: "messages" in body,
+    asks=lambda body: "messages" in body and not body.keys() & {"system", "stop_sequences"},
     noun="a chat completion",
     sort_of=chat_answer.sort_of,
     are_chunks=chat_answer.are_chunks,
@@ -78,6 +78,7 @@ CHAT: Final = Endpoint(
     empty_is_absent=chat_answer.EMPTY_IS_ABSENT,
     paired=chat_answer.PAIRED_CHOICES | PAIRED_CALLS,
     calls=CALLS,
+    ids=IDS,
     parts=chat_answer.parts_of,
     contracts=chat_answer.CONTRACTS,
 )

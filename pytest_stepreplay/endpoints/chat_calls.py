@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..wire.json_values import BrokenJson, canonical, parsed
 from .endpoint import Calls, Paired
+from .ids import Ids
 from .reading import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .ids import Keys
 
 
 def read_call(call: Any) -> tuple[str, Any] | None:
@@ -57,6 +63,14 @@ CALLS: Final = Calls(
 )
 
 PAIRED_CALLS: Final = {"**.tool_calls": Paired((meaning_of, tool_of), named=tool_of)}
+
+
+def _keys_in(value: Mapping[str, Any], under: str) -> Keys:
+    made: Keys = (("id", "made"),) if under == CALLS.listed else ()
+    return (*made, (CALLS.cites, "cited")) if under and CALLS.cites in value else made
+
+
+IDS: Final = Ids(_keys_in, word="call")
 
 ARGUMENTS: Final = (
     "**.tool_calls[*].function.arguments",

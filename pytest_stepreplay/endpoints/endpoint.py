@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ..settings.levels import Level
+    from .ids import Ids, Kind
     from .reading import Call, Reading, Tokens
 
 Place = tuple[str, ...]
@@ -40,6 +41,10 @@ def _never(*_: Any) -> bool:
     return False
 
 
+def _always(*_: Any) -> bool:
+    return True
+
+
 class Paired(NamedTuple):
     """How the items of a list belong together, wherever they stand in it.
 
@@ -56,12 +61,14 @@ class Calls(NamedTuple):
     """How the calls of tools are written, in requests and in answers.
 
     Attributes:
-        listed: the key of a list of calls, each with its `id`.
+        listed: the key of a list in which calls stand.
         cites: the key under which a result names the id of its call.
         tool_of: returns the name of the tool that one calls.
         meaning_of: returns the tool and what it is given, equal for calls that mean the same.
         read: returns a call as it reads; None for what names no tool.
         names: how selectors of the name of a called tool end: what is told first of all that differs in a call.
+        key: of a call, what holds its id.
+        is_call: whether an object in such a list is a call; it may be something else that was said.
     """
 
     listed: str
@@ -70,16 +77,27 @@ class Calls(NamedTuple):
     meaning_of: Callable[[Any], tuple[str, str]]
     read: Callable[[Any], Call | None] = _nothing
     names: tuple[str, ...] = ()
+    key: str = "id"
+    is_call: Callable[[Mapping[str, Any]], bool] = _always
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The keys under which ids of calls stand, in the calls and in their results."""
-        return ("id", self.cites)
+        return tuple(dict.fromkeys(("id", self.key, self.cites)))
 
     def made_in(self, value: Any) -> list[dict[str, Any]]:
         """Returns the calls that an object lists itself."""
         calls = value.get(self.listed)
-        return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        if not isinstance(calls, list):
+            return []
+        return [call for call in calls if isinstance(call, dict) and self.is_call(call)]
+
+    def cited_in(self, value: Any) -> str | None:
+        """Returns the id of the call that an object is the result of; None where it is none."""
+        cited = value.get(self.cites)
+        if not isinstance(cited, str) or (self.cites == self.key and self.is_call(value)):
+            return None
+        return cited
 
 
 class Conversation(NamedTuple):
@@ -148,6 +166,7 @@ class Endpoint:
         are_chunks: says whether objects are the chunks of its stream; also told whether they came as a list.
         fold: makes one answer of the chunks of a stream.
         last_event: what its streams end with, behind the last chunk; empty for nothing.
+        event_key: of a chunk, what names its event; empty where events have no names.
         reading: how requests and answers read as a conversation; None where they are none.
         tokens_in: returns what an answer says of its cost, or a chunk of it; None where it says nothing.
         measured: the fields at the top of an answer that count and measure.
@@ -163,6 +182,7 @@ class Endpoint:
         tolerances: by place, how near a number or a vector must be, as a policy says it, which has the last word.
         paired: by place, how the items of a list belong together; those of others, by what is equal and by place.
         calls: how calls of tools are written, if there are any.
+        ids: which texts are new on each call though a client sends them back, so that they are renamed.
         parts: returns the parts within which the id of a call is unique.
         contracts: the documented objects, by the name that a policy gives them.
     """
@@ -181,6 +201,7 @@ class Endpoint:
     are_chunks: Callable[[Sequence[Mapping[str, Any]], bool], bool | None] = _nothing
     fold: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]] | None = None
     last_event: str = ""
+    event_key: str = ""
     reading: Reading | None = None
     tokens_in: Callable[[Mapping[str, Any]], Tokens | None] = _nothing
     measured: tuple[str, ...] = ()
@@ -195,6 +216,7 @@ class Endpoint:
     tolerances: Mapping[str, str] = field(default_factory=dict)
     paired: Mapping[str, Paired] = field(default_factory=dict)
     calls: Calls | None = None
+    ids: Ids | None = None
     parts: Callable[[Any], list[Part]] = _whole
     contracts: Mapping[str, Contract] = field(default_factory=dict)
 
@@ -208,6 +230,26 @@ class Endpoint:
             return None
         messages = body.get(self.conversation.listed)
         return messages if isinstance(messages, list) else None
+
+    def loose_path(self, path: str) -> str:
+        """Returns a path with ``*`` in place of the ids in it."""
+        for pattern in self.paths:
+            steps, held = pattern.split("/"), path.split("/")
+            if "*" in steps and len(held) >= len(steps) and _ends_with(path, pattern):
+                end = [
+                    step if step == "*" else own for step, own in zip(steps, held[-len(steps) :], strict=True)
+                ]
+                return "/".join([*held[: -len(steps)], *end])
+        return path
+
+    def ids_in(self, body: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
+        """Yields the ids of a request's body, with their kinds: those of the body itself, and of its conversation."""
+        if self.ids:
+            said = self.conversation.said if self.conversation else ()
+            top = {
+                key: value for key, value in body.items() if key in said or not isinstance(value, dict | list)
+            }
+            yield from self.ids.found_in(top)
 
     def without_defaults(self, body: Any, host: str) -> Any:
         """Returns a request's body without the fields that say no more than their absence.

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import binary, error_object, files_models
 from .endpoint import Contract, Endpoint
+from .ids import Ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
+
+    from .ids import Keys
 
 
 def _is(kind: str, *keys: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -42,6 +45,15 @@ def _in_lists(*names: str) -> tuple[str, ...]:
     return (*names, *(f"data[*].{name}" for name in names))
 
 
+def _keys_in(value: Mapping[str, Any], under: str) -> Keys:
+    if under:
+        return ()
+    made: Keys = (("id", "made"),) if value.get("object") in ("file", "batch") else ()
+    return (*made, ("input_file_id", "cited"), ("output_file_id", "made"), ("error_file_id", "made"))
+
+
+_IDS: Final = Ids(_keys_in, are_kept=True)
+
 _PAGES: Final = ("first_id", "last_id")
 
 FILES: Final = Endpoint(
@@ -61,6 +73,7 @@ FILES: Final = Endpoint(
         **error_object.LEVELS,
     },
     volatile=_in_lists("id", "created_at"),
+    ids=_IDS,
     fleeting=(*_in_lists("expires_at"), *_PAGES, *error_object.FLEETING),
     contracts=Contract(_file_models, "the OpenAI-compatible API reference, the file object").of_all_hosts(),
 )
@@ -85,6 +98,7 @@ BATCHES: Final = Endpoint(
         **error_object.LEVELS,
     },
     volatile=_in_lists("id", "created_at", "input_file_id"),
+    ids=_IDS,
     fleeting=(*_in_lists(*_MOMENTS.split()), *_PAGES, *error_object.FLEETING),
     contracts=Contract(_batch_models, "the OpenAI-compatible API reference, the batch object").of_all_hosts(),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..settings.levels import Level
-from .chat_calls import ARGUMENTS, CALLS, PAIRED_CALLS
+from .chat_calls import ARGUMENTS, CALLS, IDS, PAIRED_CALLS
 from .chat_reading import READING, tokens_in
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import BY_SHAPE, Endpoint
@@ -27,6 +27,7 @@ GENERIC: Final = Endpoint(
     content=("$",),
     paired=PAIRED_CALLS,
     calls=CALLS,
+    ids=IDS,
     telling=TELLING,
     conversation=CONVERSATION,
     tools={"tools": name_of_tool},

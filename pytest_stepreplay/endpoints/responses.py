@@ -1,14 +1,105 @@
-"""Responses: ``POST .../responses``."""
+"""Responses: ``POST .../responses``, what the server keeps of them, and the conversations around them."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from .endpoint import Endpoint, nullable
+from ..settings.levels import Level
+from . import error_object, responses_models, responses_stream
+from .chat_request import name_of_tool
+from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
+from .messages_reading import COUNTING
+from .responses_items import CALLS, IDS, PAIRED_ITEMS
+from .responses_reading import ITEMS, READING, tokens_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+_TELLING: Final = (
+    "input",
+    "instructions",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "model",
+    "tools",
+    "tool_choice",
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "reasoning",
+    "text",
+    "stream",
+)
+_CONVERSATION: Final = Conversation(
+    listed="input",
+    fields=("role", "type", "name", "content", "arguments", "call_id", "output"),
+    before=("instructions",),
+)
+_SOURCE: Final = "OpenAI's API reference, the response object"
+_OBJECTS: Final = ("response", "response.compaction")
+
+_DONE: Final = """
+    type role status phase name namespace server_label arguments input action actions queries code operation
+    approve tools call_id execution
+"""
+"""What of an item is what the model does."""
+
+_KEPT_BY_SERVER: Final = "id encrypted_content container_id fingerprint approval_request_id created_by caller"
+"""What of an item is new on each call."""
+
+
+def _levels(listed: str) -> Iterator[tuple[str, Level | None]]:
+    """Yields the levels of items in a list."""
+    yield listed, Level.BEHAVIOR
+    yield f"{listed}[*].*", Level.METADATA
+    yield from ((f"{listed}[*].{name}", Level.BEHAVIOR) for name in _DONE.split())
+    yield f"{listed}[*].content", Level.BEHAVIOR
+    yield f"{listed}[*].content[*].*", Level.METADATA
+    yield f"{listed}[*].content[*].type", Level.BEHAVIOR
+    yield f"{listed}[*].content[*].refusal", Level.BEHAVIOR
+    yield f"{listed}[*].content[*].text", BY_SHAPE
+    yield f"{listed}[*].content[*].annotations", Level.CONTENT
+    yield f"{listed}[*].summary", Level.CONTENT
+    yield f"{listed}[*].summary[*].text", BY_SHAPE
+    yield f"{listed}[*].result", Level.CONTENT
+
+
+def _fleeting(listed: str) -> tuple[str, ...]:
+    return tuple(f"{listed}[*].{name}" for name in _KEPT_BY_SERVER.split())
+
+
+def _is_chunk(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and kind.startswith(responses_stream.PREFIX)
+
+
+def _are_chunks(values: Sequence[Mapping[str, Any]], listed: bool) -> bool:
+    failed = listed and any(each.get("type") == "error" and "sequence_number" in each for each in values)
+    return failed or any(map(_is_chunk, values))
+
+
+def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return responses_stream.fold(events)
+
+
+def _is_answer(tree: Mapping[str, Any]) -> bool:
+    return tree.get("object") in _OBJECTS and not (tree.get("error") and "id" not in tree)
+
+
+def _models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return responses_models.ResponseAnswer, responses_models.ResponseEvent
+
+
+def _conversation_models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return responses_models.ConversationAnswer, responses_models.ConversationAnswer
+
 
 RESPONSES: Final = Endpoint(
     name="responses",
-    paths=("/responses",),
+    paths=("/responses", "/responses/*", "/responses/*/cancel"),
     # OpenAI's API reference, "Create a model response": what may be null, and the defaults.
     optional={
         (): {
@@ -44,4 +135,98 @@ RESPONSES: Final = Endpoint(
         ("text", "format"): {"strict": (None, False)},
     },
     optional_by_host={"api.openai.com": {"temperature": (None, 1), "top_p": (None, 1)}},
+    telling=_TELLING,
+    conversation=_CONVERSATION,
+    tools={"tools": name_of_tool},
+    marks=frozenset({"model", "input", "instructions", "output", "object", "usage"}),
+    asks=lambda body: bool(body.keys() & {"instructions", "previous_response_id", "max_output_tokens"}),
+    noun="a response",
+    sort_of=error_object.sort_by(_is_answer),
+    are_chunks=_are_chunks,
+    fold=_fold,
+    event_key="type",
+    reading=READING,
+    tokens_in=tokens_in,
+    measured=("usage", "created_at", "completed_at"),
+    levels={
+        "*": Level.METADATA,
+        "status": Level.BEHAVIOR,
+        "incomplete_details": Level.BEHAVIOR,
+        **dict(_levels("output")),
+        **error_object.LEVELS,
+    },
+    volatile=("id",),
+    fleeting=(
+        *error_object.FLEETING,
+        *_fleeting("output"),
+        "created_at",
+        "completed_at",
+        "previous_response_id",
+        "conversation.id",
+        "service_tier",
+        "obfuscation",
+        "prompt_cache_diagnostics",
+        "usage.**.cached_tokens",
+    ),
+    json_texts=("output[*].arguments",),
+    content=("output[*].content[*].text",),
+    empty_is_absent=(
+        "output[*].content[*].annotations",
+        "output[*].content[*].logprobs",
+        "output[*].summary",
+    ),
+    paired={"output": PAIRED_ITEMS},
+    calls=CALLS,
+    ids=IDS,
+    contracts=Contract(_models, _SOURCE, f"{_SOURCE}'s events").of_all_hosts(),
 )
+
+CONVERSATIONS: Final = Endpoint(
+    name="conversations",
+    paths=(
+        "/conversations",
+        "/conversations/*",
+        "/conversations/*/items",
+        "/conversations/*/items/*",
+        "/responses/*/input_items",
+    ),
+    telling=("items", "metadata"),
+    conversation=Conversation(listed="items", fields=_CONVERSATION.fields),
+    noun="a conversation or its items",
+    sort_of=error_object.sort_by(
+        lambda tree: tree.get("object") in ("conversation", "conversation.deleted") or _lists_items(tree)
+    ),
+    reading=ITEMS,
+    levels={"*": Level.METADATA, "deleted": Level.BEHAVIOR, **dict(_levels("data")), **error_object.LEVELS},
+    volatile=("id",),
+    fleeting=(*error_object.FLEETING, *_fleeting("data"), "created_at", "first_id", "last_id"),
+    json_texts=("data[*].arguments",),
+    content=("data[*].content[*].text",),
+    empty_is_absent=("data[*].content[*].annotations", "data[*].content[*].logprobs", "data[*].summary"),
+    paired={"data": PAIRED_ITEMS},
+    calls=CALLS._replace(listed="data"),
+    ids=IDS,
+    contracts=Contract(_conversation_models, "OpenAI's API reference, conversations").of_all_hosts(),
+)
+
+INPUT_TOKENS: Final = Endpoint(
+    name="input_tokens",
+    paths=("/responses/input_tokens",),
+    optional=RESPONSES.optional,
+    telling=_TELLING,
+    conversation=_CONVERSATION,
+    tools={"tools": name_of_tool},
+    noun="a count of tokens",
+    sort_of=error_object.sort_by(lambda tree: tree.get("object") == "response.input_tokens"),
+    reading=COUNTING._replace(request=READING.request),
+    levels={"*": Level.METADATA, **error_object.LEVELS},
+    fleeting=error_object.FLEETING,
+    ids=IDS,
+)
+
+
+def _lists_items(tree: Mapping[str, Any]) -> bool:
+    data = tree.get("data")
+    held = data if isinstance(data, list) else ()
+    kinds = [each.get("type") for each in held if isinstance(each, dict)]
+    return tree.get("object") == "list" and any(isinstance(kind, str) for kind in kinds)

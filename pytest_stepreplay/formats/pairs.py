@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..endpoints import GENERIC, endpoint_of_answer, endpoint_of_request, is_body
 from ..wire.bodies import body_bytes
+from ..wire.events import chunks_of
 from ..wire.json_text import parse_json
 from .exchanges import (
     Exchange,
@@ -198,7 +199,7 @@ def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
     moment = _first(row, _MOMENT)
     return Exchange(
         method=method.upper(),
-        url=_url(row, asked_parts, request_body, here, hints),
+        url=_url(row, asked_parts, (request_body, body), here, hints),
         request_type=header_of(asked_headers, "content-type"),
         request_body=decoded(request_body, asked_headers, asked_at),
         status=_status(row, given_parts, given_at),
@@ -272,7 +273,8 @@ def _streamed_by(body: Any) -> Endpoint | None:
 def _frames(events: list[Any], here: Place) -> Iterator[str]:
     """Yield the server-sent events of a stream, of which a log kept the data, with or without their names."""
     for i, event in enumerate(events):
-        name, data = "", event
+        owner = endpoint_of_answer([event])
+        name, data = event.get(owner.event_key, "") if owner.event_key else "", event
         if isinstance(event, dict) and "data" in event and not is_body(event):
             name, data = event.get("event") or "", event["data"]
         if not isinstance(name, str) or (isinstance(data, str) and "\n" in data):
@@ -294,7 +296,16 @@ def _is_json(body: bytes) -> bool:
     return body[:1] in (b"{", b"[")
 
 
-def _url(row: dict[str, Any], parts: dict[str, Any], body: bytes, here: Place, hints: Hints) -> str:
+def _endpoint_of(request: bytes, answer: bytes) -> Endpoint:
+    """Returns the endpoint that answers so; where that is not told, the one that is asked so."""
+    text = answer.decode("utf-8", "replace")
+    found = endpoint_of_answer(chunks_of(text) if text.startswith(("data:", "event:")) else _parsed(answer))
+    return endpoint_of_request(_parsed(request)) if found is GENERIC else found
+
+
+def _url(
+    row: dict[str, Any], parts: dict[str, Any], bodies: tuple[bytes, bytes], here: Place, hints: Hints
+) -> str:
     url = _first(parts, _URL) or _first(row, _URL) or ""
     if not isinstance(url, str):
         raise MisfitError(here, "the URL should be text")
@@ -307,7 +318,7 @@ def _url(row: dict[str, Any], parts: dict[str, Any], body: bytes, here: Place, h
             here, f"it gives {what}; say where it was sent, as in --base-url https://api.stepfun.com/v1"
         )
     if not url:
-        endpoint = endpoint_of_request(_parsed(body))
+        endpoint = _endpoint_of(*bodies)
         if not endpoint.paths:
             raise MisfitError(here, "it has no URL, and its body does not show which endpoint it is for")
         return f"{base.rstrip('/')}{endpoint.paths[0]}"

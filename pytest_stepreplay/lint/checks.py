@@ -157,17 +157,20 @@ def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[st
             )
     if request.body_kind != "json" or "body" not in expected.match_on:
         return
-    walk, calls = Selectors(expected.ignore_request), endpoint_of_url(request.url).calls
+    walk, ids = Selectors(expected.ignore_request), endpoint_of_url(request.url).ids
     todo: list[tuple[Any, Place, Any]] = [(request.json, (), walk.start)]
     while todo:
         node, place, state = todo.pop()
         if state.hits:
             continue
         if isinstance(node, dict):
-            # Ids of tool calls are matched up to a consistent renaming.
-            ids = calls.ids if calls and (calls.listed in place or calls.cites in node) else ()
+            # Ids that differ on each call are matched up to a consistent renaming.
+            under = next((step for step in reversed(place) if isinstance(step, str)), "")
+            renamed = dict(ids.keys_in(node, under)) if ids else {}
             todo.extend(
-                (value, (*place, name), state.step(name)) for name, value in node.items() if name not in ids
+                (value, (*place, name), state.step(name))
+                for name, value in node.items()
+                if name not in renamed
             )
         elif isinstance(node, list):
             todo.extend((value, (*place, i), state.step(i)) for i, value in enumerate(node))

@@ -163,46 +163,18 @@ def _named(part: Part) -> dict[str, Any]:
     return {name: each for name, each in described.items() if each is not None}
 
 
-def with_renamed_calls(body: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """Returns the body with tool calls numbered in the order in which the messages first name them.
+def with_renamed_ids(body: dict[str, Any], endpoint: Endpoint, *, loosely: bool = False) -> dict[str, Any]:
+    """Returns the body with ids numbered in the order in which it first names them.
 
-    Only the ids of calls, and what cites them, are renamed. Nothing is changed in place.
+    Only ids that differ on each call, and what cites them, are renamed. Nothing is changed in place.
+
+    Args:
+        body: of a request.
+        endpoint: what it asks.
+        loosely: see `Ids.named`.
     """
-    messages, calls = endpoint.messages_of(body), endpoint.calls
-    if endpoint.conversation is None or messages is None or calls is None:
+    names = endpoint.ids.named(endpoint.ids_in(body), loosely=loosely) if endpoint.ids else {}
+    if not names or endpoint.ids is None:
         return body
-    ids_of = [_call_ids(message, calls) for message in messages]
-    if not any(ids_of):
-        return body
-    names: dict[str, str] = {}
-    renamed = []
-    for message, ids in zip(messages, ids_of, strict=True):
-        for one in ids:
-            names.setdefault(one, f"call-{len(names) + 1}")
-        renamed.append(_with_ids(message, calls, names) if ids else message)
-    return {**body, endpoint.conversation.listed: renamed}
-
-
-def _with_ids(message: dict[str, Any], calls: Calls, names: dict[str, str]) -> dict[str, Any]:
-    message = dict(message)
-    if isinstance(message.get(calls.listed), list):
-        message[calls.listed] = [
-            {**call, "id": names[call["id"]]} if _has_id(call) else call for call in message[calls.listed]
-        ]
-    if isinstance(message.get(calls.cites), str):
-        message[calls.cites] = names[message[calls.cites]]
-    return message
-
-
-def _call_ids(message: Any, calls: Calls) -> list[str]:
-    """Returns the ids of tool calls that a message makes or cites, in order."""
-    if not isinstance(message, dict):
-        return []
-    made = message.get(calls.listed)
-    ids = [call["id"] for call in made if _has_id(call)] if isinstance(made, list) else []
-    cited = message.get(calls.cites)
-    return [*ids, cited] if isinstance(cited, str) else ids
-
-
-def _has_id(call: Any) -> bool:
-    return isinstance(call, dict) and isinstance(call.get("id"), str)
+    renamed: dict[str, Any] = endpoint.ids.replaced_in(body, names)
+    return renamed

@@ -6,7 +6,7 @@ differs from run to run without meaning anything (the ids of tool calls, the por
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
-from .bodies import EMPTY, read_other, with_normalized, with_order, with_renamed_calls, without_empty
+from .bodies import EMPTY, read_other, with_normalized, with_order, with_renamed_ids, without_empty
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -95,6 +95,18 @@ class Matcher:
         body = canonical_text(parts.pop("body", None))
         return blake2b(f"{parts!a} {body}".encode("ascii"), digest_size=16).hexdigest()
 
+    def loose_key(self, request: Request) -> str:
+        """Returns a key that is equal for requests which match but for what earlier answers have given them.
+
+        Those are ids of what the server keeps, and texts that only it can read. Of two runs they tell which requests
+        belong together; in one run they are a difference.
+        """
+        url = _read_url(request.url)
+        endpoint = endpoint_of(url.path)
+        if isinstance(request.json, dict):
+            request = replace(request, json=with_renamed_ids(request.json, endpoint, loosely=True))
+        return self.key(replace(request, url=request.url.replace(url.path, endpoint.loose_path(url.path), 1)))
+
     def comparable(self, request: Request) -> dict[str, Any]:
         """Returns the parts that are compared, by name, in the form they are compared in.
 
@@ -159,7 +171,7 @@ class Matcher:
         if self._unordered is not None:
             tree = with_order(tree, self._unordered, endpoint.calls)
         if isinstance(tree, dict):
-            tree = with_renamed_calls(tree, endpoint)
+            tree = with_renamed_ids(tree, endpoint)
         return [kind, tree]
 
     @cached_property

@@ -6,13 +6,12 @@ merged with what others have written there meanwhile.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..drift import keeping
 from ..housekeeping import ages
-from ..matching import keys
 from ..models import Cassette, Interaction
 from ..settings import RECORD
 from ..store import body_files, files, locks, writing
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
+    from ..matching import keys
     from ..models import Response
     from ..settings import Settings
     from .answers import Answers
@@ -77,13 +77,13 @@ class Work:
 
     def pairs(self) -> list[int | None]:
         """Returns, for each interaction recorded anew, the position of the one that it replaces."""
-        index = keys.Index(self.matcher, [each.request for each in self.known])
-        left: dict[object, list[int]] = {}
+        left: dict[str, deque[int]] = {}
+        for position, each in enumerate(self.known):
+            left.setdefault(self.matcher.loose_key(each.request), deque()).append(position)
         pairs: list[int | None] = []
         for each in self.recorded:
-            key = self._key(each)
-            positions = left.setdefault(key, list(index.positions(key)))
-            pairs.append(positions.pop(0) if positions else None)
+            positions = left.get(self.matcher.loose_key(each.request))
+            pairs.append(positions.popleft() if positions else None)
         return pairs
 
     def verdicts(self) -> tuple[Verdict, ...]:

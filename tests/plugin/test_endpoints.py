@@ -171,7 +171,7 @@ def test_uploads_and_bytes(suite: Suite, model: Dialects, capsys: pytest.Capture
     text = suite.cassette("test_chat/test_transcription.yaml").read_text()
     assert 'filename="hi.mp3"' in text
     assert "text: asr-1" in text
-    files = {name: suite.cassette(name).read_bytes() for name in suite.cassettes if "test_files" not in name}
+    files = {name: suite.cassette(name).read_bytes() for name in suite.cassettes}
     verified = verify(suite, "--stepreplay-fail-on=metadata")
     verified.assert_outcomes(passed=4)
     verified.stdout.fnmatch_lines(["verified 5 interactions in 4 cassettes: 5 unchanged, 0 drifted"])

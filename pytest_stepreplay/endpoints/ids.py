@@ -1,0 +1,98 @@
+"""Ids, and what else is new on each call though a client sends it back: where they stand, and how they are renamed.
+
+A JSON tree and an endpoint's `Ids` go in; each of them comes out in order, or the tree with others in their place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Kind = Literal["made", "cited", "sealed"]
+Keys = tuple[tuple[str, Kind], ...]
+
+_DEEPEST: Final = 60
+"""What is nested deeper holds no ids."""
+
+
+class Ids(NamedTuple):
+    """Which texts of an API's bodies are new on each call.
+
+    Attributes:
+        keys_in: returns the keys of an object that hold such texts, each with its kind: an id that is ``made`` there,
+            an id that is ``cited``, or a text that is ``sealed``, so that only the server can read it. It is also
+            told under which key the object stands, alone or in a list; ``""`` is the body itself.
+        word: what an id is called where it stands in a message.
+        are_kept: the server keeps what was said, so that a request may cite an id that it does not hold itself.
+    """
+
+    keys_in: Callable[[Mapping[str, Any], str], Keys]
+    word: str = "id"
+    are_kept: bool = False
+
+    def found_in(self, tree: Any, under: str = "") -> Iterator[tuple[str, Kind]]:
+        """Yields each of these texts in a tree, with its kind, in order.
+
+        Args:
+            tree: a JSON value; it may be nested as deeply as it likes.
+            under: the key that it stands under.
+        """
+        pending = [(tree, under, 0)]
+        while pending:
+            value, key, depth = pending.pop()
+            if isinstance(value, dict):
+                for name, kind in self.keys_in(value, key):
+                    text = value.get(name)
+                    if isinstance(text, str) and text:
+                        yield text, kind
+                below = [(child, name, depth + 1) for name, child in value.items()]
+            elif isinstance(value, list):
+                below = [(child, key, depth + 1) for child in value]
+            else:
+                continue
+            if depth < _DEEPEST:
+                pending.extend(each for each in reversed(below) if isinstance(each[0], dict | list))
+
+    def replaced_in(self, tree: Any, names: Mapping[str, str], under: str = "", depth: int = 0) -> Any:
+        """Returns the tree with others in place of these texts; what holds none of them is shared with it.
+
+        Args:
+            tree: a JSON value.
+            names: the text to put in place of each; others stay.
+            under: the key that it stands under.
+            depth: how deep.
+        """
+        if depth > _DEEPEST:
+            return tree
+        if isinstance(tree, list):
+            items = [self.replaced_in(child, names, under, depth + 1) for child in tree]
+            return items if any(new is not old for new, old in zip(items, tree, strict=True)) else tree
+        if not isinstance(tree, dict):
+            return tree
+        changed = {}
+        for key, _ in self.keys_in(tree, under):
+            text = tree.get(key)
+            if isinstance(text, str) and names.get(text, text) != text:
+                changed[key] = names[text]
+        for key, child in tree.items():
+            if isinstance(child, dict | list):
+                new = self.replaced_in(child, names, key, depth + 1)
+                if new is not child:
+                    changed[key] = new
+        return {**tree, **changed} if changed else tree
+
+    def named(self, found: Iterator[tuple[str, Kind]], *, loosely: bool = False) -> dict[str, str]:
+        """Returns names for ids, by the order in which they first come, so that fresh ones are the same as old ones.
+
+        Args:
+            found: what `found_in` yields.
+            loosely: name all of them, also what is sealed, and ids of what was said in other requests. Which of those
+                it was makes a difference, so two requests may then be the same that ask for something else.
+        """
+        names: dict[str, str] = {}
+        for text, kind in found:
+            if loosely or kind == "made" or (kind == "cited" and not self.are_kept):
+                names.setdefault(text, f"{self.word}-{len(names) + 1}")
+        return names
