@@ -6,43 +6,16 @@ What they say of themselves is made by `forms`; whoever wants another form asks 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ..settings.levels import FailOn, Level, read_fail_on
 from . import forms
-from .values import ABSENT
-
-Kind = Literal["added", "removed", "changed", "text", "type", "order", "contract", "replaced"]
-"""What happened at a place.
-
-``text`` is a changed text long enough to be shown word by word, ``order`` a list whose items stand in another
-order, ``contract`` a break of the documented object, ``replaced`` another sort of answer as a whole.
-"""
+from .values import Fact
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One place where the new response differs.
-
-    Attributes:
-        selector: the place: in the new response, or for something removed, in the stored one.
-        level: how much it matters.
-        kind: what happened there.
-        old: the stored value, or `ABSENT`. Where volatile values differ in their type, or in what they cite, that.
-        new: the new one, in the same way.
-        note: what the values don't show: why JSON is broken, what was expected.
-        source: the documentation of the object, if `kind` is ``contract``.
-        similarity: of two texts, from 0 to 1, if `kind` is ``text``.
-    """
-
-    selector: str
-    level: Level
-    kind: Kind
-    old: Any = ABSENT
-    new: Any = ABSENT
-    note: str = ""
-    source: str = ""
-    similarity: float | None = None
+class Change(Fact):
+    """One place where the new response differs."""
 
     @property
     def summary(self) -> str:
@@ -93,20 +66,29 @@ class Drift:
 
     def line(self) -> str:
         """Returns the worst change and the number of the others, in one line."""
-        return forms.as_line(self)
+        return forms.as_line(self.changes)
 
     def short(self) -> str:
         """Returns at most eight lines."""
-        return forms.as_short(self)
+        return forms.as_short(self.changes)
 
     def full(self) -> str:
         """Returns every change, with texts word by word."""
-        return forms.as_full(self)
+        return forms.as_full(self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the drift as a value that any JSON writer takes."""
-        return forms.as_json(self)
+        """Returns the drift as a value that any JSON writer takes.
+
+        ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string, and
+        half of a surrogate pair its escape.
+        """
+        return {
+            "level": str(self.level),
+            "fail_on": str(self.fail_on),
+            "passes": self.passes(),
+            "changes": [forms.change_as_json(change) for change in self.changes],
+        }
 
     def to_markdown(self) -> str:
         """Returns Markdown, for a summary page or a comment on a pull request."""
-        return forms.as_markdown(self)
+        return forms.as_markdown(self.changes)

@@ -18,9 +18,9 @@ from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_
 from .values import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from .changes import Change, Drift
+    from .values import Fact
 
 NO_DRIFT: Final = "no drift"
 
@@ -35,7 +35,7 @@ _BARE = re.compile(r"(?!(?:true|false|null|none|nan|infinity)$)(?=[^\W\d])[\w./-
 _LARGE_INT = 10**30
 
 
-def summarize_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
+def summarize_change(change: Fact, *, width: int = _LINE_WIDTH) -> str:
     """Returns what happened at the place, in one line that is safe to print.
 
     Args:
@@ -45,60 +45,45 @@ def summarize_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
     return escape_for_terminal(_summary(change, width))
 
 
-def describe_change(change: Change, *, width: int = _LINE_WIDTH) -> str:
+def describe_change(change: Fact, *, width: int = _LINE_WIDTH) -> str:
     """Returns the place, what happened there, and the level, in one line that is safe to print."""
     source = f": {escape_for_terminal(change.source)}" if change.source else ""
     return f"{_fact(change, width)} ({change.level}{source})"
 
 
-def as_line(drift: Drift) -> str:
+def as_line(changes: Sequence[Fact]) -> str:
     """Returns the worst change and the number of the others, in one line."""
-    if not drift.changes:
+    if not changes:
         return NO_DRIFT
-    others = len(drift.changes) - 1
-    return describe_change(drift.changes[0]) + (f" and {others} more" if others else "")
+    others = len(changes) - 1
+    return describe_change(changes[0]) + (f" and {others} more" if others else "")
 
 
-def as_short(drift: Drift) -> str:
+def as_short(changes: Sequence[Fact]) -> str:
     """Returns at most eight lines: the level, and the worst changes."""
-    changes = drift.changes
     room = _SHORT_LINES - 1
     shown = changes if len(changes) <= room else changes[: room - 1]
-    lines = [_headline(drift), *(f"  {describe_change(change)}" for change in shown)]
+    lines = [_headline(changes), *(f"  {describe_change(change)}" for change in shown)]
     if len(shown) < len(changes):
         lines.append(f"  … and {_count(changes[len(shown) :])} more")
     return "\n".join(lines)
 
 
-def as_full(drift: Drift) -> str:
+def as_full(changes: Sequence[Fact]) -> str:
     """Returns every change under its level, with texts word by word."""
-    lines = [_headline(drift)]
-    for level, changes in groupby(drift.changes, key=lambda change: change.level):
+    lines = [_headline(changes)]
+    for level, group in groupby(changes, key=lambda change: change.level):
         lines += ["", f"{level}:"]
-        for change in changes:
+        for change in group:
             source = f" ({escape_for_terminal(change.source)})" if change.source else ""
             lines.append(f"  {_fact(change, _FULL_WIDTH)}{source}")
     return "\n".join(lines)
 
 
-def as_json(drift: Drift) -> dict[str, Any]:
-    """Returns the drift as a value that any JSON writer takes.
-
-    ``old`` and ``new`` are missing where there was no value. A number that JSON cannot hold is a string, and
-    half of a surrogate pair its escape.
-    """
-    return {
-        "level": str(drift.level),
-        "fail_on": str(drift.fail_on),
-        "passes": drift.passes(),
-        "changes": [_change_json(change) for change in drift.changes],
-    }
-
-
-def as_markdown(drift: Drift) -> str:
+def as_markdown(changes: Sequence[Fact]) -> str:
     """Returns a headline and a list of the changes, worst first, at most fifty."""
-    lines = [f"**{_headline(drift)}**"]
-    shown = drift.changes[:_PAGE_CHANGES]
+    lines = [f"**{_headline(changes)}**"]
+    shown = changes[:_PAGE_CHANGES]
     if shown:
         lines.append("")
     for change in shown:
@@ -106,27 +91,27 @@ def as_markdown(drift: Drift) -> str:
         summary = code_for_markdown(_summary(change, _PAGE_WIDTH))
         source = f": {escape_for_markdown(change.source)}" if change.source else ""
         lines.append(f"- {place}: {summary} ({change.level}{source})")
-    if len(shown) < len(drift.changes):
-        lines.append(f"- … and {_count(drift.changes[len(shown) :])} more")
+    if len(shown) < len(changes):
+        lines.append(f"- … and {_count(changes[len(shown) :])} more")
     return "\n".join(lines)
 
 
-def _headline(drift: Drift) -> str:
-    return f"drift: {drift.level} ({_count(drift.changes)})" if drift.changes else NO_DRIFT
+def _headline(changes: Sequence[Fact]) -> str:
+    return f"drift: {changes[0].level} ({_count(changes)})" if changes else NO_DRIFT
 
 
-def _count(changes: Iterable[Change]) -> str:
+def _count(changes: Iterable[Fact]) -> str:
     """Returns the number of changes by level: ``1 behavior, 2 metadata``."""
     counts = Counter(change.level for change in changes)
     return ", ".join(f"{counts[level]} {level}" for level in sorted(counts, reverse=True))
 
 
-def _fact(change: Change, width: int) -> str:
+def _fact(change: Fact, width: int) -> str:
     place = escape_for_terminal(_clipped(change.selector, _LINE_WIDTH))
     return f"{place}: {summarize_change(change, width=width)}"
 
 
-def _summary(change: Change, width: int) -> str:
+def _summary(change: Fact, width: int) -> str:
     note = _clipped(change.note, _LINE_WIDTH)
     if change.kind in ("contract", "replaced"):
         return note
@@ -134,17 +119,17 @@ def _summary(change: Change, width: int) -> str:
     return f"{fact}; {note}" if note else fact
 
 
-def _changed(change: Change, width: int) -> str:
+def _changed(change: Fact, width: int) -> str:
     return f"{_value(change.old, width // 2)} -> {_value(change.new, width // 2)}"
 
 
-def _retyped(change: Change, width: int) -> str:
+def _retyped(change: Fact, width: int) -> str:
     if change.old is None or change.new is None:
         return _changed(change, width)
     return f"{_typed(change.old, width // 2)} -> {_typed(change.new, width // 2)}"
 
 
-def _reworded(change: Change, width: int) -> str:
+def _reworded(change: Fact, width: int) -> str:
     text = words.diff_words(change.old, change.new, width=width)
     # Rounded down: only equal texts are 1.00 similar.
     similarity = math.floor((change.similarity or 0.0) * 100) / 100
@@ -212,12 +197,13 @@ def _clipped(text: str, width: int) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
-def _change_json(change: Change) -> dict[str, Any]:
+def change_as_json(change: Fact) -> dict[str, Any]:
+    """Returns a change as a value that any JSON writer takes."""
     found = {
         "selector": change.selector,
         "level": str(change.level),
         "kind": change.kind,
-        "summary": change.summary,
+        "summary": summarize_change(change),
         "old": change.old,
         "new": change.new,
         "note": change.note or ABSENT,

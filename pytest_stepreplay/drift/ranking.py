@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ..selectors import Path
     from ..settings.policy import Policy
     from .answers import Answer
-    from .changes import Kind
     from .operators import Judge
+    from .values import Kind
 
 _LONG = 40
 _SPACE = re.compile(r"\s")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
 from ..store import body_files, cassettes, files, locks, pending, writing
+from ..store import uncited_files as uncited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def uncited_files(run: LastRun, going: Sequence[Needless] = ()) -> list[Path]:
         if removed is not None:
             yield from (each for i, each in enumerate(cassette.interactions) if i not in removed)
 
-    return [path for folder in run.folders for path in body_files.uncited_files(Path(folder), left)]
+    return [path for folder in run.folders for path in uncited.uncited_files(Path(folder), left)]
 
 
 def remove_uncited(run: LastRun) -> None:

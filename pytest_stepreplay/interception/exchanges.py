@@ -10,7 +10,6 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
-from contextvars import ContextVar
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -40,24 +39,6 @@ KEY_OF_HOST: Final = {
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 _BODILESS: Final = frozenset({204, 304})
 _LAST_FRAME: Final = b"data: [DONE]"
-
-
-_unseen: ContextVar[bool] = ContextVar("stepreplay_unseen", default=False)
-
-
-@contextmanager
-def unseen() -> Iterator[None]:
-    """Lets the requests that are made inside pass by: they are our own."""
-    token = _unseen.set(True)
-    try:
-        yield
-    finally:
-        _unseen.reset(token)
-
-
-def is_unseen() -> bool:
-    """Whether what is asked here and now is our own."""
-    return _unseen.get()
 
 
 def player_for(route: Route, url: str) -> Player | None:

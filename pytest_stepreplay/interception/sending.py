@@ -19,7 +19,7 @@ except ModuleNotFoundError:
     certifi = None  # type: ignore[assignment]  # then there are the system's own
 
 from ..machine import clock
-from .exchanges import unseen
+from .own_requests import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from ..wire import large
-from ..wire.bodies import LARGE
+from ..wire.limits import LARGE
 from ..wire.multipart import Part, part_of, read_parts
 from .canonical import canonical_text
 

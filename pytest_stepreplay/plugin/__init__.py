@@ -21,11 +21,7 @@ from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from ..store import paths
 from . import snapshots, vcr_marker
 from .opening import (
-    FAILED,
-    FIRST_TRY,
     NEEDS_NO_FIXTURE,
-    SESSION,
-    WRONG,
     decide,
     decide_late,
     open_adopted,
@@ -39,8 +35,12 @@ from .run import (
     ADOPTED,
     ADOPTER,
     ENVIRONMENT,
+    FAILED,
+    FIRST_TRY,
     INTERRUPTIONS,
     RUN,
+    SESSION,
+    WRONG,
     Run,
     be_host,
     fixture_session,

@@ -7,7 +7,6 @@ that outlive a test have cassettes of their own, so the test's is closed before 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import normalize
 
@@ -21,7 +20,11 @@ from .places import name_of
 from .run import (
     ADOPTED,
     ADOPTER,
+    FAILED,
+    FIRST_TRY,
     RUN,
+    SESSION,
+    WRONG,
     Run,
     check_config,
     marker_of,
@@ -33,20 +36,14 @@ from .verdicts import SHOWN, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from ..session.cassette import Session
 
-SESSION: Final = pytest.StashKey["Session"]()
-FAILED: Final = pytest.StashKey[str]()
-"""Why the test did not pass; empty while it may."""
-FIRST_TRY: Final = pytest.StashKey[Path]()
-"""The cassette that a failed try of this test was the first to write."""
 NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
 """Its cassette can be opened before any fixture, since none has a say in its settings."""
 DECIDED: Final = pytest.StashKey[bool]()
 """It is known which cassette the test has; or it had no marker when that was decided."""
-WRONG: Final = pytest.StashKey[StepReplayError]()
-"""What is wrong with its marker, or with the settings of its project."""
 
 
 def decide(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -119,6 +119,13 @@ class Run:
 
 
 RUN = pytest.StashKey[Run]()
+SESSION = pytest.StashKey["Session"]()
+FAILED = pytest.StashKey[str]()
+"""Why the test did not pass; empty while it may."""
+FIRST_TRY = pytest.StashKey[Path]()
+"""The cassette that a failed try of this test was the first to write."""
+WRONG = pytest.StashKey[StepReplayError]()
+"""What is wrong with its marker, or with the settings of its project."""
 ADOPTED = pytest.StashKey[bool]()
 """The test is marked for another plugin, and run on ours."""
 ADOPTER = "stepreplay-vcr-marker"

@@ -18,8 +18,8 @@ from ..redaction import redactor, variables, wall
 from ..session import policy
 from ..snapshots import comparing, explaining
 from ..store import paths
-from . import coloring, opening
-from .run import RUN, check_config, markers_of, with_secrets
+from . import coloring
+from .run import RUN, SESSION, check_config, markers_of, with_secrets
 from .verdicts import failure
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _wall(before: Redactor, settings: Settings) -> wall.Wall:
 
 def _policy(settings: Settings, item: pytest.Item) -> Policy:
     """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
-    session = item.stash.get(opening.SESSION, None)
+    session = item.stash.get(SESSION, None)
     asked = (session.recorded or session.played) if session else ()
     return policy.policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
 

@@ -35,8 +35,7 @@ from ..vcr.config import (
     read_vcr_config,
 )
 from ..vcr.places import existing_path, folder_beside, lenders_of, name_of, path_of
-from . import opening
-from .run import ADOPT_KEY, ADOPTED, RUN, Run, with_secrets
+from .run import ADOPT_KEY, ADOPTED, RUN, SESSION, WRONG, Run, with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -142,7 +141,7 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
             try:
                 run.owned.update((path, test) for path in lenders_of(markers, folder))
             except SettingsError as error:
-                item.stash[opening.WRONG] = error
+                item.stash[WRONG] = error
 
 
 def _put_first(names: list[str], name: str) -> None:
@@ -286,7 +285,7 @@ def vcr_cassette(request: pytest.FixtureRequest) -> VcrCassette | None:
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> VcrCassette | None:
-    session = request.node.stash.get(opening.SESSION, None)
+    session = request.node.stash.get(SESSION, None)
     return None if session is None else VcrCassette(session)
 
 

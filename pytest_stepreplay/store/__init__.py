@@ -15,6 +15,7 @@ __all__ = [
     "secrets",
     "snapshots",
     "sources",
+    "uncited_files",
     "writing",
     "yaml_events",
 ]

@@ -7,23 +7,19 @@ whoever writes it, at the same time or again, writes the same. It is written bef
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
-from ..models import Cassette
-from . import cassettes, pending
-from .files import PENDING_SUFFIX, put, write_error
-from .paths import BESIDE, SNAPSHOTS_SUFFIX, SUFFIXES
+from .files import put, write_error
 from .secrets import refuse_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from ..models import BodyFile, Buffer, Interaction, Request, Response
 
@@ -121,36 +117,6 @@ def write_files(interactions: Iterable[Interaction], cassette: Path) -> None:
             put(target, data, owner=cassette)
         except (OSError, ValueError) as error:
             raise write_error(target, error) from None
-
-
-def uncited_files(root: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[Path]:
-    """Yields the files under a folder that are named as those beside a cassette, and that nothing there cites.
-
-    Where a cassette cannot be read, all that stand beside it stay.
-
-    Args:
-        root: the folder.
-        left: returns the interactions of a cassette that count.
-    """
-    folders: dict[Path, list[Path]] = {}
-    for entry in disk.walk(root):
-        folders.setdefault(Path(entry.path).parent, []).append(Path(entry.path))
-    for _, paths in sorted(folders.items()):
-        named = sorted(path for path in paths if BESIDE.fullmatch(path.name))
-        if named:
-            with suppress(CassetteReadError):
-                cited = {file.name for path in paths for file in _cited_by(path, left)}
-                yield from (path for path in named if path.name not in cited)
-
-
-def _cited_by(path: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[BodyFile]:
-    name = path.name.lower()
-    if name.endswith(PENDING_SUFFIX) and not path.name.startswith("."):
-        new = pending.read_new_version(path)
-        if isinstance(new, Cassette):
-            yield from cited_in(new.interactions)
-    elif name.endswith(SUFFIXES) and not name.endswith(SNAPSHOTS_SUFFIX) and not path.name.startswith("."):
-        yield from cited_in(left(path, cassettes.read_cassette(path).cassette))
 
 
 def texts_in(data: Buffer) -> Iterator[bytes]:

@@ -22,10 +22,9 @@ from ..interception.exchanges import (
     authorized,
     begin,
     failing,
-    is_unseen,
     player_for,
-    unseen,
 )
+from ..interception.own_requests import is_unseen, unseen
 from ..machine import clock
 from .bodies import read_body, whole_body
 from .stubs import import_stubs, is_called_by_vcrpy

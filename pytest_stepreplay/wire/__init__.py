@@ -12,6 +12,7 @@ __all__ = [
     "json_text",
     "json_values",
     "large",
+    "limits",
     "multipart",
     "trees",
     "vectors",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import RawFrame, Request, Response
 from . import events, large
+from .limits import LARGE, LARGE_TEXT
 from .multipart import with_fixed_boundary
 from .trees import Tree, is_deeper_than
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
-
-LARGE = 32 * 1024
-"""More bytes than these that are no text stand in a file of their own, beside the cassette."""
-
-LARGE_TEXT = 1024 * 1024
-"""And more than these of a part of a multipart body, whatever they are."""
 
 EVENT_STREAM = "text/event-stream"
 """The media type of server-sent events."""

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from ..models import BodyFile, BodyPart
-from .bodies import LARGE, LARGE_TEXT
+from .limits import LARGE, LARGE_TEXT
 from .multipart import BOUNDARY, joined, part_of, split_parts
 
 if TYPE_CHECKING:

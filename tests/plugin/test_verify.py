@@ -392,7 +392,7 @@ def test_a_project_can_name_a_contract_of_its_own(suite: Suite) -> None:
 
 FAILING = {
     "comparing": (
-        "pytest_stepreplay.drift.compare",
+        "pytest_stepreplay.drift.comparison.compare",
         "interaction 1: the two answers cannot be compared: RuntimeError: no",
     ),
     "telling": (

@@ -17,11 +17,6 @@ from markdown_it.token import Token
 from pytest_stepreplay.drift.changes import Change, Drift
 from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.drift.forms import (
-    as_full,
-    as_json,
-    as_line,
-    as_markdown,
-    as_short,
     describe_change,
     summarize_change,
 )
@@ -65,14 +60,14 @@ def test_no_drift() -> None:
 def test_every_form_of_one_drift() -> None:
     drift = compare(STORED, answer("Say goodbye.", model="step-4", created="x"))
     contract = "the OpenAI-compatible API reference, the chat completion object"
-    assert as_line(drift) == f"created: expected an integer, got a string (contract: {contract}) and 2 more"
-    assert as_short(drift) == (
+    assert drift.line() == f"created: expected an integer, got a string (contract: {contract}) and 2 more"
+    assert drift.short() == (
         "drift: contract (1 contract, 1 content, 1 metadata)\n"
         f"  created: expected an integer, got a string (contract: {contract})\n"
         "  choices[0].message.content: Say [-hello-]{+goodbye+}. (similarity 0.45) (content)\n"
         "  model: step-3.5-flash -> step-4 (metadata)"
     )
-    assert as_full(drift) == (
+    assert drift.full() == (
         "drift: contract (1 contract, 1 content, 1 metadata)\n"
         "\n"
         "contract:\n"
@@ -84,7 +79,7 @@ def test_every_form_of_one_drift() -> None:
         "metadata:\n"
         "  model: step-3.5-flash -> step-4"
     )
-    assert as_json(drift) == {
+    assert drift.to_json() == {
         "level": "contract",
         "fail_on": "content",
         "passes": False,
@@ -127,13 +122,13 @@ def test_every_form_of_one_drift() -> None:
 
 def test_short_is_at_most_eight_lines() -> None:
     for count in (1, 6, 7, 8, 500):
-        lines = as_short(drift_of(count)).splitlines()
+        lines = drift_of(count).short().splitlines()
         assert len(lines) == min(count + 1, 8)
     assert lines[0] == "drift: content (500 content)"
     assert lines[-1] == "  … and 494 content more"
-    assert as_short(drift_of(7)).splitlines()[-1] == "  x[6]: 6 -> 7 (content)"
-    assert len(as_full(drift_of(500)).splitlines()) == 503
-    page = as_markdown(drift_of(500)).splitlines()
+    assert drift_of(7).short().splitlines()[-1] == "  x[6]: 6 -> 7 (content)"
+    assert len(drift_of(500).full().splitlines()) == 503
+    page = drift_of(500).to_markdown().splitlines()
     assert len(page) == 53
     assert page[-1] == "- … and 450 content more"
 
