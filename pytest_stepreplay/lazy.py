@@ -41,7 +41,7 @@ class _Unused(ModuleType):
     """A module that runs when something of it is first used. It stands in no list of Python's before."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(("__", "_pytest")):  # what tools ask of everything that they come by
+        if name.startswith(("__", "_pytest", "_mock")):  # what tools ask of everything that they come by
             raise _no_attribute(self, name)
         module = import_module(self.__name__)  # waits where another thread is running it
         if module is self and isinstance(self, _Unused):  # it asks for its own, while it is running

@@ -252,10 +252,17 @@ def test_a_skipped_test_needs_no_request(suite: Suite) -> None:
 
 def test_an_installed_but_unused_plugin_imports_nothing_heavy(suite: Suite) -> None:
     suite.write(
-        "import sys\n\ndef test_it():\n    print('HEAVY', sorted(sys.modules.keys() & {{'vcr', 'deepdiff', 'pydantic', 'yaml', 'httpx', 'rich', 'click'}}))\n"
+        """
+    import sys
+
+    def test_it():
+        print('HEAVY', sorted(sys.modules.keys() & {{'vcr', 'deepdiff', 'pydantic', 'yaml', 'httpx', 'rich', 'click'}}))
+        rooms = [f"pytest_stepreplay.{{room}}." for room in ("drift", "network", "redaction", "report", "vcr", "wire")]
+        print('ROOMS', [name for name in sys.modules if name.startswith(tuple(rooms))])
+    """
     )
     result = suite.run_process("-s")  # other plugins, such as pytest-httpx, do import a client
-    result.stdout.fnmatch_lines(["*HEAVY ?]*"])
+    result.stdout.fnmatch_lines(["*HEAVY ?]*", "*ROOMS ?]*"])
 
 
 def test_a_replay_imports_nothing_heavy_either(suite: Suite) -> None:
