@@ -131,6 +131,19 @@ def test_the_classes_of_the_glossary_are_in_their_rooms() -> None:
         assert found == 1, f"{room} has {found} classes named {name}"
 
 
+def test_the_guide_names_tables_that_exist() -> None:
+    page = (REPOSITORY / "docs/contributing.md").read_text(encoding="utf-8")
+    table = page[page.index("| to add this | go here |") :].split("\n\n")[0]
+    rows = [re.findall(r"`([\w/.]+)`", row.split(" | ")[1]) for row in table.splitlines()[2:]]
+    assert len(rows) == 7
+    for names in rows:
+        paths = [REPOSITORY / "pytest_stepreplay" / name for name in names if "/" in name]
+        files = [path / "__init__.py" if path.is_dir() else path for path in paths]
+        text = "".join(file.read_text(encoding="utf-8") for file in files)
+        for name in filter(str.isupper, names):
+            assert re.search(rf"^{name}\b", text, re.MULTILINE), f"{name} is not in {names}"
+
+
 def test_the_workflows_run_what_the_page_runs() -> None:
     steps = read_steps(REPOSITORY / "docs/ci.md")
     commands = "".join(step.text for step in steps if step.language == "sh")
