@@ -6,6 +6,7 @@ of its options that decide where cassettes are.
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from .errors import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _CARRIED: Final = ("-c", "--config-file", "--rootdir", "--stepreplay-dir")
@@ -30,6 +31,7 @@ class Start:
         cassettes: the folder of the cassettes.
         options: those of its command line that decide where cassettes are.
         arguments: the tests that it was told to run; none for those that pytest looks for itself.
+        runs_tests: it is one of pytest, and not of ``stepreplay``.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Start:
     cassettes: Path
     options: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    runs_tests: bool = True
 
     @property
     def is_outside(self) -> bool:
@@ -44,17 +47,21 @@ class Start:
         return bool(self.options) or not self.folder.is_relative_to(self.root)
 
 
-_starts: Final[list[Start]] = []
+_starts: Final[list[Callable[[], Start | None]]] = []
 
 
 @contextmanager
-def started(start: Start) -> Iterator[None]:
-    """Names how the run was started."""
-    _starts.append(start)
+def started(find: Callable[[], Start | None]) -> Iterator[None]:
+    """Names how the run was started, as is asked when a command is suggested; None where nobody knows."""
+    _starts.append(find)
     try:
         yield
     finally:
-        _starts.remove(start)
+        _starts.remove(find)
+
+
+def _start() -> Start | None:
+    return _starts[-1]() if _starts else None
 
 
 def carried_options(words: Iterable[str]) -> tuple[str, ...]:
@@ -80,34 +87,64 @@ def pytest_command(*options: str, tests: Sequence[str] = ()) -> str:
         tests: as a person types them; by default those that the run was told to run, where pytest would not find
             them by itself.
     """
-    start = _starts[-1] if _starts else None
+    start, where = _start(), ""
     words = ["pytest", *(start.options if start else ()), *tests]
-    if start is not None and not tests and start.is_outside:
-        words += start.arguments
-    return " ".join([*map(shlex.quote, words), *options])
+    if start is not None and not tests:
+        if start.is_outside:
+            words += start.arguments
+        if not start.runs_tests:
+            where = _going_to(start.root, start.folder)
+    return _typed(*words, *options, where=where)
 
 
-def mend_or_record(verb: str = "record") -> str:
+def mend_or_record(verb: str = "record", *, goes_on: bool = False) -> str:
     """Returns what to do about a file that cannot be read; no mode takes such a file for one that is not there.
 
     Args:
-        verb: what is done anew, for a cassette or for snapshots.
+        verb: what is done again, for a cassette or for snapshots.
+        goes_on: it does not start a sentence.
     """
-    return f"Fix it, or delete it and {verb} it again with: {pytest_command('--stepreplay=record')}"
+    command = pytest_command("--stepreplay=record")
+    return f"{'fix' if goes_on else 'Fix'} it, or delete it and {verb} it again with: {command}"
+
+
+def record_again(*, goes_on: bool = False) -> str:
+    """Returns what to do about a file of which nothing can be kept.
+
+    Args:
+        goes_on: it does not start a sentence.
+    """
+    command = pytest_command("--stepreplay=record")
+    return f"{'delete' if goes_on else 'Delete'} it and record it again with: {command}"
+
+
+def stepreplay_command(verb: str, *words: str) -> str:
+    """Returns the text of a command of ``stepreplay`` that is told what it is about."""
+    return _typed("stepreplay", verb, *words)
 
 
 def review_command(verb: str = "review", option: str = "") -> str:
     """Returns the text of ``stepreplay review`` and its like, for all that is pending in the run's project."""
-    start = _starts[-1] if _starts else None
+    start = _start()
     if start is not None and start.is_outside:
-        option = shlex.quote(display_path(start.cassettes))
-    return " ".join(filter(None, ["stepreplay", verb, option]))
+        option = display_path(start.cassettes)
+    return stepreplay_command(verb, *filter(None, [option]))
 
 
 def project_command(verb: str) -> str:
     """Returns the text of a command that goes by the last run of a project."""
-    start = _starts[-1] if _starts else None
+    start = _start()
     where = ""
     if start is not None and not start.folder.is_relative_to(start.root):
-        where = f"cd {shlex.quote(display_path(start.root))} && "
-    return f"{where}stepreplay {verb}"
+        where = _going_to(start.root, start.folder)
+    return _typed("stepreplay", verb, where=where)
+
+
+def _going_to(folder: Path, start: Path) -> str:
+    # Both are absolute, so that nothing is asked of the disk.
+    return "" if folder == start else f"cd {shlex.quote(os.path.relpath(folder, start))} && "
+
+
+def _typed(*words: str, where: str = "") -> str:
+    """Returns all of these as a person types it."""
+    return where + " ".join(map(shlex.quote, words))

@@ -13,8 +13,9 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..commands import started
 from ..errors import StepReplayError, standing_in
-from . import adopt, convert, demo, diff, lint, listing, pending, prune, relink, review, show
+from . import adopt, convert, demo, diff, lint, listing, pending, project, prune, relink, review, show
 from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
 
@@ -63,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if args is None:
         args = expanded(sys.argv[1:]) if sys.platform == "win32" else sys.argv[1:]
     try:
-        with standing_in(Path.cwd()):
+        with standing_in(Path.cwd()), started(project.start_here):
             status = _run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads the output any more (``| head``)

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..upstream.example import CHANGED, PROMPT, changed_answer, example_test
 from ..upstream.server import Upstream
@@ -122,9 +123,10 @@ def _live_access() -> _Access:
     """
     key, url = os.environ.get(KEY, ""), os.environ.get(URL) or STEPFUN
     if not key:
+        demo = stepreplay_command("demo")
         raise StepReplayError(
             f"--live calls StepFun, which needs a key, and {KEY} is not set\n"
-            f"Set it: export {KEY}=...\nOr run the demo without --live, which needs none: stepreplay demo"
+            f"Set it: export {KEY}=...\nOr run the demo without --live, which needs none: {demo}"
         )
     try:
         parts = urlsplit(url)
@@ -139,7 +141,7 @@ def _live_access() -> _Access:
         except OSError as error:
             raise StepReplayError(
                 f"{host} cannot be reached: {error}\n"
-                f"Check the network and {URL}, or run the demo without --live: stepreplay demo"
+                f"Check the network and {URL}, or run the demo without --live: {stepreplay_command('demo')}"
             ) from None
     return _Access(url, key)
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..commands import mend_or_record
+from ..commands import mend_or_record, pytest_command, record_again, stepreplay_command
 from ..errors import CassetteError
 from ..lint.checks import CHECKS, Expected, check_cassette
 from ..lint.problems import Problem
@@ -24,13 +24,13 @@ from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
 from ..settings.fields import Settings
 from ..store.body_files import cited_in, problems_with, texts_in
-from ..store.cassettes import parse_cassette, parse_tree, read_cassette
+from ..store.cassettes import ReadCassette, parse_cassette, parse_tree, read_cassette
 from ..store.files import read_bytes, write_bytes
 from ..store.paths import READ_SUFFIXES
 from ..store.secrets import told_place
 from ..store.yaml_events import lines_of
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
-from .project import cassette_folder, display, project_settings
+from .project import cassette_folder, display, project_settings, typed_test
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ class Project:
     wall: Wall
     expected: Expected
     skip: frozenset[str]
+    paths: tuple[str, ...] = ()
 
 
 def _run(
     paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: list[str]
 ) -> int:
-    project = _read_project(max_age, skip)
+    project = replace(_read_project(max_age, skip), paths=tuple(map(str, paths)))
     searched = paths or (cassette_folder(),)
     found: list[tuple[str, Problem]] = []
     files = fixed = 0
@@ -171,14 +172,17 @@ def _lint_file(path: Path, project: Project) -> list[Problem]:
     name = check_secrets(path.name.encode("utf-8", "surrogateescape"), {"test": path.name}, project.wall)
     problems += [Problem("secret", (), f"its name {each.what}", "rename it") for each in name]
     if path.name.endswith(_NO_CASSETTES):
-        cassette: Cassette | Problem | None = None
+        read: ReadCassette | Problem | None = None
     else:
-        cassette = _cassette_of(path)
-    if isinstance(cassette, Problem):
-        problems.append(cassette)
-    elif cassette is not None:
-        problems += check_cassette(cassette, project.expected)
-        problems += _check_files(cassette, path, project.wall)
+        read = _cassette_of(path)
+    if isinstance(read, Problem):
+        problems.append(read)
+    elif read is not None:
+        cassette, again = read.cassette, _again(read)
+        problems += check_cassette(cassette, replace(project.expected, again=again))
+        problems += _check_files(cassette, path, project.wall, again)
+    mend = f"revoke it, then: {stepreplay_command('lint', '--fix', *project.paths)}"
+    problems = [replace(each, fix=mend) if each.secret else each for each in problems]
     kept = [each for each in problems if each.check not in project.skip]
     return _with_lines(kept, text)
 
@@ -190,17 +194,26 @@ def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
         return None, ""
 
 
-def _cassette_of(path: Path) -> Cassette | Problem:
+def _cassette_of(path: Path) -> ReadCassette | Problem:
     try:
-        return read_cassette(path).cassette
+        return read_cassette(path)
     except CassetteError as error:
-        fix = f"f{mend_or_record()[1:]}"
+        fix = mend_or_record(goes_on=True)
         return Problem("unreadable", (), _reason(error, path), fix, error.line)
 
 
-def _check_files(cassette: Cassette, path: Path, wall: Wall) -> Iterator[Problem]:
+def _again(read: ReadCassette) -> str:
+    """Returns how a cassette is recorded again, in words, as a command where one is known."""
+    if read.format != "stepreplay":
+        return record_again(goes_on=True)
+    test = typed_test(read.cassette.test or "")
+    tests = [test] if test and Path(test.partition("::")[0]).exists() else []
+    return f"record it again: {pytest_command('--stepreplay=rewrite', tests=tests)}"
+
+
+def _check_files(cassette: Cassette, path: Path, wall: Wall, again: str) -> Iterator[Problem]:
     """Yields what is wrong with the files beside a cassette that hold what is too large for it."""
-    fix = "restore it, or record the test again: pytest --stepreplay=rewrite"
+    fix = f"restore it, or {again}"
     for number, interaction in enumerate(cassette.interactions):
         for name, file, problem in problems_with(interaction, path):
             place = ("interactions", number, name)
@@ -282,7 +295,10 @@ def _print(found: list[tuple[str, Problem]], files: int, fixed: int, where: str)
         told = f"{at}: {place}: " if place else f"{at}: "
         echo(safe(f"{told}{problem.what}; {problem.fix}").replace("\n", " "))
     if not files:
-        echo(f"There is no cassette in {where}: record some with pytest --stepreplay=record", err=True)
+        echo(
+            f"There is no cassette in {where}: record some with {pytest_command('--stepreplay=record')}",
+            err=True,
+        )
         return
     told = f"{plural(files, 'file')}, " + (plural(len(found), "problem") if found else "no problems")
     echo(told + (f", {fixed} fixed" if fixed else ""))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..commands import pytest_command
 from ..errors import StepReplayError
 from ..housekeeping.ages import age_in_words, moment_of
 from ..machine import clock
@@ -57,7 +58,10 @@ def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
         _print_rows(rows)
     else:
         places = " or ".join(display(path) for path in searched)
-        echo(f"There is no cassette in {places}: record some with pytest --stepreplay=record", err=True)
+        echo(
+            f"There is no cassette in {places}: record some with {pytest_command('--stepreplay=record')}",
+            err=True,
+        )
     return 1 if any(row.error for row in rows) else 0
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..projects import find_project
 from ..store.paths import iter_cassettes, stems_of
@@ -80,7 +81,7 @@ def find_cassette(name: str) -> Path:
     if not found:
         raise StepReplayError(
             f"{name}: there is no such file, neither here nor in {display(folder)}{nearest(name)}\n"
-            "List the cassettes: stepreplay list"
+            f"List the cassettes: {stepreplay_command('list')}"
         )
     if len(found) > 1:
         raise StepReplayError(_unclear(name, found))

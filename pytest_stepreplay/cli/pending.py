@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import glob
 import json
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..commands import pytest_command
+from ..commands import pytest_command, stepreplay_command
 from ..drift.comparison import compare
 from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
@@ -213,7 +212,7 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
         if not files and not Path(name).is_dir() and (must_exist or not Path(name).exists()):
             raise StepReplayError(
                 f"{name}: nothing is pending for it, neither here nor in {display(folder)}"
-                f"{'' if named else nearest(name)}\nList what is pending: stepreplay pending"
+                f"{'' if named else nearest(name)}\nList what is pending: {stepreplay_command('pending')}"
             )
         found += files
     return list(dict.fromkeys(Path(display(path)) for path in found))  # as an error should name them
@@ -413,7 +412,10 @@ def print_list(found: Sequence[Pending | Unreadable], color: str = "auto") -> No
                 say(f"    {safe(finding.quoted)}", "yellow")
                 say(f"    rather than accept it, record anew: {finding.rewrite}", "yellow")
             count += 1
-    say(f"{plural(count, 'change')} in {plural(len(found), 'file')}. Decide: stepreplay review", "dim")
+    say(
+        f"{plural(count, 'change')} in {plural(len(found), 'file')}. Decide: {stepreplay_command('review')}",
+        "dim",
+    )
 
 
 def commands_for(found: Iterable[Pending | Unreadable]) -> list[str]:
@@ -422,14 +424,16 @@ def commands_for(found: Iterable[Pending | Unreadable]) -> list[str]:
     for each in found:
         if isinstance(each, Unreadable):
             continue
-        target = shlex.quote(str(each.path))
-        one = ""
+        one: list[str] = []
         if len(each.units) > 1:
             name = each.units[0].name
-            joint = "=" if name.startswith("-") else " "  # behind a space it would look like an option
-            one = f" --{noun_for(each.path)}{joint}{shlex.quote(name)}"
+            option = f"--{noun_for(each.path)}"
+            # Behind a space it would look like an option.
+            one = [f"{option}={name}"] if name.startswith("-") else [option, name]
         for verb in ("reject",) if each.stale else ("accept", "reject"):
-            commands += [f"stepreplay {verb} {target}{part}" for part in dict.fromkeys(["", one])]
+            commands.append(stepreplay_command(verb, str(each.path)))
+            if one:
+                commands.append(stepreplay_command(verb, str(each.path), *one))
     return commands
 
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import Start
+from ..errors import StepReplayError
 from ..projects import find_project
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
@@ -79,6 +81,15 @@ def display(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(path)
+
+
+def start_here() -> Start | None:
+    """Returns how a command was started, for the commands that its messages suggest; None in a broken project."""
+    folder = Path.cwd()
+    try:
+        return Start(folder, project_root(), cassette_folder(), runs_tests=False)
+    except StepReplayError:
+        return None
 
 
 def typed_test(test: str) -> str:

@@ -12,6 +12,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..commands import stepreplay_command
 from ..errors import CassetteError
 from ..store.pending import accept_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
@@ -53,7 +54,8 @@ def _run(paths: tuple[str, ...], color: str) -> int:
         print_list(found, color)
         if found:
             echo("\nreview needs a terminal, and this is not one. Decide with:")
-            for command in [*commands_for(found), "stepreplay accept --all", "stepreplay reject --all"]:
+            of_all = [stepreplay_command(verb, *(paths or ("--all",))) for verb in ("accept", "reject")]
+            for command in [*commands_for(found), *of_all]:
                 echo(f"  {_one_line(command)}")
         return 1 if found else 0
 

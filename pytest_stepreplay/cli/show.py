@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
@@ -34,7 +35,6 @@ STYLES: Final = {
     "call": "yellow",
     "error": "bold red",
 }
-WAITS: Final = "a new version, which is pending (decide: stepreplay review)"
 LISTED: Final = 12  # items of a list, such as an embedding, that are shown
 TEXT: Final = 2_000  # characters of a body that is no conversation
 
@@ -113,13 +113,17 @@ def _as_json(turn: Turn) -> dict[str, Any]:
     }
 
 
+def _waits() -> str:
+    return f"a new version, which is pending (decide: {stepreplay_command('review')})"
+
+
 def _print_snapshots(path: str, snapshots: dict[str, Any], *, as_json: bool, waits: bool) -> None:
     if as_json:
         echo(json_text({"path": path, "snapshots": snapshots}))
         return
     console = printing.open_console()
     console.print(printing.Text(safe(path), "bold"), soft_wrap=True)
-    facts = [plural(len(snapshots), "snapshot"), *([WAITS] if waits else [])]
+    facts = [plural(len(snapshots), "snapshot"), *([_waits()] if waits else [])]
     console.print(printing.Text(", ".join(facts), "dim"), soft_wrap=True)
     for name, value in snapshots.items():
         console.print()
@@ -134,7 +138,7 @@ def _print_head(console: Console, path: str, cassette: Cassette, form: str, *, w
     if form != "stepreplay":
         facts.append(f"{form} format")
     if waits:
-        facts.append(WAITS)
+        facts.append(_waits())
     console.print(printing.Text(safe(path), "bold"), soft_wrap=True)
     console.print(printing.Text(", ".join(facts), "dim"), soft_wrap=True)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CassetteError, CassetteWriteError
+from ..commands import review_command, stepreplay_command
+from ..errors import CassetteError, CassetteWriteError, display_path
 from ..machine import disk
 from ..store import body_files, cassettes, files, locks, pending, writing
 from ..store import uncited_files as uncited
@@ -119,7 +120,7 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     if not seen.is_unchanged():
         return "it has changed since the last run"
     if files.exists(pending.pending_path(path)):
-        return "it has pending changes (stepreplay review)"
+        return f"it has pending changes; decide: {review_command()}"
     try:
         read = cassettes.read_cassette(path)
     except CassetteError:
@@ -127,7 +128,10 @@ def _why_kept(seen: SeenFile, interactions: tuple[int, ...] | None) -> str:
     if interactions is None and read.format == "stepreplay" and read.cassette.test is None:
         return "no test has recorded it"
     if interactions is not None and read.format != "stepreplay":
-        return "it is another tool's, which is never written; convert it first (stepreplay convert)"
+        return (
+            "it is another tool's, which is never written; convert it first: "
+            f"{stepreplay_command('convert', display_path(path))}"
+        )
     if interactions is not None and len(read.cassette.interactions) != seen.total:
         return "it has changed since the last run"
     return ""

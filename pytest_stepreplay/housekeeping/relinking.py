@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..commands import review_command
 from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
 from ..matching.keys import Matcher
@@ -115,7 +116,7 @@ def relink(link: Link) -> None:
         raise CassetteWriteError(link.target, "was not made: more than one cassette or test may be meant")
     if files.exists(pending.pending_path(source)):
         raise CassetteWriteError(
-            source, "was not moved: it has pending changes", fix="Decide: stepreplay review"
+            source, "was not moved: it has pending changes", fix=f"Decide: {review_command()}"
         )
     if files.exists(link.target):
         raise CassetteWriteError(link.target, "was not replaced: it exists by now")

@@ -40,7 +40,6 @@ _SCRUBBED: Final = re.compile(
     r"redacted|filtered|scrubbed|x{4,}|\*{3,}|<[a-z_ -]{3,}>|%3c[a-z_ -]{3,}%3e", re.IGNORECASE
 )
 _OURS: Final = "[redacted]"
-_RECORD: Final = "record it again: pytest --stepreplay=rewrite"
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Expected:
         contract: the documented object; None for that of each host.
         max_age: how old a recording may be; None for as old as it likes.
         now: the time that ages are counted from; None for this moment.
+        again: how a cassette is recorded again, in words.
     """
 
     match_on: tuple[str, ...] = MATCHERS
@@ -68,6 +68,7 @@ class Expected:
     contract: str | None = None
     max_age: timedelta | None = None
     now: datetime | None = None
+    again: str = "record it again"
 
 
 def check_cassette(cassette: Cassette, expected: Expected) -> list[Problem]:
@@ -114,7 +115,7 @@ def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[t
             broken = f"should be {breach.expected}, not {breach.got}" if breach.got else MISSING
             where = f"{format_path(breach.path)}: " if breach.path[:1] == ("chunks",) else ""
             what = f"{where}{broken} ({breach.source})"
-            yield "contract", place, what, f"{_RECORD}, or set stepreplay_contract"
+            yield "contract", place, what, f"{expected.again}, or set stepreplay_contract"
 
 
 def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
@@ -138,7 +139,12 @@ def _never_matching(interaction: Interaction, expected: Expected) -> Iterator[tu
         )
     elif _SCRUBBED.search(url.replace(_OURS, "")):
         what = "holds another tool's placeholder, so no request matches it any more"
-        yield "match", ("request", "url"), what, f"{_RECORD}; secrets are redacted the same way on both sides"
+        yield (
+            "match",
+            ("request", "url"),
+            what,
+            f"{expected.again}; secrets are redacted the same way on both sides",
+        )
 
 
 def _volatile(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
@@ -192,7 +198,7 @@ def _volatile_kind(name: str, value: object) -> str:
     return ""
 
 
-def _wrong_body(interaction: Interaction, _: Expected) -> Iterator[tuple[str, Place, str, str]]:
+def _wrong_body(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
     """Finds bodies that are not what their content type says."""
     response = interaction.response
     said = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -202,13 +208,18 @@ def _wrong_body(interaction: Interaction, _: Expected) -> Iterator[tuple[str, Pl
     is_json = said == "application/json" or said.endswith("+json")
     if is_json and (kind != "json" and not _parses(response.text)):
         got = "is empty" if kind is None or response.text == "" else "is not JSON"
-        yield "body", ("response",), f"the content type is {said:.60}, and the body {got}", _RECORD
+        yield "body", ("response",), f"the content type is {said:.60}, and the body {got}", expected.again
     elif (
         said == "text/event-stream"
         and kind not in {"events", None}
         and not (response.text or "").strip().startswith(("data:", "event:", ":", "id:", "retry:"))
     ):
-        yield "body", ("response",), f"the content type is {said}, and the body holds no events", _RECORD
+        yield (
+            "body",
+            ("response",),
+            f"the content type is {said}, and the body holds no events",
+            expected.again,
+        )
     elif (
         not is_json
         and said.startswith(("text/html", "image/", "audio/", "video/"))
@@ -218,7 +229,7 @@ def _wrong_body(interaction: Interaction, _: Expected) -> Iterator[tuple[str, Pl
             "body",
             ("response",),
             f"the content type is {said:.60}, and the body is {'JSON' if kind == 'json' else 'a stream'}",
-            _RECORD,
+            expected.again,
         )
 
 
@@ -229,11 +240,11 @@ def _stale(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, 
     try:
         moment = clock.read(interaction.recorded_at)
     except ValueError:
-        yield "stale", ("recorded_at",), "is no date", _RECORD
+        yield "stale", ("recorded_at",), "is no date", expected.again
         return
     age = (expected.now or clock.now()) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     if age > expected.max_age:
-        yield "stale", ("recorded_at",), f"was recorded {age.days} days ago", _RECORD
+        yield "stale", ("recorded_at",), f"was recorded {age.days} days ago", expected.again
 
 
 _OF_EACH: Final = (_broken_contract, _never_matching, _volatile, _wrong_body, _stale)
@@ -256,7 +267,7 @@ def _repeated(interactions: Sequence[Interaction], expected: Expected) -> Iterat
     for original, others in repeated.items():
         told = ", ".join(str(other + 1) for other in others[:5]) + (", ..." if len(others) > 5 else "")
         what = f"comes again with the same answer, as {told}"
-        fix = f"if the test asks once, {_RECORD}"
+        fix = f"if the test asks once, {expected.again}"
         yield Problem("repeat", ("interactions", original), what, fix)
 
 

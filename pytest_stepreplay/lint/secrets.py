@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..redaction.wall import Wall
 
 _ENCODED = ("in base64", "URL-encoded", "escaped")
-_FIX = "revoke it, then: stepreplay lint --fix"
+_FIX = "revoke it, and replace it here"
 _RECORD = "revoke it, delete the file, and record the test again without it"
 _LOOK = "too long to be replaced unseen: look at it, and record the test again without it, or allow its place"
 NOT_FIXED = (

@@ -101,10 +101,11 @@ def pytest_configure(config: pytest.Config) -> None:
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
         run = Run(Places(config, ini, command_line), command_line, read_ini_text(config))
+        start = start_of(config, run)
+        stack.enter_context(started(lambda: start))
         run.baseline = read_known(run.settings({}), config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
-    stack.enter_context(started(start_of(config, run)))
     hold_placeholders(config)
     config.stash[RUN] = run
     be_host(config)

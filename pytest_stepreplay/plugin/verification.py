@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..commands import pytest_command
 from ..drift import baseline
 from ..errors import CassetteError, SettingsError, display_path
 from ..housekeeping import quoting
@@ -42,9 +43,11 @@ def read_known(settings: Settings, rootpath: Path) -> Baseline | None:
     except FileNotFoundError:
         if settings.fail_on == "never":
             return None
+        write = pytest_command(
+            "--stepreplay=verify", "--stepreplay-fail-on=never", f"--stepreplay-baseline={settings.baseline}"
+        )
         raise SettingsError(
-            f"the baseline {display_path(path)} does not exist. To create it with today's drift: "
-            f"pytest --stepreplay=verify --stepreplay-fail-on=never --stepreplay-baseline={settings.baseline}"
+            f"the baseline {display_path(path)} does not exist. To create it with today's drift: {write}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the baseline {display_path(path)} cannot be read: {error}") from None

@@ -6,12 +6,11 @@ Results go in, as in `report.verification`; groups of them come out, what change
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from ..commands import pytest_command, review_command
+from ..commands import pytest_command, review_command, stepreplay_command
 from ..texts.words import changed_words
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def deciding_command(group: Sequence[Result], others: Iterable[Result], waiting:
     if len(paths) > _NAMED and not left:
         return review_command("accept", "--all")
     paths = _folders_of(paths, left)
-    return f"stepreplay accept {' '.join(map(shlex.quote, paths))}" if len(paths) <= _NAMED else ""
+    return stepreplay_command("accept", *paths) if len(paths) <= _NAMED else ""
 
 
 def _folders_of(paths: list[str], left: Iterable[str]) -> list[str]:

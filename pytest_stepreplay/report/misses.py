@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..commands import project_command, pytest_command
+from ..commands import project_command, pytest_command, stepreplay_command
 from ..errors import Explanation
 from ..texts.escaping import escape_for_terminal
 from ..texts.varying import KINDS
@@ -154,6 +154,11 @@ def _fixes(miss: Miss) -> list[str]:
         record = f'use_cassette("{miss.cassette}", mode="record")'
     remedy = _remedy(miss)
     lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
+    if not miss.writable:
+        lines[:1] = [
+            "  Fix: if the test means to ask this, convert the cassette, which another tool wrote, and record it:",
+            f"         {stepreplay_command('convert', miss.cassette)}",
+        ]
     if remedy:
         settings = ", ".join(f"{name}={_literal(value)}" for name, value in remedy.items())
         advice = [_advice(remedy), f"         {_setting(miss, settings)}"]
@@ -161,11 +166,6 @@ def _fixes(miss: Miss) -> list[str]:
         if "ignore_order" in remedy:
             return [f"  Fix: {advice[0]}", advice[1]]
         lines += [f"       {advice[0]}", advice[1]]
-    if not miss.writable:
-        lines.insert(
-            1,
-            f"         convert {miss.cassette} first (stepreplay convert), or delete it: another tool wrote it",
-        )
     candidate = miss.elsewhere or miss.moved
     if candidate and not miss.exists and miss.test:
         lines += [

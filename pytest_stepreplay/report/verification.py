@@ -9,14 +9,13 @@ stands in the baseline), and, where later requests quote the stored answer, ``qu
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 import unicodedata
 from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from ..commands import pytest_command, review_command
+from ..commands import pytest_command, review_command, stepreplay_command
 from ..settings import VERIFY
 from ..settings.levels import FAIL_ON
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
@@ -507,7 +506,7 @@ def _also(others: Sequence[tuple[int, Change]], number: int) -> list[str]:
 
 
 def _accepting(path: str, tests: Sequence[str], *, pending: bool, quoted: str) -> list[str]:
-    cassette = shlex.quote(path)
+    accept = stepreplay_command("accept", path)
     if quoted:
         return [
             f"  Fix: {quoted}.",
@@ -518,14 +517,14 @@ def _accepting(path: str, tests: Sequence[str], *, pending: bool, quoted: str) -
     if pending:
         return [
             "  Fix: if the new answer is as good as the stored one, accept it:",
-            f"         stepreplay accept {cassette}",
+            f"         {accept}",
             "       to look at each change first:",
             f"         {review_command()}",
         ]
     return [
         "  Fix: no pending file was written here. If the new answer is as good, run this where you can commit:",
         f"         {pytest_command('--stepreplay=verify', tests=tests)}",
-        f"         stepreplay accept {cassette}",
+        f"         {accept}",
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..commands import pytest_command
+from ..commands import pytest_command, stepreplay_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..housekeeping import relinking
 from ..matching import keys, nearness
@@ -46,7 +46,7 @@ def read_own(
         raise CassetteWriteError(
             path,
             f"is a cassette of another tool ({loaded.format}); it can be replayed, but not recorded into",
-            fix=f"Convert it with: stepreplay convert {display_path(path)}\nor delete it to record the "
+            fix=f"Convert it with: {stepreplay_command('convert', display_path(path))}\nor delete it to record the "
             'test anew, or name another cassette: @pytest.mark.stepreplay(cassette="...")',
         )
     return loaded

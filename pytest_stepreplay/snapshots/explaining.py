@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ..commands import pytest_command
+from ..commands import pytest_command, stepreplay_command
 from ..drift.forms import describe_change
 
 if TYPE_CHECKING:
@@ -69,4 +68,4 @@ def _command(owner: _Owner, mode: str) -> str:
 
 
 def _accept(owner: _Owner) -> str:
-    return f"stepreplay accept {shlex.quote(owner.shown_path)}"
+    return stepreplay_command("accept", owner.shown_path)

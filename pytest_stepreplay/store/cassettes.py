@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import formats
-from ..commands import mend_or_record, pytest_command
+from ..commands import mend_or_record, record_again, stepreplay_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
 from ..wire.json_text import parse_json
@@ -98,7 +98,8 @@ def parse_cassette(
     for skipped in found.skipped:
         if skipped.broken:
             where = f"{written_location(skipped.location)}: " if skipped.location else ""
-            fix = "Convert what can be read of it with: stepreplay convert --to DIR " + display_path(path)
+            convert = stepreplay_command("convert", display_path(path), "--to", "converted")
+            fix = f"Convert what can be read of it with: {convert}" if found.exchanges else mend_or_record()
             raise CassetteReadError(path, f"{where}{skipped.reason}", line=skipped.line, fix=fix)
     interactions = tuple(each.interaction(keep_headers) for each in found.exchanges)
     return ReadCassette(Cassette(interactions=interactions), found.format)
@@ -169,7 +170,7 @@ def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
 def _parse_unusual(text: str, path: Path) -> Tree:
     """Return the tree of a file that a person or another tool wrote."""
     if not text.strip():
-        raise CassetteReadError(path, "is empty", fix=_record_again())
+        raise CassetteReadError(path, "is empty", fix=record_again())
     conflict = _CONFLICT.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
@@ -201,11 +202,7 @@ def _parse_yaml(text: str, path: Path) -> Tree:
         raise CassetteReadError(path, error.problem, line=error.line, fix=mend_or_record()) from None
     if ours and not text.startswith("{") and not text.endswith("\n"):
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
-        fix = f"If it is whole, add a newline at its end; else d{_record_again()[1:]}"
+        fix = f"If it is whole, add a newline at its end; else {record_again(goes_on=True)}"
         line = text.count("\n") + 1
         raise CassetteReadError(path, "seems cut off: its last line is incomplete", line=line, fix=fix)
     return tree
-
-
-def _record_again() -> str:
-    return f"Delete it and record it again with: {pytest_command('--stepreplay=record')}"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..commands import pytest_command
-from ..errors import CassetteError, CassetteReadError, CassetteWriteError
+from ..commands import pytest_command, stepreplay_command
+from ..errors import CassetteError, CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
 from ..models import Cassette, Interaction
 from . import body_files
@@ -180,8 +179,9 @@ def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
             raise CassetteError(
                 opened.value.target,
                 "is a cassette of another tool; it can be replayed and verified, but is never written",
-                fix="Convert it with stepreplay convert and verify again, or delete it and its pending file, and "
-                f"record the test anew: {pytest_command('--stepreplay=record')}",
+                fix=f"Convert it with: {stepreplay_command('convert', display_path(opened.value.target))}\n"
+                "and verify again, or delete it and its pending file, and record the test again: "
+                f"{pytest_command('--stepreplay=record')}",
             )
         chosen = opened.chosen(units)
         before, after = opened.before, opened.after
@@ -309,7 +309,7 @@ class _Opened:
             raise CassetteError(
                 self.value.path,
                 f"was made from another version of {self.value.target}, which has changed since",
-                fix=f"{_verify()}\nOr drop it: stepreplay reject {shlex.quote(str(self.value.path))}",
+                fix=f"{_verify()}\nOr drop it: {stepreplay_command('reject', display_path(self.value.path))}",
             )
 
     def chosen(self, names: Collection[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import stepreplay_command
 from ..errors import CassetteWriteError, display_path
 from ..formats.exchanges import MisfitError
 from ..formats.vcr import import_vcr, read_exchange, vcr_request, vcr_response
@@ -230,7 +231,7 @@ def _read_ours(path: Path) -> Cassette:
         raise CassetteWriteError(
             path,
             f"is a cassette of another tool ({found.format}); it can be replayed, but not recorded into",
-            fix=f"Convert it with: stepreplay convert {display_path(path)}",
+            fix=f"Convert it with: {stepreplay_command('convert', display_path(path))}",
         )
     return found.cassette
 

@@ -189,7 +189,7 @@ def test_what_waits_for_a_decision_or_is_no_cassette_stays(suite: Suite, project
     suite.run(*CACHED)
     result = project.run("prune", "--yes")
     assert "notes.json: no test uses it; kept, since it is not a readable cassette" in result.out
-    assert "kept, since it has pending changes (stepreplay review)" in result.out
+    assert "kept, since it has pending changes; decide: stepreplay review" in result.out
     assert suite.cassette("notes.json").exists()
     assert other.exists()
 

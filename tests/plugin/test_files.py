@@ -146,7 +146,11 @@ def test_a_plain_vcrpy_cassette_replays_and_is_not_recorded_into(suite: Suite, s
     suite.run().assert_outcomes(passed=1)
     suite.change("Say hello.", "Say goodbye.")
     suite.run().stdout.fnmatch_lines(
-        [f"E *convert cassettes/{name} first (stepreplay convert), or delete it: another tool wrote it"]
+        [
+            "E *convert the cassette, which another tool wrote, and record it:",
+            f"E * stepreplay convert cassettes/{name}",
+            "E * pytest test_chat.py::test_greeting --stepreplay=record",
+        ]
     )
     result = suite.record()
     result.assert_outcomes(errors=1)
