@@ -16,6 +16,7 @@ from ..projects import find_project
 from ..vcr.config import REFUSED
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed
+from .project import PASSED_OVER
 from .terminal import echo, plural
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ KEY: Final = "stepreplay_adopt_vcr_marker"
 RIVALS: Final = {"recording": "pytest_recording", "vcr": "pytest_vcr"}
 """The plugins that would answer the same markers: their names for ``-p no:NAME``, and their modules."""
 
-_PASSED_OVER: Final = ("node_modules", "site-packages", "build", "dist")
 _TOLD: Final = re.compile(r"\bvcr\b|\bvcr_\w+|pytest_recording")
 _MARK: Final = re.compile(r"\bmark\.vcr\b")
 
@@ -127,7 +127,7 @@ def _look_at(root: Path) -> _Found:
 
 def _python_files(root: Path) -> Iterator[Path]:
     for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.name in _PASSED_OVER or path.is_symlink():
+        if path.name.startswith(".") or path.name in PASSED_OVER or path.is_symlink():
             continue
         if path.is_dir():
             if not (path / "pyvenv.cfg").exists():

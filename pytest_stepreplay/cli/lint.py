@@ -30,6 +30,7 @@ from ..store.paths import READ_SUFFIXES
 from ..store.secrets import told_place
 from ..store.yaml_events import lines_of
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
+from .naming import adopted_folders
 from .project import cassette_folder, display, project_settings, typed_test
 from .terminal import echo, plural, safe
 
@@ -56,7 +57,7 @@ def _run(
     paths: tuple[Path, ...], as_json: bool, fix: bool, max_age: timedelta | None, skip: list[str]
 ) -> int:
     project = replace(_read_project(max_age, skip), paths=tuple(map(str, paths)))
-    searched = paths or (cassette_folder(),)
+    searched = paths or (cassette_folder(), *adopted_folders())
     found: list[tuple[str, Problem]] = []
     files = fixed = 0
     for path in _files_under(searched):

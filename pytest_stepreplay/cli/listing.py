@@ -17,6 +17,7 @@ from ..store.pending import read_new_version
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, existing_paths
 from .conversation import model_of, read_turns
+from .naming import adopted_folders
 from .project import cassette_folder, display, project_settings
 from .statistics import Statistics, print_statistics
 from .terminal import echo, json_text, plural, safe
@@ -47,7 +48,7 @@ class Row:
 
 
 def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
-    searched = paths or (cassette_folder(),)
+    searched = paths or (cassette_folder(), *adopted_folders())
     if stats:
         return _add_up(searched, as_json=as_json)
     rows = [_read_row(path) for path in _cassettes_under(searched)]

@@ -7,22 +7,27 @@ is named exactly wins over what is only meant with it, as ``test_x[a]`` is with 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from ..commands import stepreplay_command
 from ..errors import StepReplayError
+from ..housekeeping import CACHE_KEY
+from ..housekeeping.last_run import read as read_last_run
 from ..projects import find_project
 from ..store.paths import iter_cassettes, stems_of
 from ..store.pending import iter_pending
-from .project import cassette_folder, display
+from .project import PASSED_OVER, cache_folder, cassette_folder, display
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SHOWN: Final = 5
 """How many names a message lists at most."""
@@ -37,10 +42,12 @@ class Named:
     Attributes:
         place: the path of its files in the folder of the cassettes, without what their names end with.
         files: all of them.
+        owner: the id of the test, where none of the files says it: those of other tools do not.
     """
 
     place: PurePath
     files: list[Path] = field(default_factory=list)
+    owner: str = ""
 
     @property
     def cassette(self) -> Path | None:
@@ -55,7 +62,7 @@ class Named:
 
     @cached_property
     def test(self) -> str:
-        """The id of the test, as one of the files says; empty where none does."""
+        """The id of the test, as one of the files says, or as it is known; empty where nobody knows."""
         for path in self.files:
             try:
                 with path.open("rb") as file:
@@ -64,7 +71,7 @@ class Named:
                 continue
             if found:
                 return _scalar(found[1].decode("utf-8", "replace"))
-        return ""
+        return self.owner
 
 
 def find_cassette(name: str) -> Path:
@@ -94,16 +101,31 @@ def find_named(name: str) -> list[Named]:
     Raises:
         StepReplayError: it means tests that have nothing to do with each other.
     """
-    word = _Word(name)
     known = known_names()
-    exact = [each for each in known if word.names(each)]
-    if len(exact) > 1:
-        raise StepReplayError(_unclear(name, exact))
-    return exact or [each for each in known if word.includes(each)]
+    # What is said of the file of a test counts from here and from the rootdir, and then as the end of its path.
+    for word in (_Word(name), _Word(name, anywhere=True)):
+        exact = [each for each in known if word.names(each)]
+        if len(exact) > 1:
+            raise StepReplayError(_unclear(name, exact))
+        found = exact or [each for each in known if word.includes(each)]
+        if found:
+            return found
+    return [each for each in known if _is_meant(name, each)] if has_magic(name) else []
+
+
+def _is_meant(pattern: str, named: Named) -> bool:
+    """Whether a glob is meant to find this: by its name, its path in the folder, or the id of its test."""
+    pattern = pattern if "::" in pattern else _without_endings(pattern)
+    ways = (named.place.name, named.place.as_posix(), named.test, named.test.rpartition("::")[2])
+    return any(way and fnmatchcase(way, pattern) for way in ways)
 
 
 def known_names() -> list[Named]:
-    """Returns all that is in the project's folder of cassettes."""
+    """Returns all that is in the project's folder of cassettes, and what its tests have in those of other tools."""
+    return [*_own_names(), *adopted_names()]
+
+
+def _own_names() -> list[Named]:
     folder = cassette_folder()
     named: dict[PurePath, Named] = {}
     snapshots = sorted(folder.rglob("*.snapshots.yaml"))
@@ -113,11 +135,80 @@ def known_names() -> list[Named]:
     return [*named.values()]
 
 
+def adopted_names() -> list[Named]:
+    """Returns the cassettes of other tools that the project's tests have where those tools put them.
+
+    They lie in ``cassettes/MODULE/`` beside a module, as pytest-recording has it, or in ``cassettes/``, as pytest-vcr
+    does; where else, as a `vcr_cassette_dir` may say, the last run has noted.
+    """
+    project = find_project(Path.cwd())
+    own, root = cassette_folder(), project.root
+    run = read_last_run(cache_folder() / "v" / CACHE_KEY)
+    noted = {Path(path): test for path, test in run.elsewhere.items()} if run else {}
+    named: dict[PurePath, Named] = {}
+    for folder in adopted_folders():
+        for path in (*iter_cassettes(folder), *iter_pending(folder)):
+            if path.is_relative_to(own):
+                continue
+            stem = _without_endings(path.name)
+            target = path.with_name(path.name.removesuffix(".new"))
+            test = noted.pop(target, "") or _test_of(folder, target.relative_to(folder).parent, stem, root)
+            place = path.relative_to(root).with_name(stem) if path.is_relative_to(root) else PurePath(path)
+            named.setdefault(place, Named(place, owner=test)).files.append(path)
+    return [*named.values()]
+
+
+def adopted_folders() -> list[Path]:
+    """Returns the folders of other tools' cassettes, where the project's ini file adopts them."""
+    project = find_project(Path.cwd())
+    if not project.settings("adopt_vcr_marker").get("adopt_vcr_marker"):
+        return []
+    run = read_last_run(cache_folder() / "v" / CACHE_KEY)
+    noted = {Path(path).parent for path in run.elsewhere} if run else set[Path]()
+    beside = set(_cassette_folders_under(project.root))
+    found = beside | {each for each in noted if not any(each.is_relative_to(one) for one in beside)}
+    return sorted(each for each in found if each != cassette_folder() and each.is_dir())
+
+
+def _cassette_folders_under(root: Path) -> Iterator[Path]:
+    for folder, names, _ in os.walk(root):
+        if "cassettes" in names:
+            yield Path(folder, "cassettes")
+        names[:] = [
+            name
+            for name in names
+            if name not in (*PASSED_OVER, "cassettes")
+            and name[0] != "."
+            and not Path(folder, name, "pyvenv.cfg").exists()
+        ]
+
+
+def _test_of(folder: Path, inside: PurePath, stem: str, root: Path) -> str:
+    """Returns the id of the test whose cassette lies in a folder beside its module; empty where that is not clear."""
+    head, bracket, parameters = stem.partition("[")
+    name = head.replace(".", "::") + bracket + parameters
+    if inside.parts:
+        module = (folder.parent / inside).with_suffix(".py")
+        modules = [module] if module.is_file() else []
+    else:
+        defined = re.compile(rf"^ *(?:async )?def {re.escape(head.rpartition('.')[2])}\b", re.MULTILINE)
+        modules = [path for path in folder.parent.glob("*.py") if defined.search(_text_of(path))]
+    return f"{modules[0].relative_to(root).as_posix()}::{name}" if len(modules) == 1 else ""
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 class _Word:
     """A word, taken for a name."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, *, anywhere: bool = False) -> None:
         self._module: list[PurePath] | None = None
+        self._anywhere = PurePath(word.partition("::")[0]) if anywhere else None
         file, colons, names = word.partition("::")
         self._folders: tuple[str, ...] = ()
         if colons or word.endswith(".py"):
@@ -174,6 +265,9 @@ class _Word:
     def _is_in_folder(self, named: Named) -> bool:
         if self._module is not None:
             file = named.test.partition("::")[0]
+            if self._anywhere is not None:
+                parts = self._anywhere.parts
+                return bool(parts) and PurePath(file).parts[-len(parts) :] == parts
             return any(
                 named.place.parent == path.with_suffix("") or (file and PurePath(file) == path)
                 for path in self._module

@@ -26,7 +26,7 @@ from ..texts.escaping import escape_for_terminal
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
 from .conversation import body_of
-from .naming import find_named, nearest
+from .naming import adopted_folders, find_named, nearest
 from .project import cassette_folder, display, guarded_by_project, typed_test
 from .terminal import echo, json_text, plural, safe
 
@@ -201,7 +201,7 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
     """
     folder = cassette_folder()
     names = list(names)
-    found = [] if names else [*_pending_of(folder)]
+    found = [] if names else [each for one in (folder, *adopted_folders()) for each in _pending_of(one)]
     for name in names:
         files = [*_pending_of(Path(name))] or [*_pending_of(folder / name)]
         named = [] if files or not name or Path(name).is_dir() else find_named(name)

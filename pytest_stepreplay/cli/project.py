@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "cassettes"
 KEY: Final = "stepreplay_dir"
+PASSED_OVER: Final = ("node_modules", "site-packages", "build", "dist", "__pycache__")
+"""Folders in which no test of the project's own lies."""
 
 
 def cassette_folder(start: Path | None = None) -> Path:

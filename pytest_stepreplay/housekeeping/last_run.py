@@ -7,7 +7,7 @@ The outcomes of a run go in, and a `LastRun` comes out; as JSON it lies in pytes
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..machine import disk
@@ -71,6 +71,7 @@ class LastRun:
         unplayed: cassettes of which something was not played.
         orphans: cassettes that no test uses.
         missing: tests without their cassette.
+        elsewhere: the ids of tests by their cassettes, for those that lie in no folder of ours.
     """
 
     unfit: tuple[str, ...]
@@ -80,6 +81,7 @@ class LastRun:
     unplayed: tuple[SeenFile, ...] = ()
     orphans: tuple[SeenFile, ...] = ()
     missing: tuple[Missing, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def sum_up(
@@ -90,6 +92,7 @@ def sum_up(
     folders: Iterable[str],
     unfit: Sequence[str],
     complete: bool,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> LastRun:
     """Returns what is to be remembered of a run.
 
@@ -100,6 +103,7 @@ def sum_up(
         folders: where they lie.
         unfit: why the run does not tell what is still needed.
         complete: no test was left out.
+        elsewhere: those of the cassettes that lie in no folder of ours, with the id of a test for each.
     """
     outcomes = [each for each in outcomes if each["path"]]  # the others are of tests without a cassette
     modes = sorted({each["mode"] for each in outcomes if not MODES[each["mode"]].replays})
@@ -131,6 +135,7 @@ def sum_up(
             for path, test in sorted(owned.items())
             if not totals.get(path) and not disk.exists(path)  # what was played from is there
         ),
+        elsewhere={**(elsewhere or {})},
     )
 
 

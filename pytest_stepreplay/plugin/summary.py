@@ -218,6 +218,11 @@ class Summary:
                 folders={*roots, *folders},
                 unfit=self._why_unfit(partial, exitstatus),
                 complete=complete,
+                elsewhere={
+                    path: test
+                    for path, test in owned.items()
+                    if test and not path.startswith(tuple(f"{root}{os.sep}" for root in roots))
+                },
             )
             self._remember(run)
         sums = totals.add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
+from pytest_stepreplay.housekeeping.last_run import LastRun, render
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store.pending import pending_path, write_pending
 from pytest_stepreplay.store.snapshots import write_snapshots
@@ -143,3 +147,93 @@ def test_snapshots_are_read_as_what_they_are(project: Project) -> None:
     assert project.run("diff", path, f"{path}.new").status == 1
     assert project.run("accept", "tests/test_bot.py::test_plan").status == 0
     assert "Rome" in project.run("show", path).out
+
+
+VCR = """
+interactions:
+- request:
+    method: POST
+    uri: https://api.stepfun.com/v1/chat/completions
+    body: '{"model": "step-3.5-flash", "messages": [{"role": "user", "content": "Say hello."}]}'
+    headers: {content-type: [application/json]}
+  response:
+    status: {code: 200, message: OK}
+    headers: {content-type: [application/json]}
+    body: {string: '{"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hi!"}}]}'}
+version: 1
+"""
+ADOPTED = {
+    "tests/cassettes/test_bot/test_agent.yaml": "tests/test_bot.py::test_agent",
+    "tests/cassettes/test_bot/TestChat.test_again.yaml": "tests/test_bot.py::TestChat::test_again",
+    "tests/cassettes/test_bot/test_lang[en].yaml": "tests/test_bot.py::test_lang[en]",
+    "tests/cassettes/test_flat.yaml": "tests/test_other.py::test_flat",
+    "taped/by_hand.yaml": "tests/test_noted.py::test_noted",
+}
+
+
+@pytest.fixture
+def adopted(project: Project) -> Project:
+    """A project whose tests have their cassettes where pytest-recording, pytest-vcr and a fixture of theirs put them."""
+    shutil.rmtree(project.path / "cassettes")
+    (project.path / "pytest.ini").write_text("[pytest]\nstepreplay_adopt_vcr_marker = true\n")
+    for path, test in ADOPTED.items():
+        file = project.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(VCR)
+        module, _, name = test.partition("::")
+        with (project.path / module).open("a") as code:
+            code.write(f"def {name.rpartition('::')[2].partition('[')[0]}(): pass\n")
+    (cache := project.path / ".pytest_cache/v/stepreplay").mkdir(parents=True)
+    noted = {str(project.path / "taped/by_hand.yaml"): "tests/test_noted.py::test_noted"}
+    run = LastRun((), complete=True, folders=(), owned=(), elsewhere=noted)
+    (cache / "last_run").write_text(json.dumps(render(run)))
+    return project
+
+
+@pytest.mark.parametrize("folder", [".", "tests"])
+@pytest.mark.parametrize("path", ADOPTED)
+def test_what_another_tool_recorded_is_found_by_its_test(
+    adopted: Project, monkeypatch: pytest.MonkeyPatch, folder: str, path: str
+) -> None:
+    test = ADOPTED[path]
+    monkeypatch.chdir(folder)
+    shown = str(adopted.path / path) if folder == "tests" and not path.startswith("tests/") else path
+    shown = shown.removeprefix(f"{folder}/")
+    for name in (test, test.rpartition("::")[2], test.removeprefix("tests/")):
+        assert adopted.run("show", name, "--json").json["path"] == shown, name
+        assert adopted.run("diff", name, adopted.path / path).status == 0
+        assert adopted.run("lint", name, "--json").json["files"] == 1
+    assert adopted.run("accept", test).err.startswith(f"stepreplay: {test}: nothing is pending for it")
+
+
+def test_what_the_tests_of_a_project_have_elsewhere_is_listed_and_linted(adopted: Project) -> None:
+    listed = adopted.run("list", "--json").json["cassettes"]
+    assert {each["path"] for each in listed} == {*ADOPTED}
+    assert adopted.run("lint", "--json").json["files"] == len(ADOPTED)
+    path = adopted.path / "tests/cassettes/test_bot/test_agent.yaml"
+    write_pending(path, Cassette(interactions=(chat(answer=completion("Something else.")),)))
+    (waiting,) = adopted.run("pending", "--json").json["pending"]
+    assert waiting["path"] == "tests/cassettes/test_bot/test_agent.yaml.new"
+    refused = adopted.run("accept", "test_agent")
+    assert refused.status == 1
+    assert "is a cassette of another tool" in refused.err
+
+
+def test_a_module_is_found_by_the_end_of_its_path_where_that_is_clear(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "tests/unit").mkdir()
+    monkeypatch.chdir("tests/unit")
+    assert project.run("show", "test_bot.py::test_agent", "--json").json["test"] == FILES[ONE[0][1]]
+    monkeypatch.chdir(project.path)
+    project.write("cassettes/more/test_bot/test_agent.yaml", chat(), test="more/test_bot.py::test_agent")
+    assert "there is more than one; say which" in project.run("show", "test_bot.py::test_agent").err
+
+
+def test_a_glob_is_looked_for_in_all_folders(project: Project) -> None:
+    assert project.run("show", "test_ag*t", "--json").json["test"] == "tests/test_bot.py::test_agent"
+    assert "there is more than one; say which" in project.run("show", "test_lang*").err
+    assert len(project.run("list", "test_lang*", "--json").json["cassettes"]) == 2
+    assert len(project.run("list", "tests/test_bot/*", "--json").json["cassettes"]) == 4
+    assert len(project.run("pending", "tests/test_bot.py::*", "--json").json["pending"]) == 4
+    assert len(project.run("reject", "*lang*").out.splitlines()) == 2

@@ -437,7 +437,7 @@ SOUND: Final = {"content-type": "audio/mpeg", "content-length": str(1 << 16)}
 
 @situation("store/body_files.py:_fix")
 def a_body_that_is_missing(case: Case) -> str:
-    case.suite.say = lambda _: raw(200, SOUND, bytes(1 << 16))
+    case.suite.say = lambda _: raw(200, SOUND, bytes(range(256)) * 256)
     case.write("""
     import httpx, pytest
 
