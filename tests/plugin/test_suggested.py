@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_stepreplay import commands, store
+from pytest_stepreplay import commands
 from pytest_stepreplay.cli import main
 from pytest_stepreplay.commands import carried_options
 from pytest_stepreplay.errors import StepReplayError, standing_in
+from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.upstream import answer, raw
 from tests.conftest import KEY
 
@@ -491,7 +492,7 @@ for _place, _texts in BROKEN.items():
 @situation("store/files.py:read_bytes")
 def a_cassette_that_is_not_there(case: Case) -> str:
     with pytest.raises(StepReplayError) as caught, standing_in(Path.cwd()):
-        store.read_cassette(case.cassette)
+        read_cassette(case.cassette)
     return str(caught.value)
 
 
