@@ -19,7 +19,9 @@ from ..settings import PLACEHOLDER_KEY
 from ..wire.headers import NEVER_KEPT
 from .escapes import layers_of, may_be_escaped
 from .shapes import (
+    NO_EDGES,
     PLACEHOLDER,
+    Edges,
     holds_secret,
     is_inline_data,
     may_hold_secret,
@@ -39,6 +41,7 @@ _LONGEST_REMEMBERED: Final = 4096
 """How many characters a text may have that is remembered as clean."""
 _MOST_REMEMBERED: Final = 4096
 _SHORTEST_SECRET: Final = 6
+_LONGEST_NAME: Final = 64
 
 _PART_NAME: Final = re.compile(r'\bname="([^"]*)"')
 _URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
@@ -264,14 +267,14 @@ class Redactor:
             text = _replaced(text, find)
         return text
 
-    def _spans_of_values(self, text: str) -> Iterator[tuple[int, int]]:
+    def _spans_of_values(self, text: str, _edges: Edges = NO_EDGES) -> Iterator[tuple[int, int]]:
         for value in self._rules.values:
             at = text.find(value)
             while at >= 0:
                 yield at, at + len(value)
                 at = text.find(value, at + len(value))
 
-    def _spans_of_others(self, text: str) -> Iterator[tuple[int, int]]:
+    def _spans_of_others(self, text: str, _edges: Edges = NO_EDGES) -> Iterator[tuple[int, int]]:
         yield from spans_of_shapes(text, self._rules.names)
         for pattern in self._rules.patterns:
             yield from (found.span() for found in re.finditer(pattern, text) if found[0])
@@ -316,12 +319,12 @@ class _Rules:
 _rules_of = lru_cache(maxsize=8)(_Rules)
 
 
-def _replaced(text: str, find: Callable[[str], Iterator[tuple[int, int]]]) -> str:
+def _replaced(text: str, find: Callable[[str, Edges], Iterator[tuple[int, int]]]) -> str:
     """Returns the text with the placeholder for what is found in it, and in what it says behind its escapes."""
-    spans = list(find(text))
+    spans = list(find(text, NO_EDGES))
     if may_be_escaped(text):
         for layer in layers_of(text):
-            spans += [layer.span(*span) for span in find(layer.text)]
+            spans += layer.spans(find, 0 if find is spans_of_keys else _LONGEST_NAME)
     if not spans:
         return text
     pieces, at = [], 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import zlib
 from base64 import b64decode
+from bisect import bisect_left, bisect_right
 from functools import cache, cached_property, lru_cache
 from math import log2
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,7 +21,7 @@ from . import key_table
 from .variables import is_made_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 SHORTEST_RUN: Final = 16
 LONGEST_TRIED_AT_EACH_OFFSET: Final = 4096
@@ -98,6 +99,8 @@ _SPLIT_SHAPES: Final = (
     ("an Azure client secret", b"Q~", rb"(?<![\w~.-])[\w~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}"),
 )
 
+_LOOK_AROUND: Final = re.compile(rb"\(\?<?!\[[^\]]+\]\)")
+
 _PRIVATE_KEY: Final = re.compile(rb"(?:-{4,5} ?BEGIN[^-]{0,80})?PRIVATE KEY(?: BLOCK)?-{4,5}")
 _END_OF_PRIVATE_KEY: Final = re.compile(rb"-{4,5} ?(BEGIN|END)[^-]{0,80}PRIVATE KEY(?: BLOCK)?-{4,5}")
 # The lines of one that is cut off, with what may stand between two lines: a break, an escape of one, quotes.
@@ -170,12 +173,33 @@ _NO_KEY_NAME: Final = re.compile(
 _LEAST_ENTROPY: Final = 3.0
 
 
-def find_hits(data: bytes, depth: int = 0) -> Iterator[Hit]:
+class Bounds(NamedTuple):
+    """Where a key may begin and end although the bytes do not show it: there was an escape. In order."""
+
+    begins: Sequence[int]
+    ends: Sequence[int]
+
+    def begins_in(self, start: int, end: int) -> Sequence[int]:
+        """Returns where between two places a key may begin."""
+        return self.begins[bisect_left(self.begins, start) : bisect_left(self.begins, end)]
+
+    def ends_in(self, start: int, end: int) -> Sequence[int]:
+        """Returns where between two places a key may end, of many the first ones."""
+        first = bisect_right(self.ends, start)
+        return self.ends[first : min(first + _MOST_ENDS, bisect_left(self.ends, end))]
+
+
+_MOST_ENDS: Final = 32
+_SHOWN: Final = Bounds((), ())
+
+
+def find_hits(data: bytes, depth: int = 0, bounds: Bounds = _SHOWN) -> Iterator[Hit]:
     """Yields what looks like a secret in the bytes.
 
     Args:
         data: the content of a file, or of a text in it.
         depth: how many encodings it was in. What is found inside of base64 is reported where that stands.
+        bounds: where a key may begin and end beside where the bytes show it.
     """
     mask = data.translate(_MASK)
     harmless: set[bytes] = set()  # a cassette repeats its ids and models all the time
@@ -186,17 +210,17 @@ def find_hits(data: bytes, depth: int = 0) -> Iterator[Hit]:
         context = data[max(0, start - _CONTEXT) : start]
         known = context + data[start:end]
         if known not in harmless:
-            hits = list(_hits_in_run(data, start, end, depth))
+            hits = list(_hits_in_run(data, start, end, depth, bounds))
             name = b"" if hits else _name_of(context)
             if name:
                 hits = list(_hits_by_name(data, start, end, name))
             yield from hits
-            if not hits and not name:
+            if not hits and not name and bounds is _SHOWN:
                 harmless.add(known)
         start = mask.find(_RUN, end)
     if b"PRIVATE KEY" in data:
         yield from _private_keys(data, mask)
-    for what, part, shape in _split_shapes():
+    for what, part, shape in _split_shapes(as_shown=bounds is _SHOWN):
         if part in data:
             yield from (Hit(*found.span(), what) for found in re.finditer(shape, data) if _is_real(found[0]))
     if b"://" in data and b"@" in data:
@@ -229,14 +253,16 @@ def entropy(text: bytes) -> float:
     return -sum((n := text.count(byte)) / size * log2(n / size) for byte in set(text))
 
 
-def _hits_in_run(data: bytes, start: int, end: int, depth: int) -> Iterator[Hit]:
+def _hits_in_run(data: bytes, start: int, end: int, depth: int, bounds: Bounds) -> Iterator[Hit]:
     """Yields the keys of known shapes in a run of their characters, as it stands and in base64."""
     found, shapes = start, _shapes()
-    for at in _edges(data, start, end):
+    hidden = bounds.begins_in(start, end)
+    edges = _edges(data, start, end)
+    for at in sorted({*edges, *hidden}) if hidden else edges:
         for shape in shapes.get(data[at : at + _BY_START], ()) if at >= found else ():
-            match = shape.match(data, at, min(end, at + shape.longest))
-            if match and shape.is_real(match[0]) and not _in_blob(data, start, at):
-                found = _end_of_word(data, match.end(), end)
+            key = _key_at(data, at, min(end, at + shape.longest), shape, bounds)
+            if key and not _in_blob(data, start, at):
+                found = _end_of_word(data, key.end(), end)
                 yield Hit(at, found, shape.what)
                 break
     if found > start or depth == DEEPEST or not data[start:end].translate(None, _HEX_AND_DASH):
@@ -247,6 +273,15 @@ def _hits_in_run(data: bytes, start: int, end: int, depth: int) -> Iterator[Hit]
                 if hit.what != BY_NAME:
                     what = hit.what if _IN_BASE64 in hit.what else hit.what + _IN_BASE64
                     yield Hit(*text.span(), what)
+
+
+def _key_at(data: bytes, at: int, end: int, shape: _Shape, bounds: Bounds) -> re.Match[bytes] | None:
+    if data.startswith(shape.start, at):
+        for stop in (end, *bounds.ends_in(at, end)):
+            match = shape.match(data, at, stop)
+            if match and shape.is_real(match[0]):
+                return match
+    return None
 
 
 def _edges(data: bytes, start: int, end: int) -> list[int]:
@@ -288,7 +323,7 @@ class _Shape:
 
     def match(self, data: bytes, at: int, end: int) -> re.Match[bytes] | None:
         """Returns the key that stands at a place of a run."""
-        return self._pattern.match(data, at, end) if data.startswith(self.start, at) else None
+        return self._pattern.match(data, at, end)
 
     @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
@@ -296,8 +331,16 @@ class _Shape:
 
 
 @cache
-def _split_shapes() -> tuple[tuple[str, bytes, bytes], ...]:
-    """Returns the shapes that start with what is in no run."""
+def _split_shapes(*, as_shown: bool) -> tuple[tuple[str, bytes, bytes], ...]:
+    """Returns the shapes that start with what is in no run.
+
+    Args:
+        as_shown: whether the bytes show where a key begins and ends.
+    """
+    if not as_shown:
+        return tuple(
+            (what, part, _LOOK_AROUND.sub(b"", shape)) for what, part, shape in _split_shapes(as_shown=True)
+        )
     rows = ((start.encode(), rest.encode(), kind) for start, rest, kind in key_table.KEYS)
     return *_SPLIT_SHAPES, *(
         (f"a key of the kind {kind}", start, re.escape(start) + rest)

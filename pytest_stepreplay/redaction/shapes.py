@@ -7,14 +7,15 @@ own: all that both know is the table of how keys start.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from . import key_table
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Sequence
 
 
 class Late:
@@ -123,6 +124,7 @@ _EDGE: Final = Late(r"[.+/=:~!$]")
 _TELEGRAM: Final = Late(
     r"(?<![A-Za-z0-9_-])(?:bot)?[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", re.ASCII
 )
+_TELEGRAM_BETWEEN_ESCAPES: Final = Late(r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}", re.ASCII)
 _BEARER: Final = Late(
     r"\b(bearer(?:\s{1,8}|%20))((?:(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{8,}|[A-Za-z]{16,})=*)",
     re.IGNORECASE | re.ASCII,
@@ -263,7 +265,27 @@ def is_inline_data(text: str) -> bool:
     return text.startswith("data:") and _INLINE_DATA.pattern.fullmatch(text) is not None
 
 
-def spans_of_keys(text: str) -> Iterator[tuple[int, int]]:
+class Edges(NamedTuple):
+    """Where a key may start and end although a text does not show it: there was an escape. In order."""
+
+    starts: Sequence[int]
+    stops: Sequence[int]
+
+    def starts_in(self, start: int, end: int) -> Sequence[int]:
+        """Returns where between two places a key may start."""
+        return self.starts[bisect_left(self.starts, start) : bisect_left(self.starts, end)]
+
+    def stops_in(self, start: int, end: int) -> Sequence[int]:
+        """Returns where between two places a key may end, of many the first ones."""
+        first = bisect_right(self.stops, start)
+        return self.stops[first : min(first + _MOST_STOPS, bisect_left(self.stops, end))]
+
+
+_MOST_STOPS: Final = 32
+NO_EDGES: Final = Edges((), ())
+
+
+def spans_of_keys(text: str, edges: Edges = NO_EDGES) -> Iterator[tuple[int, int]]:
     """Yields where in the text something looks like a key by itself."""
     # One byte for each character, so that places are the same.
     mask = text.encode("ascii", "replace").translate(_IN_KEY).decode("ascii")
@@ -271,13 +293,18 @@ def spans_of_keys(text: str) -> Iterator[tuple[int, int]]:
     while start >= 0:
         end = mask.find(" ", start)
         end = len(text) if end < 0 else end
-        for at in (start, *(edge.end() for edge in _EDGE.pattern.finditer(text, start, end))):
+        shown = (edge.end() for edge in _EDGE.pattern.finditer(text, start, end))
+        for at in (start, *shown, *edges.starts_in(start, end)):
             for known, pattern in _shapes().get(text[at : at + _BY_START], ()):
-                found = pattern.match(text, at, end) if text.startswith(known, at) else None
-                if found:
-                    yield found.span()
+                if text.startswith(known, at):
+                    for stop in (end, *edges.stops_in(at, end)):
+                        found = pattern.match(text, at, stop)
+                        if found:
+                            yield found.span()
+                            break
         if ":AA" in text[start:end]:
-            yield from (found.span() for found in _TELEGRAM.pattern.finditer(text, start, end))
+            telegram = _TELEGRAM if edges is NO_EDGES else _TELEGRAM_BETWEEN_ESCAPES
+            yield from (found.span() for found in telegram.pattern.finditer(text, start, end))
         start = mask.find(_EVERY, end)
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html import unescape
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import selectors
-from .rules import BY_NAME, find_hits, from_base64, named_secrets, names_key, unpacked
+from .rules import BY_NAME, Bounds, Hit, find_hits, from_base64, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Place = tuple[str | int, ...]
 """The steps from the top of a file to a value: keys and indexes, into the JSON in a text too."""
 
-_PERCENT: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_PERCENT: Final = re.compile(rb"(%[0-9A-Fa-f]{2})")
 # Escapes that may hide a part of a key, or of its name; those of a line's end are but edges, which `rules` knows.
 _IN_BACKSLASHES: Final = (
     rb"(?:u(?:00)?\{?00(?P<u>[2-7][0-9A-Fa-f])\}?|u\{(?P<braces>[2-7][0-9A-Fa-f])\}|U000000(?P<U>[2-7][0-9A-Fa-f])"
@@ -48,10 +49,26 @@ _ESCAPES: Final = {
 }
 """By the character that each starts with: to look for that is much faster."""
 # All backslashes at once: a row of them that nothing follows must not be tried from each one again.
-_ESCAPE: Final = re.compile(rb"\\(?<!\\\\)\\*+" + _IN_BACKSLASHES + b"|" + _IN_HTML + b"|" + _IN_MAIL)
-# A backslash before every character, as before what needs none: then each means itself.
-_EACH_ESCAPED: Final = re.compile(rb"(?:\\(?<!\\\\)\\*+[^\\\s]){8}")
-_BREAKS: Final = re.compile(rb"(?<!\\.)(?:\\(?<!\\\\)\\*+[nrt])+(?=\\)", re.DOTALL)
+_BACKSLASHES: Final = rb"\\(?<!\\\\)\\*+"
+_ESCAPE: Final = re.compile(_BACKSLASHES + _IN_BACKSLASHES + b"|" + _IN_HTML + b"|" + _IN_MAIL)
+_SPLIT: Final = re.compile(b"(" + re.sub(rb"\(\?P<\w+>", b"(?:", _ESCAPE.pattern) + b")")
+# What needs no backslash has one, as before any sign, or any character: what stands behind one may be itself then, a
+# letter that names a break, or a number, too.
+_NEEDLESS: Final = re.compile(_BACKSLASHES + rb"[^\\\snrtxuU\"'/]")
+_ANY_ESCAPE: Final = re.compile(
+    rb"(%(?:25)*[0-9A-Fa-f]{2}|"
+    + re.sub(rb"\(\?P<\w+>", b"(?:", _IN_HTML + b"|" + _IN_MAIL)
+    + b"|"
+    + _BACKSLASHES
+    + rb"(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]+\}|U[0-9A-Fa-f]{8}|x[0-9A-Fa-f]{2}|[0-7]{1,3}|[^\\]))"
+)
+_A_BACKSLASH: Final = (b"\\", b"5c", b"5C")
+_NAME: Final = 64
+"""How far before a value its name may stand, and with it the backslash that says that others may be needless."""
+_FAR: Final = 2048
+"""How far from an escape bytes are searched again: what does not reach so far was seen before it was undone."""
+_SPACE: Final = re.compile(rb"\s")
+_REMEMBERED: Final = 4096
 _MOST_LAYERS: Final = 8
 NOWHERE: Final = ("file",)
 """The place of what stands in none of a file's values, as in a comment, or in a file that nobody can read."""
@@ -211,33 +228,116 @@ def _secrets_in(data: bytes, needles: Mapping[bytes, str]) -> Iterator[tuple[str
         secret = data[hit.start : hit.end]
         seen.add(secret)
         yield hit.what, secret
-    for plain, how in _plain_forms(data):
+    for form in _plain_forms(data):
         for needle, what in needles.items():
-            if needle in plain and needle not in data:
-                yield f"{what}, {how}", needle
-        for hit in find_hits(plain):
-            secret = plain[hit.start : hit.end]
-            if not any(secret in each or each in secret for each in seen):
+            if needle in form.data and needle not in data:
+                yield f"{what}, {form.how}", needle
+        for hit in find_hits(form.data, bounds=form.bounds) if form.bounds else find_hits(form.data):
+            secret = form.data[hit.start : hit.end]
+            if form.counts(hit) and not any(secret in each or each in secret for each in seen):
                 seen.add(secret)
-                yield f"{hit.what}, {how}", secret
+                yield f"{hit.what}, {form.how}", secret
 
 
-def _plain_forms(data: bytes) -> Iterator[tuple[bytes, str]]:
-    """Yields what the bytes say with their escapes undone, then what that says, and how it was hidden."""
+class _Form(NamedTuple):
+    """What bytes say with their escapes undone, and how it was hidden.
+
+    Attributes:
+        data: what they say.
+        how: for a message.
+        bounds: where a key may begin and end, if what stands behind a backslash is taken for itself.
+        needless: where a backslash was that nothing needs: only with one of them that reading counts.
+    """
+
+    data: bytes
+    how: str
+    bounds: Bounds | None = None
+    needless: Sequence[int] = ()
+
+    def counts(self, hit: Hit) -> bool:
+        """Tells whether a hit may be more than words that breaks part."""
+        if self.bounds is None:
+            return True
+        first = bisect_left(self.needless, hit.start - (_NAME if hit.what == BY_NAME else 0))
+        return first < len(self.needless) and self.needless[first] < hit.end
+
+
+def _plain_forms(data: bytes) -> Iterator[_Form]:
+    """Yields what the bytes say with their escapes undone, then what that says; where nothing changed, no more."""
     for _ in range(_MOST_LAYERS):
-        if b"\\" in data and _EACH_ESCAPED.search(data):
-            yield data.replace(b"\\", b""), "escaped"
-            yield _BREAKS.sub(b" ", data).replace(b"\\", b""), "escaped"
+        if b"\\" in data and _NEEDLESS.search(data):
+            around = _around(data, [found.start() for found in _NEEDLESS.finditer(data)])
+            itself = _guessed(around, as_number=False)
+            as_number = _guessed(around, as_number=True)
+            yield itself
+            if as_number.data != itself.data:
+                yield as_number
         if b"%" in data and _PERCENT.search(data):
-            data, how = unquote_to_bytes(data), "URL-encoded"
+            parts, how = _PERCENT.split(data), "URL-encoded"
+            parts[1::2] = map(_number_or_itself, parts[1::2])
         elif any(char in data and escape.search(data) for char, escape in _ESCAPES.items()):
-            data, how = _ESCAPE.sub(_meaning, data), "escaped"
+            parts, how = _SPLIT.split(data), "escaped"
+            parts[1::2] = map(_meaning, parts[1::2])
         else:
             return
-        yield data, how
+        data = b"".join(parts)
+        yield _Form(_around(data, list(accumulate(map(len, parts)))[:-1:2]), how)
 
 
-def _meaning(found: re.Match[bytes]) -> bytes:
+def _around(data: bytes, places: list[int]) -> bytes:
+    """Returns the parts of the bytes that are around some places, each from a space to a space."""
+    if len(places) * _FAR >= len(data):
+        return data
+    windows = list[list[int]]()
+    for at in places:
+        if windows and at + _FAR < windows[-1][1]:
+            continue
+        start = data.rfind(b" ", 0, max(0, at - _FAR)) + 1
+        end = _SPACE.search(data, at + _FAR)
+        stop = end.start() if end else len(data)
+        if windows and start <= windows[-1][1]:
+            windows[-1][1] = stop
+        else:
+            windows.append([start, stop])
+    return b"\n\n".join([data[start:stop] for start, stop in windows])
+
+
+def _guessed(data: bytes, *, as_number: bool) -> _Form:
+    """Returns the bytes without their backslashes, each number as itself or as what it stands for."""
+    parts = _ANY_ESCAPE.split(data)
+    places = list(accumulate(map(len, parts)))[1::2]
+    parts[1::2] = map(_number_or_itself if as_number else _itself, parts[1::2])
+    needless = [bisect_left(places, found.end()) for found in _NEEDLESS.finditer(data)]
+    begins, ends, stops, at = list[int](), list[int](), list[int](), 0
+    for i, part in enumerate(parts):
+        if i % 2:
+            begins += (at, at + 1, at + len(part))
+            ends.append(at + len(part) - 1)
+            if part[-2:] in _A_BACKSLASH:  # of an escape that was escaped itself
+                begins.append(at + len(part) + 1)
+            if part[:1] in b"nrt":
+                stops.append(at)
+        at += len(part)
+    return _Form(b"".join(parts), "escaped", Bounds(sorted(begins), stops), [ends[i] for i in needless])
+
+
+def _itself(escape: bytes) -> bytes:
+    return escape.lstrip(b"\\")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _number_or_itself(escape: bytes) -> bytes:
+    if escape.startswith(b"%"):
+        return bytes([int(escape[-2:], 16)])
+    found = _ESCAPE.fullmatch(escape)
+    return _meaning(escape) if found and found.lastgroup != "char" else _itself(escape)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _meaning(escape: bytes) -> bytes:
+    found = _ESCAPE.fullmatch(escape)
+    if not found:
+        return escape
     kind = str(found.lastgroup)
     text = found[kind]
     if kind == "char":

@@ -151,6 +151,15 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "JSON with a slash": lambda key: "https:\\/\\/h\\/" + key,
     "one letter": lambda key: f"\\u{ord(key[0]):04x}" + key[1:],
     "one letter of it": lambda key: f"{key[:12]}\\u{ord(key[12]):04x}{key[13:]}",
+    "one backslash": lambda key: re.sub(r"^(..+?)(?=[^nrt])", r"\1\\", key),
+    "every second character": lambda key: "".join(
+        f"\\{char}" if i % 2 else char for i, char in enumerate(key)
+    ),
+    "every letter": lambda key: re.sub(r"([A-Za-z])", r"\\\1", key),
+    "every digit and sign": lambda key: re.sub(r"([^A-Za-z])", r"\\\\\1", key),
+    "some, and one as a number": lambda key: (
+        f"\\x{ord(key[0]):02x}" + re.sub(r"([aeg_.-])", r"\\\1", key[1:])
+    ),
 }
 
 
@@ -163,6 +172,59 @@ def test_a_key_that_is_written_in_escapes_is_hidden_from_neither_wall(hidden: st
             after = written(redacted(parts))
             assert "[redacted]" in after, f"{name} in {place}: it is not redacted"
             assert HIDDEN[hidden](key)[-12:] not in after, f"{name} in {place}: a part of it stays"
+
+
+EDGES = [
+    " ",
+    "\\n",
+    "\\t",
+    "\\r\\n",
+    "\\\\n",
+    "\\u000a",
+    "\\x3d",
+    "%0A",
+    "%250A",
+    "=0A",
+    "&#10;",
+    '\\"',
+    "\x1b[0m",
+]
+"""Of the escapes those that are one, with nothing behind it."""
+
+
+@given(st.data())
+def test_a_key_with_any_needless_backslashes_is_found_behind_any_escape(data: st.DataObject) -> None:
+    key = KEYS[data.draw(st.sampled_from(sorted(KEYS)))]
+    backslashes = data.draw(st.lists(st.integers(0, 2), min_size=len(key), max_size=len(key)))
+    if not any(count for count, char in zip(backslashes, key, strict=True) if char not in "nrt"):
+        backslashes[key.index(next(char for char in key if char not in "nrt"))] = 1
+    hidden = "".join("\\" * count + char for count, char in zip(backslashes, key, strict=True))
+    place = PLACES[data.draw(st.sampled_from(sorted(PLACES)))]
+    before = data.draw(st.sampled_from(EDGES))
+    after = data.draw(st.sampled_from(["\\n", "\\r\\n", " ", '\\"']))
+    parts = place(before + hidden + after)
+    assert findings(cassette(dict(parts))), "the scan misses it"
+    left = written(redacted(parts))
+    assert "[redacted]" in left, "it is not redacted"
+    assert key[-12:] not in left.replace("\\", ""), "a part of it stays"
+
+
+@pytest.mark.parametrize("before", ["", "see ", "see\\n", "see\\r\\n\\t", '{"note": "x\\n'])
+def test_a_backslash_before_each_character_of_a_key_may_look_like_a_break(before: str) -> None:
+    for name, key in KEYS.items():
+        if key[0] not in "nrt":
+            continue
+        text = before + "".join(f"\\{char}" for char in key) + "\\n\\n"
+        parts = asked({"content": text})
+        assert findings(cassette(dict(parts))), f"{name}: the scan misses it"
+        assert key[-12:] not in written(redacted(parts)).replace("\\", ""), f"{name}: it is not redacted"
+
+
+def test_breaks_between_words_are_no_part_of_a_key() -> None:
+    """Read without its backslashes, this is one word that starts as a key does; and some are needless, elsewhere."""
+    text = "\\alpha sk-\\nproject\\n42words\\nin\\nlines \\_x\\_ fc-\\tfw_\\nStepFun2\\rModels\\nand\\ntheirs"
+    assert not findings(cassette(asked({"content": text})))
+    assert Redactor(secrets=()).redact_text(text) == text
 
 
 def drawn(items: Any, letters: random.Random) -> str:
