@@ -157,6 +157,8 @@ def outcome(client: Callable[[str, bytes], tuple[int, bytes]], url: str, text: s
     try:
         return client(url, body(text))
     except Exception as problem:  # noqa: BLE001 - whatever it is, it must be the same
+        if isinstance(problem, urllib.error.HTTPError):
+            problem.close()  # it is a response too
         return type(problem), getattr(problem, "code", None)
 
 
