@@ -7,6 +7,8 @@ import http.client
 import json
 import os
 import socket
+import socketserver
+import ssl
 import struct
 import subprocess
 import sys
@@ -20,11 +22,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
 from pytest_stepreplay import RequestStoppedError, UnrecordedRequestError, use_cassette
 from pytest_stepreplay.formats.vcr import import_vcr
 from pytest_stepreplay.interception.exchanges import KEY_OF_HOST
+from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.settings import PLACEHOLDER_KEY
+from pytest_stepreplay.store.writing import write_cassette
 from pytest_stepreplay.upstream import Upstream, answer
 from tests.conftest import KEY
 
@@ -519,3 +524,123 @@ def test_what_no_stub_serves_of_tornado_is_refused_by_name(upstream: Upstream, t
     with pytest.raises(RequestStoppedError, match=told), use_cassette(tmp_path / "x.yaml", mode="record"):
         asyncio.run(ask())
     assert upstream.count == 0
+
+
+@contextmanager
+def tls_proxy(upstream: Upstream, host: str, folder: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
+    """A proxy that opens tunnels to one host, which only it knows: it answers there itself, by the upstream's answers.
+
+    Yields its address, and what trusts the host's certificate.
+    """
+    authority = trustme.CA()
+    inside, outside = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert(host).configure_cert(inside)
+    authority.configure_trust(outside)
+    asked: list[bytes] = []
+
+    class Tunnel(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline())
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with (
+                inside.wrap_socket(self.connection, server_side=True) as client,
+                client.makefile("rb") as file,
+            ):
+                head = [file.readline()]
+                while head[-1].strip():
+                    head.append(file.readline())
+                length = next(
+                    int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length")
+                )
+                parts = urlsplit(upstream.url)
+                with socket.create_connection((parts.hostname or "", parts.port or 0)) as server:
+                    lines = [line for line in head if not line.lower().startswith(b"connection")]
+                    server.sendall(b"".join([*lines[:-1], b"Connection: close\r\n\r\n"]) + file.read(length))
+                    while piece := server.recv(65536):
+                        client.sendall(piece)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{proxy.server_address[1]}", outside
+        finally:
+            proxy.shutdown()
+    assert {line.split()[1] for line in asked} == {f"{host}:443".encode()}
+
+
+def through_set_tunnel(proxy: str, trust: ssl.SSLContext, url: str, data: bytes) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPSConnection(proxy, timeout=10, context=trust)) as connection:
+        connection.set_tunnel(parts.netloc)
+        connection.request("POST", parts.path, data, HEADERS)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+
+
+def through_a_connected_tunnel(proxy: str, trust: ssl.SSLContext, url: str, data: bytes) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    with closing(http.client.HTTPSConnection(proxy, timeout=10, context=trust)) as connection:
+        connection.set_tunnel(parts.netloc)
+        connection.connect()
+        connection.request("POST", parts.path, data, HEADERS)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+
+
+def through_https_proxy(proxy: str, trust: ssl.SSLContext, url: str, data: bytes) -> tuple[int, bytes]:
+    os.environ["HTTPS_PROXY"] = f"http://{proxy}"
+    with urllib.request.urlopen(
+        urllib.request.Request(url, data, HEADERS), timeout=10, context=trust
+    ) as reply:
+        return reply.status, reply.read()
+
+
+@pytest.mark.parametrize(
+    "client",
+    [through_set_tunnel, through_a_connected_tunnel, through_https_proxy],
+    ids=lambda it: it.__name__,
+)
+def test_https_through_a_proxy_is_recorded_and_replayed_offline(
+    client: Any, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "")
+    monkeypatch.delenv("HTTPS_PROXY")
+    path, url = tmp_path / "x.yaml", "https://api.example.test/v1/chat/completions"
+    with tls_proxy(upstream, "api.example.test", tmp_path) as (proxy, trust):
+        live = client(proxy, trust, url, body("Say hello."))
+        with use_cassette(path, mode="record") as session:
+            recorded = client(proxy, trust, url, body("Say hello."))
+        assert (session.recorded[0].request.url, upstream.count) == (url, 2)
+    assert "CONNECT" not in path.read_text(encoding="utf-8")
+    with use_cassette(path) as session:
+        status, again = client(proxy, trust, url, body("Say hello."))
+        assert (status, json.loads(again)) == (200, json.loads(recorded[1]))
+        assert len(session.played) == 1
+    assert live[0] == recorded[0] == 200
+    with pytest.raises(UnrecordedRequestError), use_cassette(path):
+        client(proxy, trust, url, body("Say goodbye."))
+
+
+@pytest.mark.parametrize("kind", [http.client.HTTPConnection, http.client.HTTPSConnection])
+def test_connecting_before_a_request_touches_no_network_in_replay(
+    kind: type[http.client.HTTPConnection], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_named: object) -> None:
+        raise AssertionError("the network was touched")
+
+    path = tmp_path / "x.yaml"
+    request = Request(
+        method="GET", url=f"{'https' if kind is http.client.HTTPSConnection else 'http'}://a.test/v1/models"
+    )
+    write_cassette(
+        path, Cassette(interactions=(Interaction(request=request, response=Response(status=200, json={})),))
+    )
+    for name in ("create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    with use_cassette(path), closing(kind("a.test")) as connection:
+        connection.connect()
+        connection.request("GET", "/v1/models")
+        assert connection.getresponse().read() == b"{}"
