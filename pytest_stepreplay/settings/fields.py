@@ -141,6 +141,9 @@ def _hosts(value: object) -> object:
 
 def _report_file(value: object) -> object:
     name = str(_text(value))
+    form, colon, path = name.partition(":")
+    if colon and form.lower() in {"json", "md", "markdown"}:
+        raise ValueError(f"{value!r} must be the path alone, such as {path!r}; its ending names the form")
     if not name.endswith((".json", ".md")):
         raise ValueError(f"{value!r} must end in .json or .md")
     return name
