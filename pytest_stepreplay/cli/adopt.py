@@ -9,10 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from ..errors import StepReplayError, display_path
+from ..errors import CassetteError, StepReplayError, display_path
 from ..projects import find_project
+from ..store.files import read_bytes, write_bytes
 from ..vcr.config import REFUSED
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed
@@ -50,8 +52,8 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     project = find_project(Path.cwd())
     found = _look_at(project.root)
     path = project.path or project.root / "pytest.ini"
-    old = path.read_text(encoding="utf-8") if project.path else ""
-    lines, new = _changes(path, old, project.values) if found.marks else ([], old)
+    old = _read(path) if project.path else None
+    lines, new = _adopting(path, old or "", project.values) if found.marks else ([], "")
     if as_json:
         told = {"file": display_path(path), "markers": found.marks, "add": lines, "problems": found.problems}
         echo(json.dumps(told, indent=2))
@@ -63,7 +65,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         if not as_json:
             echo("Nothing was changed.")
         return 1
-    _write(path, new)
+    _write(path, old, new)
     if not as_json:
         echo(f"Wrote {display_path(path)}. Run the tests: pytest")
     return 1 if found.problems else 0
@@ -169,6 +171,18 @@ def _names_body(tree: ast.Module) -> bool:
 # ---------------------------------------------------------------- what is written
 
 
+def _adopting(path: Path, old: str, values: object) -> tuple[list[str], str]:
+    """Returns the lines to add, as they are shown, and the file's new text, with line ends as it has them.
+
+    Raises:
+        StepReplayError: the file is written in a way that is not changed by a program.
+    """
+    end = "\r\n" if old.count("\r\n") == old.count("\n") > 0 else "\n"
+    mark = "\ufeff" if old.startswith("\ufeff") else ""
+    lines, new = _changes(path, old.removeprefix(mark).replace(end, "\n"), values)
+    return lines, mark + new.replace("\n", end)
+
+
 def _changes(path: Path, old: str, values: object) -> tuple[list[str], str]:
     """Returns the lines to add, as they are shown, and the file's new text.
 
@@ -234,23 +248,40 @@ def _by_hand(path: Path, line: str) -> StepReplayError:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    """Writes the ini file in one step, once it is sure that it can be read.
+def _read(path: Path) -> str:
+    """Returns the text of an ini file, its line ends as they are.
 
     Raises:
-        StepReplayError: it could not be written, or would be broken.
+        StepReplayError: it cannot be read.
     """
-    trial = path.with_name(f".{path.name}.stepreplay")
-    old = path.read_bytes() if path.exists() else None
     try:
-        trial.write_text(text, encoding="utf-8")
-        trial.replace(path)
-        if str(find_project(path.parent).values.get(KEY, "")).lower() != "true":
-            raise _by_hand(path, f"{KEY} = true")
-    except (OSError, StepReplayError) as error:
-        trial.unlink(missing_ok=True)
-        if old is not None and path.exists():
-            path.write_bytes(old)
-        if isinstance(error, StepReplayError):
-            raise
-        raise StepReplayError(f"{display_path(path)} could not be written: {error.strerror}") from None
+        return read_bytes(path).decode()
+    except (CassetteError, UnicodeDecodeError) as error:
+        raise StepReplayError(f"{display_path(path)} cannot be read: {error}") from None
+
+
+def _write(path: Path, old: str | None, new: str) -> None:
+    """Writes the ini file in one step, once it is sure that pytest can read it, and that nobody else has written it.
+
+    Args:
+        path: of the file.
+        old: what it said when it was read; None where there was none.
+        new: what it is to say.
+
+    Raises:
+        StepReplayError: it could not be written, or would be broken. What stood there before still stands.
+    """
+    with TemporaryDirectory() as folder:
+        trial = Path(folder, path.name)
+        trial.write_bytes(new.encode())
+        try:
+            adopts = find_project(trial.parent).values.get(KEY, "")
+        except StepReplayError:
+            adopts = ""
+    if str(adopts).lower() != "true":
+        raise _by_hand(path, f"{KEY} = true")
+    if (_read(path) if path.exists() else None) != old:
+        raise StepReplayError(
+            f"{display_path(path)} has changed meanwhile, and was not written; run this again"
+        )
+    write_bytes(path, new.encode())

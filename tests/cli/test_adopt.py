@@ -126,3 +126,47 @@ def test_a_file_that_no_program_should_change_is_left_alone(suite: Path, project
     assert result.status == 2
     assert "add this yourself: addopts: -p no:recording" in result.err
     assert (suite / "pyproject.toml").read_text(encoding="utf-8") == text
+
+
+def test_what_a_person_wrote_stays_byte_for_byte(suite: Path, project: Project) -> None:
+    """Line ends, a mark at the start, comments, the mode of the file, and a link that it is behind."""
+    real = suite / "shared.ini"
+    real.write_bytes(b"\xef\xbb\xbf; ours\r\n[pytest]\r\n; keep\r\naddopts = -ra\r\n\r\n[other]\r\nx = 1\r\n")
+    real.chmod(0o640)
+    (suite / "pytest.ini").symlink_to("shared.ini")
+    assert project.run("adopt", "--yes").status == 0
+    assert (suite / "pytest.ini").is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.read_bytes() == (
+        b"\xef\xbb\xbf; ours\r\n[pytest]\r\n" + LINE.encode() + b"\r\n; keep\r\n"
+        b"addopts = -p no:recording -ra\r\n\r\n[other]\r\nx = 1\r\n"
+    )
+    assert sorted(path.name for path in suite.iterdir()) == ["pytest.ini", "shared.ini", "tests"]
+
+
+def test_a_file_that_changes_meanwhile_or_cannot_be_written_stays(
+    suite: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = suite / "pytest.ini"
+    file.write_text("[pytest]\n", encoding="utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_stepreplay.machine.disk.replace", full)
+        result = project.run("adopt", "--yes")
+    assert result.status == 2
+    assert (
+        "could not be written: No space left on device; the file on disk is still the old one" in result.err
+    )
+    assert [path.name for path in suite.iterdir() if path.is_file()] == ["pytest.ini"]
+
+    def agreed(*_: object, **__: object) -> bool:
+        file.write_text("[pytest]\naddopts = -q\n", encoding="utf-8")
+        return True
+
+    monkeypatch.setattr(adopt, "is_agreed", agreed)
+    result = project.run("adopt", "--yes")
+    assert (result.status, file.read_text(encoding="utf-8")) == (2, "[pytest]\naddopts = -q\n")
+    assert "pytest.ini has changed meanwhile, and was not written; run this again" in result.err
