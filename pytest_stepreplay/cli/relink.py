@@ -79,7 +79,8 @@ def _print_links(links: Sequence[Link]) -> None:
         if each.source:
             echo(safe(f"  {display(each.source)} -> {target}\n  {each.why}"))
             continue
-        echo("  not sure; move one yourself:")
+        why = "" if each.is_sure else f", since {each.why}"
+        echo(safe(f"  not sure{why}; move one yourself:"))
         for source in each.sources:
             echo(safe(f"    mv {shlex.quote(display(source))} {shlex.quote(target)}"))
         if each.rivals:

@@ -47,11 +47,13 @@ class Missing:
         path: where the cassette should be.
         test: its id.
         keys: of the requests that it asked in vain, as a `Matcher` of these settings makes them.
+        whole_keys: the same with their bodies, where the settings do not compare those.
     """
 
     path: str
     test: str
     keys: tuple[str, ...] = ()
+    whole_keys: tuple[str, ...] = ()
     match_on: tuple[str, ...] = ()
     ignore_request: tuple[str, ...] = ()
     ignore_order: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ class Link:
         sources: the best candidate, or several that are equally good.
         rivals: other tests for which the same cassette is as good.
         why: what speaks for them, in words.
+        is_sure: more than the URLs of the requests speaks for them.
     """
 
     test: str
@@ -49,11 +50,12 @@ class Link:
     sources: tuple[Path, ...]
     rivals: tuple[str, ...]
     why: str
+    is_sure: bool = True
 
     @property
     def source(self) -> Path | None:
         """The one cassette that is meant; None where that is not sure."""
-        return self.sources[0] if len(self.sources) == 1 and not self.rivals else None
+        return self.sources[0] if self.is_sure and len(self.sources) == 1 and not self.rivals else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,19 @@ class _Score:
 
     content: bool
     name: bool
+    url: bool
     near: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether more than the URLs of the requests speaks for it."""
+        return self.content or self.name
 
     def __str__(self) -> str:
         told = [
             ("it answers what the test asks", self.content),
             ("a test of that name recorded it", self.name),
+            ("it answers requests to the same URLs, with other bodies", self.url and not self.content),
         ]
         return ", and ".join(text for text, holds in told if holds)
 
@@ -95,12 +104,14 @@ def find_links(run: LastRun, root: Path) -> list[Link]:
         for each in lost:
             if _folder_of(run, each.path) != folder:
                 continue  # it is another project's
+            url, content = keys.answered_by(each.cassette)
             score = _Score(
-                keys.answered_by(each.cassette),
+                content,
                 _has_name(each, missing.test),
+                url,
                 _nearness(each.path, Path(missing.path)),
             )
-            if score.content or score.name:
+            if score.is_sure or score.url:
                 scores.append((score, missing, each))
     return sorted(_assigned(scores), key=lambda link: link.test)
 
@@ -191,11 +202,20 @@ class _Keys:
         self._keys = set(missing.keys)
         if self._keys:
             self._matcher = Matcher.of(missing)
+            compared = missing.match_on if "body" in missing.match_on else (*missing.match_on, "body")
+            self._whole_matcher = Matcher.of(replace(missing, match_on=compared))
+            self._whole_keys = set(missing.whole_keys) or self._keys
             self._redactor = Redactor(fields=missing.redact_fields)
 
-    def answered_by(self, cassette: Cassette) -> bool:
-        requests = (each.request for each in cassette.interactions) if self._keys else ()
-        return any(self._matcher.key(self._redactor.redact_request(each)) in self._keys for each in requests)
+    def answered_by(self, cassette: Cassette) -> tuple[bool, bool]:
+        """Returns whether a cassette answers one of them by the settings of the test, and whether by its body too."""
+        if not self._keys:
+            return False, False
+        requests = [self._redactor.redact_request(each.request) for each in cassette.interactions]
+        return (
+            any(self._matcher.key(each) in self._keys for each in requests),
+            any(self._whole_matcher.key(each) in self._whole_keys for each in requests),
+        )
 
 
 def _has_name(lost: _Lost, test: str) -> bool:
@@ -230,7 +250,7 @@ def _assigned(scores: list[tuple[_Score, Missing, _Lost]]) -> Iterator[Link]:
         rivals = [it[1] for it in equal if it[2] is lost]
         for each in rivals:
             others = tuple(it.test for it in rivals if it is not each)
-            yield Link(each.test, Path(each.path), sources, others, str(best))
+            yield Link(each.test, Path(each.path), sources, others, str(best), best.is_sure)
         sure = len(sources) == len(rivals) == 1
         left = [it for it in left if it[1] not in rivals and not (sure and it[2] is lost)]
 

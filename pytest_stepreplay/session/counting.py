@@ -124,12 +124,19 @@ def _unsent(history: History) -> Iterable[str]:
     return dict.fromkeys(each.unsent.why for each in sent if each.unsent and each.request not in recorded)
 
 
+def _whole_keys(history: History, settings: Settings) -> tuple[str, ...]:
+    """Returns the keys of what was missed, with the bodies that the settings do not compare."""
+    matcher = keys.Matcher.of(replace(settings, match_on=(*settings.match_on, "body")))
+    return tuple(matcher.key(each.request) for each in history.missed.values() if each.request is not None)
+
+
 def _asked_in_vain(history: History, settings: Settings) -> dict[str, tuple[str, ...] | str]:
     """Returns the keys of what was missed, with the settings that make them, for `stepreplay relink`."""
     if not history.missed:
         return {}
     return {
         "keys": tuple(str(key) for key in history.missed),
+        "whole_keys": () if "body" in settings.match_on else _whole_keys(history, settings),
         "match_on": settings.match_on,
         "ignore_request": settings.ignore_request,
         "ignore_order": settings.ignore_order,

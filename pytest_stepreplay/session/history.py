@@ -44,10 +44,12 @@ class Failure:
     Attributes:
         error: what the client is told.
         explain: returns what a person is told.
+        request: what was missed, if something was.
     """
 
     error: TestOutcomeError
     explain: Callable[[], Explanation]
+    request: Request | None = None
 
 
 class History:
@@ -141,7 +143,7 @@ class History:
         """Returns the error for a request that was not recorded: one for all of this key."""
         if key not in self.missed:
             error = UnrecordedRequestError(f"not recorded: {request.method} {request.url}\n{_LATER}")
-            self.missed[key] = Failure(error, partial(self._answers.explain_miss, request))
+            self.missed[key] = Failure(error, partial(self._answers.explain_miss, request), request)
             self.tell("missed", request)
         return self.missed[key].error
 

@@ -207,3 +207,36 @@ def test_no_run_and_no_word(suite: Suite, project: Project) -> None:
     suite.change("test_greeting", "test_renamed")
     suite.run(*CACHED)
     assert "there is no terminal to ask in" in project.run("relink").err
+
+
+BY_URL = "[pytest]\nstepreplay_match_on = method scheme host port path query\n"
+
+
+def test_where_bodies_do_not_count_they_still_tell_whose_a_cassette_is(
+    suite: Suite, project: Project
+) -> None:
+    suite.write(BY_URL, "pytest.ini")
+    suite.change("test_greeting", "test_one")
+    suite.change("test_other", "test_two")
+    suite.run(*CACHED).assert_outcomes(failed=2)
+    links = {each["test"]: each for each in project.run("relink", "--dry-run", "--json").json["tests"]}
+    assert links["test_chat.py::test_one"]["from"] == "cassettes/test_chat/test_greeting.yaml"
+    assert links["test_chat.py::test_two"]["from"] == "cassettes/test_chat/test_other.yaml"
+    assert links["test_chat.py::test_two"]["why"] == "it answers what the test asks"
+
+
+def test_a_url_alone_makes_no_pair(suite: Suite, project: Project) -> None:
+    suite.write(BY_URL, "pytest.ini")
+    suite.change("test_greeting", "test_one")
+    suite.change("Say hello.", "Say something else.")
+    suite.run(*CACHED).assert_outcomes(failed=1, passed=1)
+    (link,) = project.run("relink", "--dry-run", "--json").json["tests"]
+    assert (link["from"], link["candidates"]) == (None, ["cassettes/test_chat/test_greeting.yaml"])
+    told = project.run("relink", "--yes")
+    assert told.status == 1
+    assert told.out.splitlines() == [
+        "test_chat.py::test_one",
+        "  not sure, since it answers requests to the same URLs, with other bodies; move one yourself:",
+        "    mv cassettes/test_chat/test_greeting.yaml cassettes/test_chat/test_one.yaml",
+    ]
+    assert suite.cassettes == ["test_chat/test_greeting.yaml", "test_chat/test_other.yaml"]
