@@ -80,9 +80,9 @@ def check_files(interactions: Iterable[Interaction], cassette: Path) -> None:
     """
     for each in interactions:
         for file in each.response.files:
-            path = cassette.with_name(file.name)
-            problem = _problem_with(path)
+            problem = _problem_beside(cassette, file)
             if problem:
+                path = cassette.with_name(file.name)
                 raise CassetteReadError(path, f"{problem}; {display_path(cassette)} cites it", fix=_fix())
 
 
@@ -90,7 +90,7 @@ def problems_with(interaction: Interaction, cassette: Path) -> Iterator[tuple[st
     """Yields what is wrong with the files that an interaction cites: in which message, which file, and what."""
     for name in ("request", "response"):
         for file in getattr(interaction, name).files:
-            problem = _problem_with(cassette.with_name(file.name))
+            problem = _problem_beside(cassette, file)
             if problem:
                 yield name, file, problem
 
@@ -135,6 +135,12 @@ def remove_file(path: Path) -> None:
         disk.remove(path)
     except OSError as error:
         raise CassetteWriteError(path, f"could not be removed: {error.strerror}") from None
+
+
+def _problem_beside(cassette: Path, file: BodyFile) -> str:
+    """Returns what is wrong with a file beside a cassette; nothing where another tool's cassette holds it itself."""
+    held = file.source is not None and not isinstance(file.source, _Beside)
+    return "" if held else _problem_with(cassette.with_name(file.name))
 
 
 def _problem_with(path: Path) -> str:

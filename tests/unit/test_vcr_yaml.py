@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.formats import construct_tag
+from pytest_stepreplay.models import Request
+from pytest_stepreplay.session.cassette import Session
+from pytest_stepreplay.settings import Settings
 from pytest_stepreplay.store import yaml_events, yaml_parser
 from pytest_stepreplay.store.cassettes import parse_cassette
 from pytest_stepreplay.store.yaml_parser import UnusualTextError
+from pytest_stepreplay.wire.bodies import body_bytes
 from tests.fuzz.targets import HERE
 
 # vcrpy takes libyaml where it is there; each folds long texts in a way of its own.
@@ -128,3 +133,27 @@ def test_scalars_of_several_lines(text: str, tree: object) -> None:
             yaml_parser.parse(text)
     else:
         assert yaml_parser.parse(text) == yaml_events.parse_any(text) == tree
+
+
+def test_a_large_body_in_a_cassette_of_vcrpys_needs_no_file_beside_it(tmp_path: Path) -> None:
+    picture = bytes(range(256)) * 3000
+    request: dict[str, Any] = {
+        "method": "GET",
+        "uri": "https://example.com/cat.jpg",
+        "body": None,
+        "headers": {},
+    }
+    response = {
+        "status": {"code": 200, "message": "OK"},
+        "headers": {"content-type": ["image/jpeg"]},
+        "body": {"string": picture},
+    }
+    path = tmp_path / "cat.yaml"
+    path.write_text(yaml.dump({"interactions": [{"request": request, "response": response}], "version": 1}))
+    session = Session(Settings(adopt_vcr_marker=True), path)
+    session.load()
+    assert session.interactions[0].response.file is not None
+    exchange = session.begin(Request(method="GET", url="https://example.com/cat.jpg"))
+    assert exchange.answer is not None
+    assert body_bytes(exchange.answer.response) == picture
+    assert session.close(passed=True).replayed == (0,)
