@@ -41,7 +41,7 @@ _LAST: Final = frozenset({"completed", "failed", "incomplete", "cancelled"})
 _STATES: Final = frozenset(
     {"in_progress", "searching", "interpreting", "generating", "compacting", "completed", "failed"}
 )
-_FRAME: Final = frozenset({"type", "sequence_number", "obfuscation"})
+_PADDING: Final = frozenset({"sequence_number", "obfuscation"})
 
 
 def fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -78,16 +78,9 @@ class _Growing:
         elif name is not None and self._add_part(name, event):
             pass
         elif kind == "error" or (name is None and "error" in event):
-            told = event.get("error")
-            self._response["error"] = (
-                told
-                if told is not None
-                else {k: v for k, v in event.items() if k not in _FRAME and v is not None}
-            )
+            self._response["error"] = _error_of(event.get("error", event))
         else:
-            self._others.append(
-                {key: it for key, it in event.items() if key not in ("sequence_number", "obfuscation")}
-            )
+            self._others.append({key: it for key, it in event.items() if key not in _PADDING})
 
     def _add_part(self, name: str, event: Mapping[str, Any]) -> bool:
         """Adds what an event says of an item; says whether its type is known."""
@@ -177,6 +170,14 @@ class _Growing:
             whole["output"] = [self._items[place] for place in sorted(self._items)]
         whole |= {"audio": dict(self._audio)} if self._audio else {}
         return whole | ({OTHERS: self._others} if self._others else {})
+
+
+def _error_of(told: Any) -> Any:
+    """Returns an error as a response has it, from the event that tells it."""
+    if not isinstance(told, dict):
+        return told
+    framed = _PADDING | ({"type"} if told.get("type") == "error" else frozenset())
+    return {key: it for key, it in told.items() if key not in framed and it is not None}
 
 
 def _entry(holder: dict[str, Any], listed: str, place: int, started: dict[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,83 @@ CALLS = (*MESSAGE, "tool_calls")
 EXTRA_CHOICE = {"index": 1, "message": {"role": "assistant", "content": "Lyon."}, "finish_reason": "stop"}
 SEARCH = call("search", "call_7", q="weather in Paris")
 
+RESPONSE = {
+    "id": "resp_68a1",
+    "object": "response",
+    "created_at": 1741476542,
+    "status": "completed",
+    "model": "step-3.5-flash",
+    "output": [
+        {
+            "id": "rs_68a1",
+            "type": "reasoning",
+            "summary": [{"type": "summary_text", "text": "They ask for the weather."}],
+            "encrypted_content": "gAAAAABo",
+        },
+        {
+            "id": "msg_68a1",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "I will look it up.", "annotations": []}],
+        },
+        {
+            "id": "fc_68a1",
+            "type": "function_call",
+            "status": "completed",
+            "call_id": "call_9f2k",
+            "name": "get_weather",
+            "arguments": '{"city": "Paris", "days": 2}',
+        },
+    ],
+    "usage": {
+        "input_tokens": 36,
+        "input_tokens_details": {"cached_tokens": 16},
+        "output_tokens": 21,
+        "output_tokens_details": {"reasoning_tokens": 8},
+        "total_tokens": 57,
+    },
+}
+MESSAGE_ANSWER = {
+    "id": "msg_01Xf",
+    "type": "message",
+    "role": "assistant",
+    "model": "step-3.5-flash",
+    "content": [
+        {"type": "thinking", "thinking": "They ask for the weather.", "signature": "EqQBCkYI"},
+        {"type": "text", "text": "I will look it up."},
+        {
+            "type": "tool_use",
+            "id": "toolu_01A0",
+            "name": "get_weather",
+            "input": {"city": "Paris", "days": 2},
+        },
+    ],
+    "stop_reason": "tool_use",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 36, "cache_read_input_tokens": 16, "output_tokens": 21},
+}
+
+
+def fresh_response(response: Any) -> Any:
+    thought, said, made = response["output"]
+    thought |= {"id": "rs_99c4", "encrypted_content": "gAAAAABp"}
+    said["id"], made["id"], made["call_id"] = "msg_99c4", "fc_99c4", "call_x81p"
+    return response | {"id": "resp_99c4", "created_at": 1800000000}
+
+
+def fresh_message(message: Any) -> Any:
+    thought, _, made = message["content"]
+    thought["signature"], made["id"] = "EpYCCkgI", "toolu_01B7"
+    message["usage"]["cache_read_input_tokens"] = 0
+    return message | {"id": "msg_01Yg"}
+
+
+def refused(response: Any) -> Any:
+    response["output"][1]["content"] = [{"type": "refusal", "refusal": "I cannot help with that."}]
+    return response
+
+
 TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "A plain answer": (
         PLAIN,
@@ -252,6 +329,51 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("an empty body under status 200", lambda it: ""),
             ("a page of HTML", lambda it: "<html><body>502 Bad Gateway</body></html>"),
             ("JSON that is cut off", lambda it: json.dumps(it)[:120]),
+        ],
+    ),
+    "A response": (
+        RESPONSE,
+        [
+            ("ids, times and encrypted reasoning are new", fresh_response),
+            ("another function is called", at("output", 2, "name", to="get_forecast")),
+            ("an argument differs", at("output", 2, "arguments", to='{"city": "Paris", "days": 3}')),
+            ("arguments are broken JSON", at("output", 2, "arguments", to='{"city": "Par')),
+            ("no tool is called", without("output", 2)),
+            ("a word of the text differs", at("output", 1, "content", 0, "text", to="I shall look it up.")),
+            ("it is refused", refused),
+            (
+                "it is cut off",
+                lambda it: (
+                    it | {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+                ),
+            ),
+            (
+                "the reasoning is worded anew",
+                at("output", 0, "summary", 0, "text", to="They want the weather."),
+            ),
+            ("more tokens are used", at("usage", "output_tokens", to=27)),
+            ("a call has no `call_id`", without("output", 2, "call_id")),
+            ("`status` is one that nobody documents", at("status", to="done")),
+        ],
+    ),
+    "A message": (
+        MESSAGE_ANSWER,
+        [
+            ("ids, signatures and cached tokens are new", fresh_message),
+            ("another tool is called", at("content", 2, "name", to="get_forecast")),
+            ("its input differs", at("content", 2, "input", to={"city": "Paris", "days": 3})),
+            ("no tool is called", without("content", 2)),
+            ("a word of the text differs", at("content", 1, "text", to="I shall look it up.")),
+            ("it is cut off", at("stop_reason", to="max_tokens")),
+            ("it is refused", at("stop_reason", to="refusal")),
+            ("the thoughts are worded anew", at("content", 0, "thinking", to="They want the weather.")),
+            ("more tokens are used", at("usage", "output_tokens", to=27)),
+            ("a call has no `id`", without("content", 2, "id")),
+            ("`stop_reason` is one that nobody documents", at("stop_reason", to="eos")),
+            (
+                "an error object under status 200",
+                lambda it: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+            ),
         ],
     ),
     "An error that was recorded": (
