@@ -71,7 +71,7 @@ class _Growing:
                 self._message["usage"] = object_of(self._message.get("usage")) | told
         elif "error" in event:
             self._message["error"] = event["error"]
-        elif kind not in EVENTS:
+        elif not isinstance(kind, str) or kind not in EVENTS:
             self._others.append(dict(event))
 
     def _place_of(self, event: Mapping[str, Any]) -> int:

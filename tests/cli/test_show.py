@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from pytest_stepreplay import endpoints
 from pytest_stepreplay.cli import main
 from pytest_stepreplay.endpoints import Call, Conversation, Endpoint, Reading, Remark, Tokens
 from pytest_stepreplay.models import Interaction, RawFrame, Request, Response
+from tests.talking import framed, message_events, response_events
+from tests.unit.test_drift_table import MESSAGE_ANSWER, RESPONSE
 
 from .conftest import URL, Project, Terminal, chat, completion, user
 
@@ -360,6 +363,107 @@ def test_an_endpoint_says_how_it_reads(project: Project, monkeypatch: pytest.Mon
     )
     assert project.run("list", "--stats", "--json").json["stats"]["total_tokens"] == 7
     endpoints.endpoint_of.cache_clear()
+
+
+def test_responses_and_messages_read_as_chat_does(project: Project) -> None:
+    def asked(path: str, answer: Response | dict[str, Any], **body: Any) -> Interaction:
+        request = Request(
+            method="POST", url=URL.replace("chat/completions", path), json={"model": "m", **body}
+        )
+        response = answer if isinstance(answer, Response) else Response(status=200, json=answer)
+        return Interaction(request=request, response=response)
+
+    def streamed(events: Iterator[dict[str, Any]]) -> Response:
+        return Response(status=200, events=tuple(RawFrame(frame=frame) for frame in framed(events)))
+
+    said = [{"type": "output_text", "text": "Sunny."}]
+    spoken = RESPONSE | {"output": [{"type": "message", "role": "assistant", "content": said}]}
+    result = {"type": "function_call_output", "call_id": "call_9f2k", "output": "7 degrees"}
+    question = {"role": "user", "content": "How is Paris?"}
+    tools = [{"type": "function", "name": "get_weather"}, {"type": "web_search"}]
+    out = shown(
+        project,
+        asked("responses", RESPONSE, instructions="Be brief.", input="How is Paris?", tools=tools),
+        asked("responses", spoken, previous_response_id="resp_68a1", input=[result]),
+        asked(
+            "responses",
+            streamed(response_events(RESPONSE)),
+            instructions="Be brief.",
+            input=[question, *RESPONSE["output"], result],
+        ),
+    )
+    assert out == (
+        f"1  POST {URL.replace('chat/completions', 'responses')}  200\n"
+        "asks        m, tools: get_weather, web_search\n"
+        "system      Be brief.\n"
+        "user        How is Paris?\n"
+        "reasoning   They ask for the weather.\n"
+        "assistant   I will look it up.\n"
+        'call        get_weather({"city": "Paris", "days": 2})\n'
+        "ends        completed, 36 + 21 tokens (16 cached)\n"
+        "\n"
+        f"2  POST {URL.replace('chat/completions', 'responses')}  200\n"
+        "asks        m, previous_response_id=resp_68a1\n"
+        "tool        get_weather: 7 degrees\n"
+        "assistant   Sunny.\n"
+        "ends        completed, 36 + 21 tokens (16 cached)\n"
+        "\n"
+        f"3  POST {URL.replace('chat/completions', 'responses')}  200, streamed\n"
+        "asks        m\n"
+        "… 5 earlier messages as in 1\n"
+        "tool        get_weather: 7 degrees\n"
+        "reasoning   They ask for the weather.\n"
+        "assistant   I will look it up.\n"
+        'call        get_weather({"city": "Paris", "days": 2})\n'
+        "ends        completed, 36 + 21 tokens (16 cached)\n"
+    )
+    back = [
+        {
+            "type": "tool_result",
+            "tool_use_id": "toolu_01A0",
+            "content": [{"type": "text", "text": "7 degrees"}],
+        },
+        {"type": "text", "text": "So?"},
+    ]
+    spoken = MESSAGE_ANSWER | {"content": [{"type": "text", "text": "Sunny."}], "stop_reason": "end_turn"}
+    system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    made = {"role": "assistant", "content": MESSAGE_ANSWER["content"]}
+    out = shown(
+        project,
+        asked("messages", MESSAGE_ANSWER, system=system, messages=[question], max_tokens=9),
+        asked(
+            "messages",
+            streamed(message_events(spoken)),
+            system="Be brief.",
+            messages=[question, made, {"role": "user", "content": back}],
+        ),
+        asked("messages/count_tokens", {"input_tokens": 9}, messages=[question]),
+    )
+    assert out == (
+        f"1  POST {URL.replace('chat/completions', 'messages')}  200\n"
+        "asks        m, max_tokens=9\n"
+        "system      Be brief.\n"
+        "user        How is Paris?\n"
+        "reasoning   They ask for the weather.\n"
+        "assistant   I will look it up.\n"
+        'call        get_weather({"city": "Paris", "days": 2})\n'
+        "ends        tool_use, 52 + 21 tokens (16 cached)\n"
+        "\n"
+        f"2  POST {URL.replace('chat/completions', 'messages')}  200, streamed\n"
+        "asks        m\n"
+        "… 3 earlier messages as above\n"
+        "tool        get_weather: 7 degrees\n"
+        "user        So?\n"
+        "assistant   Sunny.\n"
+        "ends        end_turn, 52 + 21 tokens (16 cached)\n"
+        "\n"
+        f"3  POST {URL.replace('chat/completions', 'messages/count_tokens')}  200\n"
+        "asks        m\n"
+        "user        How is Paris?\n"
+        "ends        9 tokens\n"
+    )
+    stats = project.run("list", "--stats", "--json").json["stats"]
+    assert (stats["prompt_tokens"], stats["completion_tokens"], stats["streamed"]) == (104, 42, 1)
 
 
 def test_pipes_get_whole_lines(project: Project) -> None:

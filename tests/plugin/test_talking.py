@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import anthropic.lib.streaming
+import anthropic.types  # noqa: F401 - imported here, so that not each run of a suite does it anew
+import openai.lib.streaming.responses
+import openai.types.responses  # noqa: F401 - as above
 import pytest
 
 from tests.dialects import Dialects
@@ -112,10 +116,7 @@ def test_conversations(suite: Suite, model: Dialects, code: str, passed: int) ->
     result.stdout.fnmatch_lines(["*.name: get_weather -> get_forecast"])
 
     model.talking.tool, model.talking.text = "get_weather", "The sun shines in Paris."
-    verify(suite).assert_outcomes(passed=passed)
-    result = verify(suite, "--stepreplay-fail-on=content")
-    result.stdout.fnmatch_lines(["*text: *similarity*"])
-
-    model.talking.text, model.talking.stop = "It is sunny in Paris today.", "max_tokens"
+    model.talking.stop = "max_tokens"
     result = verify(suite)
-    result.stdout.fnmatch_lines(["*max_tokens*"])
+    result.assert_outcomes(failed=talked, passed=passed - talked)
+    result.stdout.fnmatch_lines(["*max_tokens*", "*text: *similarity*"])

@@ -134,7 +134,7 @@ CALLS = (*MESSAGE, "tool_calls")
 EXTRA_CHOICE = {"index": 1, "message": {"role": "assistant", "content": "Lyon."}, "finish_reason": "stop"}
 SEARCH = call("search", "call_7", q="weather in Paris")
 
-RESPONSE = {
+RESPONSE: dict[str, Any] = {
     "id": "resp_68a1",
     "object": "response",
     "created_at": 1741476542,
@@ -171,7 +171,7 @@ RESPONSE = {
         "total_tokens": 57,
     },
 }
-MESSAGE_ANSWER = {
+MESSAGE_ANSWER: dict[str, Any] = {
     "id": "msg_01Xf",
     "type": "message",
     "role": "assistant",

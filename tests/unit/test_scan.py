@@ -92,6 +92,17 @@ def call_deltas(text: str) -> tuple[str, ...]:
     return (chunk(0, "{"), chunk(1, arguments[:half]), chunk(0, "}"), chunk(1, arguments[half:]))
 
 
+def talk_deltas(said: str, event_kind: str, **names: str) -> tuple[RawFrame, ...]:
+    """Streams a text in the events of a response or a message."""
+
+    def frame(piece: str) -> str:
+        inner = {key: piece if value == "?" else value for key, value in names.items()}
+        event = inner if event_kind.startswith("response.") else {"index": 0, "delta": inner}
+        return f"event: {event_kind}\ndata: {json.dumps({'type': event_kind, **event})}\n\n"
+
+    return tuple(RawFrame(frame=frame(said[at : at + 5])) for at in range(0, len(said), 5))
+
+
 def encoded(text: str, before: str = "user:") -> str:
     return base64.b64encode(f"{before}{text}".encode()).decode()
 
@@ -115,6 +126,22 @@ PLACES: dict[str, Any] = {
     "split over chunks": lambda key: answered(events=deltas(f"It is {key}, yes.", 7)),
     "one character in each chunk": lambda key: answered(events=deltas(f"It is {key}, yes.", 1)),
     "split over the chunks of a tool call": lambda key: answered(events=call_deltas(key)),
+    "split over the events of a response": lambda key: answered(
+        events=talk_deltas(f"It is {key}, yes.", "response.output_text.delta", item_id="msg_1", delta="?")
+    ),
+    "split over the arguments of a response": lambda key: answered(
+        events=talk_deltas(
+            json.dumps({"a": key}), "response.function_call_arguments.delta", item_id="f", delta="?"
+        )
+    ),
+    "split over the events of a message": lambda key: answered(
+        events=talk_deltas(f"It is {key}, yes.", "content_block_delta", type="text_delta", text="?")
+    ),
+    "split over the input of a tool of a message": lambda key: answered(
+        events=talk_deltas(
+            json.dumps({"a": key}), "content_block_delta", type="input_json_delta", partial_json="?"
+        )
+    ),
     "split over frames": lambda key: answered(
         events=tuple(
             RawFrame(frame="data: " + part.replace("\n", "\ndata: ") + "\n\n")
