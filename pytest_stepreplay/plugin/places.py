@@ -133,7 +133,8 @@ class Places:
         """Returns the path of the cassette of a fixture that outlives tests, and the fixture's id."""
         home, file = self._place_of_fixture(request, fixturedef)
         index = f"[{getattr(request, 'param_index', 0)}]" if hasattr(request, "param") else ""
-        name = fixturedef.argname.lstrip("_") + index
+        classes = fixturedef.baseid.partition("::")[2].split("::")
+        name = ".".join([*filter(None, classes), fixturedef.argname.lstrip("_")]) + index
         path = self._find(home, file, f"{name}.fixture", settings)
         return path, f"{self._module(home, file).as_posix()}::{name} (fixture)"
 
@@ -190,7 +191,7 @@ class Places:
         if module is None:
             found = (each for result in self._found.get(file, ()) for each in result)
             names = {name_of(each) for each in found if isinstance(each, pytest.Item)}
-            module = paths.ModuleCassettes(root, self._module(home, file), names)
+            module = paths.ModuleCassettes(root, _module_below(root, home, file), names)
             self._modules[file, root] = module
         return module
 
@@ -202,6 +203,18 @@ class Places:
     @staticmethod
     def _module(home: Home, file: Path) -> PurePath:
         return PurePath(os.path.relpath(file, home.root))
+
+
+def _module_below(root: Path, home: Home, file: Path) -> PurePath:
+    """Return the module as the folder of the cassettes has it: relative to the project.
+
+    One outside of the project may hold the cassettes of others too, in which a module is called the same. So
+    there it is relative to what the folder and the module have in common.
+    """
+    folder = Path(os.path.normpath(root))
+    if not folder.is_relative_to(home.root) and file.is_relative_to(folder.parent):
+        return PurePath(file.relative_to(folder.parent))
+    return PurePath(os.path.relpath(file, home.root))
 
 
 _OF_TESTS: Final = ("dir", *MARKER_SETTINGS)

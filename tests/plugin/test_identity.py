@@ -127,6 +127,89 @@ def test_an_ini_file_that_is_named_says_where_all_cassettes_are(suite: Suite) ->
     assert path.startswith("config/named/test_chat-")
 
 
+@pytest.mark.parametrize("how", ["absolute", "above", "command line"])
+def test_services_that_share_a_folder_keep_their_answers_apart(suite: Suite, how: str) -> None:
+    tapes = suite.pytester.path / "tapes"
+    line = {"absolute": f"stepreplay_dir = {tapes}", "above": "stepreplay_dir = ../tapes"}.get(how, "")
+    options = ["--stepreplay-dir", str(tapes)] if how == "command line" else []
+    for name in ("a", "b"):
+        suite.write(f"[pytest]\n{line}", f"svc_{name}/pytest.ini")
+        suite.write(asking(f"Say {name}."), f"svc_{name}/tests/test_chat.py")
+    for name in ("a", "b"):
+        suite.monkeypatch.chdir(suite.pytester.path / f"svc_{name}")
+        suite.record(*options).assert_outcomes(passed=1)
+    theirs = {f"tapes/svc_{name}/tests/test_chat/test_same.yaml": f"Say {name}." for name in ("a", "b")}
+    assert cassettes(suite) == theirs
+    suite.go_offline()
+    suite.run(*options, "--stepreplay-unused=error", "-k", "same").assert_outcomes(passed=1)
+    suite.monkeypatch.chdir(suite.pytester.path)
+    suite.run("svc_a", "svc_b", "--import-mode=importlib", *options).assert_outcomes(passed=2)
+
+
+def test_a_moved_test_takes_its_cassette_along_in_a_folder_above(suite: Suite) -> None:
+    suite.write("[pytest]\nstepreplay_dir = ../tapes", "svc/pytest.ini")
+    suite.write(asking("Say a."), "svc/tests/test_chat.py")
+    suite.monkeypatch.chdir(suite.pytester.path / "svc")
+    suite.record().assert_outcomes(passed=1)
+    (suite.pytester.path / "svc/tests/test_chat.py").rename(suite.pytester.path / "svc/tests/test_talk.py")
+    suite.go_offline()
+    suite.run("-p", "cacheprovider").assert_outcomes(failed=1)
+    assert main(["relink", "--yes"]) == 0
+    assert cassettes(suite) == {"tapes/svc/tests/test_talk/test_same.yaml": "Say a."}
+    suite.run().assert_outcomes(passed=1)
+
+
+SAME_FIXTURES = """
+    import os, httpx, pytest
+
+    def ask(text):
+        body = {{"model": "m", "messages": [{{"role": "user", "content": text}}]}}
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        return httpx.post("{url}/chat/completions", json=body, headers=headers).json()["choices"]
+
+    class TestOne:
+        @pytest.fixture(scope="SCOPE")
+        def answer(self):
+            return ask("Say one.")
+
+        @pytest.mark.stepreplay
+        def test_it(self, answer):
+            assert answer and ask("Say hello.")
+
+    class TestTwo:
+        @pytest.fixture(scope="SCOPE")
+        def answer(self):
+            return ask("Say two.")
+
+        class TestInner:
+            @pytest.fixture(scope="SCOPE")
+            def answer(self):
+                return ask("Say three.")
+
+            @pytest.mark.stepreplay
+            def test_it(self, answer):
+                assert answer and ask("Say hello.")
+
+        @pytest.mark.stepreplay
+        def test_it(self, answer):
+            assert answer and ask("Say hello.")
+"""
+
+
+@pytest.mark.parametrize("scope", ["class", "module", "session"])
+def test_fixtures_of_one_name_in_two_classes_have_a_cassette_each(suite: Suite, scope: str) -> None:
+    suite.write(SAME_FIXTURES.replace("SCOPE", scope))
+    suite.record().assert_outcomes(passed=3)
+    asked = {path: text for path, text in cassettes(suite).items() if "fixture" in path}
+    assert asked == {
+        "cassettes/test_chat/TestOne.answer.fixture.yaml": "Say one.",
+        "cassettes/test_chat/TestTwo.answer.fixture.yaml": "Say two.",
+        "cassettes/test_chat/TestTwo.TestInner.answer.fixture.yaml": "Say three.",
+    }
+    suite.go_offline()
+    suite.run("--stepreplay-unused=error").assert_outcomes(passed=3)
+
+
 @PARALLEL
 def test_adopted_tests_whose_names_become_one_file_keep_each_other_s_answers(
     suite: Suite, options: tuple[str, ...]
