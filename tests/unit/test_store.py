@@ -487,7 +487,7 @@ def test_comments_other_indentation_windows_line_ends_and_a_byte_order_mark_are_
         (
             "    url:",
             "    text: x\n    url:",
-            ":6: interactions[0].request: a body stands under exactly one key",
+            ":6: interactions[0].request: a body has exactly one key",
         ),
         (
             "    json:\n      model: step",
