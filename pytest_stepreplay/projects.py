@@ -105,11 +105,11 @@ def _section_of(path: Path, section: tuple[str, ...]) -> dict[str, Any] | None:
             table: Any = tomllib.loads(text)
         else:
             parser = configparser.RawConfigParser(strict=False)
-            parser.read_string(text)
+            parser.read_string(text, source=display_path(path))
             table = {name: dict(parser[name]) for name in parser.sections()}
     except (ValueError, configparser.Error) as error:
         raise StepReplayError(
-            f"{display_path(path)}: {error}\nFix it, or name a path on the command line"
+            f"{display_path(path)}: {' '.join(str(error).split())}\nFix it, or name a path on the command line"
         ) from None
     for name in section:
         table = table.get(name) if isinstance(table, dict) else None

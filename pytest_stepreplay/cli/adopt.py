@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from ..commands import pytest_command
 from ..errors import CassetteError, StepReplayError, display_path
 from ..projects import find_project
 from ..store.files import read_bytes, write_bytes
@@ -67,7 +68,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         return 1
     _write(path, old, new)
     if not as_json:
-        echo(f"Wrote {display_path(path)}. Run the tests: pytest")
+        echo(f"Wrote {display_path(path)}. Run the tests: {pytest_command()}")
     return 1 if found.problems else 0
 
 

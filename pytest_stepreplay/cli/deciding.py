@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from ..commands import pytest_command
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
 from ..housekeeping.last_run import read
@@ -66,6 +67,6 @@ def last_run_of_project() -> LastRun:
     if run is None:
         raise StepReplayError(
             f"no pytest run is on record ({display(path)} is missing, or from another version).\n"
-            "Run the whole suite first: pytest (with its cache on, that is without -p no:cacheprovider)"
+            f"Run the whole suite first, without -p no:cacheprovider: {pytest_command()}"
         )
     return run

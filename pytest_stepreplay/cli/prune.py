@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.pruning import plan, remove_uncited, uncited_files
 from ..housekeeping.pruning import prune as remove
@@ -27,7 +28,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     if run.unfit:
         raise StepReplayError(
             f"nothing was pruned: the last run does not show what is still needed: {run.unfit[0]}.\n"
-            "Run the whole suite in replay until it passes: pytest"
+            f"Run the whole suite in replay until it passes: {pytest_command()}"
         )
     needless = plan(run)
     going = [each for each in needless if not each.kept]

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import pytest_command
 from ..errors import CassetteError
 from ..housekeeping.relinking import find_links
 from ..housekeeping.relinking import relink as move
@@ -38,7 +39,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     refused = _carry_out(sure)
     for problem in refused.values():
         echo(f"refused: {problem}", err=True)
-    echo(f"Moved {plural(len(sure) - len(refused), 'cassette')}. Run the tests: pytest")
+    echo(f"Moved {plural(len(sure) - len(refused), 'cassette')}. Run the tests: {pytest_command()}")
     return 1 if refused or unsure else 0
 
 

@@ -211,6 +211,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """Gives a fixture that outlives a test a cassette of its own, whichever test happens to come first."""
+    __tracebackhide__ = True  # what a fixture raises comes through here
     run = request.config.stash[RUN]
     if run.serving is not None and fixturedef.scope == "function":
         serve_fixtures(request.node)
@@ -290,6 +291,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Closes the test's cassette once all its fixtures are torn down, since only then it has passed."""
+    __tracebackhide__ = True  # what a teardown raises comes through here
     session = item.stash.get(SESSION, None)
     if session is None:
         return (yield)

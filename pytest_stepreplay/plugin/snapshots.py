@@ -146,6 +146,7 @@ def _most_lines(config: pytest.Config) -> int | None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Writes the snapshots once all fixtures and the cassette are done, since only then the test has passed."""
+    __tracebackhide__ = True  # what a teardown raises comes through here
     snapshots = item.stash.get(SNAPSHOTS, None)
     if snapshots is None:
         return (yield)

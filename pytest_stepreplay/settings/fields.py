@@ -84,7 +84,7 @@ def _text(value: object) -> object:
         value = os.fspath(value)
     if isinstance(value, str) and value.strip():
         return value
-    raise ValueError(f"{value!r} is not a non-empty string")
+    raise ValueError(f"{value!r} must be a string that is not empty")
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -161,7 +161,10 @@ def _table(kind: str) -> Callable[[object], object]:
             pairs = {name.strip(): rule.strip() for name, _, rule in (line.partition(": ") for line in value)}
         else:
             raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: RULE")
-        policy.Policy.from_mapping({kind: pairs})
+        try:
+            policy.Policy.from_mapping({kind: pairs})
+        except SettingsError as error:  # whoever reads the setting names it
+            raise ValueError(str(error).removeprefix(f"{kind}, ")) from None
         return tuple(pairs.items())
 
     return read

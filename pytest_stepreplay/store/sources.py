@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from .. import formats
+from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..wire.json_text import shown
 from . import yaml_events
@@ -41,7 +42,7 @@ def read_text(content: bytes | str, path: Path) -> str:
             content = (_unzip(content, path) if content.startswith(_GZIP) else content).decode()
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            raise CassetteReadError(path, "is not UTF-8 text", line=line) from None
+            raise CassetteReadError(path, "is not UTF-8 text", line=line, fix=mend_or_record()) from None
     content = content.removeprefix("\ufeff")
     return content.replace("\r\n", "\n") if "\r" in content else content
 

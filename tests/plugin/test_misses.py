@@ -412,3 +412,29 @@ def test_answers_that_are_errors_are_mentioned_once(suite: Suite) -> None:
     said = "an answer with status 400 or above is recorded only with record_errors=True"
     assert result.stdout.str().count("record_errors") == 1
     result.stdout.fnmatch_lines(["9 tests: there is no cassette yet", "  test_chat.py::test_many?0?", said])
+
+
+def test_an_error_of_a_fixture_or_a_teardown_shows_no_frame_of_ours(suite: Suite) -> None:
+    suite.write("""
+    import pytest
+
+    @pytest.fixture
+    def stepreplay_config():
+        raise ValueError("boom in the configuration")
+
+    @pytest.fixture
+    def ends_badly():
+        yield
+        raise ValueError("boom in a teardown")
+
+    @pytest.mark.stepreplay
+    def test_config():
+        pass
+
+    def test_teardown(ends_badly, chat_snapshot):
+        pass
+    """)
+    output = suite.run().stdout.str()
+    assert "boom in the configuration" in output
+    assert "boom in a teardown" in output
+    assert "pytest_stepreplay" not in output

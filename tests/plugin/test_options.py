@@ -27,7 +27,7 @@ def ini(suite: Suite, *lines: str) -> None:
             "--stepreplay-report=md:/x.md",
             "'md:/x.md' must be the path alone, such as '/x.md'; its ending names the form",
         ),
-        ("--stepreplay-dir=", "'' is not a non-empty string"),
+        ("--stepreplay-dir=", "'' must be a string that is not empty"),
         ("--stepreplay-block-network=yes", "'yes' is not one of marked, always, never"),
     ],
 )

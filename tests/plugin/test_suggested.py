@@ -599,6 +599,40 @@ def a_name_of_nothing(case: Case) -> str:
     return case.stepreplay("show", "test_nothing")
 
 
+@situation("store/sources.py:read_text", first=delete)
+def a_cassette_that_is_no_text(case: Case) -> str:
+    foreign(case)
+    case.cassette.write_bytes(b"\xff")
+    return case.run()
+
+
+@situation("cli/deciding.py:last_run_of_project")
+def pruning_without_a_run(case: Case) -> str:
+    case.record()
+    return case.stepreplay("prune")
+
+
+@situation("cli/prune.py:_run")
+def pruning_by_a_run_that_was_not_whole(case: Case) -> str:
+    case.record()
+    case.run("-p", "cacheprovider")
+    return case.stepreplay("prune")
+
+
+@situation("cli/relink.py:_run")
+def what_was_relinked(case: Case) -> str:
+    a_moved_test(case)
+    case.made.clear()
+    return case.stepreplay("relink", "--yes")
+
+
+@situation("cli/adopt.py:_run")
+def what_was_adopted(case: Case) -> str:
+    case.write(PLAIN.replace("mark.stepreplay", "mark.vcr"))
+    case.write(VCR.replace("Something else.", "Say hello."), "tests/cassettes/test_chat/test_greeting.yaml")
+    return case.stepreplay("adopt", "--yes")
+
+
 # ---------------------------------------------------------------- the tests
 
 
@@ -626,7 +660,7 @@ def test_a_command_that_is_suggested_does_what_it_says(case: Case, name: str) ->
             if told.first:
                 told.first(case)
         status, said = case.obey(command)
-        verb = shlex.split(command.rpartition(" && ")[2])[1]
+        verb = [*shlex.split(command.rpartition(" && ")[2]), ""][1]
         assert status == told.ends.get(verb, 0), f"{command}\n{said}"
 
 
