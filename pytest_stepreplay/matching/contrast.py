@@ -240,10 +240,14 @@ class _Bodies:
         if not isinstance(message, dict):
             return _show(message)
         content = read_content(message)
-        calls = self._endpoint.calls.made_in(message) if self._endpoint.calls else []
-        if not content and calls:
-            return f"{_show_name(_read_role(message))}, {len(calls)} tool call{'s' if len(calls) > 1 else ''}"
-        return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
+        reading = self._endpoint.reading
+        remarks = (reading.request({self._listed: [message]}) or ()) if reading and not content else ()
+        said = next((each for each in remarks if each.role), None)
+        if said is None:
+            return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
+        if said.calls:
+            return f"{_show_name(said.role)}, {len(said.calls)} tool call{'s' if len(said.calls) > 1 else ''}"
+        return f"{_show_name(said.role)}, {_show(said.text or message.get('content'))}"
 
 
 def _pair_messages(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:
@@ -294,7 +298,7 @@ def _find_moved(old: list[Any], new: list[Any], pairs: list[tuple[int | None, in
 
 
 def _read_role(message: Any) -> str:
-    role = message.get("role") if isinstance(message, dict) else None
+    role = message.get("role", message.get("type")) if isinstance(message, dict) else None
     return role if isinstance(role, str) else ""
 
 

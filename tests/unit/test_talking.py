@@ -17,6 +17,7 @@ from pytest_stepreplay import compare
 from pytest_stepreplay.drift.keeping import keep_volatile
 from pytest_stepreplay.endpoints import endpoint_named, endpoint_of, endpoint_of_answer
 from pytest_stepreplay.lint import Expected, check_cassette
+from pytest_stepreplay.matching.contrast import differences
 from pytest_stepreplay.matching.keys import Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from tests.talking import framed, message_events, response_events
@@ -278,3 +279,25 @@ def test_nothing_that_a_server_sends_breaks_what_reads_it(
     for one, other in ((RESPONSE, tree), (events, MESSAGE_ANSWER)):
         compare(one, other, endpoint="responses").full()
         compare(other, one, endpoint="messages").full()
+
+
+def test_a_miss_tells_what_differs_in_the_conversation() -> None:
+    def told(one: Request, other: Request) -> list[str]:
+        return [str(each) for each in differences(one, other)]
+
+    question = {"role": "user", "content": "How is Paris?"}
+    call = {"type": "function_call", "call_id": "a", "name": "weather", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "a", "output": "sunny"}
+    assert told(asked("responses", input=[question]), asked("responses", input=[question, call, result])) == [
+        "input[1]: a new message (assistant, 1 tool call)",
+        'input[2]: a new message (tool, "sunny")',
+    ]
+    assert told(asked("responses", input="Say hello."), asked("responses", input="Say goodbye.")) == [
+        "input: Say [-hello-]{+goodbye+}."
+    ]
+    results = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": "sunny"}]}
+    old, new = (asked("messages", system=it, messages=[question]) for it in ("Be brief.", "Be kind."))
+    assert told(old, new) == ["system: Be [-brief-]{+kind+}."]
+    assert told(old, asked("messages", system="Be brief.", messages=[question, results])) == [
+        'messages[1]: a new message (tool, "sunny")'
+    ]
