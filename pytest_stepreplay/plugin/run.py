@@ -227,9 +227,8 @@ def wide_fixtures_of(item: pytest.Item) -> Iterator[object]:
 def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
     try:
         return check_config(request.getfixturevalue("stepreplay_config"))
-    except (
-        pytest.fail.Exception
-    ):  # a stepreplay_config with a narrower scope cannot speak for a wider fixture
+    except (pytest.fail.Exception, pytest.FixtureLookupError):
+        # One with a narrower scope cannot speak for a wider fixture, and one that failed cannot for a teardown.
         return {}
 
 

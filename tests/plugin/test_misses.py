@@ -438,3 +438,28 @@ def test_an_error_of_a_fixture_or_a_teardown_shows_no_frame_of_ours(suite: Suite
     assert "boom in the configuration" in output
     assert "boom in a teardown" in output
     assert "pytest_stepreplay" not in output
+
+
+def test_a_configuration_that_fails_is_an_error_of_its_test_alone(suite: Suite) -> None:
+    suite.write("""
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def stepreplay_config(tmp_path):
+        return {{}}
+
+    @pytest.fixture(scope="session")
+    def wide():
+        yield
+
+    @pytest.mark.stepreplay
+    def test_config(wide):
+        pass
+
+    def test_other(wide):
+        pass
+    """)
+    result = suite.run()
+    result.assert_outcomes(passed=1, errors=1)
+    assert "ScopeMismatch" in result.stdout.str()
+    assert "FixtureLookupError" not in result.stdout.str()
