@@ -33,6 +33,7 @@ class Dialects:
         tool: that the model calls where it is offered any.
         text: what it says.
         model: the other model that there is.
+        filtered: the filter steps in.
         noise: how far the values of an embedding are from those of the last call.
         seed: of the embedding model, and of what files hold; another one gives others.
         size: of what is binary, in bytes.
@@ -41,6 +42,7 @@ class Dialects:
     tool: str = "get_weather"
     text: str = "It is sunny in Paris today."
     model: str = "step-3.7-flash"
+    filtered: bool = False
     noise: float = 1e-5
     seed: int = 0
     size: int = 1000
@@ -58,6 +60,7 @@ class Dialects:
 
     def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
         return {
+            "/chat/completions": self.azure,
             "/embeddings": self.embeddings,
             "/completions": self.completions,
             "/moderations": self.moderations,
@@ -90,6 +93,69 @@ class Dialects:
                 "model": asked["model"],
                 "usage": {"prompt_tokens": 7, "total_tokens": 7},
             }
+        )
+
+    def azure(self, received: Received) -> Raw:
+        """Answers as Azure's deployments of OpenAI's models do: with what their filter found."""
+        asked = received.json
+        head = {
+            "id": fresh("chatcmpl-"),
+            "created": now(),
+            "model": "gpt-4o-2024-11-20",
+            "system_fingerprint": fresh("fp_"),
+        }
+        prompt = [
+            {
+                "prompt_index": 0,
+                "content_filter_results": {"jailbreak": {"filtered": False, "detected": False}},
+            }
+        ]
+        found = {"hate": {"filtered": self.filtered, "severity": "safe"}}
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        reason = "content_filter" if self.filtered else "stop"
+        if asked.get("tools") and asked["messages"][-1]["role"] != "tool":
+            function = {"name": self.tool, "arguments": '{"city": "Paris"}'}
+            message |= {
+                "content": None,
+                "tool_calls": [{"id": fresh("call_"), "type": "function", "function": function}],
+            }
+            reason = "tool_calls"
+        usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
+        if not asked.get("stream"):
+            choice = {
+                "index": 0,
+                "message": message,
+                "finish_reason": reason,
+                "content_filter_results": found,
+            }
+            whole = {**head, "object": "chat.completion", "choices": [choice]}
+            return reply({**whole, "usage": usage, "prompt_filter_results": prompt})
+        first = {
+            "id": "",
+            "object": "",
+            "created": 0,
+            "model": "",
+            "choices": [],
+            "prompt_filter_results": prompt,
+        }
+        at = random.randrange(1, len(self.text))
+        deltas = [
+            {"role": "assistant", "content": ""},
+            {"content": self.text[:at]},
+            {"content": self.text[at:]},
+            {},
+        ]
+        chunks = [
+            {
+                "index": 0,
+                "delta": delta,
+                "finish_reason": None if delta else reason,
+                "content_filter_results": found,
+            }
+            for delta in deltas
+        ]
+        return events(
+            [first, *({**head, "object": "chat.completion.chunk", "choices": [it]} for it in chunks)]
         )
 
     def completions(self, received: Received) -> Raw:

@@ -173,9 +173,7 @@ def _part(part: BodyPart) -> dict[str, Any]:
 
 def model_of(turn: Turn) -> str | None:
     """Returns the name of the model that was asked."""
-    body = turn.interaction.request.json
-    model = body.get("model") if isinstance(body, dict) else None
-    return model if isinstance(model, str) else None
+    return turn.endpoint.model_of(turn.interaction.request)
 
 
 def last_said(request: Request) -> str:

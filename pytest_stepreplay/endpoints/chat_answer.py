@@ -27,6 +27,12 @@ LEVELS: Final[dict[str, Level | None]] = {
     "choices[*].message": Level.BEHAVIOR,
     "choices[*].message.*": Level.METADATA,
     "choices[*].message.role": Level.BEHAVIOR,
+    # What Azure's filter found: that it stepped in is behavior, how near it was is not.
+    "choices[*].content_filter_results": Level.METADATA,
+    "choices[*].content_filter_results.*.filtered": Level.BEHAVIOR,
+    "choices[*].content_filter_results.*.detected": Level.BEHAVIOR,
+    "prompt_filter_results[*].content_filter_results.*.filtered": Level.BEHAVIOR,
+    "prompt_filter_results[*].content_filter_results.*.detected": Level.BEHAVIOR,
     "choices[*].message.refusal": Level.BEHAVIOR,
     "choices[*].message.content": BY_SHAPE,
     "choices[*].message.reasoning": BY_SHAPE,
@@ -78,7 +84,7 @@ VOLATILE: Final = ("id", "created", "choices[*].message.audio.id", "choices[*].m
 _ANEW = """
     system_fingerprint service_tier x_groq.id x_groq.seed error.request_id error.trace_id
     request_id requestId x_request_id x-request-id trace_id traceId x_trace_id x-trace-id
-    obfuscation p time_info timings sla_metrics choices[*].seed
+    obfuscation p time_info timings sla_metrics choices[*].seed choices[*].content_filter_offsets
 """
 
 FLEETING: Final = (

@@ -21,6 +21,11 @@ def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
+def _unnamed(value: object) -> object:
+    """Azure's first chunk tells only what its filter found in the prompt: all of its texts are empty."""
+    return "chat.completion.chunk" if value == "" else value
+
+
 FinishReason = Annotated[
     Literal["stop", "length", "content_filter", "tool_calls", "function_call"] | None,
     BeforeValidator(_empty_as_none),
@@ -174,7 +179,7 @@ class ChatCompletionChunk(_Documented):
     """
 
     id: str
-    object: Literal["chat.completion.chunk"]
+    object: Annotated[Literal["chat.completion.chunk"], BeforeValidator(_unnamed)]
     created: int
     model: str
     choices: list[ChunkChoice]

@@ -5,6 +5,7 @@ It holds tables and small pure functions, and no code of any one endpoint.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from ..models import Request
     from ..settings.levels import Level
     from .ids import Ids, Kind
     from .reading import Call, Reading, Tokens
@@ -154,6 +156,7 @@ class Endpoint:
     Attributes:
         name: what `compare` and the settings call it.
     paths: how the paths of its URLs end; ``*`` stands for any one step. The first is where its answers come from.
+        model_in: a regular expression with a group, which finds the model in a URL, where no body names it.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.
         telling: the fields at the top of a request that say what is asked for, in the order in which a reader cares.
@@ -189,6 +192,7 @@ class Endpoint:
 
     name: str
     paths: tuple[str, ...] = ()
+    model_in: str = ""
     optional: Mapping[Place, Optional] = field(default_factory=dict)
     optional_by_host: Mapping[str, Optional] = field(default_factory=dict)
     telling: tuple[str, ...] = ()
@@ -223,6 +227,17 @@ class Endpoint:
     def answers_at(self, path: str) -> bool:
         """Whether a URL's path is one of its own."""
         return path.endswith(self.paths) or any(_ends_with(path, each) for each in self.paths if "*" in each)
+
+    def model_of(self, request: Request) -> str | None:
+        """Returns the name of the model that a request asks: in its body, its form or its path; None for none."""
+        body = request.json
+        named = body.get("model") if isinstance(body, dict) else None
+        if named is None and request.parts is not None:
+            named = next((part.text for part in request.parts if 'name="model"' in part.head), None)
+        if named is None and self.model_in:
+            found = re.search(self.model_in, request.url)
+            named = found[1] if found else None
+        return named if isinstance(named, str) else None
 
     def messages_of(self, body: Any) -> list[Any] | None:
         """Returns the messages of a request's body; None where it holds no conversation."""

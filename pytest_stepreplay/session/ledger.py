@@ -28,10 +28,8 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
     sums: dict[tuple[str, str], list[int]] = {}
     for request, response in answered:
         endpoint = endpoint_of_url(request.url)
-        body = request.json
-        model = body.get("model") if isinstance(body, dict) else None
         found = _tokens_of(response, endpoint.tokens_in)
-        entry = sums.setdefault((endpoint.name, model if isinstance(model, str) else ""), [0] * 5)
+        entry = sums.setdefault((endpoint.name, endpoint.model_of(request) or ""), [0] * 5)
         for i, number in enumerate((1, found.input, found.output, found.cached, found.sum)):
             entry[i] += number or 0
     for (name, model), (requests, asked, answers, cached, total) in sums.items():
@@ -52,7 +50,7 @@ def _tokens_of(response: Response, tokens_in: Any) -> Tokens:
 def _telling(response: Response) -> Iterator[Any]:
     """Yields an answer, or the chunks of a stream that may say what it cost, the last one first."""
     if response.events is None:
-        yield response.json
+        yield from reversed(response.json) if isinstance(response.json, list) else [response.json]
     for event in reversed(response.events or ()):
         text = event if isinstance(event, str) else event.frame.partition("data:")[2]
         if "usage" in text:

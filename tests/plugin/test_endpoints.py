@@ -138,6 +138,59 @@ def test_texts_moderations_and_models(
     )
 
 
+AZURE = """
+    import pytest
+    from openai import AzureOpenAI
+
+    endpoint = "{url}".removesuffix("/v1")
+    client = AzureOpenAI(azure_endpoint=endpoint, api_version="2024-10-21", api_key="none")
+    TOOLS = [{{"type": "function", "function": {{"name": "get_weather", "parameters": {{"type": "object"}}}}}}]
+    pytestmark = pytest.mark.stepreplay
+
+    def test_tools(chat_snapshot):
+        messages = [{{"role": "user", "content": "How is Paris?"}}]
+        for _ in range(2):
+            answer = client.chat.completions.create(model="my-gpt", messages=messages, tools=TOOLS)
+            message = answer.choices[0].message
+            messages.append(message.model_dump(exclude_none=True))
+            for call in message.tool_calls or ():
+                messages.append({{"role": "tool", "tool_call_id": call.id, "content": "sunny"}})
+        assert answer == chat_snapshot
+
+    def test_stream():
+        messages = [{{"role": "user", "content": "How is Paris?"}}]
+        pieces = client.chat.completions.create(model="my-gpt", messages=messages, stream=True)
+        text = "".join(each.choices[0].delta.content or "" for each in pieces if each.choices)
+        assert text == "It is sunny in Paris today."
+"""
+
+
+def test_azure(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]) -> None:
+    suite.write(AZURE)
+    check_rounds(suite, 2)
+    text = suite.cassette("test_chat/test_tools.yaml").read_text()
+    assert "/openai/deployments/my-gpt/chat/completions?api-version=2024-10-21" in text
+    capsys.readouterr()
+    assert main(["show", "test_tools"]) == main(["lint"]) == 0
+    shown = capsys.readouterr().out
+    assert 'call        get_weather({"city": "Paris"})' in shown
+    assert "tool        get_weather: sunny" in shown
+    assert "ends        stop, 9 + 7 tokens" in shown
+    model.filtered = True
+    result = verify(suite)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*choices?0?.finish_reason: stop -> content_filter*",
+            "*content_filter_results.hate.filtered: false -> true*",
+        ]
+    )
+    model.filtered, model.tool = False, "get_forecast"
+    result = verify(suite)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*tool_calls?0?.function.name: get_weather -> get_forecast*", "*behavior*"])
+
+
 FILES = """
     import pytest
     from openai import OpenAI

@@ -74,6 +74,26 @@ MODELS = {
     ],
 }
 
+AZURE = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1709893411,
+    "model": "gpt-4o-2024-11-20",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "It is sunny."},
+            "finish_reason": "stop",
+            "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}},
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13},
+    "prompt_filter_results": [
+        {"prompt_index": 0, "content_filter_results": {"jailbreak": {"filtered": False, "detected": False}}}
+    ],
+}
+FOUND = ("choices", 0, "content_filter_results", "hate")
+
 TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "Embeddings": (
         EMBEDDINGS,
@@ -172,6 +192,17 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("they come in another order", lambda it: it | {"data": it["data"][::-1]}),
             ("one is gone", without("data", 1)),
             ("one has another owner", at("data", 0, "owned_by", to="system")),
+        ],
+    ),
+    "Azure's filter": (
+        AZURE,
+        [
+            ("it steps in", at(*FOUND, "filtered", to=True)),
+            ("something is nearer to being filtered", at(*FOUND, "severity", to="low")),
+            (
+                "an attack is found in the prompt",
+                at("prompt_filter_results", 0, "content_filter_results", "jailbreak", "detected", to=True),
+            ),
         ],
     ),
 }
