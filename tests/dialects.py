@@ -61,6 +61,7 @@ class Dialects:
     def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
         return {
             "/chat/completions": self.azure,
+            "/orders": self.orders,
             "/embeddings": self.embeddings,
             "/completions": self.completions,
             "/moderations": self.moderations,
@@ -157,6 +158,12 @@ class Dialects:
         return events(
             [first, *({**head, "object": "chat.completion.chunk", "choices": [it]} for it in chunks)]
         )
+
+    def orders(self, received: Received) -> Raw:
+        """Answers as an API that nobody knows."""
+        item = {"orderId": fresh("o_"), "sku": "lamp", "count": 2, "ready_at": now()}
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now()))
+        return reply({"id": next(_counter), "placed": moment, "items": [item], "note": self.text})
 
     def completions(self, received: Received) -> Raw:
         head = {

@@ -110,6 +110,7 @@ class Places:
     def __init__(self, endpoint: Endpoint, policy: Policy) -> None:
         of_policy: list[tuple[Any, Any]] = [
             *((selector, Role.IGNORED) for selector in policy.ignore),
+            *((each, Role.VOLATILE) for each in policy.volatile if isinstance(each, Selector)),
             *policy.tolerances.items(),
             *policy.text.items(),
         ]

@@ -22,6 +22,7 @@ from .calls import name_calls
 from .changes import Change
 from .contract import MISSING, new_breaches
 from .places import Folded, Places, Told
+from .rules import mask_by_rule
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     places = Places(old.endpoint, policy)
     for answer in (old, new):
         name_calls(answer.tree, old.endpoint)
+        if old.endpoint.names_tell:
+            mask_by_rule(answer.tree, [each for each in policy.volatile if isinstance(each, str)])
     root = places.root
     if places.are_same(old.tree, new.tree, root.state, lax=root.lax):
         return list(breaches.values())

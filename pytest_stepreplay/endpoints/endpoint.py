@@ -174,6 +174,7 @@ class Endpoint:
         tokens_in: returns what an answer says of its cost, or a chunk of it; None where it says nothing.
         measured: the fields at the top of an answer that count and measure.
         null_is_absent: null and no such key say the same; not so in an application's own values.
+        names_tell: nothing is known of its places, so that a policy's rules about ids and times hold in it.
         levels: by place, how much a change there matters: that of the deepest entry at or above a place, and of
             several as deep, the last.
         volatile: only the type of these values counts.
@@ -210,6 +211,7 @@ class Endpoint:
     tokens_in: Callable[[Mapping[str, Any]], Tokens | None] = _nothing
     measured: tuple[str, ...] = ()
     null_is_absent: bool = True
+    names_tell: bool = False
     levels: Mapping[str, Level | None] = field(default_factory=dict)
     volatile: Places = ()
     fleeting: Places = ()

@@ -17,6 +17,7 @@ GENERIC: Final = Endpoint(
     name="generic",
     optional={(): {"stream": (False,)}},
     null_is_absent=False,
+    names_tell=True,
     levels={
         "$": BY_SHAPE,
         "**.tool_calls": Level.BEHAVIOR,

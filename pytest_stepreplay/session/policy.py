@@ -20,6 +20,7 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     named = {
         "fail_on": settings.fail_on,
         "ignore": settings.ignore,
+        "volatile": settings.volatile,
         "tolerances": dict(settings.tolerances),
         "text": dict(settings.text),
         "contract": settings.contract,

@@ -311,6 +311,11 @@ FIELDS: Final[Mapping[str, Field]] = {
         ini_type="args",
     ),
     "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
+    "volatile": Field(
+        _selectors,
+        "selectors of response places of which only the type counts; ids and times stand for all that look so",
+        ini_type="args",
+    ),
     "tolerances": Field(
         _table("tolerances"),
         "how far numbers may differ, as lines of SELECTOR: 20% (a vector: cosine>=0.999)",
@@ -407,6 +412,7 @@ class Settings:
     stale: Stale = "warn"
     adopt_vcr_marker: bool = False
     ignore: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
     tolerances: tuple[tuple[str, Any], ...] = ()
     text: tuple[tuple[str, Any], ...] = ()
     contract: Any = None

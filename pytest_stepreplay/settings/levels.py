@@ -30,6 +30,9 @@ FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
 CONTRACTS: Final = ("stepfun", "openai")
 """The documented objects that a response may be held to, by the names that a user writes: whose they are."""
 
+VOLATILE_RULES: Final = ("ids", "times")
+"""What a user may name, in place of a selector, as volatile wherever it stands."""
+
 
 def read_fail_on(value: object) -> FailOn:
     """Returns the level that `value` spells, or ``"never"``.

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from ..errors import SettingsError
 from ..selectors import Selector
 from ..texts import words
-from .levels import CONTRACTS, FailOn, Level, read_fail_on
+from .levels import CONTRACTS, VOLATILE_RULES, FailOn, Level, read_fail_on
 
 Number = int | float
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
@@ -183,6 +183,8 @@ class Policy:
             text, or a callable of the old text and the new one. If several name a place, the last one counts.
         contract: the documented object that a response must conform to: ``"stepfun"``, ``"openai"`` (the core that
             the compatible servers share), a pydantic model class of your own, or None for no check.
+        volatile: selectors of places of which only the type counts, and ``"ids"`` and ``"times"``: what is one by its
+            name or its form, in JSON of which nothing else is known.
 
     Raises:
         SettingsError: for a bad value; the message names it and lists the valid ones.
@@ -194,11 +196,13 @@ class Policy:
     tolerances: Mapping[str | Selector, Number | str | Tolerance] = field(default_factory=dict, hash=False)
     text: Mapping[str | Selector, TextRuleInput | TextRule] = field(default_factory=dict, hash=False)
     contract: str | type[Any] | None = "openai"
+    volatile: Iterable[str | Selector] = ()
 
     def __post_init__(self) -> None:
         checked = {
             "fail_on": read_fail_on(self.fail_on),
-            "ignore": _read_selectors(self.ignore),
+            "ignore": _read_selectors("ignore", self.ignore),
+            "volatile": _read_selectors("volatile", self.volatile, VOLATILE_RULES),
             "tolerances": _read_table("tolerances", self.tolerances, Tolerance.parse),
             "text": _read_table("text", self.text, TextRule.parse),
             "contract": _read_contract(self.contract),
@@ -225,16 +229,16 @@ class Policy:
     @property
     def selectors(self) -> frozenset[str]:
         """Every selector of this policy, as it was written."""
-        written = (*self.ignore, *self.tolerances, *self.text)
+        written = (*self.ignore, *self.volatile, *self.tolerances, *self.text)
         return frozenset(it.text for it in written if isinstance(it, Selector))
 
 
-def _read_selectors(value: object) -> tuple[Selector, ...]:
+def _read_selectors(name: str, value: object, rules: tuple[str, ...] = ()) -> tuple[Selector | str, ...]:
     if isinstance(value, str | Selector):
         value = (value,)
     if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
-        raise SettingsError(f"ignore: {value!r:.60} is not a list of selectors")
-    return tuple(map(_read_selector, value))
+        raise SettingsError(f"{name}: {value!r:.60} is not a list of selectors")
+    return tuple(each if each in rules else _read_selector(each) for each in value)
 
 
 def _read_selector(value: object) -> Selector:

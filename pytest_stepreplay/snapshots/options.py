@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..settings.policy import TextRuleInput
 
-OPTIONS: Final = ("fail_on", "ignore", "tolerances", "text", "contract")
+OPTIONS: Final = ("fail_on", "ignore", "volatile", "tolerances", "text", "contract")
 """What may be said of one snapshot: `drift.Policy`, in the words of its arguments."""
 
 _LONGEST_NAME = 100
@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
 
     fail_on: str
     ignore: Iterable[str]
+    volatile: Iterable[str]
     tolerances: Mapping[str, float | str]
     text: Mapping[str, TextRuleInput]
     contract: str | type[Any] | None
@@ -78,6 +79,7 @@ def with_options(policy: Policy, options: Options) -> Policy:
         policy,
         fail_on=given.fail_on if "fail_on" in options else policy.fail_on,
         ignore=(*policy.ignore, *given.ignore),
+        volatile=(*policy.volatile, *given.volatile),
         tolerances={**policy.tolerances, **given.tolerances},
         text={**policy.text, **given.text},
         contract=given.contract if "contract" in options else policy.contract,
