@@ -33,6 +33,8 @@ class Dialects:
         tool: that the model calls where it is offered any.
         text: what it says.
         model: the other model that there is.
+        named: Gemini's calls have ids.
+        stop: why it stops, where it would stop by itself.
         filtered: the filter steps in.
         noise: how far the values of an embedding are from those of the last call.
         seed: of the embedding model, and of what files hold; another one gives others.
@@ -43,6 +45,8 @@ class Dialects:
     text: str = "It is sunny in Paris today."
     model: str = "step-3.7-flash"
     filtered: bool = False
+    named: bool = True
+    stop: str = ""
     noise: float = 1e-5
     seed: int = 0
     size: int = 1000
@@ -61,6 +65,10 @@ class Dialects:
     def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
         return {
             "/chat/completions": self.azure,
+            ":generateContent": self.gemini,
+            ":streamGenerateContent": self.gemini,
+            ":embedContent": self.gemini_embedding,
+            ":batchEmbedContents": self.gemini_embedding,
             "/orders": self.orders,
             "/embeddings": self.embeddings,
             "/completions": self.completions,
@@ -158,6 +166,57 @@ class Dialects:
         return events(
             [first, *({**head, "object": "chat.completion.chunk", "choices": [it]} for it in chunks)]
         )
+
+    def gemini(self, received: Received) -> Raw:
+        """Answers as Gemini does; a stream by events with ``alt=sse``, else as one array."""
+        asked = received.json
+        said = asked["contents"][-1]["parts"]
+        sealed = {"thoughtSignature": secrets.token_urlsafe(40)}
+        parts: list[dict[str, Any]] = [{"text": "They want the weather.", "thought": True}]
+        results = [part["functionResponse"] for part in said if "functionResponse" in part]
+        if asked.get("tools") and not results:
+            for city in ("Paris", "Lyon"):
+                call = {
+                    "name": self.tool,
+                    "args": {"city": city},
+                    **({"id": fresh("")} if self.named else {}),
+                }
+                parts.append({"functionCall": call, **sealed})
+        else:
+            told = ", ".join(str(it["response"]["output"]) for it in results)
+            parts.append({"text": f"{self.text} {told}".strip(), **sealed})
+        ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
+        end = {"finishReason": self.stop or "STOP", "safetyRatings": ratings}
+        head = {"modelVersion": "gemini-2.5-flash", "responseId": fresh("r")}
+        usage = {
+            "promptTokenCount": 8,
+            "candidatesTokenCount": 5,
+            "thoughtsTokenCount": 3,
+            "totalTokenCount": 16,
+        }
+
+        def answer(parts: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+            candidate = {"content": {"parts": parts, "role": "model"}, "index": 0, **more}
+            return {"candidates": [candidate], "usageMetadata": usage, **head}
+
+        if ":generate" in received.path:
+            return reply(answer(parts, **end))
+        pieces = [piece for part in parts for piece in self.cut(part)]
+        chunks = [answer([piece]) for piece in pieces] + [answer([{"text": ""}], **end)]
+        return events(chunks, done=False) if "alt=sse" in received.path else reply(chunks)
+
+    def cut(self, part: dict[str, Any]) -> list[dict[str, Any]]:
+        """Returns the pieces in which a part comes: a text in two, cut anywhere."""
+        if "text" not in part:
+            return [part]
+        at = random.randrange(1, len(part["text"]))
+        return [{**part, "text": part["text"][:at]}, {**part, "text": part["text"][at:]}]
+
+    def gemini_embedding(self, received: Received) -> Raw:
+        asked = received.json
+        requests = asked.get("requests") or [asked]
+        made = [{"values": self.vector(str(it["content"]["parts"]), DIMENSIONS)} for it in requests]
+        return reply({"embeddings": made} if "requests" in asked else {"embedding": made[0]})
 
     def orders(self, received: Received) -> Raw:
         """Answers as an API that nobody knows."""

@@ -84,7 +84,10 @@ def _frame(event: Any) -> str:
 
 
 def keep_volatile(
-    old: Sequence[Interaction], new: Sequence[Interaction], pairs: Sequence[int | None]
+    old: Sequence[Interaction],
+    new: Sequence[Interaction],
+    pairs: Sequence[int | None],
+    volatile: tuple[str, ...] = (),
 ) -> tuple[Interaction, ...]:
     """Returns the interactions to write: the old one wherever nothing but volatile values is new.
 
@@ -95,8 +98,9 @@ def keep_volatile(
         old: what the cassette holds.
         new: what was recorded, in order.
         pairs: for each of `new`, the position in `old` of the interaction whose request matches, if one does.
+        volatile: what else is volatile, as a policy says it.
     """
-    turns = [_Turn(each, None if i is None else old[i]) for each, i in zip(new, pairs, strict=True)]
+    turns = [_Turn(each, None if i is None else old[i], volatile) for each, i in zip(new, pairs, strict=True)]
     _settle(turns)
     ids: dict[str, str] = {}
     kept = []
@@ -118,6 +122,7 @@ class _Turn:
     """A new interaction beside the old one.
 
     Attributes:
+        volatile: what a policy calls so.
         same: the responses differ in volatile values alone, so the old one can stay.
         ids: of the new response's tool calls, each with the id that it shall have.
         fresh: the other texts of the new response that the old one does not hold, where that can stay.
@@ -125,6 +130,7 @@ class _Turn:
 
     new: Interaction
     old: Interaction | None
+    volatile: tuple[str, ...] = ()
     same: bool = False
     ids: dict[str, str] = field(default_factory=dict)
     fresh: frozenset[str] = frozenset()
@@ -135,7 +141,7 @@ class _Turn:
         self.ids = {call[self.calls.key]: call[self.calls.key] for _, call in calls}
         if one is None or _form(one) != _form(other):
             return
-        policy = Policy(contract=contract_of_url(self.new.request.url))
+        policy = Policy(contract=contract_of_url(self.new.request.url), volatile=self.volatile)
         alike = (one.status, _media_type(one), _end(one)) == (other.status, _media_type(other), _end(other))
         self.same = alike and not compare(body_of(one), body_of(other), policy, endpoint=self._endpoint)
         self._keep_old_ids(self._calls_of(one), calls)

@@ -17,6 +17,7 @@ from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .files import BATCHES, FILES
+from .gemini import GEMINI, GEMINI_EMBEDDINGS
 from .generic import GENERIC
 from .ids import Ids
 from .images import IMAGES
@@ -55,6 +56,8 @@ __all__ = [
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     CHAT,
+    GEMINI,
+    GEMINI_EMBEDDINGS,
     MESSAGES,
     TOKEN_COUNT,
     INPUT_TOKENS,

@@ -70,7 +70,7 @@ class Work:
         if self.settings.mode.rewrites:
             pairs = self.pairs()
             whole = [None if i is None or self._is_lost(self.known[i]) else i for i in pairs]
-            rewritten = keeping.keep_volatile(self.known, self.recorded, whole)
+            rewritten = keeping.keep_volatile(self.known, self.recorded, whole, self.settings.volatile)
             rewritten = ages.with_new_dates(rewritten, self.recorded, self.settings)
             return merge_rewritten(self.known, now, rewritten, pairs, shared=self.shared, key=self._key)
         return merge_recorded(self.known, now, self.done, stale=self.stale, shared=self.shared, key=self._key)

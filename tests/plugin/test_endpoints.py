@@ -191,6 +191,82 @@ def test_azure(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]
     result.stdout.fnmatch_lines(["*tool_calls?0?.function.name: get_weather -> get_forecast*", "*behavior*"])
 
 
+GEMINI = """
+    import httpx, json, pytest
+
+    HOST = "{url}".removesuffix("/v1")
+    MODEL = HOST + "/v1beta/models/gemini-2.5-flash"
+    TOOLS = [{{"functionDeclarations": [{{"name": "get_weather"}}]}}]
+    pytestmark = pytest.mark.stepreplay
+
+    def ask(verb, body):
+        return httpx.post(f"{{MODEL}}:{{verb}}", json=body, headers={{"x-goog-api-key": "none"}}, verify=False)
+
+    def converse(generate):
+        contents = [{{"role": "user", "parts": [{{"text": "How are Paris and Lyon?"}}]}}]
+        for _ in range(2):
+            parts = generate({{"contents": contents, "tools": TOOLS}})
+            results = []
+            for call in [part["functionCall"] for part in parts if "functionCall" in part]:
+                told = {{"name": call["name"], "response": {{"output": "sunny in " + call["args"]["city"]}}}}
+                results.append({{"functionResponse": told | ({{"id": call["id"]}} if "id" in call else {{}})}})
+            contents += [{{"role": "model", "parts": parts}}, {{"role": "user", "parts": results}}]
+        return "".join(part["text"] for part in parts if not part.get("thought"))
+
+    def test_tools(chat_snapshot):
+        def generate(body):
+            whole = ask("generateContent", body).json()
+            if len(body["contents"]) == 1:
+                assert whole == chat_snapshot
+            return whole["candidates"][0]["content"]["parts"]
+
+        assert "sunny in Paris, sunny in Lyon" in converse(generate)
+
+    def test_events():
+        def generate(body):
+            lines = ask("streamGenerateContent?alt=sse", body).text.splitlines()
+            chunks = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+            parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+            text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
+            return [*([{{"text": text}}] if text else []), *(part for part in parts if "functionCall" in part)]
+
+        assert "sunny in Paris, sunny in Lyon" in converse(generate)
+
+    def test_array():
+        chunks = ask("streamGenerateContent", {{"contents": [{{"parts": [{{"text": "How is Paris?"}}]}}]}}).json()
+        assert chunks[-1]["candidates"][0]["finishReason"]
+
+    def test_embedding():
+        body = {{"content": {{"parts": [{{"text": "red"}}]}}}}
+        assert len(ask("embedContent", body).json()["embedding"]["values"]) == 256
+"""
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with ids", "without"])
+def test_gemini(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str], named: bool) -> None:
+    model.named = named
+    suite.write(GEMINI)
+    check_rounds(suite, 4)
+    capsys.readouterr()
+    assert main(["show", "test_events"]) == main(["lint"]) == main(["list", "--stats"]) == 0
+    shown = capsys.readouterr().out
+    for told in (
+        "user        How are Paris and Lyon?",
+        "reasoning   They want the weather.",
+        'call        get_weather({"city": "Paris"})',
+        "tool        get_weather: {'output': 'sunny in Paris'}",
+        "ends        STOP, 8 + 8 tokens",
+        "gemini-2.5-flash",
+    ):
+        assert told in shown
+    model.tool = "get_forecast"
+    result = verify(suite)
+    result.assert_outcomes(failed=2, passed=2)
+    result.stdout.fnmatch_lines(["*functionCall.name: get_weather -> get_forecast*", "*behavior*"])
+    model.tool, model.stop = "get_weather", "MAX_TOKENS"
+    verify(suite).assert_outcomes(failed=3, passed=1)
+
+
 ORDERS = """
     import httpx, pytest
 

@@ -94,6 +94,43 @@ AZURE = {
 }
 FOUND = ("choices", 0, "content_filter_results", "hate")
 
+GEMINI = {
+    "candidates": [
+        {
+            "content": {
+                "parts": [
+                    {"text": "They want the weather.", "thought": True},
+                    {"text": "I look it up.", "thoughtSignature": "EqQB"},
+                    {"functionCall": {"id": "1", "name": "get_weather", "args": {"city": "Paris"}}},
+                    {"functionCall": {"id": "2", "name": "get_time", "args": {"city": "Paris"}}},
+                ],
+                "role": "model",
+            },
+            "finishReason": "STOP",
+            "index": 0,
+            "safetyRatings": [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}],
+        }
+    ],
+    "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 5, "totalTokenCount": 13},
+    "modelVersion": "gemini-2.5-flash",
+    "responseId": "r1",
+}
+PARTS = ("candidates", 0, "content", "parts")
+GEMINI_VECTOR = {"embedding": {"values": vector(1)}}
+
+
+def fresh_gemini(it: Any) -> Any:
+    it["candidates"][0]["content"]["parts"][1]["thoughtSignature"] = "EpYC"
+    it["candidates"][0]["content"]["parts"][2]["functionCall"]["id"] = "3"
+    return it | {"responseId": "r2"}
+
+
+def swap_gemini(it: Any) -> Any:
+    parts = it["candidates"][0]["content"]["parts"]
+    parts[2], parts[3] = parts[3], parts[2]
+    return it
+
+
 TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
     "Embeddings": (
         EMBEDDINGS,
@@ -203,6 +240,31 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
                 "an attack is found in the prompt",
                 at("prompt_filter_results", 0, "content_filter_results", "jailbreak", "detected", to=True),
             ),
+        ],
+    ),
+    "Gemini": (
+        GEMINI,
+        [
+            ("ids and signatures are new", fresh_gemini),
+            ("another function is called", at(*PARTS, 2, "functionCall", "name", to="get_forecast")),
+            ("an argument differs", at(*PARTS, 2, "functionCall", "args", "city", to="Lyon")),
+            ("a call is gone", without(*PARTS, 2)),
+            ("the calls change places", swap_gemini),
+            ("the text differs", at(*PARTS, 1, "text", to="I search for it.")),
+            ("it is thought anew", at(*PARTS, 0, "text", to="They ask for the weather.")),
+            ("it is cut off", at("candidates", 0, "finishReason", to="MAX_TOKENS")),
+            ("a rating differs", at("candidates", 0, "safetyRatings", 0, "probability", to="LOW")),
+            ("it is blocked", at("candidates", 0, "safetyRatings", 0, "blocked", to=True)),
+            ("more tokens are used", at("usageMetadata", "candidatesTokenCount", to=9)),
+            ("a call has no `name`", without(*PARTS, 2, "functionCall", "name")),
+            ("the prompt was blocked", lambda it: {"promptFeedback": {"blockReason": "SAFETY"}}),
+        ],
+    ),
+    "Gemini's embeddings": (
+        GEMINI_VECTOR,
+        [
+            ("the values differ a little", at("embedding", "values", to=vector(1, 0.001))),
+            ("it is another vector", at("embedding", "values", to=vector(2))),
         ],
     ),
 }

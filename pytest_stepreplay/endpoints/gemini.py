@@ -1,0 +1,159 @@
+"""Gemini: ``POST .../models/NAME:generateContent`` and its like, as Google documents it for both of its hosts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..settings.levels import Level
+from . import error_object, gemini_models, gemini_parts, gemini_reading
+from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, Paired
+from .reading import objects_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import BaseModel
+
+_TELLING: Final = (
+    "contents",
+    "systemInstruction",
+    "tools",
+    "toolConfig",
+    "generationConfig",
+    "safetySettings",
+    "cachedContent",
+)
+_PART: Final = "candidates[*].content.parts[*]"
+
+_LEVELS: Final[dict[str, Level | None]] = {
+    "*": Level.METADATA,
+    "promptFeedback": Level.BEHAVIOR,
+    "promptFeedback.safetyRatings": Level.METADATA,
+    "candidates": Level.BEHAVIOR,
+    "candidates[*].*": Level.METADATA,
+    "candidates[*].index": Level.BEHAVIOR,
+    "candidates[*].finishReason": Level.BEHAVIOR,
+    "candidates[*].safetyRatings[*].blocked": Level.BEHAVIOR,
+    "candidates[*].citationMetadata": Level.CONTENT,
+    "candidates[*].content": Level.BEHAVIOR,
+    f"{_PART}.*": Level.METADATA,
+    f"{_PART}.text": BY_SHAPE,
+    f"{_PART}.thought": Level.BEHAVIOR,
+    f"{_PART}.functionCall": Level.BEHAVIOR,
+    f"{_PART}.executableCode": Level.BEHAVIOR,
+    f"{_PART}.codeExecutionResult": Level.CONTENT,
+    f"{_PART}.inlineData": Level.CONTENT,
+    f"{_PART}.inlineData.mimeType": Level.BEHAVIOR,
+    f"{_PART}.fileData": Level.CONTENT,
+    **error_object.LEVELS,
+    "error.status": Level.BEHAVIOR,
+}
+_FLEETING: Final = (
+    "responseId",
+    "createTime",
+    "usageMetadata.cachedContentTokenCount",
+    "usageMetadata.cacheTokensDetails",
+    "usageMetadata.serviceTier",
+    "usageMetadata.trafficType",
+    # How sure the model is, and what only the server can read, is new on each call.
+    "candidates[*].avgLogprobs",
+    "candidates[*].safetyRatings[*].probabilityScore",
+    "candidates[*].safetyRatings[*].severityScore",
+    f"{_PART}.thoughtSignature",
+    f"{_PART}.functionCall.id",
+    f"{_PART}.executableCode.id",
+    f"{_PART}.codeExecutionResult.id",
+    *error_object.FLEETING,
+)
+
+
+def _is_answer(tree: Mapping[str, Any]) -> bool:
+    candidates = objects_of(tree.get("candidates"))
+    return any(it.keys() & {"content", "finishReason"} for it in candidates) or "promptFeedback" in tree
+
+
+def _are_chunks(values: Sequence[Mapping[str, Any]], listed: bool) -> bool:
+    told = {"candidates", "usageMetadata", "promptFeedback"}
+    return (
+        listed
+        and any(isinstance(it, dict) and it.keys() & told for it in values)
+        and any(map(_is_answer, values))
+    )
+
+
+def _fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return gemini_parts.fold(chunks)
+
+
+def _index_of(candidate: Any) -> Any:
+    return candidate.get("index", 0) if isinstance(candidate, dict) else None
+
+
+def _tool_name(tool: Any) -> str | None:
+    """Returns the names of the functions that a tool declares, or that of a built-in tool."""
+    if not isinstance(tool, dict):
+        return None
+    declared = objects_of(tool.get("functionDeclarations"))
+    return ", ".join(str(it.get("name")) for it in declared) or next(iter(tool), None)
+
+
+def _models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return gemini_models.GeneratedContent, gemini_models.GeneratedContent
+
+
+def _embedding_models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return gemini_models.EmbeddedContent, gemini_models.EmbeddedContent
+
+
+_SOURCE: Final = "Google's API reference, GenerateContentResponse"
+
+GEMINI: Final = Endpoint(
+    name="gemini",
+    paths=(":generateContent", ":streamGenerateContent"),
+    model_in=r"/models/([^/:]+):",
+    telling=_TELLING,
+    conversation=Conversation(listed="contents", fields=("role", "parts"), before=("systemInstruction",)),
+    tools={"tools": _tool_name},
+    marks=frozenset({"contents", "candidates", "usageMetadata", "promptFeedback"}),
+    asks=lambda body: "contents" in body,
+    noun="a Gemini answer",
+    sort_of=error_object.sort_by(_is_answer),
+    are_chunks=_are_chunks,
+    fold=_fold,
+    reading=gemini_reading.READING,
+    tokens_in=gemini_reading.tokens_in,
+    measured=("usageMetadata",),
+    levels=_LEVELS,
+    fleeting=_FLEETING,
+    content=(f"{_PART}.text",),
+    paired={"candidates": Paired((_index_of,)), "candidates[*].content.parts": gemini_parts.PAIRED},
+    calls=gemini_parts.CALLS,
+    ids=gemini_parts.IDS,
+    contracts=Contract(_models, _SOURCE, f"{_SOURCE}, streamed").of_all_hosts(),
+)
+
+
+def _is_embedding(tree: Mapping[str, Any]) -> bool:
+    one, many = tree.get("embedding"), objects_of(tree.get("embeddings"))
+    return any(isinstance(it, dict) and "values" in it for it in (one, *many))
+
+
+GEMINI_EMBEDDINGS: Final = Endpoint(
+    name="gemini_embeddings",
+    paths=(":embedContent", ":batchEmbedContents"),
+    model_in=r"/models/([^/:]+):",
+    telling=("content", "requests", "taskType", "outputDimensionality"),
+    noun="a Gemini embedding",
+    sort_of=error_object.sort_by(_is_embedding),
+    reading=gemini_reading.EMBEDDINGS,
+    levels={
+        "*": Level.METADATA,
+        "embedding": Level.CONTENT,
+        "embeddings": Level.BEHAVIOR,
+        "embeddings[*].values": Level.CONTENT,
+        **error_object.LEVELS,
+        "error.status": Level.BEHAVIOR,
+    },
+    tolerances={"embedding.values": "cosine>=0.999", "embeddings[*].values": "cosine>=0.999"},
+    contracts=Contract(_embedding_models, "Google's API reference, ContentEmbedding").of_all_hosts(),
+)
