@@ -171,7 +171,7 @@ class Dialects:
         """Answers as Gemini does; a stream by events with ``alt=sse``, else as one array."""
         asked = received.json
         said = asked["contents"][-1]["parts"]
-        sealed = {"thoughtSignature": secrets.token_urlsafe(40)}
+        sealed = {"thoughtSignature": base64.b64encode(b"\xfb\xff" + secrets.token_bytes(38)).decode()}
         parts: list[dict[str, Any]] = [{"text": "They want the weather.", "thought": True}]
         results = [part["functionResponse"] for part in said if "functionResponse" in part]
         if asked.get("tools") and not results:
@@ -183,7 +183,9 @@ class Dialects:
                 }
                 parts.append({"functionCall": call, **sealed})
         else:
-            told = ", ".join(str(it["response"]["output"]) for it in results)
+            told = ", ".join(
+                str(it["response"].get("output", it["response"].get("result"))) for it in results
+            )
             parts.append({"text": f"{self.text} {told}".strip(), **sealed})
         ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
         end = {"finishReason": self.stop or "STOP", "safetyRatings": ratings}

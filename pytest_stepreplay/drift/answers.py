@@ -221,7 +221,7 @@ def _simple(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is not None and not isinstance(value, type):
         try:
-            value = dump(mode="json", warnings=False)
+            value = dump(mode="json", warnings=False, **_names_of(type(value)))
         except TypeError:  # an object of another library, whose model_dump takes nothing
             value = dump()
     if isinstance(value, Enum):
@@ -231,6 +231,12 @@ def _simple(value: Any) -> Any:
     # A subclass counts as the value that it is.
     exact = next((base for base in (bool, int, float, str) if isinstance(value, base)), type(value))
     return value if type(value) is exact else _EXACTLY[exact](value)
+
+
+def _names_of(model: type) -> dict[str, bool]:
+    """Returns how to ask a model for the names that the server uses, where its fields have others in Python."""
+    config = getattr(model, "model_config", None)
+    return {"by_alias": True} if isinstance(config, Mapping) and config.get("alias_generator") else {}
 
 
 _LEAVES: Final = frozenset({str, int, bool, type(None)})

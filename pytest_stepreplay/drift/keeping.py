@@ -110,7 +110,7 @@ def keep_volatile(
         if turn.old is None or not turn.same:
             response = turn.renamed(turn.ids) or turn.new.response
             kept.append(replace(turn.new, request=request, response=response))
-        elif turn.says_the_same(request, turn.old.request):
+        elif turn.says_the_same(request, turn.old.request, set(ids.values())):
             kept.append(turn.old)
         else:
             kept.append(replace(turn.old, request=request))
@@ -227,11 +227,20 @@ class _Turn:
         loose = self._endpoint.loose_path(path)
         return [one for one, other in zip(path.split("/"), loose.split("/"), strict=True) if one != other]
 
-    def says_the_same(self, request: Request, other: Request) -> bool:
-        """Whether two requests hold the same ids, in the path and in the body."""
+    def says_the_same(self, request: Request, other: Request, given: Collection[str]) -> bool:
+        """Whether two requests hold the same ids, in the path and in the body.
+
+        Args:
+            request: the new one, which matches the other.
+            other: the old one.
+            given: the ids of responses. What a client makes up itself, or spells in its own way, may differ.
+        """
         if self._steps(request) != self._steps(other):
             return False
-        return _ids_of(request, self.kinds) == _ids_of(other, self.kinds)
+        mine, its = _ids_of(request, self.kinds), _ids_of(other, self.kinds)
+        return len(mine) == len(its) and all(
+            one == another or one not in given for one, another in zip(mine, its, strict=True)
+        )
 
     def url_without(self, ids: Collection[str]) -> str:
         """Returns the URL of the new request without these ids in its path."""

@@ -51,6 +51,9 @@ _LEVELS: Final[dict[str, Level | None]] = {
 _FLEETING: Final = (
     "responseId",
     "createTime",
+    # What Google's SDK adds to an answer.
+    "sdkHttpResponse",
+    "automaticFunctionCallingHistory",
     "usageMetadata.cachedContentTokenCount",
     "usageMetadata.cacheTokensDetails",
     "usageMetadata.serviceTier",

@@ -63,7 +63,8 @@ def _keys_in(_value: Mapping[str, Any], under: str) -> Keys:
         return (("id", "made"),)
     if under == "functionResponse":
         return (("id", "cited"),)
-    return ((_SEALED, "sealed"),) if under == "parts" else ()
+    # Google's SDK sends a signature back in another spelling of base64, so it is renamed as an id is.
+    return ((_SEALED, "made"),) if under == "parts" else ()
 
 
 CALLS: Final = Calls(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..settings.policy import TextRuleInput
 
-OPTIONS: Final = ("fail_on", "ignore", "volatile", "tolerances", "text", "contract")
+OPTIONS: Final = ("fail_on", "ignore", "tolerances", "text", "contract", "volatile")
 """What may be said of one snapshot: `drift.Policy`, in the words of its arguments."""
 
 _LONGEST_NAME = 100

@@ -210,6 +210,9 @@ GEMINI = """
             for call in [part["functionCall"] for part in parts if "functionCall" in part]:
                 told = {{"name": call["name"], "response": {{"output": "sunny in " + call["args"]["city"]}}}}
                 results.append({{"functionResponse": told | ({{"id": call["id"]}} if "id" in call else {{}})}})
+            for part in parts:  # as Google's SDK spells it
+                if "thoughtSignature" in part:
+                    part["thoughtSignature"] = part["thoughtSignature"].replace("+", "-").replace("/", "_")
             contents += [{{"role": "model", "parts": parts}}, {{"role": "user", "parts": results}}]
         return "".join(part["text"] for part in parts if not part.get("thought"))
 

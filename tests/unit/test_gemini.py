@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
 from pytest_stepreplay import compare
 from pytest_stepreplay.drift.answers import read_answer
@@ -105,3 +107,24 @@ def test_a_stream_with_events_that_nobody_documents_keeps_what_is_known() -> Non
     folded = read_answer(chunks, GEMINI).tree
     assert folded["candidates"][0]["content"]["parts"] == [{"text": "Hi"}]
     assert (folded["heartbeat"], folded["candidates"][0]["finishReason"]) == (1, "STOP")
+
+
+def test_an_object_of_an_sdk_is_read_by_the_names_of_the_wire() -> None:
+    class Candidate(BaseModel):
+        model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+        finish_reason: str
+        content: dict[str, Any]
+
+    class Answer(BaseModel):
+        model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+        candidates: list[Candidate]
+        response_id: str
+
+    def sdk(reason: str, name: str) -> Answer:
+        content = {"role": "model", "parts": [{"text": "Hi"}]}
+        return Answer(candidates=[Candidate(finish_reason=reason, content=content)], response_id=name)
+
+    assert not compare(sdk("STOP", "r1"), sdk("STOP", "r2"))
+    assert str(compare(sdk("STOP", "r1"), sdk("MAX_TOKENS", "r2"))) == (
+        "candidates[0].finishReason: STOP -> MAX_TOKENS (behavior)"
+    )
