@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command, stepreplay_command
+from ..drift import keeping
 from ..drift.comparison import compare
 from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
@@ -23,9 +24,10 @@ from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
+from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
-from .conversation import body_of
+from .conversation import body_of, summary_of
 from .naming import adopted_folders, find_named, nearest
 from .project import cassette_folder, display, guarded_by_project, typed_test
 from .terminal import echo, json_text, plural, safe
@@ -275,7 +277,7 @@ class Finding:
             return None
         if self.request is None:
             return compare(self.unit.old, self.unit.new)
-        old, new = (body_of(response) for response in self._responses)
+        old, new = (keeping.body_of(response) for response in self._responses)
         policy = Policy(contract=contract_of_url(self.request.url))
         endpoint = endpoint_of_url(self.request.url)
         return compare("" if old is None else old, "" if new is None else new, policy, endpoint=endpoint)
@@ -355,8 +357,8 @@ class Finding:
     def _value(self, indent: int | None) -> str:
         value = self.unit.old if self.unit.change == "removed" else self.unit.new
         if isinstance(value, tuple):
-            value = [body_of(each.response) for each in value]
-        return json.dumps(value, ensure_ascii=False, indent=indent)
+            value = [summary_of(each.response) or body_of(each.response) for each in value]
+        return json.dumps(shorten(value), ensure_ascii=False, indent=indent)
 
 
 def findings_of(pending: Pending) -> list[Finding]:

@@ -10,6 +10,7 @@ from ..errors import StepReplayError
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
 from ..store.snapshots import read_snapshots
+from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
 from .conversation import body_of, compact, read_turns, summary_of
@@ -217,7 +218,10 @@ def _outcome_of(interaction: Interaction) -> str:
 
 
 def _parameters_of(body: dict[str, Any], endpoint: Endpoint) -> str:
-    said = endpoint.conversation.said if endpoint.conversation else ()
+    said = (
+        *(endpoint.conversation.said if endpoint.conversation else ()),
+        *(endpoint.reading.said if endpoint.reading else ()),
+    )
     told = [str(body["model"])] if "model" in body else []
     for name, value in body.items():
         if name in endpoint.tools and isinstance(value, list):
@@ -251,7 +255,11 @@ def _told(count: int | None) -> str:
 
 def _shortened(value: Any, indent: int | None = 2) -> str:
     """Returns a body that is no conversation, with its long lists and texts cut."""
-    text = value if isinstance(value, str) else json.dumps(_cut(value), indent=indent, ensure_ascii=False)
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(_cut(shorten(value)), indent=indent, ensure_ascii=False)
+    )
     return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT:,} more characters)"
 
 

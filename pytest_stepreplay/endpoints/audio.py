@@ -67,7 +67,7 @@ SPEECH: Final = Endpoint(
     telling=("input", "model", "voice", "instructions", "response_format", "speed"),
     noun="a sound",
     sort_of=error_object.sort_by(binary.is_binary),
-    reading=Reading(_asked, _answered, _end),
+    reading=Reading(_asked, _answered, _end, ("input",)),
     levels={"*": Level.METADATA, **binary.LEVELS, **error_object.LEVELS},
     fleeting=(*binary.ANEW, *error_object.FLEETING),
 )

@@ -69,7 +69,7 @@ EMBEDDINGS: Final = Endpoint(
     noun="a list of embeddings",
     marks=frozenset({"model", "input", "object", "usage"}),
     sort_of=error_object.sort_by(_is_answer),
-    reading=Reading(_asked, _answered, _end),
+    reading=Reading(_asked, _answered, _end, ("input",)),
     levels={
         "*": Level.METADATA,
         "data": Level.BEHAVIOR,

@@ -102,4 +102,6 @@ def _embedded(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 
 READING: Final = Reading(_asked, _answered, _end)
-EMBEDDINGS: Final = Reading(_to_embed, _embedded, lambda tree: f"{len(_embedded(tree)):,} of them")
+EMBEDDINGS: Final = Reading(
+    _to_embed, _embedded, lambda tree: f"{len(_embedded(tree)):,} of them", ("content", "requests")
+)

@@ -59,7 +59,7 @@ MODERATIONS: Final = Endpoint(
     telling=("input", "model"),
     noun="a moderation",
     sort_of=error_object.sort_by(_is_answer),
-    reading=Reading(_asked, _answered, _end),
+    reading=Reading(_asked, _answered, _end, ("input",)),
     levels={
         "*": Level.METADATA,
         "results": Level.BEHAVIOR,

@@ -56,11 +56,13 @@ class Reading(NamedTuple):
         request: returns what a request's body says; None where it holds no conversation.
         answer: returns what an answer says.
         end: returns how an answer ended, in a few words.
+        said: the fields of a request that it reads, where they are no conversation.
     """
 
     request: Callable[[Mapping[str, Any]], Sequence[Remark] | None]
     answer: Callable[[Mapping[str, Any]], Sequence[Remark]]
     end: Callable[[Mapping[str, Any]], str]
+    said: tuple[str, ...] = ()
 
 
 class Tokens(NamedTuple):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TEXT: Final = re.compile(rb"[\t\n\r -~]{6,}")
 """No secret is shorter, or made of other characters than these."""
-_WINDOW: Final = 1 << 22
+_WINDOW: Final = 1 << 20
 """Bytes that are searched for secrets at once."""
 _OVERLAP: Final = 1 << 14
 """Bytes that two windows have in common; few keys are as long."""

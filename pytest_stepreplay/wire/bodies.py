@@ -41,7 +41,10 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         content_type: the header's value, if there is one.
     """
     kind = content_type or ""
-    if kind.lower().startswith("multipart/") and not _is_short_text(body):
+    # Another tool's cassette does not say the type of what was sent.
+    if (kind.lower().startswith("multipart/") or (not kind and body[:2] == b"--")) and not _is_short_text(
+        body
+    ):
         parts = large.parts_of(body)
         if parts is not None:
             return Request(method=method, url=url, parts=parts)

@@ -72,8 +72,8 @@ def file_of(data: Buffer, content_type: str) -> BodyFile:
 
 def parts_of(body: bytes) -> tuple[BodyPart, ...] | None:
     """Returns the parts of a multipart body; None where they would not give it back, but for its boundary."""
-    split = split_parts(body)
-    if split is None or split[1] != b"--\r\n" or BOUNDARY.encode() in body:
+    split, fixed = split_parts(body), BOUNDARY.encode()
+    if split is None or split[1] != b"--\r\n" or (fixed in body and not body.startswith(b"--%b\r\n" % fixed)):
         return None
     parts: list[BodyPart] = []
     for head, data in split[0]:

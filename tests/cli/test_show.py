@@ -226,7 +226,7 @@ def test_an_answer_with_nothing_in_it_says_so(project: Project) -> None:
 
 
 def test_what_is_no_conversation_is_shown_shortened(project: Project) -> None:
-    numbers = {"data": list(range(100)), "more": {"a": 1}}
+    numbers = {"data": list(map(str, range(100))), "row": [0.5] * 100, "more": {"a": 1}}
     out = shown(
         project,
         other(json=numbers),
@@ -241,6 +241,7 @@ def test_what_is_no_conversation_is_shown_shortened(project: Project) -> None:
     )
     first, second, third, fourth, fifth, sixth = out.split("\n\n")[:6]
     assert '"… 88 more"' in first
+    assert '"row": "[100 dimensions, norm 5.0000]"' in first
     assert second.endswith("… (3,000 more characters)")
     assert third.endswith("response    (no body)")
     assert fourth.endswith("response    2 bytes")

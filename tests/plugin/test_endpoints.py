@@ -81,6 +81,9 @@ def test_embeddings(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture
         ]
     )
     assert max(map(len, result.outlines)) < 300, "numbers of a vector are not told"
+    capsys.readouterr()
+    assert main(["pending"]) == 1
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 300
     markdown = suite.pytester.path / "drift.md"
     verify(suite, f"--stepreplay-report={markdown}")
     assert max(map(len, markdown.read_text().splitlines())) < 400
@@ -379,6 +382,9 @@ def test_large_bytes_stand_beside_the_cassette(
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["sha256: * -> *"])
     assert len([name for name in suite.cassettes if name.endswith(".bin")]) == 2, "the new one waits"
+    capsys.readouterr()
+    assert main(["pending"]) == 1
+    assert "sha256: ba799984cb17d8f7 -> " in capsys.readouterr().out
     assert main(["accept", "--all"]) == 0
     suite.run("-p", "cacheprovider").assert_outcomes(passed=2)
     capsys.readouterr()

@@ -83,6 +83,11 @@ def test_a_multipart_body_matches_by_its_parts_wherever_they_stand() -> None:
     assert key(raw) == key(request_from_wire("PUT", URL, SOUND, None))
 
 
+def test_a_form_of_another_tools_cassette_is_told_by_its_beginning() -> None:
+    request = upload(SOUND)
+    assert request_from_wire("POST", URL, body_bytes(request), None) == request
+
+
 @given(st.binary(max_size=50), st.binary(max_size=50))
 def test_parts_give_the_body_back(model: bytes, data: bytes) -> None:
     request = upload(data + b"\xff", model=model)
@@ -227,4 +232,4 @@ def test_an_upload_is_not_copied(tmp_path: Path) -> None:
     written = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert copied < len(body) / 10
-    assert written < len(body) * 1.5, "the windows that are searched for secrets"
+    assert written < len(body), "the windows that are searched for secrets"
