@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..redaction.rules import PRIVATE_KEY, private_keys_in
-from ..redaction.shapes import PLACEHOLDER
+from ..redaction.shapes import PLACEHOLDER, without_keys_in_lines
 from .problems import Problem
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def replaced_in_tree(tree: Any, secrets: Iterable[str], placeholder: str = PLACE
             parent[at] = copied = {replaced(key): value for key, value in node.items()}
             todo.extend((copied, key) for key in copied)
         elif isinstance(node, list):
-            parent[at] = items = list(node)
+            parent[at] = items = list(without_keys_in_lines(node, placeholder))
             todo.extend((items, i) for i in range(len(items)))
         else:
             parent[at] = replaced(node)

@@ -19,6 +19,7 @@ from ..settings import PLACEHOLDER_KEY
 from ..wire.headers import NEVER_KEPT
 from .escapes import layers_of, may_be_escaped
 from .shapes import (
+    BEGIN_OF_KEY,
     NO_EDGES,
     PLACEHOLDER,
     Edges,
@@ -28,6 +29,7 @@ from .shapes import (
     normalise_name,
     spans_of_keys,
     spans_of_shapes,
+    without_keys_in_lines,
 )
 from .streams import framed_payload, is_stream, payload_of, split_texts, with_payload
 from .variables import environment_secrets, forms_of
@@ -109,7 +111,7 @@ class Redactor:
         if text in clean:
             return text
         redacted = self._redact(text)
-        if redacted == text and len(text) <= _LONGEST_REMEMBERED:
+        if redacted == text and len(text) <= _LONGEST_REMEMBERED and BEGIN_OF_KEY not in text:
             if len(clean) >= _MOST_REMEMBERED:
                 clean.clear()
                 self._rules.plain_names.clear()
@@ -161,8 +163,10 @@ class Redactor:
                         todo.append((copied, key, hidden))
                 parent[at] = copied
             elif isinstance(node, list):
-                parent[at] = copied_list = list(node)
-                todo.extend((copied_list, i, secret) for i in range(len(node)))
+                copied_list = list(without_keys_in_lines(node))
+                changed |= len(copied_list) != len(node)
+                parent[at] = copied_list
+                todo.extend((copied_list, i, secret) for i in range(len(copied_list)))
         return root[0] if changed else tree
 
     def _is_clean(self, tree: Any) -> bool:
@@ -171,8 +175,8 @@ class Redactor:
         todo = [tree]
         for node in todo:  # which grows meanwhile
             if isinstance(node, str):
-                if node not in rules.clean and self.redact_text(node) != node:
-                    return False
+                if node not in rules.clean and (self.redact_text(node) != node or BEGIN_OF_KEY in node):
+                    return False  # or it may be the first line of a key
             elif isinstance(node, dict):
                 if not rules.plain_names.issuperset(node) and not all(map(self._is_plain_name, node)):
                     return False

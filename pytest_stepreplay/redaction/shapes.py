@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from . import key_table
@@ -32,6 +33,7 @@ class Late:
 
 
 _BESIDE_PIECES: Final = ("logprob", "logprobs", "top_logprobs", "bytes", "special")
+_NO_LINE: Final = '"-"'
 _COOKIE_NAMES: Final = frozenset({"cookie", "setcookie"})
 _NEAR: Final = 240
 
@@ -137,10 +139,13 @@ _AUTHORIZATION: Final = Late(
 _PRIVATE_KEY: Final = Late(
     r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
     r'(?:[^-"]*+(?:-(?!----)[^-"]*+)*+-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----'
-    # cut off: its lines, with newlines as they are or as JSON escapes
-    r"|(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{32,}+)++(?:(?:\s|\\[nr])++[A-Za-z0-9+/=]*[0-9+/=][A-Za-z0-9+/=]*)?)",
+    # cut off, or a list of its lines: with newlines as they are or as JSON escapes, or as JSON has a list
+    r"|(?:(?:[\s\"',]|\\+[nr\"'])*+[A-Za-z0-9+/=]{32,}+)++"
+    r"(?:(?:[\s\"',]|\\+[nr\"'])++[A-Za-z0-9+/=]*[0-9+/=][A-Za-z0-9+/=]*+)?"
+    r"(?:(?:[\s\"',]|\\+[nr\"'])*+-----END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----)?)",
     re.ASCII,
 )
+BEGIN_OF_KEY: Final = "-----BEGIN"
 _URL_PASSWORD: Final = Late(r"(?<=://)([^\s/?#@:\"'<>]{0,256}:)([^\s/?#@\"'<>]{1,256})(?=@)")
 _PARAMETER: Final = Late(r"(?<=[?&#])([\w.%-]{1,64})=([^&\s\"'<>#\\]+)", re.ASCII)
 _JSON_FIELD: Final = Late(r'"([^"\\]{1,64})"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)', re.DOTALL)
@@ -224,7 +229,7 @@ def spans_of_shapes(text: str, extra: frozenset[str]) -> Iterator[tuple[int, int
 
     A regular expression runs only where a part that it cannot do without was found.
     """
-    if "-----BEGIN" in text:
+    if BEGIN_OF_KEY in text:
         yield from (found.span() for found in _PRIVATE_KEY.pattern.finditer(text))
     if "://" in text and "@" in text:
         yield from (found.span(2) for found in _URL_PASSWORD.pattern.finditer(text))
@@ -258,6 +263,19 @@ def _beside(text: str, found: re.Match[str]) -> Container[object]:
     """Returns the names of pieces of text that stand near a field, without reading the JSON, which may be cut off."""
     near = text[max(0, found.start() - _NEAR) : found.end() + _NEAR]
     return [name for name in _BESIDE_PIECES if f'"{name}"' in near]
+
+
+def without_keys_in_lines(items: list[Any], placeholder: str = PLACEHOLDER) -> list[Any]:
+    """Return a list with the placeholder for each private key whose lines are its items; the same list if none is."""
+    texts = [each if isinstance(each, str) else _NO_LINE for each in items]
+    joined, kept = "\n".join(texts), items
+    starts = list(accumulate((len(each) + 1 for each in texts), initial=0))
+    for found in reversed(list(_PRIVATE_KEY.pattern.finditer(joined)) if BEGIN_OF_KEY in joined else []):
+        first, last = (bisect_right(starts, at) - 1 for at in (found.start(), found.end() - 1))
+        if first < last:
+            before, behind = joined[starts[first] : found.start()], joined[found.end() : starts[last + 1] - 1]
+            kept = [*kept[:first], f"{before}{placeholder}{behind}", *kept[last + 1 :]]
+    return kept
 
 
 def is_inline_data(text: str) -> bool:

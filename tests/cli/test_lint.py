@@ -8,6 +8,8 @@ import json
 import os
 import random
 import string
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import yaml
@@ -385,6 +387,22 @@ def test_fix_takes_a_private_key_from_begin_to_end(
     assert (fixed.status, fixed.out) == (0, "1 file, no problems, 1 fixed\n")
     after = yaml.safe_load((project.path / "cassettes/a.yaml").read_text(encoding="utf-8"))
     assert after == vcr_tree(body.replace(json.dumps(key)[1:-1] if in_json else key, "[redacted]"))
+
+
+@pytest.mark.parametrize("dump", [yaml.dump, json.dumps])
+@pytest.mark.parametrize("in_json", [False, True])
+def test_fix_takes_a_private_key_that_is_a_list_of_its_lines(
+    project: Project, dump: Callable[[object], str], in_json: bool
+) -> None:
+    lines = pem(13).split("\n")
+    tree: dict[str, Any] = vcr_tree(json.dumps({"key": lines})) if in_json else vcr_tree("x")
+    tree["interactions"][0]["response"]["headers"]["x-key"] = ["a"] if in_json else ["a", *lines, "b"]
+    write(project, "cassettes/a.yaml", dump(tree))
+    project.run("lint", "--fix", "--skip", "body")
+    after = (project.path / "cassettes/a.yaml").read_text(encoding="utf-8")
+    assert not any(line in after for line in lines)
+    assert yaml.safe_load(after).keys() == tree.keys(), "it can still be read"
+    assert project.run("lint", "--skip", "body").status == 0
 
 
 def test_a_private_key_that_is_cut_off_goes_to_its_last_line(project: Project) -> None:

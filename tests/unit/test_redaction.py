@@ -42,6 +42,42 @@ def request(body: Any = None, url: str = URL, **other: Any) -> Request:
     return Request(method="POST", url=url, **({"json": body} if body is not None else {}), **other)
 
 
+PEM = [
+    "-----BEGIN {}PRIVATE KEY-----",
+    *("aB3/" * 16 for _ in range(3)),
+    "Zm9v=",
+    "-----END {}PRIVATE KEY-----",
+]
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "OPENSSH "])
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_private_key_as_a_list_of_its_lines_is_redacted(kind: str, cut_off: bool) -> None:
+    lines = [line.format(kind) for line in PEM][: -1 if cut_off else None]
+    kept = ["before", 1, *lines, "behind it", None, "the end"]
+    left = ["before", 1, "[redacted]", "behind it", None, "the end"]
+    redactor = Redactor(secrets=())
+    for tree, wanted in (
+        ({"key": kept}, {"key": left}),
+        ([[kept]], [[left]]),
+        ({"text": json.dumps({"key": kept})}, {"text": json.dumps({"key": left})}),
+        ({"text": "Use " + json.dumps(lines, indent=2)}, {"text": 'Use [\n  "[redacted]"\n]'}),
+        ({"text": f"Use {lines!r}"}, {"text": "Use ['[redacted]']"}),
+        (
+            {"text": json.dumps({"a": f"x {json.dumps(lines)}"})},
+            {"text": json.dumps({"a": 'x ["[redacted]"]'})},
+        ),
+        (lines * 2, ["[redacted]", "[redacted]"]),
+        (lines[:1], lines[:1]),
+        (
+            ["-----BEGIN PRIVATE KEY-----", "is how it starts", 2],
+            ["-----BEGIN PRIVATE KEY-----", "is how it starts", 2],
+        ),
+    ):
+        for _ in range(2):  # what is remembered of the first time must not let it through
+            assert redactor.redact_json(tree) == wanted
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_go_wherever_they_stand(key: str) -> None:
     body = {"messages": [{"role": "user", "content": f"use {key}, please"}], key: [key]}
