@@ -22,6 +22,32 @@ _CALL = Shape(
     nested={"function": _FUNCTION, "custom": Shape(joined=frozenset({"name", "input"}), rest=STATE)},
     rest=_PIECES,
 )
+# What a delta says of itself. Of a server that nobody has documented, any other text may be what the model wrote.
+_STATED = frozenset(
+    {
+        "role",
+        "type",
+        "id",
+        "name",
+        "status",
+        "state",
+        "phase",
+        "channel",
+        "object",
+        "model",
+        "event",
+        "format",
+    }
+    | {
+        "provider",
+        "recipient",
+        "tool_call_id",
+        "finish_reason",
+        "stop_reason",
+        "reasoning_signature",
+        "signature",
+    }
+)
 _MESSAGE = Shape(
     joined=frozenset({"content", "reasoning", "reasoning_content", "thinking", "refusal", "annotations"}),
     lists={
@@ -32,6 +58,7 @@ _MESSAGE = Shape(
     nested={"function_call": _FUNCTION},
     rest=_PIECES,
     padding=frozenset({"obfuscation"}),
+    stated=_STATED,
 )
 _LOGPROBS = frozenset({"content", "refusal"})
 _CHOICE = Shape(
@@ -52,8 +79,10 @@ def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     Texts, the arguments of tool calls and the pieces of one content part are joined, and an object that comes
     in several chunks is one with all their keys. The last number in `usage` counts, since StepFun's is
     cumulative on every chunk. ``""`` and null never replace a value. A choice that never finished has
-    `finish_reason` null. A field nobody documented is kept, with its last value; an ``error`` in the stream
-    stays as `error`. What breaks the documented shape is kept as far as it can be: nothing is raised, and judging it
+    `finish_reason` null. A field nobody documented is kept, with its last value; a text of one
+    in a delta is joined, unless it is always the same or its name is that of a state, as `channel` is. An
+    ``error`` in the stream stays as `error`. What breaks the documented shape is kept as far as it can be:
+    nothing is raised, and judging it
     is not done here.
 
     Args:

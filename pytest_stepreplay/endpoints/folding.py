@@ -26,6 +26,8 @@ class Shape:
         nested: how the objects under a key grow; all others grow as `rest` says.
         rest: how what nobody documents grows; None for as this object does.
         padding: what says nothing, against listeners who measure the chunks; it is left out.
+        stated: texts that tell how things stand. If given, any other text that changes is joined, and one that
+            always comes again is one.
     """
 
     joined: frozenset[str] = frozenset()
@@ -34,6 +36,7 @@ class Shape:
     nested: Mapping[str, Shape] = field(default_factory=dict)
     rest: Shape | None = None
     padding: frozenset[str] = frozenset()
+    stated: frozenset[str] | None = None
 
     def below(self, key: str) -> Shape:
         """Return how what stands under a key grows."""
@@ -63,6 +66,7 @@ class Growing:
         self._pieces: dict[str, list[Any]] = {}
         self._objects: dict[str, Growing] = {}
         self._lists: dict[str, GrowingList] = {}
+        self._unknown: dict[str, list[str]] = {}
 
     def add(self, piece: Mapping[str, Any]) -> None:
         """Takes the next piece."""
@@ -83,6 +87,11 @@ class Growing:
                     alike = key in shape.lists
                     self._lists[key] = GrowingList(shape.below(key), self._depth + 1, alike=alike)
                 self._lists[key].add(value)
+            elif shape.stated is not None and isinstance(value, str) and key not in shape.stated:
+                if value:
+                    self._unknown.setdefault(key, []).append(value)
+                else:
+                    values.setdefault(key, value)
             elif values.get(key) in (None, "") or (value not in (None, "") and self._is_open(key)):
                 values[key] = value
             values.setdefault(key, None)  # whatever its kind, a key stands where it came first
@@ -92,7 +101,12 @@ class Growing:
 
     def value(self) -> dict[str, Any]:
         """Returns what has grown so far."""
-        grown = {key: self._joined(key, pieces) for key, pieces in self._pieces.items()}
+        grown: dict[str, Any] = {
+            key: "".join(pieces if len(set(pieces)) > 1 else pieces[:1])
+            for key, pieces in self._unknown.items()
+            if self._values[key] in (None, "")
+        }
+        grown |= {key: self._joined(key, pieces) for key, pieces in self._pieces.items()}
         grown |= {key: it.value() for key, it in self._objects.items()}
         grown |= {key: it.value() for key, it in self._lists.items()}
         return self._values | grown

@@ -69,6 +69,25 @@ def test_the_input_of_a_custom_tool_is_joined() -> None:
     assert [it["custom"]["input"] for it in without_index] == ["12", "3"]
 
 
+def test_a_text_that_nobody_documents_is_joined_unless_it_tells_a_state() -> None:
+    pieces: list[dict[str, Any]] = [
+        {"role": "assistant", "thoughts": "", "channel": "analysis", "speaker": "anna"},
+        {"thoughts": "It is", "channel": "analysis", "speaker": "anna"},
+        {"thoughts": " ", "channel": None, "speaker": ""},
+        {"thoughts": "4.", "channel": "final", "score": 1, "phase": "begin"},
+        {"thoughts": "4.", "role": "", "score": 2, "phase": "end"},
+    ]
+    assert message_of(*pieces) == {
+        "role": "assistant",
+        "content": None,
+        "thoughts": "It is 4.4.",
+        "channel": "final",
+        "speaker": "anna",
+        "score": 2,
+        "phase": "end",
+    }
+
+
 def test_arguments_that_come_again_as_a_whole_are_not_doubled() -> None:
     (call,) = calls_of(
         {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"a":'}},
