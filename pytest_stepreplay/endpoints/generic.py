@@ -13,6 +13,20 @@ from .chat_reading import READING, tokens_in
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import BY_SHAPE, Endpoint
 
+# What only the server can read in a message that stands alone, or in an application's own object, is new each time.
+_SEALED: Final = (
+    "**.reasoning_details[*].id",
+    "**.reasoning_details[*].data",
+    "**.reasoning_details[*].signature",
+    "**.reasoning_signature",
+    "**.encrypted_content",
+    "**.content[*].signature",
+    "**.thinking_blocks[*].signature",
+    "**.thinking_blocks[*].data",
+    "**.thought_signature",
+    "**.thought_signatures",
+)
+
 GENERIC: Final = Endpoint(
     name="generic",
     optional={(): {"stream": (False,)}},
@@ -24,6 +38,7 @@ GENERIC: Final = Endpoint(
         "**.function_call": Level.BEHAVIOR,
         "**.tool_call_id": Level.BEHAVIOR,
     },
+    fleeting=_SEALED,
     json_texts=ARGUMENTS,
     content=("$",),
     paired=PAIRED_CALLS,

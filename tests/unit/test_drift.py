@@ -321,6 +321,29 @@ class TestVolatile:
         other = compare(answer("a1"), json.loads(json.dumps(answer("a1")).replace('"kept": 1', '"kept": 2')))
         assert other, "what stands beside it still counts"
 
+    @pytest.mark.parametrize(
+        "around", [lambda it: it, lambda it: [it], lambda it: {"turns": [{"answer": it}]}]
+    )
+    def test_encrypted_reasoning_of_a_bare_message_is_fresh_too(self, around: Callable[[Any], Any]) -> None:
+        def message(fresh: str, said: str = "4") -> Any:
+            sealed = {"type": "reasoning.encrypted", "id": fresh, "data": fresh, "format": "x", "index": 0}
+            signed = {"type": "reasoning.text", "text": "2 + 2", "signature": fresh, "index": 1}
+            return around(
+                {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "2 + 2", "signature": fresh}],
+                    "reasoning_details": [sealed, signed],
+                    "thinking_blocks": [{"type": "redacted_thinking", "data": fresh, "signature": fresh}],
+                    "provider_specific_fields": {"thought_signature": fresh, "thought_signatures": [fresh]},
+                    "encrypted_content": fresh,
+                    "said": said,
+                }
+            )
+
+        drift = compare(message("a1"), message("b2"))
+        assert not drift, drift.full()
+        assert compare(message("a1"), message("b2", "5")), "what stands beside it still counts"
+
 
 class TestToolCalls:
     def test_fresh_ids_are_no_drift(self) -> None:
