@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +382,46 @@ def test_a_stale_one_gets_no_command_that_would_be_refused(plan: Project) -> Non
     assert f"accept {PLAN}" not in commands
     assert OTHER not in commands
     assert plan.run("review", "nowhere").status == 2
+
+
+HOSTILE = {
+    "a bomb of aliases": "a: &a [x,x,x,x,x]\n"
+    + "".join(f"{c}: &{c} [{','.join(['*' + b] * 9)}]\n" for b, c in pairwise("abcdefghij")),
+    "an object to build": "a: !!python/object/apply:os.system ['touch owned']\n",
+    "deep nesting": "a: " + "[" * 100_000 + "\n",
+    "a merge conflict": "<<<<<<< a\n=======\n>>>>>>> b\n",
+    "broken text": "\udcff\udcfe",
+    "more than 32 MiB": "#" + "x" * (33 << 20),
+    "an escape sequence": 'a: "\\e]0;owned\\a\\e[2J"\n',
+}
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_hostile_pending_file_is_refused_in_one_message_and_nothing_is_lost(
+    plan: Project, attack: str
+) -> None:
+    path, new = plan.path / PLAN, plan.path / f"{PLAN}.new"
+    before = path.read_bytes()
+    hostile = (new.read_text(encoding="utf-8") + HOSTILE[attack]).encode("utf-8", "surrogateescape")
+    new.write_bytes(hostile)
+    for command in (
+        "pending",
+        "review",
+        "accept --all",
+        f"accept {PLAN}",
+        f"diff {PLAN} {PLAN}.new",
+        f"show {PLAN}.new",
+    ):
+        result = plan.run(*command.split())
+        said = result.out + result.err
+        assert result.status != 0, command
+        assert said.count(f"{PLAN}.new:") == 1, command
+        assert "Traceback" not in said, command
+        assert "\x1b" not in said, command
+        assert (path.read_bytes(), new.read_bytes()) == (before, hostile), command
+    assert not (plan.path / "owned").exists()
+    assert plan.run("reject", PLAN).status == 0
+    assert (path.read_bytes(), new.exists()) == (before, False)
 
 
 # ---------------------------------------------------------------- review in a terminal
