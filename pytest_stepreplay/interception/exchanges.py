@@ -65,12 +65,18 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     try:
         exchange = player.begin(request_from_wire(method, url, body, content_type))
     except Exception as problem:
-        raise player.stop(f"{method} {url} could not be looked up: {_described(problem)}") from problem
+        raise player.stop(f"{method} {_bare(url)} could not be looked up: {_described(problem)}") from problem
     if exchange.response is not None and exchange.verifies:
         exchange.verify(
             sending.Outgoing(method, url, authorized(player, exchange, url, headers) or dict(headers), body)
         )
     return exchange
+
+
+def _bare(url: str) -> str:
+    """Return the URL without what may hold a key: it may be redaction that failed."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _described(problem: Exception) -> str:

@@ -275,6 +275,8 @@ def _check(call: str, host: Any, port: Any, *, is_lookup: bool, learns: bool = F
         passes = innermost.lets_through(name)
         if passes and learns and not getattr(_thread, "answers", False) and not _is_in_event_loop():
             innermost.look_up(name)
+    except Exception:  # noqa: BLE001 - what cannot be decided is refused, and noted as what else is
+        passes = False
     finally:
         _thread.looks_up = False
     if passes:

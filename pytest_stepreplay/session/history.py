@@ -163,6 +163,8 @@ class History:
             if problem not in self._stopped:
                 self._stopped[problem] = Failure(RequestStoppedError(problem), partial(Explanation, problem))
                 self.tell("stopped", problem)
+            if self.closed:  # its outcome is known already
+                self._refuse(problem)
             return self._stopped[problem].error
 
     @cached_property
@@ -200,9 +202,11 @@ class History:
 
     def too_late(self, request: Request) -> RequestStoppedError:
         """Returns the error for a request that is made when the test has ended, and tells the run of it."""
-        asked = f"{request.method} {request.url}"
-        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after it had ended",))
+        self._refuse(f"{request.method} {request.url}")
         return too_late(request, self._name)
+
+    def _refuse(self, asked: str) -> None:
+        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after it had ended",))
 
     def report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
         """Tells the run what happened after the outcome of this session was known."""

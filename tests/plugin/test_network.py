@@ -60,6 +60,45 @@ def test_the_message_names_the_call_the_line_and_what_to_write(suite: Suite) -> 
     )
 
 
+BROKEN = {
+    "a working directory that cannot be asked for": "os.getcwd",
+    "a bug in the message": "pytest_stepreplay.network.guard._explain",
+    "a bug in who is said to have called": "pytest_stepreplay.network.guard._find_caller",
+    "a bug in what lets an allowed host through": "pytest_stepreplay.network.guard._Guard.lets_through",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_blocked_attempt_is_told_where_its_explanation_raises(suite: Suite, how: str) -> None:
+    suite.write(
+        PLAIN
+        + f"""
+    def fail(*args, **named):
+        raise RuntimeError("it may not be done here")
+
+    @pytest.mark.stepreplay
+    def test_swallowed(monkeypatch):
+        import socket
+        ask("Say bye.")
+        with monkeypatch.context() as patch, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            patch.setattr("{BROKEN[how]}", fail)
+            try:
+                udp.sendto(b"x", ("192.0.2.1", 9))
+                heard = None
+            except BaseException as error:
+                heard = error
+        assert isinstance(heard, Exception), "it was not sent"
+    """
+    )
+    suite.change("assert isinstance(heard", "assert True or isinstance(heard")
+    suite.record().assert_outcomes(passed=2)
+    suite.change("assert True or ", "assert ")
+    suite.go_offline()
+    result = suite.run()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["blocked: 192.0.2.1:9 (socket.sendto*"])
+
+
 @pytest.mark.parametrize("mode", ["record", "live"])
 def test_always_means_in_replay(suite: Suite, mode: str) -> None:
     suite.write(REACHING.replace("@pytest.mark.stepreplay", f"@pytest.mark.stepreplay(mode='{mode}')"))

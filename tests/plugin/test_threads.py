@@ -71,6 +71,44 @@ def test_what_a_thread_asks_after_its_test_gets_into_no_other_cassette(suite: Su
     result.stdout.fnmatch_lines(["replayed 4", refused])
 
 
+BROKEN = {
+    "a working directory that cannot be asked for": "os.getcwd",
+    "a bug in the message": "pytest_stepreplay.session.history.too_late",
+    "a bug in what is done with a request": "pytest_stepreplay.matching.keys.Matcher.key",
+    "a bug in redaction": "pytest_stepreplay.redaction.redactor.Redactor.redact_request",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_late_request_is_told_where_its_explanation_raises(suite: Suite, how: str) -> None:
+    suite.write(
+        LATE.replace("START", STARTS["a thread"]).replace("import concurrent", "import os, concurrent")
+    )
+    suite.record().assert_outcomes(passed=3)
+    suite.change("def test_two():", "def test_two(monkeypatch):")
+    suite.change(
+        "    go.set()\n    assert done.wait(30)\n",
+        "\n".join(
+            [
+                "    def fail(*args, **named):",
+                "        raise RuntimeError('it may not be done here')",
+                "    with monkeypatch.context() as patch:",
+                f"        patch.setattr({BROKEN[how]!r}, fail)",
+                "        go.set()",
+                "        assert done.wait(30)",
+                "",
+            ]
+        ),
+    )
+    suite.change('assert "test_chat.py', 'assert isinstance(heard[0], BaseException) or "')
+    suite.go_offline()
+    result = suite.run()
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        ["refused: *, asked by a thread of test_chat.py::test_one after it had ended"]
+    )
+
+
 def test_a_late_request_passes_where_nothing_is_recorded(suite: Suite) -> None:
     suite.write(LATE.replace("START", STARTS["a thread"]))
     suite.change('assert "test_chat.py', 'assert isinstance(heard[0], str) or "')
