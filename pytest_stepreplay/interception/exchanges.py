@@ -33,6 +33,7 @@ KEY_OF_HOST: Final = {
     "api.stepfun.ai": "STEP_API_KEY",
     "api.openai.com": "OPENAI_API_KEY",
     "api.anthropic.com": "ANTHROPIC_API_KEY",
+    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
 }
 """Which environment variable holds the key of a host; a client built for another key is given this one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pytest_stepreplay.cli import main
 from tests.conftest import KEY
-from tests.dialects import Dialects
+from tests.dialects import Dialects, events, reply
 
 from .suite import Suite
 
@@ -430,3 +431,30 @@ def test_a_lost_file_is_recorded_again_by_a_rewrite_and_a_secret_in_one_is_refus
     result.stdout.fnmatch_lines(["*was not written, since it would hold what looks like a secret:*"])
     assert KEY not in str(result.stdout)
     assert beside(suite) == before
+
+
+def test_numbers_that_are_not_finite_and_bodies_of_other_endpoints(suite: Suite, model: Dialects) -> None:
+    suite.write(EMBEDDINGS)
+    suite.record("-k", "floats").assert_outcomes(passed=1, deselected=1)
+    vector = [math.nan, *model.vector("red", 255)]
+    body = {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": vector}],
+        "model": "embed-1",
+    }
+    suite.say = lambda _: reply(body | {"usage": {"prompt_tokens": 7, "total_tokens": 7}})
+    result = verify(suite, "-k", "floats")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        ["*data?0?.embedding: expected finite numbers, or their base64, got NaN*", "*drift     contract: *"]
+    )
+    chat = {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}],
+    }
+    suite.say = lambda _: reply(chat)
+    verify(suite, "-k", "floats").stdout.fnmatch_lines(
+        ["*a chat completion instead of a list of embeddings*"]
+    )
+    suite.say = lambda _: events([{"type": "image_generation.completed"}, {"type": "nobody.knows"}])
+    verify(suite, "-k", "floats").stdout.fnmatch_lines(["* instead of a list of embeddings*"])
