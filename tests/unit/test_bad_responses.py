@@ -136,7 +136,7 @@ ATTACK = (
         (sent(" \r\n"), "$: an empty body instead of a chat completion"),
         (sent("<html>502</html>", "text/html"), "$: text that is not JSON instead of a chat completion"),
         (sent(json.dumps(PLAIN)[:200]), "$: broken JSON instead of a chat completion"),
-        (sent(b"\xff\xfe\x00"), "$: text that is not JSON instead of a chat completion"),
+        (sent(b"\xff\xfe\x00"), "$: bytes that are no text instead of a chat completion"),
         (sent("null"), "$: null that is not a chat completion instead of a chat completion"),
         (sent("[]"), "$: an array that is not a chat completion instead of a chat completion"),
         (sent({"id": "1"}), "$: an object that is not a chat completion instead of a chat completion"),
