@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .drift.comparison import compare
     from .endpoints.chat_models import ChatCompletion, ChatCompletionChunk
     from .models import Cassette, Interaction
-    from .session.cassette import Session
     from .session.routing import use_cassette
+    from .session.sessions import Session
     from .settings.levels import Level
     from .settings.policy import Policy
 
@@ -66,7 +66,7 @@ _import_name = importer(
         "drift.comparison": ("compare",),
         "endpoints.chat_models": ("ChatCompletion", "ChatCompletionChunk"),
         "models": ("Cassette", "Interaction"),
-        "session.cassette": ("Session",),
+        "session.sessions": ("Session",),
         "session.routing": ("use_cassette",),
         "settings.levels": ("Level",),
         "settings.policy": ("Policy",),

@@ -1,7 +1,7 @@
 """Selectors name places in a JSON tree: ``items[*].message.text``, ``usage.*``, ``**.created``.
 
 Text goes in, a `Selector` comes out that knows which paths it matches. `Selectors` runs many of them in one
-walk over a tree, at a cost that grows with the tree alone; `remove` and `Selectors.matched` are such walks.
+walk over a tree, at a cost that grows with the tree alone; `without` and `Selectors.matched` are such walks.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _opened(text: str) -> Any:
         return text
 
 
-def remove(tree: Any, selectors: Selectors | Iterable[Selector | str]) -> Any:
+def without(tree: Any, selectors: Selectors | Iterable[Selector | str]) -> Any:
     """Returns `tree` without the places that the selectors name; the rest is not changed.
 
     Lists close the gaps. What no selector reaches into is shared with `tree`, not copied.

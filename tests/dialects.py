@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from pytest_stepreplay.upstream import Raw, Received, error, raw
+from pytest_stepreplay.upstream import Raw, ReceivedRequest, error, raw
 from tests.talking import Talking
 
 DIMENSIONS = 256
@@ -53,7 +53,7 @@ class Dialects:
     paths: list[str] = field(default_factory=list)
     talking: Talking = field(default_factory=lambda: Talking(fresh, now))
 
-    def __call__(self, received: Received) -> Raw:
+    def __call__(self, received: ReceivedRequest) -> Raw:
         """Answers a request."""
         path = urlsplit(received.path).path
         self.paths.append(path)
@@ -62,7 +62,7 @@ class Dialects:
                 return say(received)
         return error(404, "not_found", f"there is no {path}")
 
-    def _by_path(self) -> Mapping[str, Callable[[Received], Raw]]:
+    def _by_path(self) -> Mapping[str, Callable[[ReceivedRequest], Raw]]:
         return {
             "/chat/completions": self.azure,
             ":generateContent": self.gemini,
@@ -86,7 +86,7 @@ class Dialects:
             "/messages/count_tokens": self.talking.count_tokens,
         }
 
-    def embeddings(self, received: Received) -> Raw:
+    def embeddings(self, received: ReceivedRequest) -> Raw:
         asked = received.json
         inputs = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
         vectors = [self.vector(text, asked.get("dimensions", DIMENSIONS)) for text in inputs]
@@ -104,7 +104,7 @@ class Dialects:
             }
         )
 
-    def azure(self, received: Received) -> Raw:
+    def azure(self, received: ReceivedRequest) -> Raw:
         """Answers as Azure's deployments of OpenAI's models do: with what their filter found."""
         asked = received.json
         head = {
@@ -167,7 +167,7 @@ class Dialects:
             [first, *({**head, "object": "chat.completion.chunk", "choices": [it]} for it in chunks)]
         )
 
-    def gemini(self, received: Received) -> Raw:
+    def gemini(self, received: ReceivedRequest) -> Raw:
         """Answers as Gemini does; a stream by events with ``alt=sse``, else as one array."""
         asked = received.json
         said = asked["contents"][-1]["parts"]
@@ -214,19 +214,19 @@ class Dialects:
         at = random.randrange(1, len(part["text"]))
         return [{**part, "text": part["text"][:at]}, {**part, "text": part["text"][at:]}]
 
-    def gemini_embedding(self, received: Received) -> Raw:
+    def gemini_embedding(self, received: ReceivedRequest) -> Raw:
         asked = received.json
         requests = asked.get("requests") or [asked]
         made = [{"values": self.vector(str(it["content"]["parts"]), DIMENSIONS)} for it in requests]
         return reply({"embeddings": made} if "requests" in asked else {"embedding": made[0]})
 
-    def orders(self, received: Received) -> Raw:
+    def orders(self, received: ReceivedRequest) -> Raw:
         """Answers as an API that nobody knows."""
         item = {"orderId": fresh("o_"), "sku": "lamp", "count": 2, "ready_at": now()}
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now()))
         return reply({"id": next(_counter), "placed": moment, "items": [item], "note": self.text})
 
-    def completions(self, received: Received) -> Raw:
+    def completions(self, received: ReceivedRequest) -> Raw:
         head = {
             "id": fresh("cmpl-"),
             "object": "text_completion",
@@ -244,7 +244,7 @@ class Dialects:
         pieces = [choice(self.text[:at], None), choice(self.text[at:], "stop")]
         return events([*({**head, **piece} for piece in pieces), {**head, "choices": [], "usage": usage}])
 
-    def moderations(self, received: Received) -> Raw:
+    def moderations(self, received: ReceivedRequest) -> Raw:
         score = 0.01 + random.random() / 1000
         flagged = self.text.startswith("Attack")
         result = {
@@ -254,28 +254,28 @@ class Dialects:
         }
         return reply({"id": fresh("modr-"), "model": "omni-moderation-latest", "results": [result]})
 
-    def models(self, received: Received) -> Raw:
+    def models(self, received: ReceivedRequest) -> Raw:
         names = ["step-3.5-flash", self.model]
         data = [{"id": it, "object": "model", "created": now(), "owned_by": "stepfun"} for it in names]
         return reply({"object": "list", "data": random.sample(data, 2)})
 
-    def speech(self, received: Received) -> Raw:
+    def speech(self, received: ReceivedRequest) -> Raw:
         return raw(200, {"Content-Type": "audio/mpeg"}, b"ID3\xff" + secrets.token_bytes(self.size))
 
-    def content(self, received: Received) -> Raw:
+    def content(self, received: ReceivedRequest) -> Raw:
         data = random.Random(f"{self.seed} content").randbytes(self.size)
         return raw(200, {"Content-Type": "application/octet-stream"}, b"\xff" + data)
 
-    def transcription(self, received: Received) -> Raw:
+    def transcription(self, received: ReceivedRequest) -> Raw:
         usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 9, "total_tokens": 23}
         return reply({"text": self.text, "usage": usage})
 
-    def images(self, received: Received) -> Raw:
+    def images(self, received: ReceivedRequest) -> Raw:
         data = [{"b64_json": base64.b64encode(b"\x89PNG" + secrets.token_bytes(90)).decode()}]
         usage = {"input_tokens": 12, "output_tokens": 30, "total_tokens": 42}
         return reply({"created": now(), "data": data, "size": "1024x1024", "quality": "low", "usage": usage})
 
-    def files(self, received: Received) -> Raw:
+    def files(self, received: ReceivedRequest) -> Raw:
         if received.method == "GET":
             return reply({"object": "list", "data": [], "has_more": False})
         return reply(
@@ -290,7 +290,7 @@ class Dialects:
             }
         )
 
-    def batches(self, received: Received) -> Raw:
+    def batches(self, received: ReceivedRequest) -> Raw:
         return reply(
             {
                 "id": fresh("batch_"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_stepreplay.upstream import Raw, Received, raw
+from pytest_stepreplay.upstream import Raw, ReceivedRequest, raw
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Talking:
 
     # ------------------------------------------------------------ responses
 
-    def responses(self, received: Received) -> Raw:
+    def responses(self, received: ReceivedRequest) -> Raw:
         """Answers ``POST /v1/responses``; with ``stream``, by its events."""
         asked = received.json
         before = self.kept.get(asked.get("previous_response_id") or "", [])
@@ -104,7 +104,7 @@ class Talking:
 
     # ------------------------------------------------------------ messages
 
-    def messages(self, received: Received) -> Raw:
+    def messages(self, received: ReceivedRequest) -> Raw:
         """Answers ``POST /v1/messages``; with ``stream``, by its events."""
         asked = received.json
         last = asked["messages"][-1]["content"]
@@ -140,7 +140,7 @@ class Talking:
         }
         return frames(message_events(message)) if asked.get("stream") else json_of(message)
 
-    def count_tokens(self, received: Received) -> Raw:
+    def count_tokens(self, received: ReceivedRequest) -> Raw:
         """Answers ``POST /v1/messages/count_tokens``."""
         return json_of({"input_tokens": len(json.dumps(received.json["messages"]))})
 

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Final
 
 from ..commands import started
 from ..errors import StepReplayError, standing_in
-from . import adopt, convert, demo, diff, lint, listing, pending, project, prune, relink, review, show
+from . import (
+    adopt,
+    convert,
+    demo,
+    diff,
+    linting,
+    listing,
+    pending_changes,
+    project,
+    prune,
+    relink,
+    review,
+    show,
+)
 from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
 
@@ -35,16 +48,16 @@ Record real chat completions once, replay them offline, and see what differs.
 Start with `stepreplay demo`: it needs no API key and no network.
 """
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
-    "accept": ("Accept pending changes.", lambda: pending.ACCEPT),
+    "accept": ("Accept pending changes.", lambda: pending_changes.ACCEPT),
     "adopt": ("Run a suite of pytest-recording or pytest-vcr on this plugin.", lambda: adopt.ADOPT),
     "convert": ("Convert cassettes of other tools, HTTP archives and logs.", lambda: convert.CONVERT),
     "demo": ("Learn it in a minute: no key, no network.", lambda: demo.DEMO),
     "diff": ("Compare two cassettes, completions or streams.", lambda: diff.DIFF),
-    "lint": ("Find secrets and other problems in cassettes.", lambda: lint.LINT),
+    "lint": ("Find secrets and other problems in cassettes.", lambda: linting.LINT),
     "list": ("List cassettes with their size, age, models and tokens.", lambda: listing.LIST),
-    "pending": ("List pending changes.", lambda: pending.PENDING),
+    "pending": ("List pending changes.", lambda: pending_changes.PENDING),
     "prune": ("Remove what the last run did not play.", lambda: prune.PRUNE),
-    "reject": ("Drop pending changes.", lambda: pending.REJECT),
+    "reject": ("Drop pending changes.", lambda: pending_changes.REJECT),
     "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),
     "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
     "show": ("Print a cassette as a conversation.", lambda: show.SHOW),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import TestOutcomeError
-from ..formats import Exchange
+from ..formats import ForeignExchange
 from ..interception.asking import Asker
 from ..models import Cassette
 from ..network import guard
@@ -65,9 +65,9 @@ def find_differences(
     return differences
 
 
-def _exchange(interaction: Interaction) -> Exchange:
+def _exchange(interaction: Interaction) -> ForeignExchange:
     request, response = interaction.request, interaction.response
-    return Exchange(
+    return ForeignExchange(
         method=request.method,
         url=request.url,
         request_type="application/json" if request.body_kind == "json" else None,
@@ -78,7 +78,7 @@ def _exchange(interaction: Interaction) -> Exchange:
     )
 
 
-def _ask(asker: Asker, exchange: Exchange, keep_headers: Collection[str]) -> Iterator[str]:
+def _ask(asker: Asker, exchange: ForeignExchange, keep_headers: Collection[str]) -> Iterator[str]:
     if not urlsplit(exchange.url).netloc:
         yield "its URL has no scheme or no host, so no client can request it; give them with --base-url"
         return

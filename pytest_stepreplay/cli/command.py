@@ -219,7 +219,7 @@ def existing_paths(word: str) -> tuple[Path, ...]:
             Path(project.display(each.cassette)) for each in naming.find_named(word) if each.cassette
         )
         if not paths:
-            raise argparse.ArgumentTypeError(f"{word!r} does not exist{naming.nearest(word)}")
+            raise argparse.ArgumentTypeError(f"{word!r} does not exist{naming.nearest_names(word)}")
     except StepReplayError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return paths

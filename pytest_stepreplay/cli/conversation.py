@@ -125,7 +125,7 @@ def stream_of(response: Response) -> str | None:
     return response.text if "event-stream" in response.headers.get("content-type", "") else None
 
 
-def body_of(message: Request | Response) -> Any:
+def body_shown(message: Request | Response) -> Any:
     """Returns a body as JSON can hold it: a tree, a text, or the base64 of other bytes under that key."""
     if message.body_kind == "json":
         return message.json

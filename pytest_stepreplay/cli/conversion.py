@@ -1,6 +1,6 @@
 """One cassette file of any tool -> one of ours, or of another tool's: what becomes of it, and where it goes.
 
-A source and what to do go in; a frozen `Outcome` comes out, and the new file stands in one step or not at all.
+A source and what to do go in; a frozen `Conversion` comes out, and the new file stands in one step or not at all.
 A file that takes its source's place must hold all of it, and no other file is ever replaced.
 """
 
@@ -88,7 +88,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Conversion:
     """What became of one source.
 
     Attributes:
@@ -163,18 +163,18 @@ def read_batches(sources: Iterable[Source]) -> dict[str, Any]:
     return found
 
 
-def convert_source(source: Source, plan: Plan) -> Outcome:
+def convert_source(source: Source, plan: Plan) -> Conversion:
     """Convert one file, as the plan says; whatever is wrong with it is in the outcome."""
     shown = Path(display_path(source.path.absolute()))
     try:
         return _convert(source, shown, plan)
     except CassetteError as error:
         where = f"{display_path(error.path)}:{error.line}: " if error.line else f"{shown}: "
-        return Outcome(source.path, Result.REFUSED, reason=str(error).removeprefix(where), line=error.line)
+        return Conversion(source.path, Result.REFUSED, reason=str(error).removeprefix(where), line=error.line)
     except StepReplayError as error:
-        return Outcome(source.path, Result.REFUSED, reason=str(error))
+        return Conversion(source.path, Result.REFUSED, reason=str(error))
     except MemoryError:
-        return Outcome(source.path, Result.REFUSED, reason="is too large for the memory of this machine")
+        return Conversion(source.path, Result.REFUSED, reason="is too large for the memory of this machine")
 
 
 def target_of(source: Source, plan: Plan) -> Path:
@@ -185,12 +185,12 @@ def target_of(source: Source, plan: Plan) -> Path:
     return named.with_name(_FOREIGN.sub("", named.name) + SUFFIXES[plan.format])
 
 
-def _convert(source: Source, shown: Path, plan: Plan) -> Outcome:
+def _convert(source: Source, shown: Path, plan: Plan) -> Conversion:
     found = parse_source(read_bytes(shown), shown, Hints(plan.base_url, plan.batch))
     skipped: tuple[Skipped, ...] = ()
     if isinstance(found, Cassette):
         if plan.format == OURS and plan.to is None:
-            return Outcome(source.path, Result.UNCHANGED, OURS, interactions=len(found.interactions))
+            return Conversion(source.path, Result.UNCHANGED, OURS, interactions=len(found.interactions))
         found_format = OURS
         if plan.format != OURS:
             found, skipped = _finished(found)
@@ -200,14 +200,14 @@ def _convert(source: Source, shown: Path, plan: Plan) -> Outcome:
         raw = tuple(each.interaction(plan.keep_headers) for each in found.exchanges)
     if not raw and skipped:
         if all(each.reason == REQUEST_ALONE for each in skipped):
-            return Outcome(source.path, Result.USED, found_format)
+            return Conversion(source.path, Result.USED, found_format)
         reason = "nothing in it can be converted"
-        return Outcome(source.path, Result.REFUSED, found_format, skipped=skipped, reason=reason)
+        return Conversion(source.path, Result.REFUSED, found_format, skipped=skipped, reason=reason)
     redactor = Redactor(fields=plan.redact_fields)
     interactions = tuple(_redacted(each, redactor) for each in raw)
     whole = found if isinstance(found, Cassette) else Cassette()
     cassette = replace(whole, interactions=interactions)
-    outcome = Outcome(
+    outcome = Conversion(
         source=source.path,
         result=Result.PARTLY if skipped else Result.CONVERTED,
         format=found_format,
@@ -246,7 +246,7 @@ def _count_redacted(before: Interaction, after: Interaction) -> int:
     return str(after).count(PLACEHOLDER) - str(before).count(PLACEHOLDER)
 
 
-def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan: Plan) -> Outcome:
+def _write(outcome: Conversion, found: Cassette | Foreign, cassette: Cassette, plan: Plan) -> Conversion:
     """Check and write the new file, unless something speaks against it."""
     target = outcome.target
     assert target is not None  # noqa: S101 - only an outcome that has one comes here
@@ -282,7 +282,7 @@ def _write(outcome: Outcome, found: Cassette | Foreign, cassette: Cassette, plan
     return outcome
 
 
-def _refused(outcome: Outcome, reason: str) -> Outcome:
+def _refused(outcome: Conversion, reason: str) -> Conversion:
     return replace(outcome, result=Result.REFUSED, target=None, reason=reason)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..store.sources import written_location
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths, folder_path, one_of
-from .conversion import Outcome, Plan, Result, convert_source, find_sources, read_batches, target_of
+from .conversion import Conversion, Plan, Result, convert_source, find_sources, read_batches, target_of
 from .project import guarded_by_project, project_settings
 from .terminal import echo, plural, safe
 
@@ -90,7 +90,7 @@ CONVERT: Final = Command(
 )
 
 
-def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
+def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Conversion]:
     """Yields what becomes of each source, with a progress bar if somebody is looking."""
     taken: dict[Path, Path] = {}
     for source in _watched(sources):
@@ -98,12 +98,12 @@ def _outcomes(sources: list[Source], plan: Plan) -> Iterator[Outcome]:
         first = source.path if target == source.path else taken.setdefault(target, source.path)
         if first != source.path:
             reason = f"{first} becomes {target} already; convert one of them into another folder with --to"
-            yield Outcome(source.path, Result.REFUSED, reason=reason)
+            yield Conversion(source.path, Result.REFUSED, reason=reason)
         else:
             yield convert_source(source, plan)
 
 
-def _without_idle_batches(outcomes: list[Outcome]) -> list[Outcome]:
+def _without_idle_batches(outcomes: list[Conversion]) -> list[Conversion]:
     """Returns the outcomes; files with the requests of a batch are refused if none has the responses."""
     if any(outcome.target and outcome.format == "jsonl" for outcome in outcomes):
         return outcomes
@@ -121,7 +121,7 @@ def _watched(sources: list[Source]) -> Iterable[Source]:
     return printing.track(sources, "Converting", console=printing.Console(stderr=True), transient=True)
 
 
-def _totals(outcomes: list[Outcome]) -> dict[str, int]:
+def _totals(outcomes: list[Conversion]) -> dict[str, int]:
     files = {result.value: sum(outcome.result is result for outcome in outcomes) for result in Result}
     return {
         **files,
@@ -131,7 +131,7 @@ def _totals(outcomes: list[Outcome]) -> dict[str, int]:
     }
 
 
-def _as_tree(outcomes: list[Outcome], plan: Plan) -> dict[str, Any]:
+def _as_tree(outcomes: list[Conversion], plan: Plan) -> dict[str, Any]:
     files = [
         {
             "source": str(outcome.source),
@@ -153,7 +153,7 @@ def _as_tree(outcomes: list[Outcome], plan: Plan) -> dict[str, Any]:
     return {"files": files, "total": _totals(outcomes), "dry_run": plan.dry_run}
 
 
-def _print(outcomes: list[Outcome], plan: Plan) -> None:
+def _print(outcomes: list[Conversion], plan: Plan) -> None:
     console = printing.open_console()
 
     def say(line: str, style: str = "") -> None:
@@ -194,7 +194,7 @@ def _print(outcomes: list[Outcome], plan: Plan) -> None:
         say(f"{plural(kept, 'source')} left beside the new {'file' if kept == 1 else 'files'}", "dim")
 
 
-def _say_skipped(outcome: Outcome, say: Any) -> None:
+def _say_skipped(outcome: Conversion, say: Any) -> None:
     for each in outcome.skipped[:SHOWN]:
         place = written_location(each.location)
         where = f"line {each.line}" + (f", {place}" if place else "") if each.line else place

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..commands import pytest_command
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
-from ..housekeeping.last_run import read
+from ..housekeeping.last_run import read_last_run
 from .command import AS_JSON, Option, UsageError
 from .project import cache_folder, display
 from .terminal import echo
@@ -63,7 +63,7 @@ def last_run_of_project() -> LastRun:
         StepReplayError: there is none.
     """
     path = cache_folder() / "v" / CACHE_KEY
-    run = read(path)
+    run = read_last_run(path)
     if run is None:
         raise StepReplayError(
             f"no pytest run is on record ({display(path)} is missing, or from another version).\n"

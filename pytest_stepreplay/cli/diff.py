@@ -16,8 +16,8 @@ from ..matching.keys import Matcher
 from ..settings.policy import Policy
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
-from ..store.snapshots import read_snapshots
-from ..wire.events import chunks_of
+from ..store.snapshot_files import read_snapshots
+from ..wire.events import json_chunks_of
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
 from .conversation import last_said
@@ -141,7 +141,7 @@ def _json_in(text: str) -> Any:
 
 
 def _is_stream(text: str) -> bool:
-    return bool(chunks_of(text))
+    return bool(json_chunks_of(text))
 
 
 def _item_of(number: int, interaction: Interaction) -> Item:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
-from ..housekeeping.last_run import read as read_last_run
+from ..housekeeping.last_run import read_last_run
 from ..projects import find_project
 from ..store.paths import iter_cassettes, stems_of
 from ..store.pending import iter_pending
@@ -87,7 +87,7 @@ def find_cassette(name: str) -> Path:
     found = [each for each in find_named(name) if each.cassette]
     if not found:
         raise StepReplayError(
-            f"{name}: there is no such file, neither here nor in {display(folder)}{nearest(name)}\n"
+            f"{name}: there is no such file, neither here nor in {display(folder)}{nearest_names(name)}\n"
             f"List the cassettes: {stepreplay_command('list')}"
         )
     if len(found) > 1:
@@ -103,7 +103,7 @@ def find_named(name: str) -> list[Named]:
     """
     known = known_names()
     # What is said of the file of a test counts from here and from the rootdir, and then as the end of its path.
-    for word in (_Word(name), _Word(name, anywhere=True)):
+    for word in (_WordOfName(name), _WordOfName(name, anywhere=True)):
         exact = [each for each in known if word.names(each)]
         if len(exact) > 1:
             raise StepReplayError(_unclear(name, exact))
@@ -203,7 +203,7 @@ def _text_of(path: Path) -> str:
         return ""
 
 
-class _Word:
+class _WordOfName:
     """A word, taken for a name."""
 
     def __init__(self, word: str, *, anywhere: bool = False) -> None:
@@ -287,7 +287,7 @@ def _unclear(name: str, found: Iterable[Named]) -> str:
     return "\n".join(lines)
 
 
-def nearest(name: str) -> str:
+def nearest_names(name: str) -> str:
     """Returns the names that are most like it, in a line of their own; nothing where none is."""
     known = known_names()
     wanted = _without_endings(name).lower()

@@ -18,7 +18,7 @@ from ..store.pending import accept_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
 from . import printing
 from .command import COLOR, Command
-from .pending import (
+from .pending_changes import (
     PATHS,
     Unreadable,
     commands_for,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..store.pending import Pending
-    from .pending import Finding
+    from .pending_changes import PendingDrift
 
 KEYS: Final = "a accept  r reject  s skip  A R S all the rest  d full diff  q quit"
 VERBS: Final = {"a": "accepted", "r": "rejected", "s": "skipped"}
@@ -102,7 +102,7 @@ class _Review:
     def __init__(self, console: Console, found: list[Pending | Unreadable]) -> None:
         self.refused: list[str] = []
         self._console = console
-        self._findings: list[Finding] = []
+        self._findings: list[PendingDrift] = []
         self._decided: dict[str, list[tuple[Path, str]]] = {verb: [] for verb in VERBS.values()}
         for each in found:
             if isinstance(each, Unreadable):
@@ -147,7 +147,7 @@ class _Review:
         if left:
             self._console.print(printing.Text(f"{plural(left, 'change')} still pending", "dim"))
 
-    def _decide(self, verb: str, findings: list[Finding]) -> None:
+    def _decide(self, verb: str, findings: list[PendingDrift]) -> None:
         files: dict[Path, list[str]] = {}
         for finding in findings:
             files.setdefault(finding.pending.path, []).append(finding.unit.name)
@@ -176,7 +176,7 @@ class _Review:
             console.print(line, no_wrap=True, overflow="ellipsis")
         console.print(printing.Text(f"{note} {KEYS}" if note else KEYS, "bold yellow" if note else "bold"))
 
-    def _head(self, finding: Finding, at: int) -> list[printing.Text]:
+    def _head(self, finding: PendingDrift, at: int) -> list[printing.Text]:
         pending, request = finding.pending, finding.request
         told = [
             (f"{at + 1:,} of {len(self._findings):,}  {pending.target}", "bold"),

@@ -9,11 +9,11 @@ from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
-from ..store.snapshots import read_snapshots
+from ..store.snapshot_files import read_snapshots
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
-from .conversation import body_of, compact, read_turns, summary_of
+from .conversation import body_shown, compact, read_turns, summary_of
 from .naming import find_cassette
 from .project import display
 from .terminal import echo, json_text, plural, safe
@@ -102,14 +102,14 @@ def _as_json(turn: Turn) -> dict[str, Any]:
         "number": turn.number,
         "recorded_at": interaction.recorded_at,
         "elapsed": interaction.elapsed,
-        "request": {"method": request.method, "url": request.url, "body": body_of(request)},
+        "request": {"method": request.method, "url": request.url, "body": body_shown(request)},
         "continues": turn.continues,
         "repeated_messages": turn.repeated,
         "response": {
             "status": response.status,
             "streamed": response.events is not None,
             "completion": turn.answer,
-            "body": None if turn.answer else body_of(response),
+            "body": None if turn.answer else body_shown(response),
         },
     }
 
@@ -160,7 +160,7 @@ def _print_turn(console: Console, turn: Turn, *, whole: bool) -> None:
     )
     if turn.asked is None:
         if request.body_kind:
-            block("request", summary_of(request) or _shortened(body_of(request)))
+            block("request", summary_of(request) or _shortened(body_shown(request)))
     else:
         parameters = _parameters_of(request.json, turn.endpoint)
         if parameters:
@@ -199,7 +199,7 @@ def _print_response(block: Callable[..., None], turn: Turn) -> None:
     if error:
         block("error", error)
     elif turn.answer is None:
-        body = body_of(response)
+        body = body_shown(response)
         shown = summary_of(response) or _shortened(body)
         block("response", "(no body)" if body in (None, "") else shown)
     if turn.answer:

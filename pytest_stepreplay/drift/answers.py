@@ -126,7 +126,7 @@ def _read_text(text: str, known: Sequence[Endpoint]) -> Answer:
     if not text.strip():
         return Answer("empty", text)
     if _EVENTS.match(text):
-        chunks = events.chunks_of(text)
+        chunks = events.json_chunks_of(text)
         failed = any("error" in chunk for chunk in chunks)
         if answer := _folded(chunks, known, listed=True, failed=failed):
             return answer

@@ -2,7 +2,7 @@
 
 A baseline lists which places of which interactions drifted at which level, never the values there: a model
 that samples writes another text on every call. It is JSON, sorted, one change per line, so that a pull
-request shows what became known. Results are the mappings that `report.verification` describes.
+request shows what became known. Results are the mappings that `report.verified_runs` describes.
 """
 
 from __future__ import annotations
@@ -123,14 +123,14 @@ def read_baseline(text: str, path: Path) -> Baseline:
     for i, entry in enumerate(tree["drift"]):
         try:
             test, interaction, changes = _read_entry(entry)
-        except _MisfitError as misfit:
+        except _BrokenBaselineError as misfit:
             line = _line(text, _position(text, i, misfit.value))
             raise SettingsError(f"{path}:{line}: drift[{i}]: {misfit.problem}. {_FIX}") from None
         known[test, interaction] |= changes
     return Baseline(dict(known))
 
 
-class _MisfitError(Exception):
+class _BrokenBaselineError(Exception):
     """Part of a baseline is not as it should be."""
 
     def __init__(self, problem: str, value: object = None) -> None:
@@ -141,14 +141,14 @@ class _MisfitError(Exception):
 
 def _read_entry(entry: Any) -> tuple[str, int, _Changes]:
     if not isinstance(entry, dict) or entry.keys() != _KEYS:
-        raise _MisfitError(f"should have {', '.join(sorted(_KEYS))}, and nothing else")
+        raise _BrokenBaselineError(f"should have {', '.join(sorted(_KEYS))}, and nothing else")
     test, interaction, changes = entry["test"], entry["interaction"], entry["changes"]
     if not isinstance(test, str) or not test:
-        raise _MisfitError(f"test: {test!r:.60} is not the id of a test")
+        raise _BrokenBaselineError(f"test: {test!r:.60} is not the id of a test")
     if type(interaction) is not int or interaction < 1:
-        raise _MisfitError(f"interaction: {interaction!r:.60} is not a whole number of 1 or more")
+        raise _BrokenBaselineError(f"interaction: {interaction!r:.60} is not a whole number of 1 or more")
     if not isinstance(changes, list):
-        raise _MisfitError(f"changes: {changes!r:.60} is not a list")
+        raise _BrokenBaselineError(f"changes: {changes!r:.60} is not a list")
     return test, interaction, frozenset(map(_read_change, changes))
 
 
@@ -156,7 +156,7 @@ def _read_change(change: Any) -> tuple[str, Level]:
     level, _, selector = change.partition(" ") if isinstance(change, str) else ("", "", "")
     if level not in _LEVELS or not selector:
         wanted = f"should be a level ({', '.join(_LEVELS)}), a space and a selector"
-        raise _MisfitError(f"changes: {change!r:.60} {wanted}", change)
+        raise _BrokenBaselineError(f"changes: {change!r:.60} {wanted}", change)
     return selector, _LEVELS[level]
 
 

@@ -20,7 +20,7 @@ from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..models import Response
 from ..settings.policy import Policy
 from ..texts.alignment import match
-from ..wire.events import chunks_of, frame_of
+from ..wire.events import frame_of, json_chunks_of
 from ..wire.json_values import objects_in
 from .answers import read_answer
 from .comparison import compare
@@ -100,7 +100,9 @@ def keep_volatile(
         pairs: for each of `new`, the position in `old` of the interaction whose request matches, if one does.
         volatile: what else is volatile, as a policy says it.
     """
-    turns = [_Turn(each, None if i is None else old[i], volatile) for each, i in zip(new, pairs, strict=True)]
+    turns = [
+        _KeptTurn(each, None if i is None else old[i], volatile) for each, i in zip(new, pairs, strict=True)
+    ]
     _settle(turns)
     ids: dict[str, str] = {}
     kept = []
@@ -118,7 +120,7 @@ def keep_volatile(
 
 
 @dataclass(slots=True)
-class _Turn:
+class _KeptTurn:
     """A new interaction beside the old one.
 
     Attributes:
@@ -260,8 +262,8 @@ class _Turn:
         events = tuple(_event_with_ids(event, renamed) for event in response.events)
         changed = replace(response, events=events)
         try:
-            wanted = self.kinds.replaced_in(chunks_of(body_of(response)), renamed)
-            return changed if chunks_of(body_of(changed)) == wanted else None
+            wanted = self.kinds.replaced_in(json_chunks_of(body_of(response)), renamed)
+            return changed if json_chunks_of(body_of(changed)) == wanted else None
         except RecursionError:
             return None
 
@@ -276,7 +278,7 @@ class _Turn:
         return any(one != other for one, other in self.ids.items())
 
 
-def _settle(turns: Sequence[_Turn]) -> None:
+def _settle(turns: Sequence[_KeptTurn]) -> None:
     """Gives up those old values that would break what a later request says.
 
     What the client has sent on as text must stay as it came, and one new id must become one old one wherever
@@ -304,7 +306,7 @@ def _settle(turns: Sequence[_Turn]) -> None:
             turn.keep_new_ids()
 
 
-def _cited(turns: Sequence[_Turn]) -> dict[str, int]:
+def _cited(turns: Sequence[_KeptTurn]) -> dict[str, int]:
     """Returns the position of the first request that holds one of the texts which keeping would change."""
     wanted = {text for turn in turns for text in (*turn.fresh, *(turn.ids if turn.renames else ())) if text}
     given = {one for turn in turns for one in turn.ids}
@@ -334,7 +336,7 @@ def _found(wanted: Collection[str], texts: Iterable[str]) -> Iterator[str]:
             position = text.find(start, position + 1)
 
 
-def _own_ids(turns: Sequence[_Turn]) -> set[str]:
+def _own_ids(turns: Sequence[_KeptTurn]) -> set[str]:
     """Returns the ids in requests that no response before has given: the test's own."""
     given: set[str] = set()
     own: set[str] = set()

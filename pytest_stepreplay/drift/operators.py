@@ -23,7 +23,7 @@ from ..texts.alignment import align, match
 from ..wire.json_values import BrokenJson, canonical, name_type, parsed
 from .answers import Mask
 from .changes import Change
-from .places import MAX_DEPTH, NOTHING, Role, Told, folded, is_vector_place, structure_in, vector_at
+from .judged_places import MAX_DEPTH, NOTHING, Role, Told, folded, is_vector_place, structure_in, vector_at
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..selectors import Path
     from ..texts.alignment import Aligned
     from ..wire.vectors import Vector
-    from .places import Action, Place, Places
+    from .judged_places import Action, JudgedPlace, JudgedPlaces
 
 _DIFFERS: Final = "stepreplay_differs"
 _PLACE: Final = "stepreplay_place"
@@ -48,7 +48,7 @@ def _filled(value: Any) -> Any:
     return _Gap() if value is ABSENT else value
 
 
-class _Verdict(NamedTuple):
+class _PlaceVerdict(NamedTuple):
     """What is to become of two values.
 
     Attributes:
@@ -59,7 +59,7 @@ class _Verdict(NamedTuple):
 
     old: Any
     new: Any
-    inside: Place | None = None
+    inside: JudgedPlace | None = None
 
 
 class Judge(BaseOperator):
@@ -72,7 +72,7 @@ class Judge(BaseOperator):
         changes: lists whose items changed their order.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: JudgedPlaces) -> None:
         super().__init__()
         self._places = places
         self.notes: dict[Path, str] = {}
@@ -116,11 +116,11 @@ class Judge(BaseOperator):
             diff_instance.custom_report_result(_DIFFERS, level)
         return verdict.inside is None
 
-    def _place_of(self, level: Any) -> Place:
+    def _place_of(self, level: Any) -> JudgedPlace:
         above = level.up
         if above is None:
             return self._places.root
-        place: Place = above.additional[_PLACE]
+        place: JudgedPlace = above.additional[_PLACE]
         step = above.t1_child_rel.param
         positions = place.positions
         if positions is None:
@@ -129,7 +129,7 @@ class Judge(BaseOperator):
             place = place.opened()
         return place.below(positions[step])
 
-    def _judge(self, old: Any, new: Any, place: Place) -> _Verdict | None:
+    def _judge(self, old: Any, new: Any, place: JudgedPlace) -> _PlaceVerdict | None:
         """Returns what differs of the values at one place; `ABSENT` stands where there is none."""
         roles = self._places.at(place.state)
         if roles:
@@ -149,11 +149,13 @@ class Judge(BaseOperator):
             return _unlike(Mask(name_type(old), old), Mask(name_type(new), new))
         return self._judge_values(old, new, place, roles)
 
-    def _as_shown(self, old: Any, new: Any, place: Place) -> _Verdict | None:
+    def _as_shown(self, old: Any, new: Any, place: JudgedPlace) -> _PlaceVerdict | None:
         one, other = (ABSENT if it is ABSENT else self._places.shown(it, place) for it in (old, new))
-        return None if one is other is ABSENT else _Verdict(one, other)
+        return None if one is other is ABSENT else _PlaceVerdict(one, other)
 
-    def _judge_values(self, old: Any, new: Any, place: Place, roles: Sequence[Action]) -> _Verdict | None:
+    def _judge_values(
+        self, old: Any, new: Any, place: JudgedPlace, roles: Sequence[Action]
+    ) -> _PlaceVerdict | None:
         rules = [role for role in roles if isinstance(role, TextRule)]
         if rules and isinstance(old, str) and isinstance(new, str):
             return self._judge_by_rule(old, new, place, rules[-1])
@@ -170,7 +172,7 @@ class Judge(BaseOperator):
             return self._judge_vectors(one_vector, other_vector, place, roles)
         if (one_vector or other_vector) and is_vector_place(roles):
             self.levels[place.path] = Level.BEHAVIOR
-            return _Verdict(Told(one_vector or name_type(old)), Told(other_vector or name_type(new)))
+            return _PlaceVerdict(Told(one_vector or name_type(old)), Told(other_vector or name_type(new)))
         if len(place.path) >= MAX_DEPTH:
             self.notes[place.path] = f"nested deeper than {MAX_DEPTH} levels, compared as text"
             return _unlike(folded(old), folded(new))
@@ -188,34 +190,34 @@ class Judge(BaseOperator):
         return _unlike(old, new)
 
     def _judge_vectors(
-        self, old: Vector, new: Vector, place: Place, roles: Sequence[Action]
-    ) -> _Verdict | None:
+        self, old: Vector, new: Vector, place: JudgedPlace, roles: Sequence[Action]
+    ) -> _PlaceVerdict | None:
         """Judges two vectors: by a rule for both as a whole, and by one for each of their values."""
         rules = [role for role in roles if isinstance(role, Tolerance)]
         of_values = [role for role in self._places.at(place.state.step(0)) if isinstance(role, Tolerance)]
         if len(old.values) != len(new.values) or old.odd != new.odd:
             if rules:  # of a place that is known to hold a vector
                 self.levels[place.path] = Level.BEHAVIOR
-            return _Verdict(Told(old), Told(new))
+            return _PlaceVerdict(Told(old), Told(new))
         problem = _vectors_differ(old, new, [*rules[-1:], *of_values[-1:]])
         if not problem:
             return None
         self.notes[place.path] = problem
-        return _Verdict(Told(old), Told(new))
+        return _PlaceVerdict(Told(old), Told(new))
 
-    def _inside_objects(self, old: dict[str, Any], new: dict[str, Any], place: Place) -> _Verdict:
+    def _inside_objects(self, old: dict[str, Any], new: dict[str, Any], place: JudgedPlace) -> _PlaceVerdict:
         """Returns both objects with the keys of both, but for those under which nothing differs."""
         pairs = {key: (old.get(key, ABSENT), new.get(key, ABSENT)) for key in dict.fromkeys((*old, *new))}
         left = {key: pair for key, pair in pairs.items() if not self._are_same(*pair, place, key)}
-        return _Verdict(
+        return _PlaceVerdict(
             {key: _filled(one) for key, (one, _) in left.items()},
             {key: other for key, (_, other) in left.items()},
             place,
         )
 
     def _inside_lists(
-        self, old: list[Any], new: list[Any], place: Place, roles: Sequence[Action]
-    ) -> _Verdict:
+        self, old: list[Any], new: list[Any], place: JudgedPlace, roles: Sequence[Action]
+    ) -> _PlaceVerdict:
         """Returns both lists with the items that belong together side by side, but for those that are the same."""
         left: list[tuple[Any, Any, int]] = []
         for i, j in self._aligned(old, new, place, roles):
@@ -227,15 +229,17 @@ class Judge(BaseOperator):
             ):
                 left.append((one, other, position))
         positions = tuple(position for *_, position in left)
-        return _Verdict(
+        return _PlaceVerdict(
             [_filled(one) for one, *_ in left], [it for _, it, _ in left], place._replace(positions=positions)
         )
 
-    def _are_same(self, old: Any, new: Any, place: Place, step: str | int) -> bool:
+    def _are_same(self, old: Any, new: Any, place: JudgedPlace, step: str | int) -> bool:
         depth = len(place.path) + 1
         return self._places.are_same(old, new, place.state.step(step), lax=place.lax, depth=depth)
 
-    def _aligned(self, old: list[Any], new: list[Any], place: Place, roles: Sequence[Action]) -> Aligned:
+    def _aligned(
+        self, old: list[Any], new: list[Any], place: JudgedPlace, roles: Sequence[Action]
+    ) -> Aligned:
         paired = next((role for role in reversed(roles) if isinstance(role, Paired)), None)
         if paired is None:
             state = place.state.step(0)
@@ -249,7 +253,7 @@ class Judge(BaseOperator):
             self.changes.append(Change(format_path(place.path), Level.BEHAVIOR, "order", before, after))
         return aligned
 
-    def _judge_json(self, old: Any, new: Any, place: Place) -> _Verdict | None:
+    def _judge_json(self, old: Any, new: Any, place: JudgedPlace) -> _PlaceVerdict | None:
         one, other = (parsed(it) if isinstance(it, str) else it for it in (old, new))
         were, are = isinstance(one, BrokenJson), isinstance(other, BrokenJson)
         if not were and not are:
@@ -261,7 +265,9 @@ class Judge(BaseOperator):
                 self.broken.add(place.path)
         return _unlike(old, new)
 
-    def _judge_texts(self, old: str, new: str, one: Any, other: Any, place: Place) -> _Verdict | None:
+    def _judge_texts(
+        self, old: str, new: str, one: Any, other: Any, place: JudgedPlace
+    ) -> _PlaceVerdict | None:
         """Judges two texts, given the object or array in each of them, if one is there."""
         if one is not None and other is not None:
             return self._judge_values(one, other, place.opened(), ())
@@ -271,7 +277,7 @@ class Judge(BaseOperator):
             self.broken.add(place.path)
         return _unlike(old, new)
 
-    def _judge_by_rule(self, old: str, new: str, place: Place, rule: TextRule) -> _Verdict | None:
+    def _judge_by_rule(self, old: str, new: str, place: JudgedPlace, rule: TextRule) -> _PlaceVerdict | None:
         if old == new:
             return None
         if rule.accepts is None:
@@ -285,7 +291,7 @@ class Judge(BaseOperator):
         if accepted:
             return None
         self.notes[place.path] = rule.problem
-        return _Verdict(old, new)
+        return _PlaceVerdict(old, new)
 
 
 def _vectors_differ(old: Vector, new: Vector, rules: Sequence[Tolerance]) -> str:
@@ -312,11 +318,11 @@ def _vectors_differ(old: Vector, new: Vector, rules: Sequence[Tolerance]) -> str
     return ""
 
 
-def _unlike(old: Any, new: Any) -> _Verdict | None:
+def _unlike(old: Any, new: Any) -> _PlaceVerdict | None:
     """Returns both values, or None where they are JSON-equal. In Python True is 1, and NaN is not NaN."""
     both_nan = old != old and new != new  # noqa: PLR0124 - only NaN is not itself
     same = isinstance(old, bool) is isinstance(new, bool) and (old == new or both_nan)
-    return None if same else _Verdict(old, new)
+    return None if same else _PlaceVerdict(old, new)
 
 
 def _is_number(value: Any) -> bool:

@@ -21,7 +21,7 @@ from .answers import Mask, unmasked
 from .calls import name_calls
 from .changes import Change
 from .contract import MISSING, new_breaches
-from .places import Folded, Places, Told
+from .judged_places import Folded, JudgedPlaces, Told
 from .rules import mask_by_rule
 from .values import ABSENT
 
@@ -79,7 +79,7 @@ def _sorts_differ(old: Answer, new: Answer) -> bool:
 
 def _changes(old: Answer, new: Answer, policy: Policy) -> list[Change]:
     breaches = dict(_contract_changes(old, new, policy))
-    places = Places(old.endpoint, policy)
+    places = JudgedPlaces(old.endpoint, policy)
     for answer in (old, new):
         name_calls(answer.tree, old.endpoint)
         if old.endpoint.names_tell:

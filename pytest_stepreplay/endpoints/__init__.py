@@ -16,7 +16,7 @@ from .completions import COMPLETIONS
 from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
-from .files import BATCHES, FILES
+from .files_api import BATCHES, FILES
 from .gemini import GEMINI, GEMINI_EMBEDDINGS
 from .generic import GENERIC
 from .ids import Ids

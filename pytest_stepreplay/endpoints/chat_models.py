@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
-
-class _Documented(BaseModel):
-    """Part of a chat completion: types are held strictly, fields nobody documented are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
+from .documented import Documented
 
 
 def _empty_as_none(value: object) -> object:
@@ -33,21 +29,21 @@ FinishReason = Annotated[
 """Why the model stopped. In streams ``""`` and null both mean that it has not yet."""
 
 
-class FunctionCall(_Documented):
+class FunctionCall(Documented):
     """The function a model calls; its arguments are JSON in a string, as the API sends it."""
 
     name: str
     arguments: str
 
 
-class CustomCall(_Documented):
+class CustomCall(Documented):
     """The custom tool a model calls; its input is text in whatever form the tool wants."""
 
     name: str
     input: str
 
 
-class ToolCall(_Documented):
+class ToolCall(Documented):
     """One tool call. `id` is unique only within its response."""
 
     id: str
@@ -56,7 +52,7 @@ class ToolCall(_Documented):
     custom: CustomCall | None = None
 
 
-class Message(_Documented):
+class Message(Documented):
     """What the model answered. `reasoning` comes from step reasoning models only."""
 
     role: Literal["assistant"]
@@ -67,7 +63,7 @@ class Message(_Documented):
     tool_calls: list[ToolCall] | None = None
 
 
-class Choice(_Documented):
+class Choice(Documented):
     """One of the `n` answers asked for."""
 
     index: int
@@ -75,7 +71,7 @@ class Choice(_Documented):
     finish_reason: FinishReason
 
 
-class Usage(_Documented):
+class Usage(Documented):
     """Tokens counted by the server; `cached_tokens` depends on its prefix cache."""
 
     prompt_tokens: int
@@ -84,7 +80,7 @@ class Usage(_Documented):
     cached_tokens: int | None = None
 
 
-class ChatCompletion(_Documented):
+class ChatCompletion(Documented):
     """The chat completion object, as the common OpenAI-compatible API documents it.
 
     Source: the API references of StepFun and OpenAI, "The chat completion object".
@@ -129,21 +125,21 @@ class StepFunChatCompletion(ChatCompletion):
     usage: Usage
 
 
-class DeltaFunction(_Documented):
+class DeltaFunction(Documented):
     """A piece of a function call in a stream."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class DeltaCustom(_Documented):
+class DeltaCustom(Documented):
     """A piece of a call of a custom tool in a stream."""
 
     name: str | None = None
     input: str | None = None
 
 
-class DeltaToolCall(_Documented):
+class DeltaToolCall(Documented):
     """A piece of a tool call in a stream; pieces belong together by `index`."""
 
     index: int | None = None
@@ -153,7 +149,7 @@ class DeltaToolCall(_Documented):
     custom: DeltaCustom | None = None
 
 
-class Delta(_Documented):
+class Delta(Documented):
     """What one chunk adds to the message. StepFun sends ``role: ""`` on middle chunks."""
 
     role: Annotated[Literal["assistant"] | None, BeforeValidator(_empty_as_none)] = None
@@ -164,7 +160,7 @@ class Delta(_Documented):
     tool_calls: list[DeltaToolCall] | None = None
 
 
-class ChunkChoice(_Documented):
+class ChunkChoice(Documented):
     """One choice's part of a chunk."""
 
     index: int
@@ -172,7 +168,7 @@ class ChunkChoice(_Documented):
     finish_reason: FinishReason = None
 
 
-class ChatCompletionChunk(_Documented):
+class ChatCompletionChunk(Documented):
     """One chunk of a streamed chat completion. StepFun's carry a cumulative `usage` each.
 
     Source: the API references of StepFun and OpenAI, "The chat completion chunk object".

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag
+from pydantic import Discriminator, Tag
+
+from .documented import Documented
 
 
-class _Documented(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
-
-
-class TextBlock(_Documented):
+class TextBlock(Documented):
     """A piece of the text."""
 
     type: Literal["text"]
     text: str
 
 
-class ThinkingBlock(_Documented):
+class ThinkingBlock(Documented):
     """A thought. Its signature can only be read by the server; not every server has one."""
 
     type: Literal["thinking"]
@@ -29,14 +27,14 @@ class ThinkingBlock(_Documented):
     signature: str | None = None
 
 
-class RedactedThinkingBlock(_Documented):
+class RedactedThinkingBlock(Documented):
     """A thought that only the server can read."""
 
     type: Literal["redacted_thinking"]
     data: str
 
 
-class ToolUseBlock(_Documented):
+class ToolUseBlock(Documented):
     """A call of a tool, the client's or the server's."""
 
     type: Literal["tool_use", "server_tool_use"]
@@ -45,7 +43,7 @@ class ToolUseBlock(_Documented):
     input: dict[str, Any]
 
 
-class OtherBlock(_Documented):
+class OtherBlock(Documented):
     """Any other content, such as the result of a server's tool."""
 
     type: str
@@ -75,7 +73,7 @@ Block = Annotated[
 ]
 
 
-class MessageUsage(_Documented):
+class MessageUsage(Documented):
     """Tokens counted by the server."""
 
     input_tokens: int
@@ -84,7 +82,7 @@ class MessageUsage(_Documented):
     cache_read_input_tokens: int | None = None
 
 
-class MessageAnswer(_Documented):
+class MessageAnswer(Documented):
     """The message object.
 
     Source: Anthropic's API reference, "Create a message".
@@ -111,7 +109,7 @@ class MessageAnswer(_Documented):
     usage: MessageUsage
 
 
-class MessageEvent(_Documented):
+class MessageEvent(Documented):
     """One event of a streamed message; new types may come.
 
     Source: Anthropic's API reference, "Streaming messages".
@@ -125,7 +123,7 @@ class MessageEvent(_Documented):
     usage: dict[str, Any] | None = None
 
 
-class MessageTokens(_Documented):
+class MessageTokens(Documented):
     """How many tokens a request has.
 
     Source: Anthropic's API reference, "Count message tokens".

@@ -38,13 +38,13 @@ def fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     Counts in the usage are cumulative, so the last one counts. What breaks the documented shape is kept as far as it
     can be: nothing is raised. Without the last event, `stop_reason` stays null.
     """
-    growing = _Growing()
+    growing = _GrowingMessage()
     for event in events:
         growing.add(event)
     return growing.value()
 
 
-class _Growing:
+class _GrowingMessage:
     """One message that arrives in events."""
 
     def __init__(self) -> None:

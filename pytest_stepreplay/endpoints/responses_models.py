@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag
+from pydantic import Discriminator, Tag
 
-
-class _Documented(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
-
+from .documented import Documented
 
 _ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
-class OutputText(_Documented):
+class OutputText(Documented):
     """A piece of the text."""
 
     type: Literal["output_text"]
@@ -25,14 +22,14 @@ class OutputText(_Documented):
     annotations: list[dict[str, Any]] | None = None
 
 
-class OutputRefusal(_Documented):
+class OutputRefusal(Documented):
     """Why the model says nothing."""
 
     type: Literal["refusal"]
     refusal: str
 
 
-class OtherPart(_Documented):
+class OtherPart(Documented):
     """Any other content."""
 
     type: str
@@ -54,7 +51,7 @@ OutputPart = Annotated[
 ]
 
 
-class OutputMessage(_Documented):
+class OutputMessage(Documented):
     """What the model says."""
 
     id: str
@@ -64,7 +61,7 @@ class OutputMessage(_Documented):
     content: list[OutputPart]
 
 
-class FunctionCallItem(_Documented):
+class FunctionCallItem(Documented):
     """A call of a function; its arguments are JSON in a string."""
 
     type: Literal["function_call"]
@@ -75,7 +72,7 @@ class FunctionCallItem(_Documented):
     status: _ItemStatus | None = None
 
 
-class CustomCallItem(_Documented):
+class CustomCallItem(Documented):
     """A call of a custom tool; its input is text in whatever form the tool wants."""
 
     type: Literal["custom_tool_call"]
@@ -85,7 +82,7 @@ class CustomCallItem(_Documented):
     id: str | None = None
 
 
-class ReasoningItem(_Documented):
+class ReasoningItem(Documented):
     """What the model thought, as far as the server tells it."""
 
     id: str
@@ -95,7 +92,7 @@ class ReasoningItem(_Documented):
     encrypted_content: str | None = None
 
 
-class OtherItem(_Documented):
+class OtherItem(Documented):
     """Any other item, such as a call of a built-in tool."""
 
     type: str
@@ -111,7 +108,7 @@ Item = Annotated[
 ]
 
 
-class ResponseUsage(_Documented):
+class ResponseUsage(Documented):
     """Tokens counted by the server."""
 
     input_tokens: int
@@ -119,7 +116,7 @@ class ResponseUsage(_Documented):
     total_tokens: int
 
 
-class ResponseAnswer(_Documented):
+class ResponseAnswer(Documented):
     """The response object.
 
     Source: OpenAI's API reference, "The response object".
@@ -136,7 +133,7 @@ class ResponseAnswer(_Documented):
     usage: ResponseUsage | None = None
 
 
-class ResponseEvent(_Documented):
+class ResponseEvent(Documented):
     """One event of a streamed response; new types may come.
 
     Source: OpenAI's API reference, "Streaming events".
@@ -152,7 +149,7 @@ class ResponseEvent(_Documented):
     response: dict[str, Any] | None = None
 
 
-class ConversationAnswer(_Documented):
+class ConversationAnswer(Documented):
     """A conversation, or a list of items."""
 
     object: Literal["conversation", "conversation.deleted", "list", "response.input_tokens"]

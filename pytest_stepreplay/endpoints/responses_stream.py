@@ -50,13 +50,13 @@ def fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     What breaks the documented shape is kept as far as it can be: nothing is raised. An error in the stream stays as
     `error`; without a last event, `status` is what it was.
     """
-    growing = _Growing()
+    growing = _GrowingResponse()
     for event in events:
         growing.add(event)
     return growing.value()
 
 
-class _Growing:
+class _GrowingResponse:
     """One response that arrives in events."""
 
     def __init__(self) -> None:

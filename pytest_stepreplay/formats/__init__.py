@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .cassetter import Cassetter
-from .exchanges import Exchange, Foreign, Hints, MisfitError, Skipped
+from .foreign import Foreign, ForeignExchange, Hints, MisfitError, Skipped
 from .format import Format, WritableFormat
 from .har import HttpArchive
 from .pairs import REQUEST_ALONE, Pairs, batch_requests
-from .vcr import Vcr, construct_tag
+from .vcrpy import Vcr, construct_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,8 +55,8 @@ __all__ = [
     "FORMATS",
     "REQUEST_ALONE",
     "WRITABLE",
-    "Exchange",
     "Foreign",
+    "ForeignExchange",
     "Format",
     "Hints",
     "MisfitError",
@@ -64,8 +64,8 @@ __all__ = [
     "WritableFormat",
     "batch_requests",
     "construct_tag",
-    "exchanges",
+    "foreign",
     "parse_other",
     "read_foreign",
-    "vcr",
+    "vcrpy",
 ]

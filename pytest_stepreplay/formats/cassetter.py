@@ -11,9 +11,9 @@ import tomllib
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from .exchanges import (
-    Exchange,
+from .foreign import (
     Foreign,
+    ForeignExchange,
     MisfitError,
     Skipped,
     checked_status,
@@ -26,10 +26,10 @@ from .exchanges import (
     utc_seconds,
 )
 from .format import Format
-from .vcr import read_interaction
+from .vcrpy import read_interaction
 
 if TYPE_CHECKING:
-    from .exchanges import Hints
+    from .foreign import Hints
 
 _VERSION = 1
 _TOML = re.compile(r"\A(?:#.*\n|\s)*(?:version\s*=|\[\[interactions\]\]|interactions\s*=)")
@@ -81,14 +81,14 @@ def _is_cassetters(interaction: Any) -> bool:
     return isinstance(response, dict) and isinstance(response.get("status"), int)
 
 
-def _read(tree: Any, here: Place) -> Exchange | Skipped:
+def _read(tree: Any, here: Place) -> ForeignExchange | Skipped:
     if not _is_cassetters(tree):  # it reads those of vcrpy, and may have been given one to add to
         return read_interaction(tree, here)
     asked, asked_at = member(tree, "request", dict, here), (*here, "request")
     given, given_at = tree["response"], (*here, "response")
     asked_headers = header_pairs(asked.get("headers"), (*asked_at, "headers"))
     headers = header_pairs(given.get("headers"), (*given_at, "headers"))
-    return Exchange(
+    return ForeignExchange(
         method=member(asked, "method", str, asked_at),
         url=member(asked, "uri", str, asked_at),
         request_type=header_of(asked_headers, "content-type"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from ..models import Cassette
-    from .exchanges import Foreign, Hints
+    from .foreign import Foreign, Hints
 
 
 class Format(ABC):

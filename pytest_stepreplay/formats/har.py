@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from ..wire.bodies import body_bytes
-from .exchanges import (
-    Exchange,
+from .foreign import (
     Foreign,
+    ForeignExchange,
     MisfitError,
     Skipped,
     checked_status,
@@ -32,7 +32,7 @@ from .format import WritableFormat
 
 if TYPE_CHECKING:
     from ..models import Cassette, Interaction, Request, Response
-    from .exchanges import Headers, Hints
+    from .foreign import Headers, Hints
 
 _NEVER = "1970-01-01T00:00:00Z"
 """What stands for a moment that nobody knows: the specification demands one."""
@@ -63,7 +63,7 @@ class HttpArchive(WritableFormat):
         return json.dumps({"log": log}, ensure_ascii=False, indent=2) + "\n"
 
 
-def _read(tree: Any, here: Place) -> Exchange | Skipped:
+def _read(tree: Any, here: Place) -> ForeignExchange | Skipped:
     asked, asked_at = member(tree, "request", dict, here), (*here, "request")
     given, given_at = member(tree, "response", dict, here), (*here, "response")
     method, url = member(asked, "method", str, asked_at), member(asked, "url", str, asked_at)
@@ -79,7 +79,7 @@ def _read(tree: Any, here: Place) -> Exchange | Skipped:
     if header_of(headers, "content-type") is None and isinstance(kind, str) and "/" in kind and body:
         headers = (*headers, ("content-type", kind))
     recorded_at = utc_seconds(tree.get("startedDateTime"))
-    return Exchange(
+    return ForeignExchange(
         method=method,
         url=url,
         request_type=header_of(asked_headers, "content-type"),

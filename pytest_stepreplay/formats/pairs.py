@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from ..endpoints import GENERIC, endpoint_of_answer, endpoint_of_request, is_body
 from ..wire.bodies import body_bytes
-from ..wire.events import chunks_of
+from ..wire.events import json_chunks_of
 from ..wire.json_text import parse_json
-from .exchanges import (
-    Exchange,
+from .foreign import (
     Foreign,
+    ForeignExchange,
     MisfitError,
     Skipped,
     checked_status,
@@ -33,14 +33,14 @@ from .exchanges import (
     utc_seconds,
 )
 from .format import WritableFormat
-from .vcr import read_interaction
+from .vcrpy import read_interaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..endpoints import Endpoint
     from ..models import Cassette, Interaction, Request, Response
-    from .exchanges import Hints
+    from .foreign import Hints
 
 REQUEST_ALONE: Final = "it is a request of a batch, without its response"
 """Why a line of OpenAI's batch input is no exchange."""
@@ -125,7 +125,7 @@ class Pairs(WritableFormat):
         if not isinstance(tree, Lines):
             rows = (((i,), row) for i, row in enumerate(tree))
             return gather("pairs", rows, lambda row, here: _read(row, here, hints))
-        exchanges: list[Exchange] = []
+        exchanges: list[ForeignExchange] = []
         skipped: list[Skipped] = []
         for number, row in enumerate(tree, 1):
             if row is not None:
@@ -161,7 +161,7 @@ def batch_requests(tree: Any) -> dict[str, Any]:
     return found
 
 
-def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
+def _read(row: Any, here: Place, hints: Hints) -> ForeignExchange | Skipped:
     if isinstance(row, BrokenLine):
         return Skipped(here, row)
     if _is_batch_input(row) and not any(key in row for key in _RESPONSE):
@@ -197,7 +197,7 @@ def _read(row: Any, here: Place, hints: Hints) -> Exchange | Skipped:
     if not isinstance(method, str):
         raise MisfitError((*asked_at, "method"), "should be text")
     moment = _first(row, _MOMENT)
-    return Exchange(
+    return ForeignExchange(
         method=method.upper(),
         url=_url(row, asked_parts, (request_body, body), here, hints),
         request_type=header_of(asked_headers, "content-type"),
@@ -299,7 +299,9 @@ def _is_json(body: bytes) -> bool:
 def _endpoint_of(request: bytes, answer: bytes) -> Endpoint:
     """Returns the endpoint that answers so; where that is not told, the one that is asked so."""
     text = answer.decode("utf-8", "replace")
-    found = endpoint_of_answer(chunks_of(text) if text.startswith(("data:", "event:")) else _parsed(answer))
+    found = endpoint_of_answer(
+        json_chunks_of(text) if text.startswith(("data:", "event:")) else _parsed(answer)
+    )
     return endpoint_of_request(_parsed(request)) if found is GENERIC else found
 
 

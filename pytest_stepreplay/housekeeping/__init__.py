@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CACHE_KEY", "ages", "last_run", "pruning", "quoting", "relinking"]
+__all__ = ["CACHE_KEY", "ages", "last_run", "pruning", "quoted_answers", "relinking"]
 
 CACHE_KEY: Final = "stepreplay/last_run"
 """Where what the last run knows of the cassettes lies in pytest's cache."""

@@ -141,12 +141,12 @@ def sum_up(
     )
 
 
-def render(run: LastRun) -> dict[str, Any]:
+def render_last_run(run: LastRun) -> dict[str, Any]:
     """Returns the run as a JSON value."""
     return {"version": VERSION, **asdict(run)}
 
 
-def read(path: Path) -> LastRun | None:
+def read_last_run(path: Path) -> LastRun | None:
     """Returns what the last run left in a file; None where there is none, or nothing that this version reads."""
     try:
         tree = json.loads(disk.read(path), object_hook=_frozen)

@@ -101,7 +101,7 @@ def uncited_files(run: LastRun, going: Sequence[Needless] = ()) -> list[Path]:
         if removed is not None:
             yield from (each for i, each in enumerate(cassette.interactions) if i not in removed)
 
-    return [path for folder in run.folders for path in uncited.uncited_files(Path(folder), left)]
+    return [path for folder in run.folders for path in uncited.iter_uncited(Path(folder), left)]
 
 
 def remove_uncited(run: LastRun) -> None:

@@ -17,7 +17,7 @@ from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
 from ..matching.keys import Matcher
 from ..redaction.redactor import Redactor
-from ..store import cassettes, files, paths, pending, snapshots, writing
+from ..store import cassettes, files, paths, pending, snapshot_files, writing
 from ..store.files import read_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def relink(link: Link) -> None:
         write_bytes(link.target, read_bytes(source))
     old, new = paths.snapshots_path(source), paths.snapshots_path(link.target)
     if files.exists(old) and not files.exists(new):
-        snapshots.write_snapshots(new, link.test, snapshots.read_snapshots(old))
+        snapshot_files.write_snapshots(new, link.test, snapshot_files.read_snapshots(old))
         _remove(old)
     _remove(source)
 

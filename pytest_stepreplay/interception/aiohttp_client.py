@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ..models import StreamError
-    from .player import Exchange, Player, Route
+    from .player import Player, PlayerExchange, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 
@@ -107,7 +107,7 @@ class _Written:
 # ---------------------------------------------------------------- recording
 
 
-def _record(response: Any, player: Player, exchange: Exchange, url: str) -> None:
+def _record(response: Any, player: Player, exchange: PlayerExchange, url: str) -> None:
     session = response._session
     decoded = session is None or session.auto_decompress
     tape = Tape(player, exchange, url, response.status, response.headers.items(), decoded=decoded)

@@ -17,7 +17,7 @@ _CLIENTS = ("httpx", "httpx2", "urllib3")
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedResponse:
     """What the client was given."""
 
     status: int
@@ -46,14 +46,14 @@ class Asker:
         else:
             self._client = module.Client(trust_env=False, verify=False, follow_redirects=False)
 
-    def ask(self, method: str, url: str, content_type: str | None, body: bytes) -> Received:
+    def ask(self, method: str, url: str, content_type: str | None, body: bytes) -> ReceivedResponse:
         """Returns the answer to one request."""
         headers = {"content-type": content_type} if content_type else {}
         if self.name == "urllib3":
             answer = self._client.request(method, url, body=body or None, headers=headers, redirect=False)
-            return Received(answer.status, tuple(answer.headers.items()), answer.data)
+            return ReceivedResponse(answer.status, tuple(answer.headers.items()), answer.data)
         answer = self._client.request(method, url, content=body or None, headers=headers)
-        return Received(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+        return ReceivedResponse(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
 
     def close(self) -> None:
         """Lets go of the client's connections."""

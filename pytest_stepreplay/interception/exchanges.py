@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ..models import Response, StreamError
-    from .player import Exchange, Player, Route
+    from .player import Player, PlayerExchange, Route
 
 KEY_OF_HOST: Final = {
     "api.stepfun.com": "STEP_API_KEY",
@@ -50,7 +50,7 @@ def player_for(route: Route, url: str) -> Player | None:
     return player
 
 
-def begin(player: Player, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+def begin(player: Player, method: str, url: str, headers: Mapping[str, str], body: bytes) -> PlayerExchange:
     """Returns the exchange for a client's request; raises where nothing recorded may answer it.
 
     Args:
@@ -85,7 +85,7 @@ def _described(problem: Exception) -> str:
 
 
 def authorized(
-    player: Player, exchange: Exchange, url: str, headers: Mapping[str, str]
+    player: Player, exchange: PlayerExchange, url: str, headers: Mapping[str, str]
 ) -> dict[str, str] | None:
     """Returns the headers to send where a client was built without its key; None to send them as they are.
 
@@ -116,7 +116,7 @@ def authorized(
 
 
 @contextmanager
-def failing(exchange: Exchange, url: str) -> Iterator[None]:
+def failing(exchange: PlayerExchange, url: str) -> Iterator[None]:
     """Tells the exchange, where a request is sent inside, with which error that ended."""
     try:
         yield
@@ -134,7 +134,7 @@ class Tape:
     def __init__(
         self,
         player: Player,
-        exchange: Exchange,
+        exchange: PlayerExchange,
         url: str,
         status: int,
         headers: Iterable[tuple[str, str]],
@@ -236,7 +236,7 @@ class Playback:
         error: what breaks it off after the last chunk, in the terms of `Stream`; None for nothing.
     """
 
-    def __init__(self, exchange: Exchange, response: Response, method: str) -> None:
+    def __init__(self, exchange: PlayerExchange, response: Response, method: str) -> None:
         self._exchange = exchange
         self.status = response.status
         self.headers = response.headers

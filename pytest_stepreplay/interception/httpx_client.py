@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ..models import StreamError
-    from .player import Exchange, Player, Route
+    from .player import Player, PlayerExchange, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 
@@ -150,7 +150,7 @@ class _Streams:
         """Imported when it is first needed, as httpx itself does."""
         return import_module(_CORES[self.httpx.__name__])
 
-    def authorized(self, player: Player, exchange: Exchange, request: Any) -> Any:
+    def authorized(self, player: Player, exchange: PlayerExchange, request: Any) -> Any:
         """Returns the request to send; the caller's own stays as it is."""
         headers = authorized(player, exchange, str(request.url), request.headers)
         if headers is None:
@@ -159,7 +159,7 @@ class _Streams:
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def authorized_below(self, player: Player, exchange: Exchange, request: Any, sent: Any) -> Any:
+    def authorized_below(self, player: Player, exchange: PlayerExchange, request: Any, sent: Any) -> Any:
         """Returns httpcore's request to send, where `sent` was made of the client's."""
         headers = authorized(player, exchange, str(request.url), request.headers)
         if headers is None:
@@ -172,12 +172,12 @@ class _Streams:
             extensions=sent.extensions,
         )
 
-    def taped(self, player: Player, exchange: Exchange, url: str, response: Any, stream: Any) -> Any:
+    def taped(self, player: Player, exchange: PlayerExchange, url: str, response: Any, stream: Any) -> Any:
         """Returns the stream of a response with a tape behind it."""
         tape = Tape(player, exchange, url, response.status_code, response.headers.multi_items())
         return self._taped(stream, tape) if exchange.records(response.status_code, tape) else stream
 
-    def record_below(self, player: Player, exchange: Exchange, url: str, response: Any) -> Any:
+    def record_below(self, player: Player, exchange: PlayerExchange, url: str, response: Any) -> Any:
         """Returns httpcore's response with a tape behind its stream."""
         head = self.httpx.Response(response.status, headers=response.headers)
         return self.core.Response(

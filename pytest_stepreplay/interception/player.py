@@ -17,7 +17,7 @@ class Recording(Protocol):
         """Takes down no more: what has come so far is what the client wanted."""
 
 
-class Exchange(Protocol):
+class PlayerExchange(Protocol):
     """One request on its way."""
 
     @property
@@ -63,7 +63,7 @@ class Player(Protocol):
     def keep_headers(self) -> tuple[str, ...]:
         """The response headers to store besides the usual ones."""
 
-    def begin(self, request: Request) -> Exchange:
+    def begin(self, request: Request) -> PlayerExchange:
         """Returns the exchange for a request; raises where nothing recorded may answer it."""
 
     def stop(self, problem: str) -> BaseException:

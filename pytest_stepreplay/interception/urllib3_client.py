@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from .player import Exchange, Player, Route
+    from .player import Player, PlayerExchange, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 
@@ -110,7 +110,7 @@ def _read(body: Any) -> tuple[bytes, Any]:
 # ---------------------------------------------------------------- recording
 
 
-def _record(player: Player, exchange: Exchange, url: str, response: Any) -> None:
+def _record(player: Player, exchange: PlayerExchange, url: str, response: Any) -> None:
     tape = Tape(player, exchange, url, response.status, response.headers.items())
     if not exchange.records(response.status, tape):
         return

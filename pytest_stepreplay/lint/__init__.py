@@ -5,7 +5,7 @@ A cassette goes in, with what the project has set; problems come out, each with 
 
 from .checks import CHECKS, Expected, check_cassette
 from .problems import Problem
-from .secrets import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
+from .secret_checks import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
 
 __all__ = [
     "CHECKS",
@@ -18,5 +18,5 @@ __all__ = [
     "problems",
     "replaced_in_text",
     "replaced_in_tree",
-    "secrets",
+    "secret_checks",
 ]

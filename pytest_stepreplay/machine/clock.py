@@ -36,20 +36,20 @@ def _time_of_day() -> float:
     return float(hatch.time.time() if hatch and hatch.is_travelling() else _time.time())
 
 
-class _Held:
+class _RealClock:
     """What would be replaced if a name of the module held it."""
 
     datetime: Any = next(each for each in _datetime.datetime.__mro__ if each.__module__ == "datetime")
     count = staticmethod(_counter())
 
 
-_ZERO: Final = _time_of_day() - _Held.count()
+_ZERO: Final = _time_of_day() - _RealClock.count()
 _LATE: Final = 1.0  # seconds that may pass between two readings
 
 
 def seconds() -> float:
     """Returns a count of seconds: the difference between two tells what has passed."""
-    return float(_Held.count())
+    return float(_RealClock.count())
 
 
 def now() -> datetime:
@@ -68,7 +68,7 @@ def at(timestamp: float) -> datetime:
     Raises:
         ValueError, OverflowError, OSError: that is no time.
     """
-    found: datetime = _Held.datetime.fromtimestamp(timestamp, _datetime.UTC)
+    found: datetime = _RealClock.datetime.fromtimestamp(timestamp, _datetime.UTC)
     return found
 
 
@@ -78,7 +78,7 @@ def read(text: str) -> datetime:
     Raises:
         ValueError: it names none.
     """
-    found: datetime = _Held.datetime.fromisoformat(text)
+    found: datetime = _RealClock.datetime.fromisoformat(text)
     return found
 
 

@@ -31,7 +31,7 @@ _PIECE: Final = 1 << 20
 _TAKEN: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
-class _Held:
+class _RealDisk:
     """What would be replaced if a name of the module held it; those of `os.path` look at the text of a path alone."""
 
     join = staticmethod(os.path.join)
@@ -74,7 +74,9 @@ def absolute(path: AnyPath) -> str:
         OSError: it begins in the folder that this process stands in, which has been deleted.
     """
     text: str = _system.fspath(path)
-    return str(_Held.normpath(text if _Held.isabs(text) else _Held.join(folder_of_process(), text)))
+    return str(
+        _RealDisk.normpath(text if _RealDisk.isabs(text) else _RealDisk.join(folder_of_process(), text))
+    )
 
 
 def real_path(path: AnyPath) -> str:
@@ -84,7 +86,7 @@ def real_path(path: AnyPath) -> str:
         OSError: as `absolute`, or links lead in a circle.
     """
     if sys.platform == "win32":
-        return str(_Held.real_path_of_windows(path))
+        return str(_RealDisk.real_path_of_windows(path))
     text = _system.fspath(path)
     rest = (text if text.startswith("/") else f"{folder_of_process()}/{text}").split("/")[::-1]
     found, links = "", 0
@@ -299,7 +301,7 @@ def lock(descriptor: int) -> bool:
         OSError: its file system knows no locks.
     """
     try:
-        _Held.lock(descriptor, _Held.wanted)
+        _RealDisk.lock(descriptor, _RealDisk.wanted)
     except OSError as error:
         if error.errno not in _TAKEN:
             raise
@@ -313,7 +315,7 @@ def unlock(descriptor: int) -> None:
     Raises:
         OSError: it is not open.
     """
-    _Held.lock(descriptor, _Held.free)
+    _RealDisk.lock(descriptor, _RealDisk.free)
 
 
 def is_still_at(descriptor: int, path: AnyPath) -> bool:
@@ -381,7 +383,7 @@ def make_folders(path: AnyPath) -> None:
             raise
         return
     except FileNotFoundError:
-        above = str(_Held.dirname(text))
+        above = str(_RealDisk.dirname(text))
         if above == text:
             raise
         make_folders(above)

@@ -252,11 +252,11 @@ class _Bodies:
 
 def _pair_messages(old: list[Any], new: list[Any]) -> Iterator[tuple[int | None, int | None]]:
     """Yields every position of both sides, with its counterpart on the other where it has one."""
-    before, after = ([_Turn(i, message) for i, message in enumerate(side)] for side in (old, new))
+    before, after = ([_PairedTurn(i, message) for i, message in enumerate(side)] for side in (old, new))
     yield from _pair_turns(before, after, 0)
 
 
-class _Turn:
+class _PairedTurn:
     """A message and what it may be paired by, from the strictest to the loosest."""
 
     __slots__ = ("keys", "position")
@@ -268,7 +268,9 @@ class _Turn:
         self.keys = (canonical_text(message), *(f"{role} {content[:length]}" for length in _ALIKE), role)
 
 
-def _pair_turns(old: list[_Turn], new: list[_Turn], level: int) -> Iterator[tuple[int | None, int | None]]:
+def _pair_turns(
+    old: list[_PairedTurn], new: list[_PairedTurn], level: int
+) -> Iterator[tuple[int | None, int | None]]:
     if not old or not new or level == len(old[0].keys):
         yield from ((turn.position, None) for turn in old)
         yield from ((None, turn.position) for turn in new)

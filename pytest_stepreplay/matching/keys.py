@@ -18,7 +18,7 @@ from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
-from .bodies import EMPTY, read_other, with_normalized, with_order, with_renamed_ids, without_empty
+from .body_keys import EMPTY, read_other, with_normalized, with_order, with_renamed_ids, without_empty
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
-class _Settings(Protocol):
+class _MatchSettings(Protocol):
     """What decides which requests are equal: `Settings`, or what was kept of them."""
 
     @property
@@ -85,7 +85,7 @@ class Matcher:
             _ = self._normalizer
 
     @classmethod
-    def of(cls, settings: _Settings) -> Matcher:
+    def of(cls, settings: _MatchSettings) -> Matcher:
         """Returns the matcher that settings ask for."""
         return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
 
@@ -159,7 +159,7 @@ class Matcher:
             return with_normalized(body, normalizing) if normalizing and kind in ("text", "parts") else body
         tree = request.json
         if self._ignored is not None:
-            tree = selectors.remove(tree, self._ignored)
+            tree = selectors.without(tree, self._ignored)
         url = _read_url(request.url)
         endpoint = endpoint_of(url.path)
         if self.absent_equals != "nothing":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_url
 from ..texts.varying import KINDS, Normalizer
-from .bodies import read_other
+from .body_keys import read_other
 from .canonical import canonical_text
 from .contrast import Rewording, count_common, differences, read_content
 from .keys import DEFAULT_MATCHER

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_answer
 from ..wire.bodies import body_bytes
-from ..wire.events import chunks_of
+from ..wire.events import json_chunks_of
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _quotes(request: Request, lost: set[str], long: list[str]) -> bool:
 def _said_by(response: Response) -> set[str]:
     """Returns what a response says; JSON in a text, as arguments are, in one form whatever its spaces."""
     if response.events is not None:
-        chunks = chunks_of(body_bytes(response).decode())
+        chunks = json_chunks_of(body_bytes(response).decode())
         fold = endpoint_of_answer(chunks).fold
         tree: Any = fold(chunks) if fold else chunks
     else:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .cassette import (
+from .interactions import (
     BODY_KINDS,
     FORMAT_VERSION,
     NO_JSON,
@@ -39,5 +39,5 @@ __all__ = [
     "Response",
     "Stream",
     "StreamError",
-    "cassette",
+    "interactions",
 ]

@@ -79,7 +79,7 @@ class Log:
             self._attempts[attempt] = None
 
 
-class _Guard:
+class _NetworkGuard:
     """One open `blocked`: which hosts it lets through, and the addresses that they were found to have."""
 
     def __init__(self, allowed: Hosts, why: str, applies: Callable[[], bool] | None) -> None:
@@ -125,7 +125,7 @@ class _Guard:
         self._addresses.update(addresses_in(answer))
 
 
-_guards: list[_Guard] = []
+_guards: list[_NetworkGuard] = []
 _answers: Final[dict[str, set[str]]] = {}
 """The addresses that names were found to have while something watched."""
 _lock: Final = threading.RLock()
@@ -155,7 +155,7 @@ def blocked(
         SettingsError: for what is not the name of a host.
     """
     allowed = Hosts.read([allowed_hosts] if isinstance(allowed_hosts, str) else allowed_hosts)
-    guard = _Guard(allowed, why, applies)
+    guard = _NetworkGuard(allowed, why, applies)
     with watching():
         with _lock:
             _guards.append(guard)
@@ -305,7 +305,7 @@ def _is_in_event_loop() -> bool:
         return False
 
 
-def _explain(guard: _Guard, attempt: Attempt) -> str:
+def _explain(guard: _NetworkGuard, attempt: Attempt) -> str:
     record = f"record the request, so that the cassette answers it: {pytest_command('--stepreplay=record')}"
     allow = f"allow the host: stepreplay_allowed_hosts = {attempt.host}"
     fixes = f"{record}\n       or {allow}" if guard.why == REPLAYS else allow

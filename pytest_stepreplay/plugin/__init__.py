@@ -19,7 +19,8 @@ from ..network import guard
 from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from ..store import paths
-from . import snapshots, vcr_marker
+from . import snapshot_fixture, vcr_marker
+from .cassette_places import CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
     decide,
@@ -29,7 +30,7 @@ from .opening import (
     serve_fixtures,
     stop_serving,
 )
-from .places import Places
+from .publishing import read_known
 from .run import (
     ADOPT_KEY,
     ADOPTED,
@@ -51,13 +52,12 @@ from .run import (
 )
 from .summary import Summary
 from .verdicts import cause_in_fixture, close_fixture, failure, judge, verdict_of_fixture
-from .verification import read_known
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from ..session.cassette import Session
     from ..session.outcome import Outcome
+    from ..session.sessions import Session
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,7 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
-        run = Run(Places(config, ini, command_line), command_line, read_ini_text(config))
+        run = Run(CassettePlaces(config, ini, command_line), command_line, read_ini_text(config))
         start = start_of(config, run)
         stack.enter_context(started(lambda: start))
         run.baseline = read_known(run.settings({}), config.rootpath)
@@ -110,7 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = run
     be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
-    config.pluginmanager.register(snapshots, "stepreplay-snapshots")
+    config.pluginmanager.register(snapshot_fixture, "stepreplay-snapshots")
     if run.settings({}).adopt_vcr_marker:
         config.pluginmanager.register(vcr_marker, ADOPTER)
 

@@ -13,10 +13,10 @@ from unicodedata import normalize
 import pytest
 
 from ..errors import StepReplayError, display_path
-from ..session import cassette, routing
+from ..session import routing, sessions
 from ..store import files
 from . import vcr_marker
-from .places import name_of
+from .cassette_places import name_of
 from .run import (
     ADOPTED,
     ADOPTER,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ..session.cassette import Session
+    from ..session.sessions import Session
 
 NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
 """Its cassette can be opened before any fixture, since none has a say in its settings."""
@@ -146,7 +146,7 @@ def _config_is_overridden(item: pytest.Item) -> bool:
     return found is None or len(found) > 1
 
 
-def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> cassette.Session:
+def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Session:
     """Returns the session of a test, open for its requests until its fixtures are torn down.
 
     Args:
@@ -160,9 +160,9 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> cassette.Se
         path = run.places.of_test(item, settings)
         shared = settings.cassette is not None or path in run.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
-            files.remove(path)
+            files.remove_cassette(path)
         root = run.places.root_of(item, settings)
-        session = cassette.Session(
+        session = sessions.Session(
             settings,
             path,
             test=run.places.id_of(item),
@@ -174,19 +174,19 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> cassette.Se
     except StepReplayError as error:
         raise failure(error) from None
     run.owned[path] = run.places.id_of(item)
-    return begin(item, session)
+    return begin_session(item, session)
 
 
 def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
     """Returns the session of a test that is marked for another plugin, open for its requests."""
     try:
-        session = vcr_marker.open_adopted(request, check_config(given))
+        session = vcr_marker.open_adopted_session(request, check_config(given))
     except StepReplayError as error:
         raise failure(error) from None
-    return begin(request.node, session)
+    return begin_session(request.node, session)
 
 
-def begin(item: pytest.Item, session: Session) -> Session:
+def begin_session(item: pytest.Item, session: Session) -> Session:
     """Makes a session that of the running test, and returns it."""
     run = item.config.stash[RUN]
     item.stash[SESSION] = session

@@ -20,14 +20,14 @@ from ..drift import baseline
 from ..errors import SettingsError, StepReplayError
 from ..machine import disk
 from ..redaction import variables
-from ..session import cassette, host
+from ..session import host, sessions
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 
 if TYPE_CHECKING:
     from ..drift.baseline import Baseline
-    from ..session.cassette import Session
     from ..session.outcome import Outcome
-    from .places import Home, Places
+    from ..session.sessions import Session
+    from .cassette_places import CassettePlaces, Home
 
 MARKER = "stepreplay"
 ADOPT_KEY = "stepreplay_adopt_vcr_marker"
@@ -40,7 +40,7 @@ _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""
 class Run:
     """One pytest run: what it was set to, and what has happened in it so far."""
 
-    places: Places
+    places: CassettePlaces
     command_line: dict[str, object]
     ini_text: str = ""
     baseline: Baseline | None = None
@@ -233,8 +233,8 @@ def _config_for(request: pytest.FixtureRequest) -> dict[str, object]:
 
 
 def fixture_session(
-    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: cassette.Session | None = None
-) -> cassette.Session:
+    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: sessions.Session | None = None
+) -> sessions.Session:
     """Returns the session of a fixture that outlives a test, for its setup or its teardown.
 
     Args:
@@ -247,7 +247,7 @@ def fixture_session(
     settings = with_secrets(run.settings(_config_for(request), home=home), request.config)
     path, test = run.places.of_fixture(request, fixturedef, settings)
     run.owned[path] = test
-    session = cassette.Session(
+    session = sessions.Session(
         settings,
         path,
         test=test,

@@ -20,8 +20,8 @@ from ..settings import MODES, REWRITE, prices
 from ..store import paths
 from . import coloring, repeats
 from .opening import stop_serving
+from .publishing import publish
 from .run import RUN, start_of
-from .verification import publish
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -308,7 +308,7 @@ class Summary:
         """Leaves what the run knows of the cassettes in pytest's cache, for `stepreplay prune` and `relink`."""
         cache = _cache_of(self._config)
         if cache is not None:
-            cache.set(CACHE_KEY, last_run.render(run))
+            cache.set(CACHE_KEY, last_run.render_last_run(run))
 
     def _forget(self) -> None:
         """Makes an older run's knowledge unfit, once a run has used no cassette at all."""

@@ -19,22 +19,28 @@ import pytest
 from ..errors import SettingsError
 from ..machine import disk
 from ..network import guard
-from ..session import cassette, exchange
+from ..session import exchange, sessions
 from ..settings import LIVE, RECORD, REPLAY, REWRITE
 from ..store import files
 from ..vcr import filters as vcr_filters
-from ..vcr import project
-from ..vcr.cassette import VcrCassette
+from ..vcr import project_vcr
+from ..vcr.cassette_names import (
+    cassette_name_of,
+    cassette_path_of,
+    existing_cassette,
+    folder_beside,
+    lenders_of,
+)
 from ..vcr.config import (
     MODES,
     RECORD_MODES,
     Adopted,
-    parts_of,
     read_allowed_hosts,
     read_record_mode,
     read_vcr_config,
+    request_parts_of,
 )
-from ..vcr.places import existing_path, folder_beside, lenders_of, name_of, path_of
+from ..vcr.vcr_cassette import VcrCassette
 from .run import ADOPT_KEY, ADOPTED, RUN, SESSION, WRONG, Run, with_secrets
 
 if TYPE_CHECKING:
@@ -136,8 +142,8 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
             # What a test uses that is skipped must not be taken for an orphan.
             folder = folder_beside(item)
             test = run.places.id_of(item)
-            run.owned[existing_path(folder, name_of(item), ".yaml", item)] = test
-            run.namesakes.setdefault(name_of(item).casefold(), set()).add((item.path, test))
+            run.owned[existing_cassette(folder, cassette_name_of(item), ".yaml", item)] = test
+            run.namesakes.setdefault(cassette_name_of(item).casefold(), set()).add((item.path, test))
             try:
                 run.owned.update((path, test) for path in lenders_of(markers, folder))
             except SettingsError as error:
@@ -148,7 +154,7 @@ def _put_first(names: list[str], name: str) -> None:
     names[:] = [name, *(each for each in names if each != name)]
 
 
-def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> cassette.Session:
+def open_adopted_session(request: pytest.FixtureRequest, given: Mapping[str, object]) -> sessions.Session:
     """Returns the open session of a test that is marked for another plugin.
 
     Args:
@@ -164,14 +170,14 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
     config = _merged_config(request, markers)
     vcr = _project_vcr(request)
     if vcr is not None:
-        config = project.told(vcr, str(vcr.cassette_library_dir)) | config
+        config = project_vcr.told(vcr, str(vcr.cassette_library_dir)) | config
     adopted = read_vcr_config(config)
     run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
     folder = Path(
         disk.absolute(request.config.invocation_params.dir / request.getfixturevalue("vcr_cassette_dir"))
     )
     name = str(request.getfixturevalue("vcr_cassette_name"))
-    path = path_of(item, adopted.places, folder, name)
+    path = cassette_path_of(item, adopted.places, folder, name)
     settings = with_secrets(run.settings(given, home=run.places.home_of(item.path)), request.config)
     settings, filters = _with_filters(replace(settings, **adopted.settings), adopted, config, vcr)
     settings = replace(
@@ -181,12 +187,12 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
         allowed_hosts=settings.allowed_hosts + _allowed_hosts(request, markers),
     )
     run.folders.add(path.parent)
-    session = cassette.Session(
+    session = sessions.Session(
         settings,
         path,
         test=run.places.id_of(item),
         typed=run.places.typed(item),
-        shared=name != name_of(item) or _has_namesakes(run, item, path),
+        shared=name != cassette_name_of(item) or _has_namesakes(run, item, path),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),
         filters=filters,
@@ -198,7 +204,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
 
 def _has_namesakes(run: Run, item: pytest.Item, path: Path) -> bool:
     """Whether another test has the same file: by the names of the other plugins, and in a folder of many modules."""
-    found = run.namesakes.get(name_of(item).casefold(), set())
+    found = run.namesakes.get(cassette_name_of(item).casefold(), set())
     if path.parent == folder_beside(item):
         found = {each for each in found if each[0] == item.path}
     return len(found) > 1
@@ -237,7 +243,7 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
     """The name of the test's cassette, as pytest-recording makes it."""
     marker = request.node.get_closest_marker("default_cassette")
     if marker is None:
-        return name_of(request.node)
+        return cassette_name_of(request.node)
     if len(marker.args) != 1 or not isinstance(marker.args[0], str):
         pytest.fail("@pytest.mark.default_cassette takes the name of a cassette", pytrace=False)
     return marker.args[0]
@@ -275,7 +281,7 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     given["record_mode"] = {"rewrite": "all"}.get(
         mode := mode or request.getfixturevalue("record_mode"), mode
     )
-    return project.make_vcr(folder, ".yaml", given)
+    return project_vcr.make_vcr(folder, ".yaml", given)
 
 
 @pytest.fixture
@@ -393,7 +399,7 @@ def _project_vcr(request: pytest.FixtureRequest) -> Any:
     if not hook.get_hookimpls():
         return None
 
-    vcr = project.make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
+    vcr = project_vcr.make_vcr(str(request.getfixturevalue("vcr_cassette_dir")), ".yaml", {})
     hook(config=request.config, vcr=vcr)
     return vcr
 
@@ -412,17 +418,17 @@ def _with_filters(
         )
     if vcr is None and not adopted.matchers:
         return settings, filters
-    vcr = vcr or project.make_vcr("", ".yaml", {})
+    vcr = vcr or project_vcr.make_vcr("", ".yaml", {})
     given = config.get("match_on") or ()
     names = [*adopted.matchers, *((given,) if isinstance(given, str) else given or settings.match_on)]
-    own = project.own_matchers(vcr, [name for name in names if name != "headers"])
+    own = project_vcr.own_matchers(vcr, [name for name in names if name != "headers"])
     if own:
-        filters = replace(filters, same=project.same_by(own))
+        filters = replace(filters, same=project_vcr.same_by(own))
         ours = () if given and "match_on" not in adopted.settings else settings.match_on
-        theirs = {part for name in own for part in parts_of(name)}
+        theirs = {part for name in own for part in request_parts_of(name)}
         settings = replace(
             settings, match_on=tuple(part for part in ours if part not in theirs) or ("scheme",)
         )
-    parse = project.own_deserializer(vcr, str(adopted.places.get("serializer", "yaml")))
+    parse = project_vcr.own_deserializer(vcr, str(adopted.places.get("serializer", "yaml")))
     filters = replace(filters, parse=parse)
     return settings, filters if adopted.filters or own or parse else None

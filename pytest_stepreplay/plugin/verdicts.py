@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
-from ..housekeeping import quoting
+from ..housekeeping import quoted_answers
 from ..interception import failures
-from ..report import verification
+from ..report import verified_runs
 from ..texts import escaping
 from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..drift.changes import Drift
-    from ..session.cassette import Session
+    from ..session.sessions import Session
 
 PACKAGE = Path(__file__).parents[1]
 NOTHING_INTERCEPTED = (
@@ -180,7 +180,7 @@ def _judge_drift(
     failing = _failing(item.config.stash[RUN], session)
     sections = []
     if failing:
-        full = _said(lambda: verification.section_text(failing, path=display_path(session.path)))
+        full = _said(lambda: verified_runs.section_text(failing, path=display_path(session.path)))
         sections.append(("stepreplay: how the answers differ", full))
     if call.excinfo is not None:  # the test has failed by itself, as it may be expected to
         for title, text in sections:
@@ -212,7 +212,7 @@ def why_unverified(
     if failing:
         pending = session.settings.leaves_pending()
         return _said(
-            lambda: verification.failure_text(
+            lambda: verified_runs.failure_text(
                 failing, path=path, test=test, pending=pending, **_quoted(run, session, failing, again)
             ),
             f"{path} has drifted",
@@ -241,7 +241,7 @@ def _quoted(
     for verdict in session.verdicts:
         if verdict.response is None or verdict.position + 1 not in numbers:
             continue
-        found = quoting.find_quotes(
+        found = quoted_answers.find_quotes(
             stored[verdict.position].response,
             verdict.response,
             [each.request for each in stored[verdict.position + 1 :]],

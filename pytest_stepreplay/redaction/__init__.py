@@ -5,4 +5,4 @@ that are about to be written, and returns a `Finding` for each secret that is th
 when they are first used, since a run that writes nothing has no use for the second wall.
 """
 
-__all__ = ["redactor", "rules", "shapes", "variables", "wall"]
+__all__ = ["redactor", "secret_rules", "shapes", "variables", "wall"]

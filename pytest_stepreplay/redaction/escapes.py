@@ -55,7 +55,7 @@ _ENTITIES: Final = {
 }  # fmt: skip
 
 
-class _Reading(dict[str, str]):
+class _EscapedReading(dict[str, str]):
     """A way to read escapes: what each of them means, looked up, since a text has few that differ."""
 
     def __init__(self, escape: str, meaning: Callable[[re.Match[str]], str]) -> None:
@@ -83,7 +83,7 @@ _UNNAMED: Final = re.compile(r"\(\?P<\w+>")
 class Layer:
     """A text with one layer of its escapes undone."""
 
-    def __init__(self, behind: str, below: Layer | None, reading: _Reading) -> None:
+    def __init__(self, behind: str, below: Layer | None, reading: _EscapedReading) -> None:
         self._behind = behind
         self._below = below
         self._reading = reading
@@ -240,6 +240,6 @@ def _itself_or_number(found: re.Match[str]) -> str:
     return number if number.isprintable() or found.lastgroup != "octal" else _itself(found)
 
 
-_AS_IT_MEANS: Final = _Reading(_ESCAPE, _meaning)
-_AS_ITSELF: Final = _Reading(_ESCAPE, _itself)
-_AS_ITSELF_OR_NUMBER: Final = _Reading(_ESCAPE, _itself_or_number)
+_AS_IT_MEANS: Final = _EscapedReading(_ESCAPE, _meaning)
+_AS_ITSELF: Final = _EscapedReading(_ESCAPE, _itself)
+_AS_ITSELF_OR_NUMBER: Final = _EscapedReading(_ESCAPE, _itself_or_number)

@@ -327,18 +327,18 @@ def spans_of_keys(text: str, edges: Edges = NO_EDGES) -> Iterator[tuple[int, int
 
 
 @cache
-def _shapes() -> dict[str, list[tuple[str, _Shape]]]:
+def _shapes() -> dict[str, list[tuple[str, _KeyShape]]]:
     """Returns the shapes of keys by the first characters: a look-up, where nearly all words are of none."""
-    shapes: dict[str, list[tuple[str, _Shape]]] = {}
+    shapes: dict[str, list[tuple[str, _KeyShape]]] = {}
     # Zeros in base64 are many times the same letter.
     table = ((start, rf"(?![A-Za-z0-9]*([A-Za-z0-9])\1{{7}})(?:{rest})") for start, rest, _ in key_table.KEYS)
     rows = (*_KEYS.items(), *table)
     for start, rest in rows:
-        shapes.setdefault(start[:_BY_START], []).append((start, _Shape(start, rest)))
+        shapes.setdefault(start[:_BY_START], []).append((start, _KeyShape(start, rest)))
     return shapes
 
 
-class _Shape:
+class _KeyShape:
     """A kind of key, whose expression is compiled when a text has its start."""
 
     def __init__(self, start: str, rest: str) -> None:

@@ -45,14 +45,14 @@ def path_of(link: Link) -> tuple[str | int, ...]:
     return tuple(reversed(steps))
 
 
-class _Shape:
+class _TextsAtPlace:
     """The texts at one place of all events, by key, and the shapes below it."""
 
     __slots__ = ("below", "texts")
 
     def __init__(self) -> None:
         self.texts: dict[str | int, list[tuple[int, Link, str]]] = {}
-        self.below: dict[str | int, _Shape] = {}
+        self.below: dict[str | int, _TextsAtPlace] = {}
 
 
 def split_texts(events: Iterable[str]) -> list[list[Piece]]:
@@ -62,7 +62,7 @@ def split_texts(events: Iterable[str]) -> list[list[Piece]]:
         events: the payload of each event, or its exact frame. What is no JSON is a piece as a whole.
     """
     payloads = [payload_of(event) for event in events]
-    shape, plain = _Shape(), list[tuple[int, Link, str]]()
+    shape, plain = _TextsAtPlace(), list[tuple[int, Link, str]]()
     for number, tree in enumerate(_parsed_events(payloads)):
         if isinstance(tree, dict):
             _collect(tree, shape, None, number)
@@ -149,7 +149,7 @@ def parsed_json(text: str) -> Any:
         return None
 
 
-def _collect(tree: Any, shape: _Shape, link: Link, number: int) -> None:
+def _collect(tree: Any, shape: _TextsAtPlace, link: Link, number: int) -> None:
     """Adds the texts of an event. Depth is bounded, since `json` gives up before this would."""
     is_list = tree.__class__ is list
     for step, value in enumerate(tree) if is_list else tree.items():
@@ -167,5 +167,5 @@ def _collect(tree: Any, shape: _Shape, link: Link, number: int) -> None:
             key = index if index.__class__ is int else step
             below = shape.below.get(key)
             if below is None:
-                below = shape.below[key] = _Shape()
+                below = shape.below[key] = _TextsAtPlace()
             _collect(value, below, (link, step), number)

@@ -18,7 +18,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import selectors
-from .rules import BY_NAME, Bounds, Hit, find_hits, from_base64, named_secrets, names_key, unpacked
+from .secret_rules import BY_NAME, Bounds, Hit, decoded_base64, find_hits, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
@@ -381,7 +381,7 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
         kind = value.__class__
         if kind is str:
             if value.startswith(_GZIP_IN_BASE64):
-                packed = from_base64(value.encode("utf-8", "replace"))
+                packed = decoded_base64(value.encode("utf-8", "replace"))
                 yield path_of(link), packed.decode("utf-8", "replace")
             elif "\\" in value or "\n" in value:
                 yield from _hidden_in_text(path_of(link), value)

@@ -1,6 +1,6 @@
 """Results of `verify` that one change has brought about: what they have in common, and what decides about them all.
 
-Results go in, as in `report.verification`; groups of them come out, what changed in all of a group, and a command.
+Results go in, as in `report.verified_runs`; groups of them come out, what changed in all of a group, and a command.
 """
 
 from __future__ import annotations

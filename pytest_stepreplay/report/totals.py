@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from ..commands import pytest_command
 from ..settings import MODES
 from ..texts.escaping import escape_for_terminal
-from . import ledger
-from .ledger import rows_of
+from . import token_costs
+from .token_costs import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..settings.prices import Prices
-    from .ledger import LedgerRow
+    from .token_costs import LedgerRow
 
 SHOWN_PATHS: Final = 10
 """How many cassettes one list of the summary names at most."""
@@ -192,8 +192,8 @@ def _ledger(totals: Totals, costs: Prices | None, *, details: bool) -> list[str]
         seconds = totals.seconds_saved if use == "saved" else 0.0
         if any(row.total for row in rows) or seconds:
             also = f", {seconds:.1f} s" if use == "saved" else ""
-            lines.append(f"{use} {ledger.amount(rows, costs)}{also}")
-            lines += _listed(ledger.details(rows, costs), "models") if details else []
+            lines.append(f"{use} {token_costs.amount(rows, costs)}{also}")
+            lines += _listed(token_costs.details(rows, costs), "models") if details else []
     return lines
 
 

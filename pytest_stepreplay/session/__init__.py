@@ -5,4 +5,4 @@ returns a frozen `Outcome`. `current` finds the session that a request belongs t
 imported when they are first used, since a pytest run names itself as the `Host` at its start.
 """
 
-__all__ = ["cassette", "exchange", "host", "merging", "outcome", "policy", "routing"]
+__all__ = ["drift_policy", "exchange", "host", "merging", "outcome", "routing", "sessions"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..models import Interaction
     from ..settings import Settings
-    from .answers import Answers
+    from .answering import Answers
     from .exchange import Exchange
     from .history import History
     from .ledger import Entry

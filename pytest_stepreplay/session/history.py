@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..interception.sending import Outgoing
     from ..redaction.redactor import Redactor
     from ..settings import Settings
-    from .answers import Answers
+    from .answering import Answers
     from .exchange import Filters
     from .forks import Forks
 

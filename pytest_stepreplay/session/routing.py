@@ -22,9 +22,9 @@ from ..machine import disk
 from ..network import guard
 from ..settings import MARKER_SETTINGS, Settings, read_values
 from . import elsewhere, threads
-from .cassette import Session
 from .event_loops import in_thread
 from .host import host
+from .sessions import Session
 from .threads import Owner
 
 if TYPE_CHECKING:

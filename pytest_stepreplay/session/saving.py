@@ -17,7 +17,7 @@ from ..settings import RECORD
 from ..store import body_files, files, locks, writing
 from ..store import pending as pending_files
 from . import verification
-from .answers import read_own
+from .answering import read_own
 from .merging import merge_recorded, merge_rewritten
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..matching import keys
     from ..models import Response
     from ..settings import Settings
-    from .answers import Answers
+    from .answering import Answers
     from .history import History
     from .verification import Verdict
 

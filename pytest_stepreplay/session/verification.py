@@ -21,7 +21,7 @@ from ..interception.sending import Answered, Outgoing, Unanswered, send
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
 from ..wire.headers import kept_headers
-from .policy import policy_for
+from .drift_policy import policy_for
 
 if TYPE_CHECKING:
     from ..models import Interaction, Response

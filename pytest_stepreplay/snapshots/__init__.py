@@ -5,4 +5,4 @@ go in through ``==``; closing it writes what is to be written and returns a froz
 is explained by `explaining`, for a person.
 """
 
-__all__ = ["comparing", "explaining", "outcome"]
+__all__ = ["comparing", "comparisons", "explaining"]

@@ -16,12 +16,12 @@ from ..store.files import exists
 from ..store.locks import locked
 from ..store.pending import pending_path, reject_pending, write_pending
 from ..store.secrets import guarded_by
-from ..store.snapshots import read_snapshots, snapshots_tree, write_snapshots
+from ..store.snapshot_files import read_snapshots, snapshots_tree, write_snapshots
 from ..store.writing import encode_tree
 from ..wire.json_values import is_equal
 from . import explaining
+from .comparisons import Comparison, Result, SnapshotOutcome
 from .options import Options, check_options, checked_name, with_options
-from .outcome import Comparison, Result, SnapshotOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

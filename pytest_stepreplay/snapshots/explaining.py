@@ -8,7 +8,7 @@ from ..commands import pytest_command, stepreplay_command
 from ..drift.forms import describe_change
 
 if TYPE_CHECKING:
-    from .outcome import Comparison
+    from .comparisons import Comparison
 
 SHORT: Final = 8
 """The most lines of an explanation that pytest shows without cutting it."""
@@ -17,7 +17,7 @@ _SHOWN_CHARACTERS = 640  # pytest cuts longer explanations
 _FACT_WIDTH = 160
 
 
-class _Owner(Protocol):
+class _SnapshotOwner(Protocol):
     """Whose snapshots they are: paths as a person would type them, and whether pending files are left."""
 
     shown_path: str
@@ -25,7 +25,7 @@ class _Owner(Protocol):
     leaves_pending: bool
 
 
-def explain(owner: _Owner, comparison: Comparison, *, most_lines: int | None = SHORT) -> list[str]:
+def explain(owner: _SnapshotOwner, comparison: Comparison, *, most_lines: int | None = SHORT) -> list[str]:
     """Returns why a comparison does not hold, the leading fact first, in lines that are safe to print.
 
     Args:
@@ -63,9 +63,9 @@ def explain(owner: _Owner, comparison: Comparison, *, most_lines: int | None = S
     return [short[0], *tail, "", *full]
 
 
-def _command(owner: _Owner, mode: str) -> str:
+def _command(owner: _SnapshotOwner, mode: str) -> str:
     return pytest_command(f"--stepreplay={mode}", tests=[owner.typed])
 
 
-def _accept(owner: _Owner) -> str:
+def _accept(owner: _SnapshotOwner) -> str:
     return stepreplay_command("accept", owner.shown_path)

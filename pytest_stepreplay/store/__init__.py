@@ -13,7 +13,7 @@ __all__ = [
     "pending",
     "schema",
     "secrets",
-    "snapshots",
+    "snapshot_files",
     "sources",
     "uncited_files",
     "writing",

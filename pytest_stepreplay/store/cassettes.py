@@ -21,7 +21,7 @@ from ..wire.json_text import parse_json
 from . import yaml_events, yaml_parser
 from .files import read_bytes
 from .schema import cassette_of
-from .sources import parse_other, read_foreign, read_text, written_location
+from .sources import parse_other_text, read_foreign_file, read_text, written_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -90,7 +90,7 @@ def parse_cassette(
     with _without_collections(len(content)):
         text = read_text(content, path) if parse else ""
         if parse and text.strip() and not _OURS.search(text):
-            found: Cassette | Foreign = read_foreign(_parsed_by(parse, text, path), text, path, None)
+            found: Cassette | Foreign = read_foreign_file(_parsed_by(parse, text, path), text, path, None)
         else:
             found = parse_source(content, path)
     if isinstance(found, Cassette):
@@ -147,7 +147,7 @@ def parse_source(content: bytes | str, path: Path, hints: Hints | None = None) -
     tree, text = parse_tree(content, path)
     if isinstance(tree, dict) and "stepreplay" in tree:
         return cassette_of(tree, text, path)
-    return read_foreign(tree, text, path, hints)
+    return read_foreign_file(tree, text, path, hints)
 
 
 def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
@@ -175,7 +175,7 @@ def _parse_unusual(text: str, path: Path) -> Tree:
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=mend_or_record())
-    other = None if _OURS.search(text) else parse_other(text, path)
+    other = None if _OURS.search(text) else parse_other_text(text, path)
     if other is not None:
         return other
     # JSON is not always YAML: it has escapes of surrogate pairs, which vcrpy writes.

@@ -90,7 +90,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise write_error(path, error) from None
 
 
-def remove(path: Path) -> None:
+def remove_cassette(path: Path) -> None:
     """Remove the file, if it is there.
 
     Raises:

@@ -20,11 +20,11 @@ from ..machine import disk
 from ..models import Cassette, Interaction
 from . import body_files
 from .cassettes import parse_cassette
-from .files import PENDING_SUFFIX, exists, read_bytes, remove, write_bytes
+from .files import PENDING_SUFFIX, exists, read_bytes, remove_cassette, write_bytes
 from .locks import locked
 from .paths import SNAPSHOTS_SUFFIX, SUFFIXES, check_inside
 from .schema import tree_of
-from .snapshots import parse_snapshots
+from .snapshot_files import parse_snapshots
 from .writing import encode_tree
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def write_pending(path: Path, new: Cassette | Mapping[str, Tree]) -> Path | None
         if units:
             _write_version(pending, after, base=before)
             return pending
-        remove(pending)
+        remove_cassette(pending)
         return None
 
 
@@ -214,7 +214,7 @@ def reject_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
         read_bytes(path)  # raises what there is to say
     with locked(path):
         if units is None:
-            remove(path)
+            remove_cassette(path)
             return ()
         opened = _Opened(path)
         opened.refuse_stale()
@@ -327,7 +327,7 @@ class _Opened:
         if left:
             _write_version(self.value.path, self.after.with_units(units, self.after), base=base)
         else:
-            remove(self.value.path)
+            remove_cassette(self.value.path)
         return left
 
 
@@ -392,7 +392,7 @@ def _replaced(units: _Units, others: _Units, names: Collection[str]) -> _Units:
 def _write_version(path: Path, version: _Version, *, base: _Version | None = None) -> None:
     """Write a version to its own file, which goes without units, or to the pending one with its base."""
     if not base and not version.units:
-        remove(path)
+        remove_cassette(path)
         return
     # The base stands last, so that a file that was cut off has none.
     mark = {"pending": {"base": base.digest}} if base else {}

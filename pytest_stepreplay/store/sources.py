@@ -59,7 +59,7 @@ def _unzip(content: bytes, path: Path) -> bytes:
     return found
 
 
-def parse_other(text: str, path: Path) -> Tree:
+def parse_other_text(text: str, path: Path) -> Tree:
     """Return the tree of a text that is neither YAML nor JSON, but of another kind that is known; else None.
 
     Raises:
@@ -71,7 +71,7 @@ def parse_other(text: str, path: Path) -> Tree:
         raise _misfit(error, text, path) from None
 
 
-def read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> Foreign:
+def read_foreign_file(tree: Tree, text: str, path: Path, hints: Hints | None) -> Foreign:
     """Return what another tool's file holds.
 
     Args:

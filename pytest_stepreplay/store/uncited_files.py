@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..models import BodyFile, Interaction
 
 
-def uncited_files(root: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[Path]:
+def iter_uncited(root: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[Path]:
     """Yields the files under a folder that are named as those beside a cassette, and that nothing there cites.
 
     Where a cassette cannot be read, all that stand beside it stay.

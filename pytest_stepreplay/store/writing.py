@@ -49,7 +49,7 @@ def encode_tree(tree: dict[str, Tree], path: Path) -> bytes:
         if path.suffix.lower() == ".json":
             text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
         else:
-            text = yaml_text.render(tree)
+            text = yaml_text.render_yaml(tree)
         content = text.encode()
     except UnicodeEncodeError:
         raise CassetteWriteError(path, "was not written: it would hold half of a surrogate pair") from None
@@ -67,4 +67,4 @@ def render_cassette(cassette: Cassette) -> str:
     Raises:
         ValueError: a body holds what JSON cannot.
     """
-    return yaml_text.render(tree_of(cassette))
+    return yaml_text.render_yaml(tree_of(cassette))

@@ -1,6 +1,6 @@
 """Trees of JSON values -> the one shape of YAML that cassettes are written in.
 
-`render` writes a tree so that every YAML 1.1 and 1.2 parser reads the same values from it, and the same
+`render_yaml` writes a tree so that every YAML 1.1 and 1.2 parser reads the same values from it, and the same
 tree always gives the same text. `yaml_parser` reads exactly that shape back.
 """
 
@@ -53,7 +53,7 @@ _UNKNOWN_TO_JSON = re.compile(rf"(?![\x00-\x1f])[{ESCAPED}]")
 _SEGMENT = re.compile(r"[^\n]*\n|[^\n]+")
 
 
-def render(tree: dict[str, Tree]) -> str:
+def render_yaml(tree: dict[str, Tree]) -> str:
     """Return the tree as block-style YAML, ending with one newline.
 
     Raises:

@@ -33,7 +33,7 @@ _CHANGED = 60
 _ELLIPSIS = "…"
 
 
-class _Piece(NamedTuple):
+class _WordPiece(NamedTuple):
     """A stretch of both texts: the same on both sides, or replaced."""
 
     old: str
@@ -65,7 +65,7 @@ def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH, max_edits: int
         if piece.same:
             text = _context(piece.old, first=i == 0, last=i == len(pieces) - 1)
         else:
-            text = _marked(_Piece(_middle(piece.old, room), _middle(piece.new, room)))
+            text = _marked(_WordPiece(_middle(piece.old, room), _middle(piece.new, room)))
         if len(shown) + len(text) > limit - len(_ELLIPSIS):
             return shown + text[: limit - len(shown) - 1] + _ELLIPSIS
         shown += text
@@ -89,7 +89,7 @@ def similarity(old: str, new: str) -> float:
     return common / (len(old) + len(new))
 
 
-def _shared(piece: _Piece) -> float:
+def _shared(piece: _WordPiece) -> float:
     """Returns how many characters of a long replaced stretch are common, by the words in it."""
     if min(len(piece.old), len(piece.new)) < _ROUGH:
         return 0.0
@@ -103,7 +103,7 @@ _ROUGH = 4000
 """A replaced stretch longer than this, on both sides, was not compared word by word."""
 
 
-def _pieces(old: str, new: str, max_edits: int = MAX_EDITS) -> list[_Piece]:
+def _pieces(old: str, new: str, max_edits: int = MAX_EDITS) -> list[_WordPiece]:
     if min(len(old), len(new)) < _ROUGH:
         return _joined(_aligned(old, new, max_edits))
     # Most long texts differ in few places; what they share at both ends need not be taken apart.
@@ -111,7 +111,7 @@ def _pieces(old: str, new: str, max_edits: int = MAX_EDITS) -> list[_Piece]:
     return _joined([start, *_aligned(middle.old, middle.new, max_edits), end])
 
 
-def _aligned(old: str, new: str, max_edits: int) -> Iterator[_Piece]:
+def _aligned(old: str, new: str, max_edits: int) -> Iterator[_WordPiece]:
     """Yields stretches by words, or, where that is too dear, by sentences and then by words between them."""
     words = _WORD.findall(old), _WORD.findall(new)
     pairs = common_items(*words, max_edits)
@@ -130,20 +130,20 @@ def _aligned(old: str, new: str, max_edits: int) -> Iterator[_Piece]:
             yield piece
 
 
-def _stretches(old: Sequence[str], new: Sequence[str], pairs: Pairs) -> Iterator[_Piece]:
+def _stretches(old: Sequence[str], new: Sequence[str], pairs: Pairs) -> Iterator[_WordPiece]:
     """Yields what lies between the pairs, and the pairs themselves, each run of them as one."""
     at_old = at_new = run = 0
     for i, j in [*pairs, (len(old), len(new))]:
         if i > at_old or j > at_new or i == len(old):
             if run < at_old:
-                yield _Piece("".join(old[run:at_old]), "".join(old[run:at_old]), same=True)
+                yield _WordPiece("".join(old[run:at_old]), "".join(old[run:at_old]), same=True)
             if i > at_old or j > at_new:
-                yield _Piece("".join(old[at_old:i]), "".join(new[at_new:j]))
+                yield _WordPiece("".join(old[at_old:i]), "".join(new[at_new:j]))
             run = i
         at_old, at_new = i + 1, j + 1
 
 
-def _trimmed(old: str, new: str, *, at_space: bool = False) -> tuple[_Piece, _Piece, _Piece]:
+def _trimmed(old: str, new: str, *, at_space: bool = False) -> tuple[_WordPiece, _WordPiece, _WordPiece]:
     """Returns what both texts start with, what differs, and what both end with; cut at spaces if asked to."""
     head = _equal_at_start(old, new)
     if at_space:
@@ -153,8 +153,8 @@ def _trimmed(old: str, new: str, *, at_space: bool = False) -> tuple[_Piece, _Pi
         space = old.find(" ", len(old) - tail)
         tail = len(old) - space if space >= 0 else 0
     end = old[len(old) - tail :]
-    middle = _Piece(old[head : len(old) - tail], new[head : len(new) - tail])
-    return _Piece(old[:head], old[:head], same=True), middle, _Piece(end, end, same=True)
+    middle = _WordPiece(old[head : len(old) - tail], new[head : len(new) - tail])
+    return _WordPiece(old[:head], old[:head], same=True), middle, _WordPiece(end, end, same=True)
 
 
 def _equal_at_start(old: str, new: str) -> int:
@@ -168,7 +168,7 @@ def _equal_at_start(old: str, new: str) -> int:
     return equal
 
 
-def _joined(pieces: Iterable[_Piece]) -> list[_Piece]:
+def _joined(pieces: Iterable[_WordPiece]) -> list[_WordPiece]:
     """Returns the pieces with neighbours of one sort joined, and white space between two changes too."""
     groups: list[tuple[bool, list[str], list[str]]] = []
     for piece in pieces:
@@ -182,10 +182,10 @@ def _joined(pieces: Iterable[_Piece]) -> list[_Piece]:
             groups.append((piece.same, [], []))
         groups[-1][1].append(piece.old)
         groups[-1][2].append(piece.new)
-    return [_Piece("".join(old), "".join(new), same) for same, old, new in groups]
+    return [_WordPiece("".join(old), "".join(new), same) for same, old, new in groups]
 
 
-def _marked(piece: _Piece) -> str:
+def _marked(piece: _WordPiece) -> str:
     if piece.same:
         return piece.old
     removed = f"[-{piece.old}-]" if piece.old else ""

@@ -6,15 +6,15 @@ come out of `Upstream.requests`; its replies follow from rules or a script, and 
 
 from __future__ import annotations
 
-from .replies import Answer, Raw, Received, Reply, Script, answer, error, raw
+from .replies import Raw, ReceivedRequest, Reply, Script, ScriptedAnswer, answer, error, raw
 from .server import Upstream
 
 __all__ = [
-    "Answer",
     "Raw",
-    "Received",
+    "ReceivedRequest",
     "Reply",
     "Script",
+    "ScriptedAnswer",
     "Upstream",
     "answer",
     "error",

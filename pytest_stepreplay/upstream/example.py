@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .replies import Answer, answer
+from .replies import ScriptedAnswer, answer
 
 PROMPT: Final = "Say hello."
 
@@ -40,6 +40,6 @@ def example_test(*, url: str, key: str, prompt: str = PROMPT) -> str:
     return _TEST.replace("<url>", url).replace("<key>", key).replace("<prompt>", prompt)
 
 
-def changed_answer() -> Answer:
+def changed_answer() -> ScriptedAnswer:
     """Returns what another model would answer to the prompt."""
     return answer(f'Hi there! You wrote "{PROMPT}", and I', finish_reason="length")

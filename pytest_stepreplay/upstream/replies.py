@@ -25,7 +25,7 @@ _NESTED = 8  # how deep a JSON schema is followed
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedRequest:
     """One request as it came over the wire.
 
     Attributes:
@@ -44,7 +44,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScriptedAnswer:
     """What the stand-in says; `answer` makes one."""
 
     content: str
@@ -65,8 +65,8 @@ class Raw:
     body: bytes | Iterable[bytes]
 
 
-Reply: TypeAlias = Answer | Raw | None
-Script: TypeAlias = Callable[[Received], Reply] | Iterable[Reply]
+Reply: TypeAlias = ScriptedAnswer | Raw | None
+Script: TypeAlias = Callable[[ReceivedRequest], Reply] | Iterable[Reply]
 
 
 def answer(
@@ -78,7 +78,7 @@ def answer(
     before_frame: Callable[[int], object] | None = None,
     break_off_after: int | None = None,
     **fields: Any,
-) -> Answer:
+) -> ScriptedAnswer:
     """Return a scripted answer; it is streamed if the request asks for a stream.
 
     Args:
@@ -93,7 +93,7 @@ def answer(
     calls = tuple((name, it if isinstance(it, str) else json.dumps(it)) for name, it in tool_calls)
     if finish_reason is None:
         finish_reason = "tool_calls" if calls else "stop"
-    return Answer(content, reasoning, calls, finish_reason, fields, before_frame, break_off_after)
+    return ScriptedAnswer(content, reasoning, calls, finish_reason, fields, before_frame, break_off_after)
 
 
 def error(status: int, kind: str, message: str, *, headers: Mapping[str, str] | None = None) -> Raw:
@@ -123,7 +123,7 @@ def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None 
     return raw(status, {"Content-Type": "application/json", **(headers or {})}, body)
 
 
-def refusal_of(received: Received) -> Raw | None:
+def refusal_of(received: ReceivedRequest) -> Raw | None:
     """Return the error for a request that is not a valid call of the API; None for one that is."""
     path = urlsplit(received.path).path
     if (received.method, path) not in {("POST", "/v1/chat/completions"), ("GET", "/v1/models")}:
@@ -145,7 +145,7 @@ def model_list() -> Raw:
     return json_reply({"object": "list", "data": models})
 
 
-def completion_of(request: Mapping[str, Any], spoken: Answer, number: int) -> dict[str, Any]:
+def completion_of(request: Mapping[str, Any], spoken: ScriptedAnswer, number: int) -> dict[str, Any]:
     """Return the ``chat.completion`` object.
 
     Args:
@@ -163,7 +163,9 @@ def completion_of(request: Mapping[str, Any], spoken: Answer, number: int) -> di
     return {**head, "choices": choices, "usage": _usage(request, tokens, number), **spoken.fields}
 
 
-def chunks_of_completion(request: Mapping[str, Any], spoken: Answer, number: int) -> Iterator[dict[str, Any]]:
+def chunks_of_completion(
+    request: Mapping[str, Any], spoken: ScriptedAnswer, number: int
+) -> Iterator[dict[str, Any]]:
     """Yield the ``chat.completion.chunk`` objects of the same answer, in StepFun's dialect.
 
     `usage` stands on every chunk and is cumulative, middle chunks have ``""`` as role and finish reason, and
@@ -185,7 +187,7 @@ def chunks_of_completion(request: Mapping[str, Any], spoken: Answer, number: int
             created = head["created"]
 
 
-def unscripted_answer(request: Mapping[str, Any]) -> Answer:
+def unscripted_answer(request: Mapping[str, Any]) -> ScriptedAnswer:
     """Return the answer that follows from a valid request, and from nothing else."""
     messages = request["messages"]
     asked = [_text_of(message) for message in messages if message["role"] == "user"]
@@ -306,7 +308,7 @@ def _head(request: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-def _message(request: Mapping[str, Any], spoken: Answer) -> dict[str, Any]:
+def _message(request: Mapping[str, Any], spoken: ScriptedAnswer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": spoken.content}
     if spoken.reasoning is not None:
         deepseek = request.get("reasoning_format") == "deepseek-style"

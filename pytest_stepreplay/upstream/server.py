@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..wire.events import DONE, frame_of
 from .replies import (
-    Answer,
     Raw,
-    Received,
+    ReceivedRequest,
+    ScriptedAnswer,
     chunks_of_completion,
     completion_of,
     error,
@@ -58,7 +58,7 @@ class Upstream:
     """
 
     def __init__(self, script: Script | None = None, *, compress: bool = False) -> None:
-        self.requests: list[Received] = []
+        self.requests: list[ReceivedRequest] = []
         self._compress = compress
         self._lock = threading.Lock()
         self._script = script if callable(script) else None
@@ -89,7 +89,7 @@ class Upstream:
             self._server.stop()
             self._server = None
 
-    def _reply_to(self, received: Received) -> Raw:
+    def _reply_to(self, received: ReceivedRequest) -> Raw:
         with self._lock:
             self.requests.append(received)
             number = len(self.requests)
@@ -114,13 +114,13 @@ class Upstream:
         return _compressed(response) if compress else response
 
 
-def _spoken(request: Mapping[str, Any], spoken: Answer, number: int) -> Raw:
+def _spoken(request: Mapping[str, Any], spoken: ScriptedAnswer, number: int) -> Raw:
     if not request.get("stream"):
         return json_reply(completion_of(request, spoken, number))
     return raw(200, {"Content-Type": "text/event-stream"}, _frames(request, spoken, number))
 
 
-def _frames(request: Mapping[str, Any], spoken: Answer, number: int) -> Iterator[bytes]:
+def _frames(request: Mapping[str, Any], spoken: ScriptedAnswer, number: int) -> Iterator[bytes]:
     chunks = chunks_of_completion(request, spoken, number)
     payloads = chain((json.dumps(chunk, ensure_ascii=False) for chunk in chunks), [DONE])
     for at, payload in enumerate(payloads):
@@ -155,7 +155,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False  # connections that are kept alive would block for ever
     request_queue_size = 128
 
-    def __init__(self, reply_to: Callable[[Received], Raw]) -> None:
+    def __init__(self, reply_to: Callable[[ReceivedRequest], Raw]) -> None:
         self.reply_to = reply_to
         self._connections: dict[Any, threading.Thread] = {}
         self._accepting = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
@@ -216,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in self.headers.items():
             key = name.lower()
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        received = Received(self.command, self.path, headers, body, _json_of(body))
+        received = ReceivedRequest(self.command, self.path, headers, body, _json_of(body))
         try:
             self._send(self.server.reply_to(received))
         except ConnectionError:  # the client left, or the script breaks the response off

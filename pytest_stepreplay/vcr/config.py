@@ -166,7 +166,7 @@ def read_allowed_hosts(given: object) -> tuple[tuple[str, ...], tuple[str, ...]]
     return tuple(hosts), tuple(unclear)
 
 
-def parts_of(name: str) -> tuple[str, ...]:
+def request_parts_of(name: str) -> tuple[str, ...]:
     """Returns what one of vcrpy's matchers compares, in our words."""
     return _MATCHERS.get(name, (name,))
 

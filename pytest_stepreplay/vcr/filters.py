@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RequestStoppedError, SettingsError
-from ..formats.vcr import import_vcr
+from ..formats.vcrpy import import_vcr
 from ..wire.bodies import body_bytes, request_from_wire, response_from_wire
 from ..wire.headers import kept_headers
 

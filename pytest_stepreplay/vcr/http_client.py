@@ -1,7 +1,7 @@
 """`http.client`, and what is built on it (urllib.request, httplib2, ...): vcrpy's stub serves each request.
 
 Our functions stand in front of a connection's methods. Where no cassette is open they call the real ones. Else they
-hand the request to vcrpy's `VCRHTTPConnection`, which asks `_Request` as it would ask a cassette of its own, and
+hand the request to vcrpy's `VCRHTTPConnection`, which asks `_HttpRequest` as it would ask a cassette of its own, and
 gives the client its `VCRHTTPResponse`. What must be sent goes out through the client's own connection, by the very
 calls that the client made: vcrpy's way would un-patch every client of the process meanwhile.
 """
@@ -15,7 +15,7 @@ from http.client import CannotSendRequest, HTTPSConnection, IncompleteRead
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..formats import vcr
+from ..formats import vcrpy
 from ..interception.exchanges import (
     Playback,
     Tape,
@@ -26,15 +26,15 @@ from ..interception.exchanges import (
 )
 from ..interception.own_requests import is_unseen, unseen
 from ..machine import clock
-from .bodies import read_body, whole_body
 from .stubs import import_stubs, is_called_by_vcrpy
+from .vcr_bodies import read_body, whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.client import HTTPConnection, HTTPResponse
     from types import ModuleType
 
-    from ..interception.player import Exchange, Player, Route
+    from ..interception.player import Player, PlayerExchange, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 
@@ -150,7 +150,7 @@ def _close(real: Any) -> object:
 # ---------------------------------------------------------------- which request is whose
 
 
-def _begin(route: Route, conn: HTTPConnection, url: str) -> _Request | None:
+def _begin(route: Route, conn: HTTPConnection, url: str) -> _HttpRequest | None:
     """Returns the request that a connection begins; None where it is none of ours."""
     if not _is_ours(conn) or _is_sending(conn) or is_called_by_vcrpy(1):
         return None
@@ -160,7 +160,7 @@ def _begin(route: Route, conn: HTTPConnection, url: str) -> _Request | None:
     player = player_for(route, url)
     if player is None:
         return None
-    request = conn.__dict__[_KEPT] = _Request(player, conn, url)
+    request = conn.__dict__[_KEPT] = _HttpRequest(player, conn, url)
     return request
 
 
@@ -170,13 +170,13 @@ def _is_ours(conn: HTTPConnection) -> bool:
     return not is_unseen() and (urllib3 is None or not isinstance(conn, urllib3.HTTPConnection))
 
 
-def _kept(conn: HTTPConnection) -> _Request | None:
-    kept: _Request | None = conn.__dict__.get(_KEPT)
+def _kept(conn: HTTPConnection) -> _HttpRequest | None:
+    kept: _HttpRequest | None = conn.__dict__.get(_KEPT)
     return None if kept is None or kept.sends else kept
 
 
 def _is_sending(conn: HTTPConnection) -> bool:
-    kept: _Request | None = conn.__dict__.get(_KEPT)
+    kept: _HttpRequest | None = conn.__dict__.get(_KEPT)
     return kept is not None and kept.sends
 
 
@@ -203,7 +203,7 @@ def _target(conn: Any) -> tuple[str, int | None]:
 # ---------------------------------------------------------------- one request
 
 
-class _Request:
+class _HttpRequest:
     """One request of a connection, and, to vcrpy's stub, the cassette that answers it.
 
     Attributes:
@@ -219,7 +219,7 @@ class _Request:
         self._conn = conn
         self._url = url
         self._calls: list[tuple[Any, str, tuple[Any, ...], dict[str, Any]]] = []
-        self._exchange: Exchange | None = None
+        self._exchange: PlayerExchange | None = None
         self._response: dict[str, Any] = {}
         self._stubs = stubs = import_stubs(player, "vcr.stubs")
         kind = stubs.VCRHTTPSConnection if isinstance(conn, HTTPSConnection) else stubs.VCRHTTPConnection
@@ -245,7 +245,7 @@ class _Request:
         self._calls.append((real, name, args, named))
         getattr(self._stub, name)(*args, **named)
 
-    def ask(self) -> Exchange:
+    def ask(self) -> PlayerExchange:
         """Finds what answers the request, which is whole now, or sends it."""
         request = self._stub._vcr_request
         headers = {name: _text(value) for name, value in request.headers.items()}
@@ -326,7 +326,7 @@ def _taken_down(response: HTTPResponse, tape: Tape) -> bytes:
     return body
 
 
-def _stored(exchange: Exchange, method: str) -> dict[str, Any]:
+def _stored(exchange: PlayerExchange, method: str) -> dict[str, Any]:
     """Returns the stored response as vcrpy's stub takes it; raises where the recorded one had broken off.
 
     vcrpy gives a response in one piece, so a pause lies before all of it.
@@ -348,7 +348,7 @@ def _stored(exchange: Exchange, method: str) -> dict[str, Any]:
     if playback.error is not None:
         raise IncompleteRead(b"".join(chunk.data for chunk in playback.chunks))
 
-    response = vcr.vcr_response(exchange.response)
+    response = vcrpy.vcr_response(exchange.response)
     if playback.framing is not None and playback.whole is not None:
         name, value = playback.framing
         response["headers"][name] = [value]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import stepreplay_command
 from ..errors import CassetteWriteError, display_path
-from ..formats.exchanges import MisfitError
-from ..formats.vcr import import_vcr, read_exchange, vcr_request, vcr_response
+from ..formats.foreign import MisfitError
+from ..formats.vcrpy import import_vcr, read_exchange, vcr_request, vcr_response
 from ..machine import clock, disk
 from ..matching import contrast, keys
 from ..models import Cassette, Interaction
@@ -31,7 +31,7 @@ from ..store import cassettes as cassette_files
 from ..store import files, locks, secrets, writing
 from ..store.secrets import told_place
 from ..wire.bodies import request_from_wire
-from .bodies import whole_body
+from .vcr_bodies import whole_body
 
 if TYPE_CHECKING:
     import os
@@ -49,7 +49,7 @@ MATCHER: Final = "stepreplay"
 _MOST_DIFFERENCES: Final = 3
 
 
-def register(vcr: VCR) -> None:
+def register_parts(vcr: VCR) -> None:
     """Gives a `vcr.VCR` our persister and our matcher; see `pytest_stepreplay.vcr.register`."""
     cassettes = _Cassettes()
     vcr.register_persister(cassettes)

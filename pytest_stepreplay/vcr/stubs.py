@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError
-from ..formats.vcr import import_vcr
+from ..formats.vcrpy import import_vcr
 
 if TYPE_CHECKING:
     from ..interception.player import Player

@@ -1,4 +1,4 @@
-"""tornado's HTTP clients: vcrpy's stub serves each request, and asks `_Request` as it would a cassette of its own.
+"""tornado's HTTP clients: vcrpy's stub serves each request, and asks ours as it would a cassette of its own.
 
 A redirect is followed by tornado inside of one request, so the answer at its end is what is recorded, with its URL in
 ``content-location`` (RFC 9110, section 8.7).
@@ -9,17 +9,17 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from ..formats.vcr import vcr_response
+from ..formats.vcrpy import vcr_response
 from ..interception.exchanges import Playback, Tape, authorized, begin, player_for
 from . import tornado_errors
-from .bodies import whole_body
 from .stubs import import_stubs, is_called_by_vcrpy
+from .vcr_bodies import whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from ..interception.player import Exchange, Player, Route
+    from ..interception.player import Player, PlayerExchange, Route
 
     Patch = tuple[type, str, Callable[[Any], Any]]
 
@@ -55,14 +55,14 @@ def _fetch_impl(route: Route, is_curl: bool, real: Any) -> object:
             )
         stub = import_stubs(player, "vcr.stubs.tornado_stubs")
         # libcurl leaves the header of the encoding that it has undone, and tornado's own client takes it away.
-        asked = _Request(player, request.url, decoded=is_curl and bool(request.decompress_response))
+        asked = _TornadoRequest(player, request.url, decoded=is_curl and bool(request.decompress_response))
         serve = stub.vcr_fetch_impl(asked, functools.partial(asked.send, real))
         serve(client, request, functools.partial(asked.deliver, client, callback))
 
     return fetch_impl
 
 
-class _Request:
+class _TornadoRequest:
     """One request, and, to vcrpy's stub, the cassette that answers it."""
 
     write_protected = False
@@ -71,7 +71,7 @@ class _Request:
         self._player = player
         self._url = url
         self._decoded = decoded
-        self._exchange: Exchange | None = None
+        self._exchange: PlayerExchange | None = None
         self._playback: Playback | None = None
 
     # What vcrpy's stub asks a cassette.
@@ -115,7 +115,7 @@ class _Request:
             self._record(exchange, response)
         callback(response)
 
-    def _record(self, exchange: Exchange, response: Any) -> None:
+    def _record(self, exchange: PlayerExchange, response: Any) -> None:
         headers = [(name, value) for name, value in response.headers.get_all() if name.lower() != _WHERE]
         if response.effective_url != self._url:
             headers.append((_WHERE, response.effective_url))

@@ -45,7 +45,7 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
     if (kind.lower().startswith("multipart/") or (not kind and body[:2] == b"--")) and not _is_short_text(
         body
     ):
-        parts = large.parts_of(body)
+        parts = large.body_parts_of(body)
         if parts is not None:
             return Request(method=method, url=url, parts=parts)
     return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, streams=False))

@@ -75,7 +75,7 @@ def events_of(text: str) -> list[Event]:
     return list(_parse(text))
 
 
-def chunks_of(text: str) -> list[dict[str, Any]]:
+def json_chunks_of(text: str) -> list[dict[str, Any]]:
     """Return the JSON objects that a stream carries, in order; comments and ``[DONE]`` are skipped.
 
     Two habits of real servers are allowed for: ``data:`` may stand behind spaces (in the standard that is an

@@ -46,7 +46,7 @@ _OTHER: Final = "bin"
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _InMemory:
     """Bytes in memory."""
 
     data: Buffer
@@ -54,8 +54,8 @@ class _Held:
     def __call__(self) -> Buffer:
         return self.data
 
-    def __reduce__(self) -> tuple[type[_Held], tuple[bytes]]:
-        return _Held, (bytes(self.data),)
+    def __reduce__(self) -> tuple[type[_InMemory], tuple[bytes]]:
+        return _InMemory, (bytes(self.data),)
 
 
 def file_of(data: Buffer, content_type: str) -> BodyFile:
@@ -67,10 +67,10 @@ def file_of(data: Buffer, content_type: str) -> BodyFile:
     """
     kind = content_type.partition(";")[0].strip().lower()
     name = f"{sha256(data).hexdigest()}.{_SUFFIXES.get(kind, _OTHER)}"
-    return BodyFile(name, len(data)).bind(_Held(data))
+    return BodyFile(name, len(data)).bind(_InMemory(data))
 
 
-def parts_of(body: bytes) -> tuple[BodyPart, ...] | None:
+def body_parts_of(body: bytes) -> tuple[BodyPart, ...] | None:
     """Returns the parts of a multipart body; None where they would not give it back, but for its boundary."""
     split, fixed = split_parts(body), BOUNDARY.encode()
     if split is None or split[1] != b"--\r\n" or (fixed in body and not body.startswith(b"--%b\r\n" % fixed)):

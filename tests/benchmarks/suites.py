@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_stepreplay.upstream import Answer, Received, Upstream, answer
+from pytest_stepreplay.upstream import ReceivedRequest, ScriptedAnswer, Upstream, answer
 
 from .environments import CASSETTER, FLOOR, OURS, RECORDING, Environments
 from .measuring import BenchmarkError, Cost, run
@@ -173,10 +173,10 @@ AS_INSTALLED = (
 """Without any setting, the two compare method and URL alone, which costs them less."""
 
 
-def script(text: str) -> Callable[[Received], Answer]:
+def script(text: str) -> Callable[[ReceivedRequest], ScriptedAnswer]:
     """Returns a script for an `Upstream`: the prompt and the text, whatever is asked."""
 
-    def reply(received: Received) -> Answer:
+    def reply(received: ReceivedRequest) -> ScriptedAnswer:
         return answer(f"{received.json['messages'][-1]['content']} {text}")
 
     return reply

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_stepreplay.cli import demo, main
-from pytest_stepreplay.upstream import Received, Reply, Upstream, error
+from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, error
 from tests.conftest import KEY
 
 from .conftest import Terminal
@@ -84,7 +84,7 @@ def test_it_records_replays_misses_and_compares(project: Project, monkeypatch: p
 def test_live_says_why_the_api_refused_and_hides_the_key(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(received: Received) -> Reply:
+    def refuse(received: ReceivedRequest) -> Reply:
         return error(
             401, "invalid_api_key", f"Incorrect API key provided: {received.headers['authorization']}"
         )

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from pytest_stepreplay.housekeeping.last_run import LastRun, render
+from pytest_stepreplay.housekeeping.last_run import LastRun, render_last_run
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store.pending import pending_path, write_pending
-from pytest_stepreplay.store.snapshots import write_snapshots
+from pytest_stepreplay.store.snapshot_files import write_snapshots
 
 from .conftest import Project, chat, completion, user
 
@@ -186,7 +186,7 @@ def adopted(project: Project) -> Project:
     (cache := project.path / ".pytest_cache/v/stepreplay").mkdir(parents=True)
     noted = {str(project.path / "taped/by_hand.yaml"): "tests/test_noted.py::test_noted"}
     run = LastRun((), complete=True, folders=(), owned=(), elsewhere=noted)
-    (cache / "last_run").write_text(json.dumps(render(run)))
+    (cache / "last_run").write_text(json.dumps(render_last_run(run)))
     return project
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.housekeeping import CACHE_KEY
-from pytest_stepreplay.housekeeping.last_run import read
+from pytest_stepreplay.housekeeping.last_run import read_last_run
 from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.store.pending import pending_path
 from tests.conftest import KEY
@@ -152,7 +152,7 @@ def test_no_run_is_remembered(suite: Suite, project: Project) -> None:
     for text in ("", "[]", '{"version": 99}', '{"version": 1}', '{"version": 1, "unplayed": 3}'):
         path.write_text(text, encoding="utf-8")
         assert project.run("prune", "--dry-run").status == 2
-        assert read(path) is None
+        assert read_last_run(path) is None
 
 
 def test_a_later_run_without_any_cassette_makes_the_knowledge_unfit(suite: Suite, project: Project) -> None:

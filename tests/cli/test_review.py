@@ -22,7 +22,7 @@ import pytest
 from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.models import Cassette, Interaction, Response
 from pytest_stepreplay.redaction.wall import Wall
-from pytest_stepreplay.store import cassettes, pending, secrets, snapshots
+from pytest_stepreplay.store import cassettes, pending, secrets, snapshot_files
 from tests.conftest import KEY
 
 from .conftest import URL, Project, chat, completion, user
@@ -176,8 +176,8 @@ def test_what_is_volatile_is_no_more_than_that(project: Project) -> None:
 
 
 def test_what_is_new_is_shown(project: Project) -> None:
-    tree = snapshots.snapshots_tree(TEST, {"plan": "x" * 500, "short": {"a": "\x1b"}})
-    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"gone": [1, 2]})
+    tree = snapshot_files.snapshots_tree(TEST, {"plan": "x" * 500, "short": {"a": "\x1b"}})
+    snapshot_files.write_snapshots(project.path / SNAPSHOTS, TEST, {"gone": [1, 2]})
     pending.write_pending(project.path / SNAPSHOTS, tree)
     pending.write_pending(project.path / OTHER, Cassette(interactions=(chat(),)))
     assert project.run("pending").out == (
@@ -284,12 +284,12 @@ def test_what_the_project_allows_is_no_secret_to_a_decision(project: Project, ve
 
 
 def test_one_snapshot_is_accepted(plan: Project) -> None:
-    snapshots.write_snapshots(plan.path / SNAPSHOTS, TEST, {"a": 1, "b": 1})
-    pending.write_pending(plan.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"a": 2, "b": 2}))
+    snapshot_files.write_snapshots(plan.path / SNAPSHOTS, TEST, {"a": 1, "b": 1})
+    pending.write_pending(plan.path / SNAPSHOTS, snapshot_files.snapshots_tree(TEST, {"a": 2, "b": 2}))
     assert f"  snapshot b  {compare(1, 2).line()}\n" in plan.run("pending").out
     result = plan.run("accept", "test_chat/test_plan", "--snapshot", "b")
     assert (result.status, result.out) == (0, f"accepted {SNAPSHOTS}: snapshot b, 1 still pending\n")
-    assert snapshots.read_snapshots(plan.path / SNAPSHOTS) == {"a": 1, "b": 2}
+    assert snapshot_files.read_snapshots(plan.path / SNAPSHOTS) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize(
@@ -365,8 +365,8 @@ def test_without_a_terminal_review_prints_the_commands(plan: Project) -> None:
 
 def test_the_printed_commands_can_be_typed(project: Project) -> None:
     (project.path / SNAPSHOTS).parent.mkdir(parents=True)
-    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"-x y": 1, "b": 1})
-    pending.write_pending(project.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"-x y": 2, "b": 2}))
+    snapshot_files.write_snapshots(project.path / SNAPSHOTS, TEST, {"-x y": 1, "b": 1})
+    pending.write_pending(project.path / SNAPSHOTS, snapshot_files.snapshots_tree(TEST, {"-x y": 2, "b": 2}))
     commands = [
         shlex.split(line) for line in project.run("review").out.splitlines() if line.startswith("  st")
     ]
@@ -650,8 +650,10 @@ def test_d_shows_the_full_diff_and_the_screen_again(project: Project) -> None:
 @terminal
 def test_a_full_diff_has_an_end(project: Project) -> None:
     old = {f"key_{number:04}": number for number in range(3000)}
-    snapshots.write_snapshots(project.path / SNAPSHOTS, TEST, {"big": 1})
-    pending.write_pending(project.path / SNAPSHOTS, snapshots.snapshots_tree(TEST, {"big": 1, "new": old}))
+    snapshot_files.write_snapshots(project.path / SNAPSHOTS, TEST, {"big": 1})
+    pending.write_pending(
+        project.path / SNAPSHOTS, snapshot_files.snapshots_tree(TEST, {"big": 1, "new": old})
+    )
     with reviewing(project) as screen:
         assert '"key_0000": 0' in screen.wait(KEYS)
         full = screen.press("d", "more lines", KEYS)

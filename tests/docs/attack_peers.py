@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pytest_stepreplay.upstream import Received, Reply, Upstream, answer, raw
+from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, answer, raw
 from tests.benchmarks.environments import CASSETTER, OURS, RECORDING, Environments
 
 from . import attacked
@@ -135,12 +135,12 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "STEP_API_KEY": KEY}
 
 
-def _speak(received: Received) -> Reply:
+def _speak(received: ReceivedRequest) -> Reply:
     """Returns an answer that quotes the prompt, whatever else stands in the request."""
     return answer(f"You said: {received.json['messages'][-1]['content']}")
 
 
-def _leak(place: str, reply: Callable[[Received], Reply] = _speak) -> Callable[[Target], str]:
+def _leak(place: str, reply: Callable[[ReceivedRequest], Reply] = _speak) -> Callable[[Target], str]:
     def measure(target: Target) -> str:
         with Upstream(reply) as upstream:
             seen = target.attack("leak", upstream.url, place, KEY)
@@ -159,11 +159,11 @@ def _holds(text: str) -> bool:
     return (KEY[:half] in text and KEY[half:] in text) or any(part in text for part in shifted)
 
 
-def _answer_with_key(_: Received) -> Reply:
+def _answer_with_key(_: ReceivedRequest) -> Reply:
     return answer(f"Your key is {KEY}, keep it.")
 
 
-def _stream_with_key(_: Received) -> Reply:
+def _stream_with_key(_: ReceivedRequest) -> Reply:
     half = len(KEY) // 2
     deltas = ["Your key is ", KEY[:half], KEY[half:], ", keep it."]
     chunks = [
@@ -232,7 +232,7 @@ def _kills(target: Target) -> str:
     return f"{unreadable} unreadable" + (f"; {rubbish} files left beside it" if rubbish else "")
 
 
-def _long(received: Received) -> Reply:
+def _long(received: ReceivedRequest) -> Reply:
     text = received.json["messages"][-1]["content"]
     return answer("x y " * (attacked.SIZE // 4) if text != "Say first." else "first")
 

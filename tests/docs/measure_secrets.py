@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_stepreplay.errors import CassetteError
 from pytest_stepreplay.redaction.wall import scan
 from pytest_stepreplay.store.cassettes import parse_tree
-from pytest_stepreplay.upstream import Received, Upstream
+from pytest_stepreplay.upstream import ReceivedRequest, Upstream
 from pytest_stepreplay.upstream.replies import answer, raw
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def ask(text="Say hello.", headers=None, params=None, **more):
 """
 
 
-def _stream(_: Received) -> Reply:
+def _stream(_: ReceivedRequest) -> Reply:
     pieces = [KEY[at : at + 6] for at in range(0, len(KEY), 6)]
     chunks = [
         json.dumps({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": it}}]})
@@ -66,20 +66,20 @@ def _stream(_: Received) -> Reply:
     return raw(200, {"content-type": "text/event-stream"}, body)
 
 
-def _header(_: Received) -> Reply:
+def _header(_: ReceivedRequest) -> Reply:
     headers = {"content-type": "application/json", "x-echo": KEY, "set-cookie": f"k={KEY}"}
     return raw(200, headers, b"{}")
 
 
-def _hello(_: Received) -> Reply:
+def _hello(_: ReceivedRequest) -> Reply:
     return answer("Hello!")
 
 
-def _echo(_: Received) -> Reply:
+def _echo(_: ReceivedRequest) -> Reply:
     return answer(f"Your key is {KEY}.")
 
 
-def _error(_: Received) -> Reply:
+def _error(_: ReceivedRequest) -> Reply:
     body = json.dumps({"error": {"message": f"Incorrect API key: {KEY}", "type": "x"}}).encode()
     return raw(200, {"content-type": "application/json"}, body)
 
@@ -89,7 +89,7 @@ class Attack:
     """A test that a key passes through."""
 
     body: str = "ask()"
-    says: Callable[[Received], Reply] = _hello
+    says: Callable[[ReceivedRequest], Reply] = _hello
     parameter: bool = False
 
 

@@ -36,7 +36,7 @@ import pytest
 
 from pytest_stepreplay.cli import main as stepreplay
 from pytest_stepreplay.errors import standing_in
-from pytest_stepreplay.upstream import Received, Reply, Upstream, error
+from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, error
 from pytest_stepreplay.upstream.replies import unscripted_answer
 from tests.conftest import KEY
 
@@ -192,7 +192,7 @@ class Reader:
             status = stepreplay(arguments) if program == "stepreplay" else _run_python(program, arguments)
         return status, _ESCAPE.sub("", printed.getvalue())
 
-    def _reply_to(self, received: Received) -> Reply:
+    def _reply_to(self, received: ReceivedRequest) -> Reply:
         """Returns what the upstream says by its own rules, in the words of the page."""
         if self._answers != 200:
             return error(self._answers, "rate_limited", "Slow down.", headers={"retry-after": "0"})

@@ -15,15 +15,15 @@ from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.errors import CassetteReadError, SelectorError
 from pytest_stepreplay.formats import MisfitError, read_foreign
 from pytest_stepreplay.models import Cassette
-from pytest_stepreplay.selectors import Selector, Selectors, format_path, remove
+from pytest_stepreplay.selectors import Selector, Selectors, format_path, without
 from pytest_stepreplay.store.cassettes import parse_cassette
-from pytest_stepreplay.store.snapshots import parse_snapshots
+from pytest_stepreplay.store.snapshot_files import parse_snapshots
 from pytest_stepreplay.store.writing import render_cassette
 from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
-from pytest_stepreplay.store.yaml_text import render
+from pytest_stepreplay.store.yaml_text import render_yaml
 from pytest_stepreplay.wire.bodies import body_bytes
-from pytest_stepreplay.wire.events import chunks_of, events_of, frame_data, frame_of, split_frames
+from pytest_stepreplay.wire.events import events_of, frame_data, frame_of, json_chunks_of, split_frames
 from pytest_stepreplay.wire.json_text import parse_json
 
 HERE = Path("x.yaml")
@@ -63,7 +63,7 @@ def snapshots(data: bytes) -> None:
     except CassetteReadError as error:
         assert str(error).startswith("x.yaml:")
         return
-    assert same(parse_any(render(tree)), tree)
+    assert same(parse_any(render_yaml(tree)), tree)
 
 
 def yaml(data: bytes) -> None:
@@ -81,7 +81,7 @@ def yaml(data: bytes) -> None:
     assert quick is None or same(quick, slow)
     line_of(text, ["a", 0, "a"])
     if slow and isinstance(slow, dict):
-        rendered = render(slow)
+        rendered = render_yaml(slow)
         assert same(parse_any(rendered), slow)
         assert same(parse(rendered), slow)
 
@@ -94,7 +94,7 @@ def json_text(data: bytes) -> None:
         return
     if tree and isinstance(tree, dict):
         try:
-            rendered = render(tree)
+            rendered = render_yaml(tree)
         except ValueError as error:
             assert "too large" in str(error) or "finite" in str(error) or "deep" in str(error)
         else:
@@ -111,7 +111,7 @@ def events(data: bytes) -> None:
         assert payload is None or frame_of(payload) == frame
     for event in events_of(text):
         assert event.data is not None
-    completion = assemble(chunks_of(text))
+    completion = assemble(json_chunks_of(text))
     assert completion["object"] == "chat.completion"
     json.dumps(completion)
 
@@ -129,7 +129,7 @@ def selectors(data: bytes) -> None:
         return
     assert str(selector) == text
     found = Selectors([text]).matched(TREE)
-    left = remove(TREE, [text])
+    left = without(TREE, [text])
     assert (left != TREE) == bool(found) or left == TREE
     for path in paths_of(TREE):
         assert Selector.parse(format_path(path)).matches(path) if path else True

@@ -11,7 +11,7 @@ from typing import Self
 
 import pytest
 
-from pytest_stepreplay.upstream import Received, Reply, Upstream
+from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream
 from tests.conftest import KEY
 
 GREETING = """
@@ -59,7 +59,7 @@ class Suite:
     monkeypatch: pytest.MonkeyPatch
     replies: list[Reply] = field(default_factory=list)
     """What the upstream says next; after that it answers by its own rules."""
-    say: Callable[[Received], Reply] | None = None
+    say: Callable[[ReceivedRequest], Reply] | None = None
     """What the upstream says to a request, where the order of requests is not certain."""
     needs: tuple[str, ...] = ()
     """Plugins that the tests need, also where not all that are installed are loaded."""
@@ -67,7 +67,7 @@ class Suite:
     def __post_init__(self) -> None:
         self.upstream = Upstream(self._reply_to)
 
-    def _reply_to(self, received: Received) -> Reply:
+    def _reply_to(self, received: ReceivedRequest) -> Reply:
         if self.say is not None:
             return self.say(received)
         return self.replies.pop(0) if self.replies else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_stepreplay.cli import main
-from pytest_stepreplay.upstream import Received
+from pytest_stepreplay.upstream import ReceivedRequest
 from pytest_stepreplay.upstream.replies import Reply, answer, error, raw
 
 from .suite import Suite
@@ -43,11 +43,11 @@ def left_behind(suite: Suite, secret: str) -> list[str]:
     ]
 
 
-def says_the_key(received: Received) -> Reply:
+def says_the_key(received: ReceivedRequest) -> Reply:
     return answer(f"Your key is {KEY}, is it?")
 
 
-def refuses_the_key(received: Received) -> Reply:
+def refuses_the_key(received: ReceivedRequest) -> Reply:
     return error(401, "invalid_api_key", f"Incorrect API key provided: {KEY}.")
 
 
@@ -214,7 +214,7 @@ FRAMES = {
 
 
 def test_an_escape_in_front_of_a_key_hides_it_in_no_frame(suite: Suite) -> None:
-    def say(received: Received) -> Reply:
+    def say(received: ReceivedRequest) -> Reply:
         text = FRAMES[received.json["messages"][-1]["content"].partition("|")[0]]
         return raw(200, {"content-type": "text/event-stream"}, text.encode())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_stepreplay.store.snapshots import read_snapshots
+from pytest_stepreplay.store.snapshot_files import read_snapshots
 from tests.conftest import KEY
 
 from .suite import GREETING, Suite

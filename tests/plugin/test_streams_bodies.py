@@ -13,7 +13,7 @@ import yaml
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.endpoints.chat_stream import assemble
 from pytest_stepreplay.wire.bodies import body_bytes
-from pytest_stepreplay.wire.events import chunks_of
+from pytest_stepreplay.wire.events import json_chunks_of
 from tests.odd_server import (
     DONE,
     ENCODINGS,
@@ -253,6 +253,6 @@ def test_a_recorded_stream_folds_into_its_completion(odd: OddServer, tmp_path: P
     with use_cassette(tmp_path / "x.yaml", mode="record") as session:
         CLIENTS["aiohttp"](odd.chat, odd.acknowledge)
     (interaction,) = session.recorded
-    whole_answer = assemble(chunks_of(body_bytes(interaction.response).decode()))
+    whole_answer = assemble(json_chunks_of(body_bytes(interaction.response).decode()))
     assert whole_answer["choices"][0]["message"]["content"] == "Hello, 你好!"
     assert whole_answer["choices"][0]["finish_reason"] == "stop"

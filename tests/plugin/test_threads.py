@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from pytest_stepreplay.upstream import Raw, Received, Reply
+from pytest_stepreplay.upstream import Raw, ReceivedRequest, Reply
 
 from .suite import QUICK, Suite
 
@@ -201,7 +201,7 @@ UNDER_WAY = (
 def test_an_answer_that_comes_after_the_test_is_not_recorded_and_it_is_said(suite: Suite) -> None:
     arrived, go = threading.Event(), threading.Event()
 
-    def say(received: Received) -> Reply:
+    def say(received: ReceivedRequest) -> Reply:
         if received.method == "GET":
             if "until" in received.path:
                 assert arrived.wait(30)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.cli import main
-from pytest_stepreplay.upstream import Received, Reply, answer, error
+from pytest_stepreplay.upstream import ReceivedRequest, Reply, answer, error
 from tests.conftest import KEY
 
 from .suite import GREETING, Suite
@@ -34,10 +34,10 @@ TOOLS = """
 """
 
 
-def turns(tool: str = "weather", text: str = "It is sunny.") -> Callable[[Received], Reply]:
+def turns(tool: str = "weather", text: str = "It is sunny.") -> Callable[[ReceivedRequest], Reply]:
     """Returns an upstream that calls a tool, and answers when it has the result."""
 
-    def say(received: Received) -> Reply:
+    def say(received: ReceivedRequest) -> Reply:
         if received.json["messages"][-1]["role"] == "tool":
             return answer(text)
         return answer(tool_calls=[(tool, WEATHER)]) if tool else answer(text)
@@ -301,10 +301,10 @@ SHARED = """
 """
 
 
-def echo(extra: dict[str, str]) -> Callable[[Received], Reply]:
+def echo(extra: dict[str, str]) -> Callable[[ReceivedRequest], Reply]:
     """Returns an upstream that says what it was told, but for some prompts."""
 
-    def say(received: Received) -> Reply:
+    def say(received: ReceivedRequest) -> Reply:
         prompt = received.json["messages"][-1]["content"]
         return answer(extra.get(prompt, f"You said {prompt}."))
 
@@ -396,7 +396,7 @@ FAILING = {
         "interaction 1: the two answers cannot be compared: RuntimeError: no",
     ),
     "telling": (
-        "pytest_stepreplay.report.verification.failure_text",
+        "pytest_stepreplay.report.verified_runs.failure_text",
         "could not be explained in full: RuntimeError: no",
     ),
 }
@@ -441,7 +441,7 @@ TALK = """
 """
 
 
-def says(colour: str, another: str) -> Callable[[Received], Reply]:
+def says(colour: str, another: str) -> Callable[[ReceivedRequest], Reply]:
     """Returns an upstream of two answers; `verify` asks for both at once, in any order."""
     return lambda received: answer(colour if len(received.json["messages"]) == 1 else another)
 

@@ -16,8 +16,7 @@ from typing import Any
 
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store import pending as pending_files
-from pytest_stepreplay.store import snapshots as snapshot_files
-from pytest_stepreplay.store import writing
+from pytest_stepreplay.store import snapshot_files, writing
 from pytest_stepreplay.store.files import PENDING_SUFFIX
 from pytest_stepreplay.wire.bodies import response_from_wire
 

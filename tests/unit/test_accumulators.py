@@ -19,7 +19,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from pytest_stepreplay.endpoints.chat_stream import assemble
-from pytest_stepreplay.wire.events import chunks_of
+from pytest_stepreplay.wire.events import json_chunks_of
 
 PAGE: Final = Path(__file__).parents[2] / "docs/assembly.md"
 HEAD: Final = "| stream | the openai SDK's accumulator | here | why |\n|---|---|---|---|\n"
@@ -343,7 +343,7 @@ def frames_of(dialect: Dialect) -> str:
 def accumulated(dialect: Dialect) -> dict[str, Any]:
     """Returns what the SDK makes of the JSON in the frames, without the fields that only its parsing adds."""
     state = ChatCompletionStreamState()
-    for it in chunks_of(frames_of(dialect)):
+    for it in json_chunks_of(frames_of(dialect)):
         # As the SDK reads a response: without validation, since StepFun's "" is no role that it knows.
         state.handle_chunk(ChatCompletionChunk.construct(**it))
     completion: dict[str, Any] = state.current_completion_snapshot.to_dict(mode="json")
@@ -396,7 +396,7 @@ def _shown(value: Any) -> str:
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
 def test_it_is_what_the_sdk_makes_of_it_but_where_the_table_says(dialect: Dialect) -> None:
-    ours = assemble(chunks_of(frames_of(dialect)))
+    ours = assemble(json_chunks_of(frames_of(dialect)))
     if dialect.fails:
         with pytest.raises((AttributeError, RuntimeError, TypeError)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydantic's, about what the SDK was not made for
@@ -411,7 +411,7 @@ def test_a_difference_has_a_reason_and_nothing_else_has(dialect: Dialect) -> Non
 
 
 def test_where_the_sdk_fails_nothing_is_lost() -> None:
-    made = {each.name: assemble(chunks_of(frames_of(each))) for each in DIALECTS if each.fails}
+    made = {each.name: assemble(json_chunks_of(frames_of(each))) for each in DIALECTS if each.fails}
     error = made.pop("an error in the middle")
     assert error["error"] == {"message": "overloaded"}
     said = {name: completion["choices"][0]["message"] for name, completion in made.items()}

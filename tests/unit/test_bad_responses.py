@@ -17,7 +17,7 @@ from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.drift.keeping import body_of, keep_volatile
 from pytest_stepreplay.errors import SettingsError
 from pytest_stepreplay.models import Interaction, Request
-from pytest_stepreplay.report.verification import (
+from pytest_stepreplay.report.verified_runs import (
     failure_text,
     render_verification,
     render_verification_json,

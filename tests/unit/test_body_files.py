@@ -176,7 +176,7 @@ def test_files_that_nothing_cites_are_found(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
     def uncited(*gone: str) -> list[str]:
-        found = uncited_files.uncited_files(
+        found = uncited_files.iter_uncited(
             tmp_path, lambda path, held: () if path.name in gone else held.interactions
         )
         return [each.name for each in found]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pytest_stepreplay.models import RawFrame
 from pytest_stepreplay.redaction.key_table import KEYS as TABLE
 from pytest_stepreplay.redaction.redactor import Redactor
-from pytest_stepreplay.redaction.rules import find_hits
-from pytest_stepreplay.store.yaml_text import render
+from pytest_stepreplay.redaction.secret_rules import find_hits
+from pytest_stepreplay.store.yaml_text import render_yaml
 
 from .test_scan import ALNUM, SHAPES, answered, asked, cassette, findings, some
 
@@ -119,7 +119,7 @@ def redacted(parts: dict[str, Any]) -> dict[str, Any]:
 
 def written(parts: dict[str, Any]) -> str:
     """Returns a cassette's text as short as YAML allows: a line that is folded would hide a key from this test."""
-    return re.sub(r"\\\n\s*", "", render(cassette(parts)))
+    return re.sub(r"\\\n\s*", "", render_yaml(cassette(parts)))
 
 
 def some_keys(seed: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from openai import OpenAI
 
 from pytest_stepreplay.endpoints import endpoint_named
 from pytest_stepreplay.upstream import Upstream, raw
-from pytest_stepreplay.wire.events import chunks_of
+from pytest_stepreplay.wire.events import json_chunks_of
 from tests.talking import framed, message_events, response_events
 
 from .test_accumulators import differences
@@ -228,7 +228,7 @@ def frames_of(stream: Stream) -> str:
 def folded(name: str, stream: Stream) -> dict[str, Any]:
     fold = endpoint_named(name).fold
     assert fold is not None
-    return fold(chunks_of(frames_of(stream)))
+    return fold(json_chunks_of(frames_of(stream)))
 
 
 def by_openai(url: str) -> dict[str, Any]:

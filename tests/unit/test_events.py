@@ -12,7 +12,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from pytest_stepreplay.endpoints.chat_stream import assemble
-from pytest_stepreplay.wire.events import Event, chunks_of, events_of, frame_data, frame_of, split_frames
+from pytest_stepreplay.wire.events import Event, events_of, frame_data, frame_of, json_chunks_of, split_frames
 
 # Texts made of what matters in the format, so that line ends meet in every combination.
 streams = st.lists(
@@ -183,7 +183,7 @@ def test_events_do_not_depend_on_the_frames_around_them(text: str) -> None:
 def test_a_field_behind_a_space_is_unknown_to_the_standard_and_read_as_a_chunk() -> None:
     text = ' data: {"a":1}\n\n  data: {"b":2}\n\n'
     assert events_of(text) == []
-    assert chunks_of(text) == [{"a": 1}, {"b": 2}]
+    assert json_chunks_of(text) == [{"a": 1}, {"b": 2}]
 
 
 # Chunks
@@ -193,8 +193,8 @@ def test_chunks_are_the_json_objects() -> None:
     text = (
         ': OPENROUTER PROCESSING\n\ndata: {"a":1}\n\ndata: [2]\n\ndata: 3\n\ndata: {"b"\n\ndata: [DONE]\n\n'
     )
-    assert chunks_of(text) == [{"a": 1}]
-    assert chunks_of("") == []
+    assert json_chunks_of(text) == [{"a": 1}]
+    assert json_chunks_of("") == []
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_chunks_are_the_json_objects() -> None:
     ],
 )
 def test_an_error_event_is_a_chunk_with_an_error(data: str, expected: dict[str, Any]) -> None:
-    assert chunks_of(f"event: error\ndata: {data}\n\n") == [expected]
+    assert json_chunks_of(f"event: error\ndata: {data}\n\n") == [expected]
 
 
 # Assembling
@@ -496,7 +496,7 @@ def test_odd_shapes_are_kept() -> None:
 @given(st.lists(st.text(max_size=5), max_size=20))
 def test_cutting_a_text_anywhere_assembles_to_the_same(pieces: list[str]) -> None:
     frames = "".join(frame_of(json.dumps(chunk({"content": piece}))) for piece in ["", *pieces])
-    assembled = assemble(chunks_of(frames + frame_of("[DONE]")))
+    assembled = assemble(json_chunks_of(frames + frame_of("[DONE]")))
     assert assembled["choices"][0]["message"]["content"] == "".join(pieces)
 
 

@@ -15,7 +15,7 @@ from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.redaction.shapes import PLACEHOLDER
 from pytest_stepreplay.redaction.wall import Wall, scan, within_interaction
 from pytest_stepreplay.store.secrets import guarded_by, refuse_secrets, written
-from pytest_stepreplay.store.yaml_text import render
+from pytest_stepreplay.store.yaml_text import render_yaml
 
 from .test_scan import ALNUM, KEYS, PLACES, answered, asked, cassette, findings, some
 
@@ -154,7 +154,7 @@ NAMED: dict[str, Any] = {
 )
 def test_every_place_of_an_alarm_can_be_allowed(parts: dict[str, Any], tmp_path: Any) -> None:
     tree = cassette(dict(parts))
-    content = render(tree).encode()
+    content = render_yaml(tree).encode()
     found = scan(content, tree)
     assert found
     assert all(each.place != ("file",) for each in found)

@@ -11,8 +11,8 @@ import pytest
 from pytest_stepreplay.errors import RequestStoppedError
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Interaction, Request, Response
-from pytest_stepreplay.session.cassette import Session
 from pytest_stepreplay.session.forks import Forks
+from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.settings import RECORD, REWRITE, Settings
 from pytest_stepreplay.store.schema import tree_of
 

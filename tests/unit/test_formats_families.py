@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.errors import CassetteReadError
-from pytest_stepreplay.formats import Exchange, Foreign, Hints
+from pytest_stepreplay.formats import Foreign, ForeignExchange, Hints
 from pytest_stepreplay.models import Interaction
 from pytest_stepreplay.store import cassettes, paths
 from pytest_stepreplay.store.cassettes import parse_source
@@ -43,7 +43,7 @@ def source(content: Any, name: str = "log.jsonl", hints: Hints | None = None) ->
     return found
 
 
-def only(content: Any, name: str = "log.jsonl", hints: Hints | None = None) -> Exchange:
+def only(content: Any, name: str = "log.jsonl", hints: Hints | None = None) -> ForeignExchange:
     found = source(content, name, hints)
     assert found.skipped == ()
     (exchange,) = found.exchanges

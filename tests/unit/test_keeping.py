@@ -16,7 +16,7 @@ from pytest_stepreplay.matching.keys import Index, Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store.cassettes import parse_cassette
 from pytest_stepreplay.store.writing import render_cassette
-from pytest_stepreplay.wire.events import chunks_of
+from pytest_stepreplay.wire.events import json_chunks_of
 
 FEWER = settings(max_examples=60)
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -432,7 +432,7 @@ def test_frames_that_are_more_than_json_are_kept_as_they_are() -> None:
     assert '"call_a0"' in body_of(changed.response)
     assert "call_bb0" not in body_of(changed.response)
     assert body_of(changed.response).startswith(": a comment\n\nevent: x\r\n")
-    assert chunks_of(body_of(changed.response))[0]["id"] == "bb-0"
+    assert json_chunks_of(body_of(changed.response))[0]["id"] == "bb-0"
 
 
 def test_frames_nested_too_deeply_are_taken_as_they_came() -> None:

@@ -229,3 +229,31 @@ def test_the_public_names_are_the_ones_that_type_checkers_see() -> None:
     assert static.keys() == set(pytest_stepreplay.__all__)
     for name, module in static.items():
         assert getattr(pytest_stepreplay, name) is getattr(import_module(module), name)
+
+
+SAME = {
+    *("patches", "fold", "is_call", "is_result", "meaning_of", "tool_of", "read", "tokens_in"),
+    *("sleep", "exists", "read_call"),
+}
+"""Functions that do the same for different things: for each client, endpoint, kind of event loop, and so on."""
+
+
+def test_each_word_means_one_thing() -> None:
+    """No class, no module and no public function has the name of another one."""
+    seen: dict[str, list[str]] = {}
+    for _, path in rooms():
+        place = str(path.relative_to(PACKAGE))
+        module = path.parent.name if path.stem == "__init__" else path.stem
+        if module != "__main__":
+            seen.setdefault(f"module {module}", []).append(place)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                seen.setdefault(f"class {node.name.strip('_')}", []).append(place)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith(
+                ("_", "pytest_")
+            ):
+                seen.setdefault(f"function {node.name}", []).append(place)
+    again = {name: places for name, places in seen.items() if len(places) > 1}
+    assert {
+        name: places for name, places in again.items() if name.removeprefix("function ") not in SAME
+    } == {}

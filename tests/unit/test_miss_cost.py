@@ -13,7 +13,7 @@ from pytest_stepreplay.matching.nearness import nearest
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.session import elsewhere
-from pytest_stepreplay.session.cassette import Session
+from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.settings import Settings
 from pytest_stepreplay.store import cassettes, writing
 from pytest_stepreplay.texts import words

@@ -20,7 +20,7 @@ import urllib3.connectionpool
 from pytest_stepreplay import interception, use_cassette
 from pytest_stepreplay.errors import StepReplayError
 from pytest_stepreplay.interception import installing, patching
-from pytest_stepreplay.session.cassette import Session
+from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.upstream import Upstream
 
 LATE = """

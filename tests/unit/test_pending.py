@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import CassetteError, CassetteReadError, CassetteWriteError
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store import snapshots as snapshot_files
-from pytest_stepreplay.store import writing
+from pytest_stepreplay.store import snapshot_files, writing
 from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.store.pending import (
     Unit,

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.redaction.redactor import Redactor
-from pytest_stepreplay.redaction.rules import find_hits
+from pytest_stepreplay.redaction.secret_rules import find_hits
 from pytest_stepreplay.redaction.wall import Finding, Wall, scan
 from pytest_stepreplay.store.schema import tree_of
-from pytest_stepreplay.store.yaml_text import render
+from pytest_stepreplay.store.yaml_text import render_yaml
 
 LETTERS = string.ascii_letters
 ALNUM = string.ascii_letters + string.digits
@@ -176,7 +176,7 @@ def cassette(parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def findings(tree: dict[str, Any], secrets: tuple[str, ...] = ()) -> tuple[Finding, ...]:
-    return scan(render(tree).encode(), tree, secrets=secrets)
+    return scan(render_yaml(tree).encode(), tree, secrets=secrets)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -298,18 +298,18 @@ def test_what_is_in_the_file_and_not_in_its_tree_is_found_by_its_line() -> None:
 
 def test_places_are_allowed_by_selector() -> None:
     tree = cassette(asked({"a": KEYS["AWS"], "b": KEYS["GitHub"]}))
-    content = render(tree).encode()
+    content = render_yaml(tree).encode()
     allowed = Wall(secrets=(), allowed=("request.json.a",)).findings(content, tree)
     assert [each.what for each in allowed] == ["a GitHub token"]
     assert Wall(secrets=(), allowed=("request.json.*",)).findings(content, tree) == ()
     test = cassette({"test": f"t.py::t[{KEYS['AWS']}]"})
-    assert Wall(secrets=(), allowed=("test",)).findings(render(test).encode(), test) == ()
+    assert Wall(secrets=(), allowed=("test",)).findings(render_yaml(test).encode(), test) == ()
 
 
 def test_the_environment_is_read_when_nothing_else_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", "quite an odd key")
     tree = cassette(asked({"content": "it is quite an odd key"}))
-    (finding,) = Wall().findings(render(tree).encode(), tree)
+    (finding,) = Wall().findings(render_yaml(tree).encode(), tree)
     assert finding.what == "the value of a secret variable or setting"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import SelectorError, SettingsError
-from pytest_stepreplay.selectors import Selector, Selectors, State, format_path, remove
+from pytest_stepreplay.selectors import Selector, Selectors, State, format_path, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,23 +136,23 @@ def test_remove_leaves_the_rest_as_it_was() -> None:
         "usage": {"total": 5, "a.b": 6},
     }
     before = copy.deepcopy(tree)
-    removed = remove(tree, ["**.id", "messages[1]", 'usage["a.b"]', "nothing.here"])
+    removed = without(tree, ["**.id", "messages[1]", 'usage["a.b"]', "nothing.here"])
     assert removed == {"messages": [{"content": "x"}, 3], "usage": {"total": 5}}
     assert list(removed) == ["messages", "usage"]
     assert tree == before
-    assert remove(tree, ["$"]) is None
-    assert remove((1, 2, 3), ["[1]"]) == [1, 3]
+    assert without(tree, ["$"]) is None
+    assert without((1, 2, 3), ["[1]"]) == [1, 3]
 
 
 @given(TREES)
 def test_remove_without_a_match_gives_an_equal_tree(tree: Any) -> None:
-    assert remove(tree, ["**.no such key".replace(" ", "-"), "$[99]"]) == tree
+    assert without(tree, ["**.no such key".replace(" ", "-"), "$[99]"]) == tree
 
 
 @given(TREES)
 def test_everything_below_the_root_is_what_two_stars_remove(tree: Any) -> None:
     expected = {} if isinstance(tree, dict) else [] if isinstance(tree, list) else tree
-    assert remove(tree, ["**"]) == expected
+    assert without(tree, ["**"]) == expected
 
 
 def test_matched_says_which_selectors_name_a_place() -> None:
@@ -168,7 +168,7 @@ def test_what_is_matched_is_what_is_removed(tree: Any) -> None:
     selectors = Selectors(["**.a", "*", "[*][0]", "**[1].b"])
     for selector in selectors.selectors:
         is_matched = selector.text in selectors.matched(tree)
-        assert is_matched is (remove(tree, [selector]) != tree)
+        assert is_matched is (without(tree, [selector]) != tree)
 
 
 def nested(depth: int) -> Any:
@@ -192,7 +192,7 @@ def test_a_hostile_selector_on_a_deep_tree_costs_one_walk(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(State, "_after", counted)
     assert hostile.matched(tree) == {"**.y"}
-    assert remove(tree, hostile)["x"] != []
+    assert without(tree, hostile)["x"] != []
     assert len(worked_out) < 2_000  # the other tens of thousands of steps are look-ups
 
 
@@ -204,5 +204,5 @@ def test_states_do_not_pile_up_for_ever() -> None:
         tree = {"a": tree, "b": tree}
     for _ in range(2):
         assert selectors.matched(tree) == {"**.a" + ".*" * 12}
-        remove(tree, selectors)
+        without(tree, selectors)
     assert len(selectors._states) <= Selectors._KEPT_STATES

@@ -23,11 +23,11 @@ from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.settings import MODES
 from pytest_stepreplay.settings.policy import Policy
 from pytest_stepreplay.snapshots.comparing import ChatSnapshot
+from pytest_stepreplay.snapshots.comparisons import Comparison, SnapshotOutcome
 from pytest_stepreplay.snapshots.explaining import explain
-from pytest_stepreplay.snapshots.outcome import Comparison, SnapshotOutcome
 from pytest_stepreplay.store.paths import cassette_path, iter_cassettes, named_path, snapshots_path
 from pytest_stepreplay.store.pending import accept_pending, pending_path, read_pending
-from pytest_stepreplay.store.snapshots import parse_snapshots, read_snapshots, write_snapshots
+from pytest_stepreplay.store.snapshot_files import parse_snapshots, read_snapshots, write_snapshots
 from tests.conftest import KEY
 
 TEST = "tests/test_chat.py::test_it"
@@ -606,7 +606,7 @@ def test_a_file_too_large_for_the_memory_is_said(
     def fail(content: bytes, path: Path) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("pytest_stepreplay.store.snapshots.parse_tree", fail)
+    monkeypatch.setattr("pytest_stepreplay.store.snapshot_files.parse_tree", fail)
     with pytest.raises(CassetteReadError, match="is too large for the memory of this machine"):
         read_snapshots(path)
 

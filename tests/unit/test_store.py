@@ -155,7 +155,7 @@ def test_an_empty_cassette_says_that_it_is_one() -> None:
     ],
 )
 def test_ordinary_text_stands_without_quotes(text: str) -> None:
-    assert yaml_text.render({"text": text}) == f"text: {text}\n"
+    assert yaml_text.render_yaml({"text": text}) == f"text: {text}\n"
 
 
 AMBIGUOUS = """
@@ -167,21 +167,21 @@ no Yes ON off y N null Null NULL true TRUE false ~ = << 1 -1 +1 1.5 1e3 0o17 0x1
 
 @pytest.mark.parametrize("text", AMBIGUOUS.split())
 def test_text_that_some_yaml_takes_for_something_else_is_quoted(text: str) -> None:
-    assert yaml_text.render({"text": text, text: 1}) == "text: '{0}'\n'{0}': 1\n".format(
+    assert yaml_text.render_yaml({"text": text, text: 1}) == "text: '{0}'\n'{0}': 1\n".format(
         text.replace("'", "''")
     )
 
 
 @pytest.mark.parametrize("text", ["", "a ", " a", "a: b", "a:", "a #b", "- a", "? a", ": a"])
 def test_text_whose_ends_or_pairs_mean_something_is_quoted(text: str) -> None:
-    assert yaml_text.render({"text": text}) == f"text: '{text}'\n"
+    assert yaml_text.render_yaml({"text": text}) == f"text: '{text}'\n"
 
 
 @pytest.mark.parametrize(
     "text", ["a\tb", "a\rb", "\x00", "\x1b[31m", "\x7f", "\x85", "a\u2028b", "\ufeffa", "\uffff", "a\u202eb"]
 )
 def test_what_no_reviewer_would_see_is_escaped(text: str) -> None:
-    rendered = yaml_text.render({"text": text})
+    rendered = yaml_text.render_yaml({"text": text})
     assert rendered.removesuffix("\n").isprintable()
     assert yaml_parser.parse(rendered) == yaml.safe_load(rendered) == {"text": text}
 
@@ -202,24 +202,24 @@ def test_what_no_reviewer_would_see_is_escaped(text: str) -> None:
     ],
 )
 def test_text_of_several_lines_keeps_its_lines(text: str, rendered: str) -> None:
-    assert yaml_text.render({"text": text}) == f"text: {rendered}"
+    assert yaml_text.render_yaml({"text": text}) == f"text: {rendered}"
     assert yaml_parser.parse(f"text: {rendered}") == yaml.safe_load(f"text: {rendered}") == {"text": text}
 
 
 def test_a_file_ends_with_one_newline_even_if_its_last_text_ends_with_two() -> None:
-    rendered = yaml_text.render({"a": "x\n\n", "b": [{"c": "x\n\n"}]})
+    rendered = yaml_text.render_yaml({"a": "x\n\n", "b": [{"c": "x\n\n"}]})
     assert rendered == 'a: |+\n  x\n\nb:\n- c: "x\\n\\\n    \\n"\n'
     assert yaml_parser.parse(rendered) == yaml.safe_load(rendered) == {"a": "x\n\n", "b": [{"c": "x\n\n"}]}
 
 
 def test_long_lines_are_not_folded() -> None:
     text = "word " * 5000 + "end"
-    assert yaml_text.render({"a": text, "b": f"'{text}"}).count("\n") == 2
+    assert yaml_text.render_yaml({"a": text, "b": f"'{text}"}).count("\n") == 2
 
 
 def test_a_key_too_long_for_yaml_gets_the_form_for_such_keys() -> None:
     tree = {"k" * 2000: {"a": [1]}, "l" * 2000: [[1]], "m" * 2000: 1, "é\x01" * 300: "x\ny"}
-    rendered = yaml_text.render(tree)
+    rendered = yaml_text.render_yaml(tree)
     assert yaml.safe_load(rendered) == yaml_events.parse_any(rendered) == tree
 
 
@@ -241,14 +241,14 @@ def same(one: Any, other: Any) -> bool:
 @example({"a": [-0.0, 1, 1.0, True, "1", 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 10**400, -(2**64)]})
 @example({"a": [[[], {}], [[1, [2]]], {"b": [{"c": [{}]}]}], "": {"": {"": ""}}})
 def test_any_tree_comes_back_the_same_from_every_reader(tree: dict[str, Any]) -> None:
-    rendered = yaml_text.render(tree)
+    rendered = yaml_text.render_yaml(tree)
     assert rendered.endswith("\n")
     assert not rendered.endswith("\n\n")
     assert same(yaml_events.parse_any(rendered), tree)
     assert same(yaml.safe_load(rendered), tree)  # all of YAML 1.1
     if all(len(line) < 900 for line in rendered.split("\n")):
         assert same(yaml_parser.parse(rendered), tree)
-    assert yaml_text.render(yaml_events.parse_any(rendered)) == rendered
+    assert yaml_text.render_yaml(yaml_events.parse_any(rendered)) == rendered
 
 
 @given(roots)
@@ -256,7 +256,7 @@ def test_any_tree_comes_back_the_same_from_every_reader(tree: dict[str, Any]) ->
 def test_the_parser_written_in_python_reads_the_same(tree: dict[str, Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml_events, "_Loader", yaml.SafeLoader)
-        assert same(yaml_events.parse_any(yaml_text.render(tree)), tree)
+        assert same(yaml_events.parse_any(yaml_text.render_yaml(tree)), tree)
 
 
 @settings(max_examples=60)
@@ -264,7 +264,7 @@ def test_the_parser_written_in_python_reads_the_same(tree: dict[str, Any]) -> No
 def test_an_edited_text_is_read_quickly_only_where_yaml_reads_it_the_same(
     tree: dict[str, Any], data: st.DataObject
 ) -> None:
-    text = yaml_text.render(tree)
+    text = yaml_text.render_yaml(tree)
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(text)))
         end = min(len(text), start + data.draw(st.integers(0, 3)))
@@ -289,10 +289,10 @@ def test_deep_nesting_comes_back_and_deeper_is_refused(kind: type) -> None:
         return {"deep": tree}
 
     deep = nested(MAX_DEPTH - 1)
-    rendered = yaml_text.render(deep)
+    rendered = yaml_text.render_yaml(deep)
     assert yaml_parser.parse(rendered) == yaml_events.parse_any(rendered) == deep
     with pytest.raises(ValueError, match="nested more than 500 levels"):
-        yaml_text.render(nested(MAX_DEPTH))
+        yaml_text.render_yaml(nested(MAX_DEPTH))
     with pytest.raises(yaml_parser.UnusualTextError):
         yaml_parser.parse("a:\n" + "- " * 501 + "x\n")
 

@@ -16,8 +16,8 @@ import pytest
 
 from pytest_stepreplay.endpoints.chat_models import ChatCompletion, ChatCompletionChunk
 from pytest_stepreplay.endpoints.chat_stream import assemble
-from pytest_stepreplay.upstream import Received, Upstream, answer, error, raw
-from pytest_stepreplay.wire.events import chunks_of
+from pytest_stepreplay.upstream import ReceivedRequest, Upstream, answer, error, raw
+from pytest_stepreplay.wire.events import json_chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def test_a_stream_is_stepfuns_dialect(upstream: Upstream) -> None:
     response, body = send(upstream, {**HELLO, "stream": True})
     assert response.headers["content-type"] == "text/event-stream"
     assert body.endswith(b"data: [DONE]\n\n")
-    chunks = chunks_of(body.decode())
+    chunks = json_chunks_of(body.decode())
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk)
     choices = [chunk["choices"][0] for chunk in chunks]
@@ -135,7 +135,7 @@ def test_a_stream_says_what_a_plain_reply_says(upstream: Upstream, changes: dict
         return {key: value for key, value in reply.items() if key not in ("id", "created")}
 
     _, body = send(upstream, {**HELLO, **changes, "stream": True})
-    assert comparable(assemble(chunks_of(body.decode()))) == comparable(ask(upstream, **changes))
+    assert comparable(assemble(json_chunks_of(body.decode()))) == comparable(ask(upstream, **changes))
 
 
 def test_what_is_volatile_is_fresh_on_each_call(upstream: Upstream) -> None:
@@ -305,7 +305,7 @@ def test_a_script_is_answered_in_order_and_has_an_end() -> None:
 
 
 def test_a_function_scripts_by_the_request() -> None:
-    def script(received: Received) -> Any:
+    def script(received: ReceivedRequest) -> Any:
         if received.path == "/v1/embeddings":
             return raw(200, {"Content-Type": "application/json"}, b"[]")
         if received.headers["authorization"] == "Bearer poor":
@@ -322,7 +322,7 @@ def test_a_function_scripts_by_the_request() -> None:
 
 
 def test_a_script_that_fails_says_so_to_the_client() -> None:
-    def script(received: Received) -> None:
+    def script(received: ReceivedRequest) -> None:
         raise LookupError("no such fixture")
 
     with Upstream(script) as upstream:
@@ -356,7 +356,7 @@ def test_a_stream_can_be_broken_off() -> None:
     with Upstream([answer("a b c", break_off_after=2)]) as up:
         with pytest.raises(http.client.IncompleteRead) as caught:
             send(up, {**HELLO, "stream": True})
-        assert len(chunks_of(caught.value.partial.decode())) == 2
+        assert len(json_chunks_of(caught.value.partial.decode())) == 2
 
 
 # The server

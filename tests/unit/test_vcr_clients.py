@@ -25,7 +25,7 @@ import pytest
 import trustme
 
 from pytest_stepreplay import RequestStoppedError, UnrecordedRequestError, use_cassette
-from pytest_stepreplay.formats.vcr import import_vcr
+from pytest_stepreplay.formats.vcrpy import import_vcr
 from pytest_stepreplay.interception.exchanges import KEY_OF_HOST
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.settings import PLACEHOLDER_KEY

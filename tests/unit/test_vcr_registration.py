@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from pytest_stepreplay import CassetteReadError, CassetteWriteError, use_cassette
-from pytest_stepreplay.formats.vcr import import_vcr
+from pytest_stepreplay.formats.vcrpy import import_vcr
 from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.upstream import Upstream
 from pytest_stepreplay.vcr import register

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.formats import construct_tag
 from pytest_stepreplay.models import Request
-from pytest_stepreplay.session.cassette import Session
+from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.settings import Settings
 from pytest_stepreplay.store import yaml_events, yaml_parser
 from pytest_stepreplay.store.cassettes import parse_cassette

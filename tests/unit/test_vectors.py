@@ -115,7 +115,7 @@ def test_vectors_of_zeros_of_giants_and_of_nothing() -> None:
 @given(st.lists(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)), max_size=40))
 def test_a_row_of_numbers_comes_back_from_its_line(numbers: list[Any]) -> None:
     tree = {"a": {"b": numbers}, "c": [numbers, "x"]}
-    text = yaml_text.render(tree)
+    text = yaml_text.render_yaml(tree)
     assert repr(yaml_parser.parse(text)) == repr(tree)
     assert repr(yaml_events.parse_any(text, None)) == repr(tree)
     assert yaml.safe_load(text) == tree

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from pytest_stepreplay.drift.changes import Change, Drift
 from pytest_stepreplay.drift.comparison import compare
-from pytest_stepreplay.report.verification import (
+from pytest_stepreplay.report.verified_runs import (
     failure_text,
     render_verification,
     render_verification_json,

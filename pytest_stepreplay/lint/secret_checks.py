@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..redaction.rules import PRIVATE_KEY, private_keys_in
+from ..redaction.secret_rules import PRIVATE_KEY, private_keys_in
 from ..redaction.shapes import PLACEHOLDER, without_keys_in_lines
 from .problems import Problem
 

@@ -28,7 +28,7 @@ _FORBID: Final = {"extra": "forbid"}
 """For pydantic: a key that the format does not have is an error."""
 
 
-class Absent(Enum):
+class NoJson(Enum):
     """Stands where a message has no JSON body, since None is JSON's ``null``."""
 
     NO_JSON = "no JSON"
@@ -37,7 +37,7 @@ class Absent(Enum):
         return "NO_JSON"
 
 
-NO_JSON: Final = Absent.NO_JSON
+NO_JSON: Final = NoJson.NO_JSON
 
 
 class FieldError(ValueError):
@@ -143,7 +143,7 @@ class BodyPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Message:
+class _StoredMessage:
     """What a request and a response share: a body under at most one key."""
 
     __pydantic_config__: ClassVar = _FORBID
@@ -188,7 +188,7 @@ class _Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request(_Message):
+class Request(_StoredMessage):
     """One HTTP request, redacted. The body of a chat completion stands under `json`."""
 
     method: str
@@ -230,7 +230,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response(_Message):
+class Response(_StoredMessage):
     """One HTTP response with the headers that are kept (lower-case names) and its decoded body."""
 
     status: int
@@ -245,7 +245,7 @@ class Response(_Message):
         """
         if not 100 <= self.status <= 999:
             raise FieldError("status", "should be a number from 100 to 999")
-        _Message.__post_init__(self)
+        _StoredMessage.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from ..errors import StepReplayError
 from ..wire.bodies import body_bytes
 from ..wire.json_text import shown
 from ..wire.trees import TAG_PREFIX
-from .exchanges import (
-    Exchange,
+from .foreign import (
     Foreign,
+    ForeignExchange,
     MisfitError,
     Skipped,
     checked_status,
@@ -34,7 +34,7 @@ from .format import WritableFormat
 
 if TYPE_CHECKING:
     from ..models import Cassette, Request, Response
-    from .exchanges import Hints
+    from .foreign import Hints
 
 VERSION = 1
 """The version that vcrpy has written into its cassettes since 1.0; before, there was none."""
@@ -106,7 +106,7 @@ class Vcr(WritableFormat):
         return text
 
 
-def read_interaction(tree: Any, here: Place) -> Exchange | Skipped:
+def read_interaction(tree: Any, here: Place) -> ForeignExchange | Skipped:
     """Return the exchange that one entry of ``interactions`` stands for.
 
     Raises:
@@ -117,7 +117,7 @@ def read_interaction(tree: Any, here: Place) -> Exchange | Skipped:
     return read_exchange(tree, here)
 
 
-def read_exchange(tree: Any, here: Place) -> Exchange:
+def read_exchange(tree: Any, here: Place) -> ForeignExchange:
     """Return the exchange that a request and a response of vcrpy's stand for.
 
     Raises:
@@ -135,7 +135,7 @@ def read_exchange(tree: Any, here: Place) -> Exchange:
         status = member(member(given, "status", dict, given_at), "code", int, (*given_at, "status"))
         place = "body"
     body, body_at = _body(given, place, given_at)
-    return Exchange(
+    return ForeignExchange(
         method=method,
         url=url,
         request_type=header_of(asked_headers, "content-type"),

@@ -15,7 +15,7 @@ import pytest
 from ..commands import review_command
 from ..errors import StepReplayError
 from ..redaction import redactor, variables, wall
-from ..session import policy
+from ..session import drift_policy
 from ..snapshots import comparing, explaining
 from ..store import paths
 from . import coloring
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..settings.policy import Policy
     from ..snapshots.comparing import ChatSnapshot
-    from ..snapshots.outcome import SnapshotOutcome
+    from ..snapshots.comparisons import SnapshotOutcome
 
 SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
 PASSED = pytest.StashKey[bool]()
@@ -107,7 +107,7 @@ def _policy(settings: Settings, item: pytest.Item) -> Policy:
     """Returns what the settings say, with the contract of the host that the test's cassette was last asked for."""
     session = item.stash.get(SESSION, None)
     asked = (session.recorded or session.played) if session else ()
-    return policy.policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
+    return drift_policy.policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
 
 
 def _shown(config: pytest.Config, path: os.PathLike[str]) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..commands import pytest_command
 from ..drift import baseline
 from ..errors import CassetteError, SettingsError, display_path
-from ..housekeeping import quoting
+from ..housekeeping import quoted_answers
 from ..machine import disk
 from ..redaction import variables, wall
-from ..report import verification as report
+from ..report import verified_runs as report
 from ..settings import VERIFY
 from ..store import pending as pending_files
 from .run import RUN, with_secrets
@@ -94,7 +94,7 @@ def _with_quotes(results: Sequence[dict[str, Any]], folder: Path, run: Run) -> l
         except (OSError, CassetteError):  # whoever accepts it is told
             continue
         for unit in pending.units:
-            if quotes := quoting.find_quotes_of(pending, unit):
+            if quotes := quoted_answers.find_quotes_of(pending, unit):
                 again = [run.places.typed_id(test, path) for test in quotes.tests]
                 found[name, unit.name] = {"quoted": quotes.told, "again": again}
     return [each | found.get((each["path"], str(each["interaction"])), {}) for each in results]

@@ -10,7 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestStoppedError, SettingsError
-from ..formats.vcr import import_vcr
+from ..formats.vcrpy import import_vcr
 from .filters import to_vcr_request
 
 if TYPE_CHECKING:

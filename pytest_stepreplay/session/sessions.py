@@ -17,12 +17,12 @@ from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
 from ..store import files, paths
 from ..store import secrets as secret_checks
-from . import policy, saving, threads, verification
-from .answers import Answers, read_own
+from . import drift_policy, saving, threads, verification
+from .answering import Answers, read_own
 from .counting import count
 from .exchange import Exchange, Filters, Unsent
 from .forks import Forks
-from .guard import Guard
+from .guarding import Guard
 from .history import History
 from .outcome import Outcome
 
@@ -397,7 +397,7 @@ class Session:
         if not self.settings.mode.verifies:
             return ()
 
-        return tuple(policy.selectors_of(self.settings))
+        return tuple(drift_policy.selectors_of(self.settings))
 
     def _results(self) -> tuple[dict[str, Any], ...]:
         if not self.settings.mode.compares:

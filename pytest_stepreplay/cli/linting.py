@@ -16,9 +16,9 @@ from ..commands import mend_or_record, pytest_command, record_again, stepreplay_
 from ..errors import CassetteError
 from ..lint.checks import CHECKS, Expected, check_cassette
 from ..lint.problems import Problem
-from ..lint.secrets import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
+from ..lint.secret_checks import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
 from ..machine import clock
-from ..redaction.rules import unpacked
+from ..redaction.secret_rules import unpacked
 from ..redaction.shapes import PLACEHOLDER
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
@@ -44,7 +44,7 @@ _NO_CASSETTES: Final = (".new", ".snapshots.yaml")
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class LintedProject:
     """What the project has set, as far as its cassettes are judged by it."""
 
     wall: Wall
@@ -117,12 +117,12 @@ LINT: Final = Command(
 )
 
 
-def _read_project(max_age: timedelta | None, skip: list[str]) -> Project:
+def _read_project(max_age: timedelta | None, skip: list[str]) -> LintedProject:
     unknown = [name for name in skip if name not in CHECKS]
     if unknown:
         raise UsageError(f"--skip: {unknown[0]!r} is not a check; the checks are {', '.join(CHECKS)}")
     settings = Settings.merge(project_settings())
-    return Project(
+    return LintedProject(
         wall=Wall(environment_secrets(), tuple(selector for selector, _ in settings.allow_secret)),
         expected=Expected(
             match_on=settings.match_on,
@@ -162,7 +162,7 @@ def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
 # ---------------------------------------------------------------- one file
 
 
-def _lint_file(path: Path, project: Project) -> list[Problem]:
+def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
     """Returns the problems of a file, with their lines."""
     try:
         content = read_bytes(path)

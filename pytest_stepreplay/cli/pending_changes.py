@@ -1,6 +1,6 @@
 """`stepreplay pending`, `accept` and `reject`: pending changes, and what becomes of them.
 
-What is pending is found and judged here for `review` too: `find_pending`, `read_all` and `Finding`.
+What is pending is found and judged here for `review` too: `find_pending`, `read_all` and `PendingDrift`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..drift.comparison import compare
 from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
 from ..errors import CassetteError, StepReplayError
-from ..housekeeping.quoting import find_quotes_of
-from ..models.cassette import Interaction
+from ..housekeeping.quoted_answers import find_quotes_of
+from ..models.interactions import Interaction
 from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
@@ -27,8 +27,8 @@ from ..texts.escaping import escape_for_terminal
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
-from .conversation import body_of, summary_of
-from .naming import adopted_folders, find_named, nearest
+from .conversation import body_shown, summary_of
+from .naming import adopted_folders, find_named, nearest_names
 from .project import cassette_folder, display, guarded_by_project, typed_test
 from .terminal import echo, json_text, plural, safe
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..drift.changes import Drift
-    from ..housekeeping.quoting import Quoting
+    from ..housekeeping.quoted_answers import Quoting
     from ..models import Request, Response
     from ..store.pending import Pending, Unit
 
@@ -161,7 +161,7 @@ def _decide(
     return 1 if refused else 0
 
 
-def _quoted_units(pending: Pending, names: Sequence[str]) -> list[Finding]:
+def _quoted_units(pending: Pending, names: Sequence[str]) -> list[PendingDrift]:
     """Returns those of the units whose old answer is quoted, and goes."""
     return [each for each in findings_of(pending) if each.unit.name in names and each.quoted]
 
@@ -214,7 +214,7 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
         if not files and not Path(name).is_dir() and (must_exist or not Path(name).exists()):
             raise StepReplayError(
                 f"{name}: nothing is pending for it, neither here nor in {display(folder)}"
-                f"{'' if named else nearest(name)}\nList what is pending: {stepreplay_command('pending')}"
+                f"{'' if named else nearest_names(name)}\nList what is pending: {stepreplay_command('pending')}"
             )
         found += files
     return list(dict.fromkeys(Path(display(path)) for path in found))  # as an error should name them
@@ -242,7 +242,7 @@ def read_all(paths: Iterable[Path]) -> list[Pending | Unreadable]:
     return found
 
 
-class Finding:
+class PendingDrift:
     """One pending unit as a person is shown it. All texts are safe to print."""
 
     def __init__(self, pending: Pending, unit: Unit) -> None:
@@ -357,13 +357,13 @@ class Finding:
     def _value(self, indent: int | None) -> str:
         value = self.unit.old if self.unit.change == "removed" else self.unit.new
         if isinstance(value, tuple):
-            value = [summary_of(each.response) or body_of(each.response) for each in value]
+            value = [summary_of(each.response) or body_shown(each.response) for each in value]
         return json.dumps(shorten(value), ensure_ascii=False, indent=indent)
 
 
-def findings_of(pending: Pending) -> list[Finding]:
+def findings_of(pending: Pending) -> list[PendingDrift]:
     """Returns the units of a pending file."""
-    return [Finding(pending, unit) for unit in pending.units]
+    return [PendingDrift(pending, unit) for unit in pending.units]
 
 
 def noun_for(path: Path) -> str:

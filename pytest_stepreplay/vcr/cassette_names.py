@@ -28,13 +28,13 @@ def folder_beside(node: Any) -> Path:
     return path.parent / "cassettes" / path.stem
 
 
-def name_of(item: Any) -> str:
+def cassette_name_of(item: Any) -> str:
     """Returns the name of a test's cassette, as pytest-recording makes it."""
     name = f"{item.cls.__name__}.{item.name}" if item.cls else str(item.name)
     return name.translate(dict.fromkeys(map(ord, _SPECIAL), "-"))
 
 
-def path_of(item: pytest.Item, places: Mapping[str, Any], folder: Path, name: str) -> Path:
+def cassette_path_of(item: pytest.Item, places: Mapping[str, Any], folder: Path, name: str) -> Path:
     """Returns the cassette of a test.
 
     Args:
@@ -53,18 +53,20 @@ def path_of(item: pytest.Item, places: Mapping[str, Any], folder: Path, name: st
     )
     if "path_transformer" in places:
         return Path(places["path_transformer"](str(folder / name)))
-    return existing_path(folder, name, suffix, item)
+    return existing_cassette(folder, name, suffix, item)
 
 
-def existing_path(folder: Path, name: str, suffix: str, item: Any) -> Path:
+def existing_cassette(folder: Path, name: str, suffix: str, item: Any) -> Path:
     """Returns where a cassette is: by pytest-recording's rule, else by pytest-vcr's; by the first if nowhere."""
     plain = f"{item.cls.__name__}.{item.name}" if item.cls else str(item.name)
     path = folder / _with_suffix(name, suffix)
     candidates = [path]
-    if name == name_of(item):
+    if name == cassette_name_of(item):
         candidates.append(folder / f"{plain}{suffix}")
     if folder == folder_beside(item):
-        candidates.append(folder.parent / _with_suffix(plain if name == name_of(item) else name, suffix))
+        candidates.append(
+            folder.parent / _with_suffix(plain if name == cassette_name_of(item) else name, suffix)
+        )
     return next((each for each in candidates if disk.exists(each)), path)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..formats.vcr import import_vcr
+from ..formats.vcrpy import import_vcr
 from ..settings import LIVE, RECORD, REWRITE
 from . import filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..session.cassette import Session
+    from ..session.sessions import Session
 
 
 class VcrCassette:

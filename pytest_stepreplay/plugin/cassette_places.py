@@ -45,7 +45,7 @@ class Home:
         return self.root / settings.dir
 
 
-class Places:
+class CassettePlaces:
     """Where the cassettes of a run are.
 
     Attributes:

@@ -13,7 +13,7 @@ from ..models import FORMAT_VERSION
 from ..wire.json_text import shown
 from . import yaml_events
 from .cassettes import parse_tree
-from .files import exists, read_bytes, remove, write_bytes
+from .files import exists, read_bytes, remove_cassette, write_bytes
 from .locks import locked
 from .schema import check_version
 from .writing import encode_tree
@@ -83,7 +83,7 @@ def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> Non
             write_bytes(path, content)
     elif exists(path):
         with locked(path):
-            remove(path)
+            remove_cassette(path)
 
 
 def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:

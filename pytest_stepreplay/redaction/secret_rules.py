@@ -269,13 +269,13 @@ def _hits_in_run(data: bytes, start: int, end: int, depth: int, bounds: Bounds) 
         return
     for text in _BASE64.finditer(data, start, end):
         for offset in range(4 if len(text[0]) <= LONGEST_TRIED_AT_EACH_OFFSET else 1):
-            for hit in find_hits(from_base64(text[0][offset:]), depth + 1):
+            for hit in find_hits(decoded_base64(text[0][offset:]), depth + 1):
                 if hit.what != BY_NAME:
                     what = hit.what if _IN_BASE64 in hit.what else hit.what + _IN_BASE64
                     yield Hit(*text.span(), what)
 
 
-def _key_at(data: bytes, at: int, end: int, shape: _Shape, bounds: Bounds) -> re.Match[bytes] | None:
+def _key_at(data: bytes, at: int, end: int, shape: _KindOfKey, bounds: Bounds) -> re.Match[bytes] | None:
     if data.startswith(shape.start, at):
         for stop in (end, *bounds.ends_in(at, end)):
             match = shape.match(data, at, stop)
@@ -311,7 +311,7 @@ def _in_blob(data: bytes, start: int, at: int) -> bool:
     )
 
 
-class _Shape:
+class _KindOfKey:
     """A kind of key, whose expression is compiled when a run has its start."""
 
     def __init__(self, what: str, start: str, rest: str, is_real: Callable[[bytes], bool]) -> None:
@@ -350,29 +350,29 @@ def _split_shapes(*, as_shown: bool) -> tuple[tuple[str, bytes, bytes], ...]:
 
 
 @cache
-def _shapes() -> dict[bytes, list[_Shape]]:
+def _shapes() -> dict[bytes, list[_KindOfKey]]:
     """Returns the shapes by the first characters: a look-up, where nearly all words are of none."""
     shapes = [
-        _Shape(what, start, rest, _is_real)
+        _KindOfKey(what, start, rest, _is_real)
         for what, (starts, rest) in _SHAPES.items()
         for start in starts.split()
     ]
     shapes += [
-        _Shape(f"a key of the kind {kind}", start, rest, _is_random_at_all)
+        _KindOfKey(f"a key of the kind {kind}", start, rest, _is_random_at_all)
         for start, rest, kind in key_table.KEYS
     ]
     shapes += [
-        _Shape(f"a key of the kind {kind}", start, _OF_ANY_LENGTH, _is_real)
+        _KindOfKey(f"a key of the kind {kind}", start, _OF_ANY_LENGTH, _is_real)
         for start, _, kind in key_table.KEYS
         if _TELLING_START.fullmatch(start)
     ]
-    found: dict[bytes, list[_Shape]] = {}
+    found: dict[bytes, list[_KindOfKey]] = {}
     for shape in shapes:
         found.setdefault(shape.start[:_BY_START], []).append(shape)
     return found
 
 
-def from_base64(text: bytes) -> bytes:
+def decoded_base64(text: bytes) -> bytes:
     """Returns what a base64 text, URL-safe or not, encodes, as far as it does; unpacked where that is gzip."""
     digits = text.translate(_URLSAFE).rstrip(b"=")
     whole = digits[:-1] if len(digits) % 4 == 1 else digits

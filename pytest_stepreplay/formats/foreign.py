@@ -45,7 +45,7 @@ class MisfitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ForeignExchange:
     """One HTTP request with its response, as a foreign cassette holds it; nothing is redacted yet.
 
     Attributes:
@@ -109,7 +109,7 @@ class Foreign:
     """
 
     format: str
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[ForeignExchange, ...]
     skipped: tuple[Skipped, ...] = ()
 
 
@@ -129,19 +129,19 @@ class Hints:
 def gather(
     name: str,
     items: Iterable[tuple[tuple[str | int, ...], Any]],
-    read: Callable[[Any, tuple[str | int, ...]], Exchange | Skipped],
+    read: Callable[[Any, tuple[str | int, ...]], ForeignExchange | Skipped],
 ) -> Foreign:
     """Return what the items of a file hold; one that does not fit is skipped, not the others with it."""
-    exchanges: list[Exchange] = []
+    exchanges: list[ForeignExchange] = []
     skipped: list[Skipped] = []
     for location, item in items:
         try:
             found = read(item, location)
         except MisfitError as error:
             found = Skipped(error.location, error.problem)
-        if isinstance(found, Exchange) and not is_url(found.url):
+        if isinstance(found, ForeignExchange) and not is_url(found.url):
             found = Skipped(location, "its URL is not valid")
-        if isinstance(found, Exchange):
+        if isinstance(found, ForeignExchange):
             exchanges.append(found)
         else:
             skipped.append(found)

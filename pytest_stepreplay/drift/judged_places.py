@@ -80,7 +80,7 @@ class Told(str):
     __slots__ = ()
 
 
-class Place(NamedTuple):
+class JudgedPlace(NamedTuple):
     """A place in both answers.
 
     Attributes:
@@ -95,16 +95,16 @@ class Place(NamedTuple):
     lax: bool
     positions: tuple[int, ...] | None = None
 
-    def below(self, step: str | int) -> Place:
+    def below(self, step: str | int) -> JudgedPlace:
         """Returns the place one step further down."""
-        return Place((*self.path, step), self.state.step(step), self.lax)
+        return JudgedPlace((*self.path, step), self.state.step(step), self.lax)
 
-    def opened(self) -> Place:
+    def opened(self) -> JudgedPlace:
         """Returns this place for JSON that stands in a string; there null is a value like any other."""
         return self._replace(lax=False)
 
 
-class Places:
+class JudgedPlaces:
     """What an endpoint and a policy say of the places of its answers."""
 
     def __init__(self, endpoint: Endpoint, policy: Policy) -> None:
@@ -117,7 +117,7 @@ class Places:
         self._actions: list[Action] = [action for _, action in _known_actions(endpoint)]
         self._actions += [action for _, action in of_policy]
         selectors = _selectors(endpoint, tuple(selector for selector, _ in of_policy))
-        self.root = Place((), selectors.start, endpoint.null_is_absent)
+        self.root = JudgedPlace((), selectors.start, endpoint.null_is_absent)
 
     def at(self, state: State) -> list[Action]:
         """Returns what a place is, besides a value."""
@@ -158,7 +158,7 @@ class Places:
             for i, (one, other) in enumerate(zip(old, new, strict=True))
         )
 
-    def shown(self, value: Any, place: Place) -> Any:
+    def shown(self, value: Any, place: JudgedPlace) -> Any:
         """Returns a value as a person is to see it: without what is ignored, and with JSON in strings opened.
 
         Args:
@@ -192,7 +192,7 @@ class Places:
         value = parsed(text) if Role.JSON_TEXT in roles else None
         return None if isinstance(value, BrokenJson) else value
 
-    def _shown_inside(self, value: Any, place: Place) -> Any:
+    def _shown_inside(self, value: Any, place: JudgedPlace) -> Any:
         if len(place.path) >= MAX_DEPTH:
             return folded(value)
         if isinstance(value, dict):
