@@ -66,8 +66,16 @@ PAIRED_CALLS: Final = {"**.tool_calls": Paired((meaning_of, tool_of), named=tool
 
 
 def _keys_in(value: Mapping[str, Any], under: str) -> Keys:
-    made: Keys = (("id", "made"),) if under == CALLS.listed else ()
-    return (*made, (CALLS.cites, "cited")) if under and CALLS.cites in value else made
+    if under == "tool_calls":
+        return _MADE
+    if under == "reasoning_details":
+        return _REASONED
+    return _CITED if under and "tool_call_id" in value else ()
+
+
+_MADE: Final[Keys] = (("id", "made"),)
+_CITED: Final[Keys] = (("tool_call_id", "cited"),)
+_REASONED: Final[Keys] = (("id", "made"), ("data", "sealed"), ("signature", "sealed"))
 
 
 IDS: Final = Ids(_keys_in, word="call")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..models import Request
     from ..settings.levels import Level
-    from .ids import Ids, Kind
+    from .ids import Ids
     from .reading import Call, Reading, Tokens
 
 Place = tuple[str, ...]
@@ -259,14 +259,15 @@ class Endpoint:
                 return "/".join([*held[: -len(steps)], *end])
         return path
 
-    def ids_in(self, body: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
-        """Yields the ids of a request's body, with their kinds: those of the body itself, and of its conversation."""
-        if self.ids:
-            said = self.conversation.said if self.conversation else ()
-            top = {
-                key: value for key, value in body.items() if key in said or not isinstance(value, dict | list)
-            }
-            yield from self.ids.found_in(top)
+    def with_renamed_ids(self, body: dict[str, Any], *, loosely: bool = False) -> dict[str, Any]:
+        """Returns a request's body with ids numbered in the order in which it first names them.
+
+        Args:
+            body: it is not changed.
+            loosely: see `Ids.renamed_in`.
+        """
+        said = self.conversation.said if self.conversation else ()
+        return self.ids.renamed_in(body, said, loosely=loosely) if self.ids else body
 
     def without_defaults(self, body: Any, host: str) -> Any:
         """Returns a request's body without the fields that say no more than their absence.

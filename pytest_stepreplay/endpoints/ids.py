@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 Kind = Literal["made", "cited", "sealed"]
 Keys = tuple[tuple[str, Kind], ...]
@@ -55,44 +55,71 @@ class Ids(NamedTuple):
             if depth < _DEEPEST:
                 pending.extend(each for each in reversed(below) if isinstance(each[0], dict | list))
 
-    def replaced_in(self, tree: Any, names: Mapping[str, str], under: str = "", depth: int = 0) -> Any:
+    def replaced_in(self, tree: Any, names: Mapping[str, str]) -> Any:
         """Returns the tree with others in place of these texts; what holds none of them is shared with it.
 
         Args:
             tree: a JSON value.
             names: the text to put in place of each; others stay.
-            under: the key that it stands under.
-            depth: how deep.
         """
+        return self._mapped(tree, "", lambda text, _: names.get(text, text), 0)
+
+    def renamed_in(
+        self, body: Mapping[str, Any], fields: Collection[str], *, loosely: bool = False
+    ) -> dict[str, Any]:
+        """Returns a body with ids named by the order in which they first come, so that new ones are as old ones.
+
+        Args:
+            body: of a request; what holds no ids is shared with it.
+            fields: those of the body in which ids stand, besides the body itself.
+            loosely: rename all of them, also what is sealed, and ids of what was said in other requests. Which of
+                those it was makes a difference, so two requests may then be the same that ask for something else.
+        """
+        names: dict[str, str] = {}
+        cited_too = loosely or not self.are_kept
+
+        def rename(text: str, kind: Kind) -> str:
+            if text in names:
+                return names[text]
+            if kind == "made" or loosely or (kind == "cited" and cited_too):
+                names[text] = f"{self.word}-{len(names) + 1}"
+                return names[text]
+            return text
+
+        renamed = dict(body)
+        for key, kind in self.keys_in(body, ""):
+            text = body.get(key)
+            if isinstance(text, str) and text:
+                renamed[key] = rename(text, kind)
+        for key in fields:
+            if key in body:
+                renamed[key] = self._mapped(body[key], key, rename, 1)
+        return renamed
+
+    def _mapped(self, tree: Any, under: str, rename: Callable[[str, Kind], str], depth: int) -> Any:
         if depth > _DEEPEST:
             return tree
-        if isinstance(tree, list):
-            items = [self.replaced_in(child, names, under, depth + 1) for child in tree]
-            return items if any(new is not old for new, old in zip(items, tree, strict=True)) else tree
-        if not isinstance(tree, dict):
+        if tree.__class__ is list:
+            items = None
+            for i, child in enumerate(tree):
+                if child.__class__ is dict or child.__class__ is list:
+                    new = self._mapped(child, under, rename, depth + 1)
+                    if new is not child:
+                        items = items or list(tree)
+                        items[i] = new
+            return tree if items is None else items
+        if tree.__class__ is not dict:
             return tree
-        changed = {}
-        for key, _ in self.keys_in(tree, under):
+        changed: dict[str, Any] = {}
+        for key, kind in self.keys_in(tree, under):
             text = tree.get(key)
-            if isinstance(text, str) and names.get(text, text) != text:
-                changed[key] = names[text]
+            if text.__class__ is str and text:
+                other = rename(text, kind)
+                if other != text:
+                    changed[key] = other
         for key, child in tree.items():
-            if isinstance(child, dict | list):
-                new = self.replaced_in(child, names, key, depth + 1)
+            if child.__class__ is dict or child.__class__ is list:
+                new = self._mapped(child, key, rename, depth + 1)
                 if new is not child:
                     changed[key] = new
         return {**tree, **changed} if changed else tree
-
-    def named(self, found: Iterator[tuple[str, Kind]], *, loosely: bool = False) -> dict[str, str]:
-        """Returns names for ids, by the order in which they first come, so that fresh ones are the same as old ones.
-
-        Args:
-            found: what `found_in` yields.
-            loosely: name all of them, also what is sealed, and ids of what was said in other requests. Which of those
-                it was makes a difference, so two requests may then be the same that ask for something else.
-        """
-        names: dict[str, str] = {}
-        for text, kind in found:
-            if loosely or kind == "made" or (kind == "cited" and not self.are_kept):
-                names.setdefault(text, f"{self.word}-{len(names) + 1}")
-        return names

@@ -19,7 +19,7 @@ from .canonical import canonical_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ..endpoints import Calls, Endpoint
+    from ..endpoints import Calls
     from ..models import BodyPart, Request
     from ..selectors import Selectors, State
 
@@ -161,20 +161,3 @@ def _describe(part: Part) -> dict[str, Any]:
 def _named(part: Part) -> dict[str, Any]:
     described = {"name": part.name, "filename": part.filename, "type": part.type}
     return {name: each for name, each in described.items() if each is not None}
-
-
-def with_renamed_ids(body: dict[str, Any], endpoint: Endpoint, *, loosely: bool = False) -> dict[str, Any]:
-    """Returns the body with ids numbered in the order in which it first names them.
-
-    Only ids that differ on each call, and what cites them, are renamed. Nothing is changed in place.
-
-    Args:
-        body: of a request.
-        endpoint: what it asks.
-        loosely: see `Ids.named`.
-    """
-    names = endpoint.ids.named(endpoint.ids_in(body), loosely=loosely) if endpoint.ids else {}
-    if not names or endpoint.ids is None:
-        return body
-    renamed: dict[str, Any] = endpoint.ids.replaced_in(body, names)
-    return renamed

@@ -18,7 +18,7 @@ from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
-from .body_keys import EMPTY, read_other, with_normalized, with_order, with_renamed_ids, without_empty
+from .body_keys import EMPTY, read_other, with_normalized, with_order, without_empty
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Matcher:
         url = _read_url(request.url)
         endpoint = endpoint_of(url.path)
         if isinstance(request.json, dict):
-            request = replace(request, json=with_renamed_ids(request.json, endpoint, loosely=True))
+            request = replace(request, json=endpoint.with_renamed_ids(request.json, loosely=True))
         return self.key(replace(request, url=request.url.replace(url.path, endpoint.loose_path(url.path), 1)))
 
     def comparable(self, request: Request) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Matcher:
         if self._unordered is not None:
             tree = with_order(tree, self._unordered, endpoint.calls)
         if isinstance(tree, dict):
-            tree = with_renamed_ids(tree, endpoint)
+            tree = endpoint.with_renamed_ids(tree)
         return [kind, tree]
 
     @cached_property

@@ -22,7 +22,7 @@ from pytest_stepreplay.matching.keys import Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from tests.talking import framed, message_events, response_events
 
-from .test_drift_table import MESSAGE_ANSWER, PLAIN, RESPONSE
+from .test_drift_table import DETAILS, MESSAGE_ANSWER, PLAIN, RESPONSE
 from .test_formats_families import only, reason
 
 BASE = "https://api.stepfun.com/v1"
@@ -274,8 +274,8 @@ def test_nothing_that_a_server_sends_breaks_what_reads_it(
                 assert all(isinstance(remark.text, str) for remark in said)
                 assert isinstance(endpoint.reading.end(each), str)
             if endpoint.ids:
-                names = endpoint.ids.named(endpoint.ids.found_in(each), loosely=True)
-                endpoint.ids.replaced_in(each, names)
+                endpoint.with_renamed_ids(each, loosely=True)
+                endpoint.ids.replaced_in(each, {text: "x" for text, _ in endpoint.ids.found_in(each)})
     for one, other in ((RESPONSE, tree), (events, MESSAGE_ANSWER)):
         compare(one, other, endpoint="responses").full()
         compare(other, one, endpoint="messages").full()
@@ -301,3 +301,29 @@ def test_a_miss_tells_what_differs_in_the_conversation() -> None:
     assert told(old, asked("messages", system="Be brief.", messages=[question, results])) == [
         'messages[1]: a new message (tool, "sunny")'
     ]
+
+
+def test_a_rewrite_keeps_sealed_reasoning_of_chat_that_was_sent_back() -> None:
+    def turns(suffix: str) -> list[Interaction]:
+        first = copy.deepcopy(DETAILS)
+        text, encrypted = first["choices"][0]["message"]["reasoning_details"]
+        text["signature"] = f"Eq{suffix}"
+        encrypted |= {"id": f"rs_{suffix}", "data": f"gAAAAAB{suffix}"}
+        back = [
+            {"role": "user", "content": "2 + 2?"},
+            first["choices"][0]["message"],
+            {"role": "user", "content": "Sure?"},
+        ]
+        return [
+            Interaction(
+                request=asked("chat/completions", messages=back[:1]),
+                response=Response(status=200, json=first),
+            ),
+            Interaction(
+                request=asked("chat/completions", messages=back), response=Response(status=200, json=PLAIN)
+            ),
+        ]
+
+    old, new = turns("old"), turns("new")
+    assert MATCHER.loose_key(old[1].request) == MATCHER.loose_key(new[1].request)
+    assert list(keep_volatile(old, new, [0, 1])) == old
