@@ -27,6 +27,7 @@ from . import (
     prune,
     relink,
     review,
+    serve,
     show,
 )
 from .command import HELP, UsageError, help_page, unknown
@@ -60,6 +61,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
     "reject": ("Drop pending changes.", lambda: pending_changes.REJECT),
     "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),
     "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
+    "serve": ("Record and replay for other processes and languages.", lambda: serve.SERVE),
     "show": ("Print a cassette as a conversation.", lambda: show.SHOW),
 }
 """What each is for, in the list of all; and the command itself, whose module is imported when it is called."""

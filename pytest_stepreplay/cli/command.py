@@ -37,20 +37,23 @@ class Operand:
 
     Attributes:
         name: as the function takes it; help shows it in capitals.
-        number: how many of them there are; where there may be more than one, the function takes a tuple.
+        number: how many of them there are; where there may be more than one, the function takes
+            a tuple; where there may be none, it may take None.
         read: returns what the word stands for, or raises an `ArgumentTypeError`.
         spreads: a word may stand for several; `read` returns all of them.
     """
 
     name: str
-    number: Literal["one", "some", "any"] = "one"
+    number: Literal["one", "maybe", "some", "any"] = "one"
     read: Callable[[str], Any] = str
     spreads: bool = False
 
     @property
     def label(self) -> str:
         """How the usage shows it."""
-        return {"one": "{}", "some": "{}...", "any": "[{}]..."}[self.number].format(self.name.upper())
+        return {"one": "{}", "maybe": "[{}]", "some": "{}...", "any": "[{}]..."}[self.number].format(
+            self.name.upper()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,9 @@ class Command:
     def _read_operands(self, words: Sequence[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for operand in self.operands:
-            here, words = (words[:1], words[1:]) if operand.number == "one" else (words, ())
-            if not here and operand.number != "any":
+            at_most_one = operand.number in {"one", "maybe"}
+            here, words = (words[:1], words[1:]) if at_most_one else (words, ())
+            if not here and operand.number not in {"maybe", "any"}:
                 raise UsageError(f"{operand.name.upper()} is missing")
             try:
                 read = tuple(map(operand.read, here))
@@ -147,7 +151,7 @@ class Command:
                 raise UsageError(f"{operand.name.upper()}: {error}") from None
             if operand.spreads:
                 read = tuple(each for several in read for each in several)
-            values[operand.name] = read[0] if operand.number == "one" else read
+            values[operand.name] = next(iter(read), None) if at_most_one else read
         if words:
             raise UsageError(f"unexpected argument: {words[0]}")
         return values

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..upstream.example import CHANGED, PROMPT, changed_answer, example_test
-from ..upstream.server import Upstream
+from ..upstream.stand_in import Upstream
 from . import printing
 from .command import Command, Option, folder_path
 from .terminal import safe

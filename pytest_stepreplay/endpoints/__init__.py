@@ -5,6 +5,7 @@ A request's path goes in, and the endpoint that it asks comes out; `GENERIC`, JS
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,6 +43,7 @@ __all__ = [
     "Reading",
     "Remark",
     "Tokens",
+    "base_of_url",
     "chat_models",
     "contract_of_url",
     "dialects",
@@ -54,6 +56,7 @@ __all__ = [
     "read_call",
 ]
 
+_VERSIONED: Final = re.compile(r"(.*?/v\d+\w*)(?:/|$)")
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     CHAT,
     GEMINI,
@@ -80,6 +83,18 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
     return next((each for each in ENDPOINTS if each.answers_at(path)), GENERIC)
+
+
+def base_of_url(url: str) -> tuple[str, str]:
+    """Returns the base URL of the API that a URL asks, in two parts: its origin, and its path.
+
+    Where the endpoint is not known, that path ends with the version, if there is one.
+    """
+    parts = urlsplit(url)
+    end = next((each for each in endpoint_of(parts.path).paths if parts.path.endswith(each)), "")
+    versioned = _VERSIONED.match(parts.path)
+    path = parts.path.removesuffix(end) if end else versioned[1] if versioned else ""
+    return f"{parts.scheme}://{parts.netloc}", path
 
 
 def endpoint_of_url(url: str) -> Endpoint:

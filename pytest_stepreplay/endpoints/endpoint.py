@@ -35,6 +35,12 @@ BY_SHAPE: Final = None
 """In place of a level: keys and types are behavior, values and texts are content."""
 
 
+def error_object(message: str, code: str) -> dict[str, Any]:
+    """Returns an error as OpenAI-compatible servers answer with it; Anthropic's clients read it too."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return {"type": "error", "error": error}
+
+
 def _nothing(*_: Any) -> None:
     return None
 
@@ -189,6 +195,8 @@ class Endpoint:
         ids: which texts are new on each call though a client sends them back, so that they are renamed.
         parts: returns the parts within which the id of a call is unique.
         contracts: the documented objects, by the name that a policy gives them.
+        refusal: returns the body that refuses a request, in the API's own form, of a message and a short code.
+        miss_status: the status of an answer to a request that is not recorded: one that no client tries again.
     """
 
     name: str
@@ -225,6 +233,8 @@ class Endpoint:
     ids: Ids | None = None
     parts: Callable[[Any], list[Part]] = _whole
     contracts: Mapping[str, Contract] = field(default_factory=dict)
+    refusal: Callable[[str, str], dict[str, Any]] = error_object
+    miss_status: int = 404
 
     def answers_at(self, path: str) -> bool:
         """Whether a URL's path is one of its own."""

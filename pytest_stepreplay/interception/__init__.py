@@ -5,4 +5,13 @@ one it passes through untouched. What is sent flows to the caller as it arrives,
 what is stored flows from a `Playback`. Connections, redirects, cookies, decoding and errors stay the client's own.
 """
 
-__all__ = ["asking", "exchanges", "failures", "installing", "own_requests", "player", "sending"]
+__all__ = [
+    "aiohttp_client",
+    "asking",
+    "exchanges",
+    "failures",
+    "installing",
+    "own_requests",
+    "player",
+    "sending",
+]

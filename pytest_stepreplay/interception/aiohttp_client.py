@@ -119,12 +119,13 @@ def _record(response: Any, player: Player, exchange: PlayerExchange, url: str) -
     if reader.is_eof():
         tape.end()
     elif reader.exception() is not None:
-        tape.break_off(_kind_of(reader.exception()))
+        tape.break_off(kind_of(reader.exception()))
     else:
         reader.__class__ = _reader_taped_by(tape)
 
 
-def _kind_of(error: BaseException) -> StreamError:
+def kind_of(error: BaseException) -> StreamError:
+    """Returns what an error of aiohttp's, or of the socket below it, has done to a body that was coming."""
     if is_cancelled(error):
         return "cancelled"
     if isinstance(error, TimeoutError):
@@ -170,7 +171,7 @@ def _reader_taped_by(tape: Tape) -> type:
             if isinstance(exc, ClientConnectionError) and str(exc) == "Connection closed":
                 tape.stop()  # by the client: this is what its readers are told
             else:
-                tape.break_off(_kind_of(exc))
+                tape.break_off(kind_of(exc))
             super().set_exception(exc, *args)
 
     return TapedReader

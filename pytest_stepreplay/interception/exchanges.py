@@ -19,7 +19,7 @@ from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
 from ..wire.encodings import EncodingError, undo_encodings
 from ..wire.headers import kept_headers
-from . import sending
+from . import own_requests, sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,10 +42,30 @@ _BODILESS: Final = frozenset({204, 304})
 _LAST_FRAME: Final = b"data: [DONE]"
 
 
+_own_servers: Final = set[str]()
+
+
+@contextmanager
+def left_alone(netloc: str) -> Iterator[None]:
+    """Lets the requests to a server of ours pass by, which gives them to a cassette itself.
+
+    Args:
+        netloc: its host and port, as they stand in a URL.
+    """
+    _own_servers.add(netloc)
+    try:
+        yield
+    finally:
+        _own_servers.discard(netloc)
+
+
 def player_for(route: Route, url: str) -> Player | None:
     """Returns the open cassette that a request to this URL belongs to; None to leave it alone."""
-    player = route()
-    if player is None or player.passes_by(urlsplit(url).hostname or ""):
+    player = None if own_requests.is_unseen() else route()
+    if player is None:
+        return None
+    parts = urlsplit(url)
+    if player.passes_by(parts.hostname or "") or parts.netloc in _own_servers:
         return None
     return player
 
@@ -234,6 +254,7 @@ class Playback:
         framing: the header that says where the body ends, as it would stand over the wire; None where none would.
         whole: the body in one piece, where it comes at once and whole; else None.
         error: what breaks it off after the last chunk, in the terms of `Stream`; None for nothing.
+        left: whether the recorded client left it before its end.
     """
 
     def __init__(self, exchange: PlayerExchange, response: Response, method: str) -> None:
@@ -244,7 +265,7 @@ class Playback:
         self.chunks = chunks_of(response)
         self._pace = exchange.pace
         self.error: StreamError | None = stream.error if stream else None
-        self._closed = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
+        self.left = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
         once = response.events is None and len(self.chunks) < 2 and (stream is None or stream.end is None)
         self.whole = b"".join(chunk.data for chunk in self.chunks) if once else None
         self.framing = self._framing(method)
@@ -266,6 +287,6 @@ class Playback:
 
     def past_the_end(self) -> BaseException | None:
         """Returns the error for a client that reads on where the recorded one had stopped; None where it had not."""
-        if not self._closed:
+        if not self.left:
             return None
         return self._exchange.read_past_the_end(sum(len(chunk.data) for chunk in self.chunks))

@@ -19,7 +19,7 @@ from ..network import guard
 from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from ..store import paths
-from . import snapshot_fixture, vcr_marker
+from . import serving, snapshot_fixture, vcr_marker
 from .cassette_places import CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
@@ -56,6 +56,7 @@ from .verdicts import cause_in_fixture, close_fixture, failure, judge, verdict_o
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from ..server.of_test import ServerOfTest
     from ..session.outcome import Outcome
     from ..session.sessions import Session
 
@@ -195,6 +196,12 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
             session = open_cassette(item, stepreplay_config)
         serve_fixtures(item)
     return session
+
+
+@pytest.fixture
+def stepreplay_server(request: pytest.FixtureRequest, stepreplay: Session) -> ServerOfTest:
+    """The test's cassette for other processes: `base_url`, and `env` with what common clients read."""
+    return serving.serve(request.config, stepreplay)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

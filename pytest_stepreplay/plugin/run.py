@@ -25,6 +25,7 @@ from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, 
 
 if TYPE_CHECKING:
     from ..drift.baseline import Baseline
+    from ..server.running import ReplayServer
     from ..session.outcome import Outcome
     from ..session.sessions import Session
     from .cassette_places import CassettePlaces, Home
@@ -47,6 +48,7 @@ class Run:
     item: pytest.Item | None = None
     secrets: tuple[str, ...] | None = None
     open: Session | None = None
+    server: ReplayServer | None = None
     serving: ExitStack | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)

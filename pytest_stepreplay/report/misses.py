@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..commands import project_command, pytest_command, stepreplay_command
+from ..endpoints import base_of_url
 from ..errors import Explanation
 from ..texts.escaping import escape_for_terminal
 from ..texts.varying import KINDS
@@ -56,6 +57,7 @@ class Miss:
         nearest: the recorded request that is most like it.
         elsewhere: another cassette of the suite that answers it.
         normalized: what of the request is not compared as it stands, such as ``2 dates``.
+        served: the command that serves the cassette, where no test and no code of Python opened it.
         moved: where the test has no cassette, that of a test of the same name which is gone.
     """
 
@@ -72,6 +74,7 @@ class Miss:
     moved: str | None = None
     typed: str = ""
     normalized: str = ""
+    served: str = ""
 
 
 NO_CASSETTE: Final = "there is no cassette yet"
@@ -137,7 +140,7 @@ def _shown_differences(nearest: Nearest) -> list[str]:
 def _reason(miss: Miss) -> str:
     if miss.times_recorded:
         asked = _times(miss.times_recorded + 1)
-        return f"it was recorded {_times(miss.times_recorded)}, and the test has sent it {asked}."
+        return f"it was recorded {_times(miss.times_recorded)}, and {_asker(miss)} has sent it {asked}."
     if remedy := _remedy(miss):
         return (
             f"it differs only by {_enumerate([_name_cause(name, value) for name, value in remedy.items()])}."
@@ -150,13 +153,16 @@ def _reason(miss: Miss) -> str:
 def _fixes(miss: Miss) -> list[str]:
     if miss.test:
         record = pytest_command("--stepreplay=record", tests=[miss.typed] if miss.typed else ())
+    elif miss.served:
+        record = f"{miss.served} --mode record --upstream {''.join(base_of_url(miss.request.url))}"
     else:
         record = f'use_cassette("{miss.cassette}", mode="record")'
     remedy = _remedy(miss)
-    lines = ["  Fix: if the test means to ask this, record it:", f"         {record}"]
+    meant = f"  Fix: if {_asker(miss)} means to ask this,"
+    lines = [f"{meant} record it:", f"         {record}"]
     if not miss.writable:
         lines[:1] = [
-            "  Fix: if the test means to ask this, convert the cassette, which another tool wrote, and record it:",
+            f"{meant} convert the cassette, which another tool wrote, and record it:",
             f"         {stepreplay_command('convert', miss.cassette)}",
         ]
     if remedy:
@@ -217,7 +223,20 @@ def _enumerate(items: Sequence[str]) -> str:
 
 
 def _setting(miss: Miss, argument: str) -> str:
-    return f"@pytest.mark.stepreplay({argument})" if miss.test else f"use_cassette(..., {argument})"
+    if miss.test:
+        return f"@pytest.mark.stepreplay({argument})"
+    if not miss.served:
+        return f"use_cassette(..., {argument})"
+    name, _, value = argument.partition("=")
+    return (
+        f"{miss.served} --allow-repeats"
+        if value == "True"
+        else f"pyproject.toml: stepreplay_{name} = {value}"
+    )
+
+
+def _asker(miss: Miss) -> str:
+    return "the client" if miss.served else "the test"
 
 
 def _ignorable(miss: Miss) -> str:

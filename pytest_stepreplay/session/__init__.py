@@ -5,4 +5,15 @@ returns a frozen `Outcome`. `current` finds the session that a request belongs t
 imported when they are first used, since a pytest run names itself as the `Host` at its start.
 """
 
-__all__ = ["drift_policy", "exchange", "host", "merging", "outcome", "routing", "sessions"]
+__all__ = [
+    "drift_policy",
+    "event_loops",
+    "exchange",
+    "host",
+    "merging",
+    "outcome",
+    "routing",
+    "sessions",
+    "threads",
+    "verification",
+]

@@ -82,6 +82,7 @@ class Answers:
         *,
         test: str,
         typed: str,
+        served: str,
         shared: bool,
         root: Path | None,
         lenders: tuple[Path, ...],
@@ -98,6 +99,7 @@ class Answers:
         self._path = path
         self._test = test
         self._typed = typed
+        self._served = served
         self._shared = shared
         self._root = root
         self._lenders = lenders
@@ -128,6 +130,11 @@ class Answers:
             _check_files(self.own, self._path)
             if len(self.own) > MANY:
                 self._make_index()
+
+    @property
+    def every(self) -> tuple[Interaction, ...]:
+        """All interactions that may answer."""
+        return self._all
 
     def is_ownerless(self) -> bool:
         """Whether the session's own cassette is one that no test has recorded."""
@@ -220,6 +227,7 @@ class Answers:
             request=request,
             test=self._test,
             typed=self._typed,
+            served=self._served,
             cassette=display_path(self._path),
             exists=self.loaded is not None,
             moved=self._moved(),

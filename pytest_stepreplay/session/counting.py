@@ -44,13 +44,14 @@ def count(
         verdicts: on what was sent once more.
     """
     played = history.played if not settings.mode.verifies else ()  # what is sent once more saves nothing
-    positions = [each.position for each in history.exchanges if each.position is not None]
+    asked = (*history.gone.elements(), *(each.position for each in history.exchanges))
+    positions = [each for each in asked if each is not None]
     errors = [each for each in history.exchanges if each.error_status is not None]
     return {
         "total": len(answers.own),
         "replayed": tuple([each for each in positions if each < len(answers.own)]),
         "missed": len(history.misses),
-        "sent": sum([each.answer is None for each in history.exchanges]),
+        "sent": history.gone[None] + sum([each.answer is None for each in history.exchanges]),
         "errors_not_recorded": tuple(_errors(errors, history, answers, name)) if errors else (),
         "refused_keys": tuple(_refused(errors)) if errors else (),
         "unsent": tuple([(why, name) for why in _unsent(history)]),

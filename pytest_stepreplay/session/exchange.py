@@ -179,9 +179,21 @@ class Exchange:
         return f"not recorded: the answer to {request.method} {request.url} had not arrived when {name} ended"
 
 
-def too_late(request: Request, name: str) -> RequestStoppedError:
-    """Returns the error for a request that is made when the test of this name has ended."""
+def too_late(request: Request, name: str, by: str = "") -> RequestStoppedError:
+    """Returns the error for a request that is made when the test of this name has ended.
+
+    Args:
+        request: redacted.
+        name: of the test.
+        by: who has sent it, if that is no thread of the test.
+    """
     asked = f"{request.method} {request.url}"
+    if by:
+        return RequestStoppedError(
+            f"{name} has ended, but {by} sends {asked}.\n"
+            "The request is neither answered nor sent, since it could get into the cassette of another test.\n"
+            "End the process before the test ends, or give it the base URL of the test that is running."
+        )
     return RequestStoppedError(
         f"{name} has ended, but a thread that it started tries to send {asked}.\n"
         "The request is neither answered nor sent, since it could get into the cassette of another test.\n"

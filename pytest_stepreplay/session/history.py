@@ -6,6 +6,7 @@ copy it hands over what happens, since nobody would ever close that one.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, partial
 from traceback import format_exception_only
@@ -62,6 +63,7 @@ class History:
         closed: the test has ended: nothing is answered or recorded any more.
         mocked: how many requests a mock has answered.
         exchanges: the requests that were answered or sent; `hear` adds those of forked children.
+        gone: how many exchanges were let go, by the position of what has answered them; None for what was sent.
         missed: one failure for each different request that was not recorded, by its key.
     """
 
@@ -95,6 +97,7 @@ class History:
         self.closed = False
         self.mocked = 0
         self.exchanges: list[Exchange] = []
+        self.gone = Counter[int | None]()
         self.missed: dict[str, Failure] = {}
         self._overread: dict[int, Failure] = {}
         self._stopped: dict[str, Failure] = {}
@@ -109,7 +112,8 @@ class History:
     def played(self) -> tuple[Interaction, ...]:
         """The recorded interactions that answered a request, in the order of the requests."""
         self.hear()
-        return tuple(exchange.answer for exchange in tuple(self.exchanges) if exchange.answer)
+        gone = (self._answers.at(each) for each in self.gone.elements() if each is not None)
+        return (*gone, *(exchange.answer for exchange in tuple(self.exchanges) if exchange.answer))
 
     @property
     def recorded(self) -> tuple[Interaction, ...]:
@@ -137,7 +141,7 @@ class History:
     def intercepted(self) -> int:
         """How many requests were intercepted, whatever happened to them."""
         self.hear()
-        return len(self.exchanges) + len(self.missed) + len(self._stopped)
+        return len(self.exchanges) + self.gone.total() + len(self.missed) + len(self._stopped)
 
     def miss(self, key: str, request: Request) -> TestOutcomeError:
         """Returns the error for a request that was not recorded: one for all of this key."""
@@ -200,13 +204,20 @@ class History:
         if not told:
             self.report(late=(exchange.not_come(self._name),))
 
-    def too_late(self, request: Request) -> RequestStoppedError:
+    def too_late(self, request: Request, by: str = "") -> RequestStoppedError:
         """Returns the error for a request that is made when the test has ended, and tells the run of it."""
-        self._refuse(f"{request.method} {request.url}")
-        return too_late(request, self._name)
+        self._refuse(f"{request.method} {request.url}", by)
+        return too_late(request, self._name, by)
 
-    def _refuse(self, asked: str) -> None:
-        self.report(late=(f"refused: {asked}, asked by a thread of {self._name} after it had ended",))
+    def let_go(self, exchange: Exchange) -> None:
+        """Keeps of an exchange no more than what has answered it."""
+        if exchange in self.exchanges:
+            self.exchanges.remove(exchange)
+            self.gone[exchange.position] += 1
+
+    def _refuse(self, asked: str, by: str = "") -> None:
+        whose = f"{by}, for {self._name}," if by else f"a thread of {self._name}"
+        self.report(late=(f"refused: {asked}, asked by {whose} after it had ended",))
 
     def report(self, *, late: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
         """Tells the run what happened after the outcome of this session was known."""

@@ -58,6 +58,7 @@ class Session:
         asks_alone: bool = False,
         setup: Session | None = None,
         typed: str = "",
+        served: str = "",
     ) -> None:
         """Opens nothing yet; the cassette is read when it is first needed.
 
@@ -73,6 +74,7 @@ class Session:
             owner: the id of the test that a new cassette is recorded by, where it is not this session's own.
             asks_alone: only what is shared by name, as a fixture's setup and teardown, asks for what is in it.
             typed: what a person types to run the test; empty for all that the run was told to run.
+            served: the command that serves the cassette, where it is opened by that.
             setup: for the teardown of a fixture that asks alone, the session of its setup.
         """
         self.settings = settings
@@ -85,6 +87,7 @@ class Session:
         self._shared = shared
         self._owner = owner or test
         self._typed = typed
+        self._served = served
         self._asks_alone = asks_alone
         self._setup = setup if asks_alone else None
         self._root = root
@@ -95,6 +98,7 @@ class Session:
             path,
             test=test,
             typed=typed,
+            served=served,
             shared=shared,
             root=root,
             lenders=lenders,
@@ -135,6 +139,22 @@ class Session:
     def played(self) -> tuple[Interaction, ...]:
         """The recorded interactions that answered a request, in the order of the requests."""
         return self._history.played
+
+    @property
+    def total(self) -> int:
+        """How many interactions the cassette held when it was opened."""
+        return len(self._answers.own)
+
+    @property
+    def answering(self) -> tuple[Interaction, ...]:
+        """The recorded interactions that may answer: those of the cassette, then those that others lend."""
+        return self._answers.every
+
+    @property
+    def plays(self) -> dict[int, int]:
+        """How often each recorded interaction has answered, by its position from 0."""
+        with self._forks.lock:
+            return dict(self._answers.played)
 
     @property
     def recorded(self) -> tuple[Interaction, ...]:
@@ -255,6 +275,16 @@ class Session:
             self._history.exchanges.append(exchange)
         return exchange
 
+    def let_go(self, exchange: Exchange) -> None:
+        """Keeps no more than the number of an exchange that is over, where nothing is written of it in the end."""
+        if self.settings.mode.writes is Writes.NOTHING:
+            with self._forks.lock:
+                self._history.let_go(exchange)
+
+    def refuse_late(self, request: Request) -> TestOutcomeError:
+        """Returns the error for a request of another process that comes when the test has ended; tells the run."""
+        return self._history.too_late(self.redactor.redact_request(request), by="another process")
+
     def note_mocked(self) -> None:
         """Notes that a mock has answered a request: it is neither recorded nor answered from the cassette."""
         self._history.mocked += 1
@@ -270,7 +300,7 @@ class Session:
 
     @property
     def _name(self) -> str:
-        return self.test or f"the use_cassette of {display_path(self.path)}"
+        return self.test or f"the {'server' if self._served else 'use_cassette'} of {display_path(self.path)}"
 
     def close(self, *, passed: bool, interrupted: bool = False, why: str = "the test failed") -> Outcome:
         """Writes what was recorded, and returns what happened.

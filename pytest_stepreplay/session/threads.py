@@ -63,6 +63,11 @@ def is_at_work(thread: threading.Thread, session: object) -> bool:
     return found is not None and session in {found.test, found.block}
 
 
+def start_for_nobody(thread: threading.Thread) -> None:
+    """Starts a thread of our own, which works for none of the tests."""
+    _real_start(thread)
+
+
 @contextmanager
 def inheriting(find_owner: Callable[[], Owner[Any] | None]) -> Iterator[None]:
     """Notes for whom threads and the tasks of pools are started, while at least one user is inside.

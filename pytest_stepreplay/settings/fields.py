@@ -381,6 +381,18 @@ FIELDS: Final[Mapping[str, Field]] = {
         ini_type="linelist",
         marker=False,
     ),
+    "upstream": Field(
+        _texts,
+        "the API that stepreplay_server and `stepreplay serve` stand for, as a base URL; further ones as NAME=URL",
+        ini_type="args",
+        metavar="URL",
+    ),
+    "cors": Field(
+        _texts,
+        "origins of web pages that may ask stepreplay_server; * for all (default: none)",
+        ini_type="args",
+        marker=False,
+    ),
     "api_keys": Field(
         _texts,
         "environment variables to fill with a placeholder where they are not set",
@@ -432,6 +444,8 @@ class Settings:
     allow_secret: tuple[tuple[str, str], ...] = ()
     prices: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
+    upstream: tuple[str, ...] = ()
+    cors: tuple[str, ...] = ()
     cassette: str | None = field(default=None)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

@@ -7,7 +7,7 @@ come out of `Upstream.requests`; its replies follow from rules or a script, and 
 from __future__ import annotations
 
 from .replies import Raw, ReceivedRequest, Reply, Script, ScriptedAnswer, answer, error, raw
-from .server import Upstream
+from .stand_in import Upstream
 
 __all__ = [
     "Raw",
@@ -20,5 +20,5 @@ __all__ = [
     "error",
     "example",
     "raw",
-    "server",
+    "stand_in",
 ]

@@ -229,7 +229,7 @@ class Reader:
     def _replace(self, old: str, new: str) -> None:
         """Replaces an address, and in pending files also the digest of the file that they were made from."""
         digests: dict[bytes, bytes] = {}
-        for pattern in ("*.py", "*.yaml", "*.yaml.new"):
+        for pattern in ("*.py", "*.ini", "*.yaml", "*.yaml.new"):
             for path in self._folder.rglob(pattern):
                 before = path.read_bytes()
                 after = before.replace(old.encode(), new.encode())
