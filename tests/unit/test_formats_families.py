@@ -192,12 +192,23 @@ def test_an_interaction_that_is_broken_does_not_stop_the_others() -> None:
 
 def test_in_replay_a_broken_interaction_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text(json.dumps({"interactions": [{"request": {}, "response": {}}]}), encoding="utf-8")
-    with pytest.raises(CassetteReadError) as caught:
-        cassettes.read_cassette(path)
-    head, fix = str(caught.value).splitlines()
-    assert head.endswith("x.json:1: interactions[0].request: there is no 'method'")
-    assert fix == f"Convert what can be read of it with: stepreplay convert --to DIR {path}"
+    broken: dict[str, Any] = {"request": {}, "response": {}}
+    whole = {
+        "request": {"method": "GET", "uri": "https://a.example/", "headers": {}, "body": None},
+        "response": {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": "Hi"}},
+    }
+    fixes = []
+    for interactions in ([broken], [broken, whole]):
+        path.write_text(json.dumps({"interactions": interactions}), encoding="utf-8")
+        with pytest.raises(CassetteReadError) as caught:
+            cassettes.read_cassette(path)
+        head, fix = str(caught.value).splitlines()
+        assert head.endswith("x.json:1: interactions[0].request: there is no 'method'")
+        fixes.append(fix)
+    assert fixes == [
+        "Fix it, or delete it and record it again with: pytest --stepreplay=record",
+        f"Convert what can be read of it with: stepreplay convert {path} --to converted",
+    ]
 
 
 # ---------------------------------------------------------------- cassetter

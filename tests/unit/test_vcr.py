@@ -74,7 +74,7 @@ def test_hosts_that_pass_by() -> None:
     adopted = read_vcr_config({"ignore_hosts": ["a.example", re.compile("b.*")], "ignore_localhost": True})
     assert adopted.ignored_hosts == ("a.example", "localhost", "0.0.0.0", "127.0.0.1", "::1")
     assert adopted.filters == {"ignore_hosts": (re.compile("b.*"),)}
-    assert adopted.notes[0].startswith("ignore_hosts: a pattern")
+    assert adopted.notes[0].startswith("ignore_hosts: requests to a pattern are let through")
     assert read_vcr_config({"ignore_hosts": "one.example"}).ignored_hosts == ("one.example",)
 
 
