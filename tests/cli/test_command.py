@@ -31,6 +31,7 @@ COMMANDS = [
     "prune",
     "relink",
     "adopt",
+    "serve",
 ]
 
 

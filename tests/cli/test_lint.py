@@ -425,9 +425,10 @@ def test_a_huge_private_key_goes_as_one(project: Project) -> None:
 
 
 def test_what_cannot_be_fixed_is_told_so_and_not_to_try_again(project: Project) -> None:
-    # Its lines are values of their own: to take them out would leave another list.
+    # Its lines are values of several objects: to take them out would leave others.
     tree = vcr_tree("x")
-    tree["interactions"][0]["request"]["headers"] = {"x-lines": pem(4).split("\n")}  # type: ignore[index]
+    lines = [{"line": line} for line in pem(4).split("\n")]
+    tree["interactions"][0]["request"]["headers"] = {"x-lines": lines}  # type: ignore[index]
     text = yaml.dump(tree)
     write(project, "cassettes/a.yaml", text)
     assert project.run("lint").status == 1

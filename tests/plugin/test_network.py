@@ -64,7 +64,7 @@ BROKEN = {
     "a working directory that cannot be asked for": "os.getcwd",
     "a bug in the message": "pytest_stepreplay.network.guard._explain",
     "a bug in who is said to have called": "pytest_stepreplay.network.guard._find_caller",
-    "a bug in what lets an allowed host through": "pytest_stepreplay.network.guard._Guard.lets_through",
+    "a bug in what lets an allowed host through": "pytest_stepreplay.network.guard._NetworkGuard.lets_through",
 }
 
 

@@ -216,9 +216,9 @@ ALIKE: Final = PLAIN.replace(
 
 
 @situation(
-    "report/verification.py:_commands",
-    "report/verification.py:_page_commands",
-    "report/verification.py:_accepting",
+    "report/verified_runs.py:_commands",
+    "report/verified_runs.py:_page_commands",
+    "report/verified_runs.py:_accepting",
     "report/grouping.py:deciding_command",
     review=1,
 )
@@ -231,9 +231,9 @@ def drift(case: Case) -> str:
 
 
 @situation(
-    "report/verification.py:_commands",
-    "report/verification.py:_page_commands",
-    "report/verification.py:_accepting",
+    "report/verified_runs.py:_commands",
+    "report/verified_runs.py:_page_commands",
+    "report/verified_runs.py:_accepting",
     in_turn=True,
 )
 def drift_in_ci(case: Case) -> str:
@@ -263,7 +263,7 @@ TALK: Final = """
 """
 
 
-@situation("report/verification.py:_accepting", "report/grouping.py:rewriting_command", review=1)
+@situation("report/verified_runs.py:_accepting", "report/grouping.py:rewriting_command", review=1)
 def a_quoted_answer(case: Case) -> str:
     case.write(TALK)
     case.suite.say = lambda got: answer("Good day!" if "more" not in str(got.json) else "More.")
@@ -272,14 +272,14 @@ def a_quoted_answer(case: Case) -> str:
     return case.verify()
 
 
-@situation("cli/pending.py:Finding.rewrite", "cli/pending.py:print_list", review=1)
+@situation("cli/pending_changes.py:PendingDrift.rewrite", "cli/pending_changes.py:print_list", review=1)
 def a_quoted_answer_that_is_listed(case: Case) -> str:
     a_quoted_answer(case)
     case.made.clear()
     return case.stepreplay("pending")
 
 
-@situation("cli/pending.py:commands_for", "cli/review.py:_run")
+@situation("cli/pending_changes.py:commands_for", "cli/review.py:_run")
 def no_terminal_to_review_in(case: Case) -> str:
     drift(case)
     case.made.clear()
@@ -294,7 +294,7 @@ def a_pending_file_is_shown(case: Case) -> str:
     return case.stepreplay("show", str(path))
 
 
-@situation("cli/pending.py:find_pending", pending=1)
+@situation("cli/pending_changes.py:find_pending", pending=1)
 def nothing_is_pending_for_a_name(case: Case) -> str:
     drift(case)
     case.made.clear()
@@ -373,7 +373,7 @@ def snapshot(case: Case, city: str) -> None:
 @situation(
     "snapshots/explaining.py:_command",
     "snapshots/explaining.py:_accept",
-    "plugin/snapshots.py:_summary",
+    "plugin/snapshot_fixture.py:_summary",
     review=1,
 )
 def a_missing_snapshot(case: Case) -> str:
@@ -381,7 +381,7 @@ def a_missing_snapshot(case: Case) -> str:
     return case.run()
 
 
-@situation("snapshots/explaining.py:_accept", "plugin/snapshots.py:_summary", review=1)
+@situation("snapshots/explaining.py:_accept", "plugin/snapshot_fixture.py:_summary", review=1)
 def a_changed_snapshot(case: Case) -> str:
     snapshot(case, "Paris")
     case.record()
@@ -389,7 +389,7 @@ def a_changed_snapshot(case: Case) -> str:
     return case.run()
 
 
-@situation("store/snapshots.py:parse_snapshots", first=lambda case: snapshots_of(case).unlink())
+@situation("store/snapshot_files.py:parse_snapshots", first=lambda case: snapshots_of(case).unlink())
 def broken_snapshots(case: Case) -> str:
     snapshot(case, "Paris")
     case.record()
@@ -401,19 +401,19 @@ def snapshots_of(case: Case) -> Path:
     return case.cassette.with_name("test_greeting.snapshots.yaml")
 
 
-@situation("plugin/verification.py:read_known")
+@situation("plugin/publishing.py:read_known")
 def a_missing_baseline(case: Case) -> str:
     case.record()
     return case.run("--stepreplay=verify", "--stepreplay-baseline=known drift.json", key=KEY)
 
 
-@situation("session/answers.py:read_own")
+@situation("session/answering.py:read_own")
 def recording_into_another_tools_cassette(case: Case) -> str:
     foreign(case)
     return case.run("--stepreplay=record", key=KEY)
 
 
-@situation("session/answers.py:Answers.explain_overread")
+@situation("session/answering.py:Answers.explain_overread")
 def reading_on_after_what_was_recorded(case: Case) -> str:
     case.write("""
     import os
@@ -548,7 +548,7 @@ def relinking_what_has_pending_changes(case: Case) -> str:
 SECRET: Final = "sk-" + "proj-4f9Xw2LmQ8" * 3
 
 
-@situation("cli/lint.py:_lint_file")
+@situation("cli/linting.py:_lint_file")
 def linting_a_secret(case: Case) -> str:
     case.record()
     case.cassette.write_text(
@@ -557,19 +557,19 @@ def linting_a_secret(case: Case) -> str:
     return case.stepreplay("lint")
 
 
-@situation("cli/lint.py:_lint_file")
+@situation("cli/linting.py:_lint_file")
 def linting_a_secret_in_a_folder(case: Case) -> str:
     linting_a_secret(case)
     return case.stepreplay("lint", "../cassettes/tests")
 
 
-@situation("cli/lint.py:_cassette_of", first=delete)
+@situation("cli/linting.py:_cassette_of", first=delete)
 def linting_a_broken_cassette(case: Case) -> str:
     case.write("stepreplay: 1\n", "cassettes/tests/test_chat/test_greeting.yaml")
     return case.stepreplay("lint")
 
 
-@situation("cli/lint.py:_again")
+@situation("cli/linting.py:_again")
 def linting_an_old_recording(case: Case) -> str:
     an_old_recording(case)
     case.made.clear()
@@ -577,13 +577,13 @@ def linting_an_old_recording(case: Case) -> str:
     return case.stepreplay("lint", "--max-age", "30d")
 
 
-@situation("cli/lint.py:_again", first=delete)
+@situation("cli/linting.py:_again", first=delete)
 def linting_another_tools_cassette(case: Case) -> str:
     foreign(case, VCR.replace("string: '", "string: 'oops "))
     return case.stepreplay("lint")
 
 
-@situation("cli/lint.py:_print")
+@situation("cli/linting.py:_print")
 def linting_nothing(case: Case) -> str:
     return case.stepreplay("lint")
 

@@ -118,7 +118,9 @@ def test_a_missing_baseline_is_a_usage_error(suite: Suite) -> None:
     suite.write(GREETING)
     result = verify(suite, "--stepreplay-baseline=nothing.json")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: stepreplay: the baseline nothing.json does not exist. To write it*"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: stepreplay: the baseline nothing.json does not exist. To create it*"]
+    )
 
 
 def test_a_busy_server_is_asked_again(suite: Suite) -> None:

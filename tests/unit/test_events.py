@@ -401,18 +401,18 @@ def test_the_first_real_id_time_and_model_count() -> None:
     assert assemble([chunk(id="", created=0)])["created"] == 0
 
 
-def test_unknown_fields_are_kept_with_their_last_value() -> None:
+def test_unknown_fields_are_kept_with_their_last_value_and_their_texts_joined() -> None:
     assembled = assemble(
         [
             chunk(
-                {"mood": "calm"},
+                {"mood": 1, "thoughts": "I am "},
                 x_groq={"id": "r"},
                 citations=["a"],
                 service_tier="default",
                 obfuscation="aZ",
             ),
             chunk(
-                {"mood": "glad", "obfuscation": "b"},
+                {"mood": 2, "thoughts": "calm.", "obfuscation": "b"},
                 x_groq={"usage": 1},
                 citations=["a", "b"],
                 service_tier=None,
@@ -422,7 +422,8 @@ def test_unknown_fields_are_kept_with_their_last_value() -> None:
     assert assembled["x_groq"] == {"id": "r", "usage": 1}
     assert assembled["citations"] == ["a", "b"]
     assert assembled["service_tier"] == "default"
-    assert assembled["choices"][0]["message"] == {"role": "assistant", "content": None, "mood": "glad"}
+    message = assembled["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": None, "mood": 2, "thoughts": "I am calm."}
     assert "obfuscation" not in assembled
 
 
