@@ -46,7 +46,9 @@ def free_event_loops() -> Iterator[None]:
             excluded_modules=["pytest_stepreplay.upstream"],
             can_block_functions=[("<frozen importlib._bootstrap>", {"_find_and_load"})],
         )
-    for function in buster.functions.values():  # before 3.14, aiohttp looks for a .netrc wherever it finds its proxy
+    for (
+        function
+    ) in buster.functions.values():  # before 3.14, aiohttp looks for a .netrc wherever it finds its proxy
         function.can_block_functions.append(("aiohttp/helpers.py", {"netrc_from_env"}))
     buster.activate()
     yield
