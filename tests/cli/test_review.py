@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import shlex
 import signal
 import subprocess
@@ -460,7 +460,9 @@ class Screen:
         """Waits until all that is expected stands in the output from `start` on, and returns that."""
         deadline = time.monotonic() + 60
         while not all(each in self.output[start:] for each in expected):
-            ready = select.select([self.master], [], [], max(deadline - time.monotonic(), 0))[0]
+            with selectors.DefaultSelector() as selector:  # select() knows no descriptor above 1,023
+                selector.register(self.master, selectors.EVENT_READ)
+                ready = selector.select(max(deadline - time.monotonic(), 0))
             assert ready, f"{expected} did not come after {self.output[start:]!r}"
             self.output += os.read(self.master, 65536).decode()
         return self.output[start:]
