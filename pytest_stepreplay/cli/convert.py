@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ..formats import WRITABLE
 from ..store.sources import written_location
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths, folder_path, one_of
@@ -51,8 +52,8 @@ def _run(
     return 1 if failed or not found else 0
 
 
-FORMATS: Final = ("stepreplay", "vcr", "har", "jsonl")
-"""What can be written. Help tells it, so it is not asked of `formats`, which takes a while to import."""
+TARGETS: Final = ("stepreplay", *WRITABLE)
+"""What can be written: our own format, and those of other tools that have a writer."""
 
 CONVERT: Final = Command(
     name="convert",
@@ -79,9 +80,9 @@ CONVERT: Final = Command(
         ),
         Option("--dry-run", "Show what each file would become, and write nothing."),
         Option(
-            f"--format [{'|'.join(FORMATS)}]",
+            f"--format [{'|'.join(TARGETS)}]",
             "The format of the new files. [default: stepreplay]",
-            {"dest": "format_", "type": one_of(FORMATS), "default": "stepreplay"},
+            {"dest": "format_", "type": one_of(TARGETS), "default": "stepreplay"},
         ),
         Option("--base-url URL", "Where the requests were sent, for logs that do not say.", {"default": ""}),
         AS_JSON,

@@ -19,7 +19,7 @@ from .vcrpy import Vcr, construct_tag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMATS: Final[tuple[Format, ...]] = (HttpArchive(), Cassetter(), Vcr(), Pairs())
+FORMATS: Final[tuple[Format, ...]] = (Cassetter(), Vcr(), HttpArchive(), Pairs())
 """The first that says that a tree is its own reads it."""
 
 WRITABLE: Final[Mapping[str, WritableFormat]] = {

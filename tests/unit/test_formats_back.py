@@ -18,7 +18,7 @@ from vcr.request import Request as VcrRequest
 from vcr.serialize import serialize as _serialize
 from vcr.serializers import jsonserializer, yamlserializer
 
-from pytest_stepreplay.cli.convert import FORMATS
+from pytest_stepreplay.cli.convert import TARGETS
 from pytest_stepreplay.formats import WRITABLE
 from pytest_stepreplay.models import Cassette, Interaction
 from pytest_stepreplay.store import cassettes
@@ -36,7 +36,7 @@ def render(cassette: Cassette, format_: str) -> str:
 
 
 def test_every_format_that_can_be_written_is_offered() -> None:
-    assert sorted(FORMATS) == sorted(["stepreplay", *WRITABLE])
+    assert sorted(TARGETS) == sorted(["stepreplay", *WRITABLE])
 
 
 def interaction(  # noqa: PLR0917 - in the order of the wire
