@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..endpoints import Paired
 from ..selectors import Selector, Selectors
-from ..settings.policy import TextRule, Tolerance
+from ..settings.policy import Tolerance
+from ..settings.text_rules import TextRule
 from ..wire.json_values import BrokenJson, canonical, is_equal, name_type, parsed
 from ..wire.vectors import LONG, Vector
 from .values import ABSENT

@@ -18,7 +18,8 @@ from ..endpoints import Paired
 from ..errors import SettingsError
 from ..selectors import format_path
 from ..settings.levels import Level
-from ..settings.policy import TextRule, Tolerance
+from ..settings.policy import Tolerance
+from ..settings.text_rules import TextRule
 from ..texts.alignment import align, match
 from ..wire.json_values import BrokenJson, canonical, name_type, parsed
 from .answers import Mask

@@ -22,8 +22,8 @@ from .calls import name_calls
 from .changes import Change
 from .contract import MISSING, new_breaches
 from .judged_places import Folded, JudgedPlaces, Told
-from .rules import mask_by_rule
 from .values import ABSENT
+from .volatile_rules import mask_by_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

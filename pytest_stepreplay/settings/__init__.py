@@ -44,4 +44,5 @@ __all__ = [
     "prices",
     "read_marker",
     "read_values",
+    "text_rules",
 ]

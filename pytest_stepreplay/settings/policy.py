@@ -10,25 +10,19 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import SettingsError
 from ..selectors import Selector
-from ..texts import words
 from .levels import CONTRACTS, VOLATILE_RULES, FailOn, Level, read_fail_on
+from .text_rules import TextRule, TextRuleInput
 
 Number = int | float
-TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
 
 Read = TypeVar("Read")
 
-_SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)", re.ASCII)
 _COSINE = re.compile(r"cosine\s*>=\s*(-?\d*\.?\d+)\s*(%?)", re.ASCII)
-_MORE_RULES = (
-    '"similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), or a callable that takes the '
-    "old text and the new one"
-)
 
 
 @dataclass(frozen=True)
@@ -84,88 +78,6 @@ class Tolerance:
         if self.cosine is not None:
             return f"cosine>={self.cosine:g}"
         return f"{self.amount * 100:g}%" if self.relative else f"{self.amount:g}"
-
-
-@dataclass(frozen=True)
-class TextRule:
-    """When a changed text counts as the same.
-
-    Attributes:
-        name: as a user writes it.
-        accepts: takes the old text and the new one. None where the texts are to be compared as JSON.
-        problem: says what is wrong where it does not accept.
-    """
-
-    name: str
-    accepts: Callable[[str, str], object] | None
-    problem: str = ""
-
-    @classmethod
-    def parse(cls, value: object) -> TextRule:
-        """Returns the rule that `value` stands for.
-
-        Raises:
-            ValueError: if it stands for none; the message lists the valid ones.
-        """
-        if isinstance(value, TextRule):
-            return value
-        if isinstance(value, str):
-            return _read_rule(value.strip())
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return _similar(float(value))
-        if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-            return _matching(value)
-        if callable(value):
-            name = getattr(value, "__name__", type(value).__name__)
-            return cls(name, value, f"{name}(old, new) is false")
-        raise ValueError(f"{value!r:.60} is not a text rule; write {_list_rules()}")
-
-
-TEXT_RULES: Final[dict[str, TextRule]] = {
-    rule.name: rule
-    for rule in (
-        TextRule("exact", lambda old, new: old == new),
-        TextRule("whitespace", lambda old, new: old.split() == new.split(), "more than white space differs"),
-        TextRule("json", None),
-    )
-}
-"""The rules that have a name and no argument."""
-
-
-def _list_rules() -> str:
-    return ", ".join([*(f'"{name}"' for name in TEXT_RULES), _MORE_RULES])
-
-
-def _read_rule(text: str) -> TextRule:
-    if text in TEXT_RULES:
-        return TEXT_RULES[text]
-    if text.startswith("regex:"):
-        try:
-            return _matching(re.compile(text.removeprefix("regex:")))
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{text!r:.60} is not a regular expression: {error}") from None
-    if read := _SIMILARITY.fullmatch(text):
-        return _similar(float(read[1]) / (100 if read[2] else 1))
-    raise ValueError(f"{text!r:.60} is not a text rule; write {_list_rules()}")
-
-
-def _similar(least: float) -> TextRule:
-    if not 0 < least <= 1:
-        raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
-
-    return TextRule(
-        f"similarity>={least:g}",
-        lambda old, new: words.similarity(old, new) >= least,
-        f"less similar than {least:g}",
-    )
-
-
-def _matching(pattern: re.Pattern[str]) -> TextRule:
-    return TextRule(
-        f"regex:{pattern.pattern}",
-        lambda _, new: pattern.search(new),
-        f"does not match /{pattern.pattern}/",
-    )
 
 
 @dataclass(frozen=True)

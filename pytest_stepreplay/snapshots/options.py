@@ -12,7 +12,7 @@ from ..texts import spelling
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..settings.policy import TextRuleInput
+    from ..settings.text_rules import TextRuleInput
 
 OPTIONS: Final = ("fail_on", "ignore", "tolerances", "text", "contract", "volatile")
 """What may be said of one snapshot: `drift.Policy`, in the words of its arguments."""
