@@ -132,6 +132,9 @@ def _read_text(text: str, known: Sequence[Endpoint]) -> Answer:
             return answer
     if text.lstrip().startswith("{"):
         value = parsed(text)
+        lines = [value] if isinstance(value, dict) else [parsed(line) for line in text.splitlines() if line]
+        if answer := _folded(lines, known, listed=len(lines) > 1):
+            return answer
         if isinstance(value, dict):
             return _read_object(value, known)
     return Answer("text", text)

@@ -17,7 +17,7 @@ from .completions import COMPLETIONS
 from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
-from .files_api import BATCHES, FILES
+from .files_api import BATCHES, FILES, VECTOR_STORES
 from .gemini import GEMINI, GEMINI_EMBEDDINGS
 from .generic import GENERIC
 from .ids import Ids
@@ -71,6 +71,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     SPEECH,
     TRANSCRIPTIONS,
     IMAGES,
+    VECTOR_STORES,
     FILES,
     BATCHES,
     MODERATIONS,

@@ -1,6 +1,6 @@
 """The documented objects of files and batches, as frozen pydantic models.
 
-Source: OpenAI's API reference, "The file object", "The batch object", and their lists.
+Source: OpenAI's API reference, "The file object", "The batch object", and their lists; Anthropic's, where it says so.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from .documented import Documented
 def _sort_of(value: Any) -> str:
     tree = value if isinstance(value, dict) else {}
     sorts = {
-        "a page": tree.get("object") == "list",
-        "a deletion": "deleted" in tree,
+        "a page": isinstance(tree.get("data"), list),
+        "a deletion": "deleted" in tree or str(tree.get("type")).endswith("_deleted"),
         "bytes of it": "sha256" in tree,
+        "results": "results_by_custom_id" in tree,
+        "Anthropic's": "object" not in tree and tree.get("type") in ("file", "message_batch"),
     }
     return next((name for name, holds in sorts.items() if holds), "one")
+
+
+_SORTS = Discriminator(_sort_of)
 
 
 class File(Documented):
@@ -33,12 +38,39 @@ class File(Documented):
     purpose: str
 
 
+class AnthropicFile(Documented):
+    """What was uploaded, as Anthropic tells it.
+
+    Source: Anthropic's API reference, "Files".
+    """
+
+    id: str
+    type: Literal["file"]
+    created_at: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+
+
 class Deleted(Documented):
     """What became of something that was deleted."""
 
     id: str
-    object: str
-    deleted: bool
+
+
+class Results(Documented):
+    """What stands for the lines of a batch's results."""
+
+    results_by_custom_id: dict[str, Any]
+
+
+class BatchResult(Documented):
+    """One line of a batch's results, as OpenAI or as Anthropic tells it."""
+
+    custom_id: str
+    response: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
 
 
 class Bytes(Documented):
@@ -51,8 +83,7 @@ class Bytes(Documented):
 class FileList(Documented):
     """A page of files."""
 
-    object: Literal["list"]
-    data: list[File]
+    data: list[Annotated[Annotated[File, Tag("one")] | Annotated[AnthropicFile, Tag("Anthropic's")], _SORTS]]
 
 
 class RequestCounts(Documented):
@@ -85,11 +116,23 @@ class Batch(Documented):
     request_counts: RequestCounts | None = None
 
 
+class MessageBatch(Documented):
+    """Many requests for messages.
+
+    Source: Anthropic's API reference, "Message batches".
+    """
+
+    id: str
+    type: Literal["message_batch"]
+    processing_status: Literal["in_progress", "canceling", "ended"]
+    request_counts: dict[str, int]
+    created_at: str
+
+
 class BatchList(Documented):
     """A page of batches."""
 
-    object: Literal["list"]
-    data: list[Batch]
+    data: list[Annotated[Annotated[Batch, Tag("one")] | Annotated[MessageBatch, Tag("Anthropic's")], _SORTS]]
 
 
 class FileAnswer(
@@ -98,8 +141,10 @@ class FileAnswer(
             Annotated[File, Tag("one")]
             | Annotated[FileList, Tag("a page")]
             | Annotated[Deleted, Tag("a deletion")]
-            | Annotated[Bytes, Tag("bytes of it")],
-            Discriminator(_sort_of),
+            | Annotated[Bytes, Tag("bytes of it")]
+            | Annotated[Results, Tag("results")]
+            | Annotated[AnthropicFile, Tag("Anthropic's")],
+            _SORTS,
         ]
     ]
 ):
@@ -108,7 +153,13 @@ class FileAnswer(
 
 class BatchAnswer(
     RootModel[
-        Annotated[Annotated[Batch, Tag("one")] | Annotated[BatchList, Tag("a page")], Discriminator(_sort_of)]
+        Annotated[
+            Annotated[Batch, Tag("one")]
+            | Annotated[BatchList, Tag("a page")]
+            | Annotated[Deleted, Tag("a deletion")]
+            | Annotated[MessageBatch, Tag("Anthropic's")],
+            _SORTS,
+        ]
     ]
 ):
     """Whatever is answered about batches."""

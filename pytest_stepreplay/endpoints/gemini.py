@@ -42,7 +42,7 @@ _LEVELS: Final[dict[str, Level | None]] = {
     f"{_PART}.functionCall": Level.BEHAVIOR,
     f"{_PART}.executableCode": Level.BEHAVIOR,
     f"{_PART}.codeExecutionResult": Level.CONTENT,
-    f"{_PART}.inlineData": Level.CONTENT,
+    f"{_PART}.inlineData": Level.METADATA,
     f"{_PART}.inlineData.mimeType": Level.BEHAVIOR,
     f"{_PART}.fileData": Level.CONTENT,
     **error_object.LEVELS,
@@ -63,6 +63,8 @@ _FLEETING: Final = (
     "candidates[*].safetyRatings[*].probabilityScore",
     "candidates[*].safetyRatings[*].severityScore",
     f"{_PART}.thoughtSignature",
+    # An image is painted anew on each call.
+    f"{_PART}.inlineData.data",
     f"{_PART}.functionCall.id",
     f"{_PART}.executableCode.id",
     f"{_PART}.codeExecutionResult.id",

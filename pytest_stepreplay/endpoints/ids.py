@@ -22,8 +22,9 @@ class Ids(NamedTuple):
 
     Attributes:
         keys_in: returns the keys of an object that hold such texts, each with its kind: an id that is ``made`` there,
-            an id that is ``cited``, or a text that is ``sealed``, so that only the server can read it. It is also
-            told under which key the object stands, alone or in a list; ``""`` is the body itself.
+            an id that is ``cited``, or a text that is ``sealed``, so that only the server can read it. There may
+            be a list of them under one key. It is also told under which key the object stands, alone or in a list;
+            ``""`` is the body itself.
         word: what an id is called where it stands in a message.
         are_kept: the server keeps what was said, so that a request may cite an id that it does not hold itself.
     """
@@ -44,9 +45,12 @@ class Ids(NamedTuple):
             value, key, depth = pending.pop()
             if isinstance(value, dict):
                 for name, kind in self.keys_in(value, key):
-                    text = value.get(name)
-                    if isinstance(text, str) and text:
-                        yield text, kind
+                    held = value.get(name)
+                    yield from (
+                        (text, kind)
+                        for text in (held if isinstance(held, list) else (held,))
+                        if isinstance(text, str) and text
+                    )
                 below = [(child, name, depth + 1) for name, child in value.items()]
             elif isinstance(value, list):
                 below = [(child, key, depth + 1) for child in value]
@@ -88,12 +92,11 @@ class Ids(NamedTuple):
 
         renamed = dict(body)
         for key, kind in self.keys_in(body, ""):
-            text = body.get(key)
-            if isinstance(text, str) and text:
-                renamed[key] = rename(text, kind)
-        for key in fields:
             if key in body:
-                renamed[key] = self._mapped(body[key], key, rename, 1)
+                renamed[key] = _renamed(body[key], kind, rename)
+        for key in body if loosely else fields:
+            if key in body:
+                renamed[key] = self._mapped(renamed[key], key, rename, 1)
         return renamed
 
     def _mapped(self, tree: Any, under: str, rename: Callable[[str, Kind], str], depth: int) -> Any:
@@ -112,10 +115,10 @@ class Ids(NamedTuple):
             return tree
         changed: dict[str, Any] = {}
         for key, kind in self.keys_in(tree, under):
-            text = tree.get(key)
-            if text.__class__ is str and text:
-                other = rename(text, kind)
-                if other != text:
+            if key in tree:
+                held = tree[key]
+                other = _renamed(held, kind, rename)
+                if other is not held:
                     changed[key] = other
         for key, child in tree.items():
             if child.__class__ is dict or child.__class__ is list:
@@ -123,3 +126,14 @@ class Ids(NamedTuple):
                 if new is not child:
                     changed[key] = new
         return {**tree, **changed} if changed else tree
+
+
+def _renamed(held: Any, kind: Kind, rename: Callable[[str, Kind], str]) -> Any:
+    """Returns an id, or a list of ids, renamed; anything else, and what keeps its name, as it is."""
+    if held.__class__ is str:
+        other = rename(held, kind) if held else held
+        return held if other == held else other
+    if held.__class__ is not list:
+        return held
+    items = [_renamed(each, kind, rename) if each.__class__ is str else each for each in held]
+    return held if items == held else items

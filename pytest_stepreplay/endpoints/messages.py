@@ -32,6 +32,7 @@ _TELLING: Final = (
     "stream",
 )
 _CONVERSATION: Final = Conversation(listed="messages", fields=("role", "content"), before=("system",))
+_STEPFUN: Final = "StepFun's API reference, the message object"
 _SOURCE: Final = "Anthropic's API reference, the message object"
 
 _LEVELS: Final[dict[str, Level | None]] = {
@@ -62,7 +63,11 @@ _FLEETING: Final = (
     # What only the server can read is sealed anew on each call.
     "content[*].signature",
     "content[*].data",
+    "content[*].caller.tool_id",
     "content[*].citations[*].encrypted_index",
+    "content[*].citations[*].file_id",
+    "content[*].file_id",
+    "content[*].content.content[*].file_id",
     "content[*].content[*].encrypted_content",
     "content[*].content.encrypted_content",
     "usage.cache_creation",
@@ -91,6 +96,10 @@ def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _models() -> tuple[type[BaseModel], type[BaseModel]]:
     return messages_models.MessageAnswer, messages_models.MessageEvent
+
+
+def _stepfun_models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return messages_models.StepFunMessageAnswer, messages_models.MessageEvent
 
 
 def _counting_models() -> tuple[type[BaseModel], type[BaseModel]]:
@@ -134,7 +143,10 @@ MESSAGES: Final = Endpoint(
     paired=PAIRED_BLOCKS,
     calls=CALLS,
     ids=IDS,
-    contracts=Contract(_models, _SOURCE, f"{_SOURCE}'s events").of_all_hosts(),
+    contracts={
+        "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
+        "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
+    },
 )
 
 TOKEN_COUNT: Final = Endpoint(

@@ -61,6 +61,8 @@ def _whole(block: Any) -> Any:
 
 
 def _keys_in(block: Mapping[str, Any], under: str) -> Keys:
+    if under in _BELOW:
+        return _BELOW[under]
     if under not in ("content", "content_block"):  # of a message, and of an event that starts one
         return ()
     kind = block.get("type")
@@ -68,7 +70,17 @@ def _keys_in(block: Mapping[str, Any], under: str) -> Keys:
         return ("signature", "sealed"), ("data", "sealed")
     if is_call(block):
         return (("id", "made"),)
+    if "file_id" in block:
+        return (("file_id", "sealed"),)
     return (("tool_use_id", "cited"),) if "tool_use_id" in block else ()
+
+
+_BELOW: Final[dict[str, Keys]] = {
+    "caller": (("tool_id", "cited"),),
+    "source": (("file_id", "sealed"),),
+    "citations": (("file_id", "sealed"),),
+}
+"""The ids in what stands below a block, by its key. A file may be another one, so its id counts in a request."""
 
 
 CALLS: Final = Calls(

@@ -109,6 +109,24 @@ class MessageAnswer(Documented):
     usage: MessageUsage
 
 
+class StepFunMessageAnswer(Documented):
+    """The message object as StepFun serves it: a whole answer need not name its model.
+
+    ``stop_sequence`` is no documented reason, but sequences to stop at can be asked for.
+
+    Source: StepFun's API reference, "Messages API".
+    """
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str | None = None
+    content: list[Block]
+    stop_reason: Literal["end_turn", "tool_use", "max_tokens", "stop_sequence"] | None
+    stop_sequence: str | None = None
+    usage: MessageUsage
+
+
 class MessageEvent(Documented):
     """One event of a streamed message; new types may come.
 

@@ -39,6 +39,7 @@ _CONVERSATION: Final = Conversation(
     before=("instructions",),
 )
 _SOURCE: Final = "OpenAI's API reference, the response object"
+_STEPFUN: Final = "StepFun's API reference, the response object"
 _OBJECTS: Final = ("response", "response.compaction")
 
 _DONE: Final = """
@@ -49,6 +50,19 @@ _DONE: Final = """
 
 _KEPT_BY_SERVER: Final = "id encrypted_content container_id fingerprint approval_request_id created_by caller"
 """What of an item is new on each call."""
+
+_BELOW_ITEMS: Final = (
+    "content[*].annotations[*].file_id",
+    "content[*].annotations[*].container_id",
+    "results[*].file_id",
+    "caller.caller_id",
+    "environment.container_id",
+    # An image is painted anew on each call.
+    "result",
+    "outputs[*].url",
+    "output.image_url",
+)
+"""The same below an item. A file that is cited has a name besides its id."""
 
 
 def _levels(listed: str) -> Iterator[tuple[str, Level | None]]:
@@ -64,11 +78,11 @@ def _levels(listed: str) -> Iterator[tuple[str, Level | None]]:
     yield f"{listed}[*].content[*].annotations", Level.CONTENT
     yield f"{listed}[*].summary", Level.CONTENT
     yield f"{listed}[*].summary[*].text", BY_SHAPE
-    yield f"{listed}[*].result", Level.CONTENT
 
 
 def _fleeting(listed: str) -> tuple[str, ...]:
-    return tuple(f"{listed}[*].{name}" for name in _KEPT_BY_SERVER.split())
+    kept = (f"{listed}[*].{name}" for name in _KEPT_BY_SERVER.split())
+    return (*kept, *(f"{listed}[*].{place}" for place in _BELOW_ITEMS))
 
 
 def _is_chunk(value: Mapping[str, Any]) -> bool:
@@ -90,7 +104,11 @@ def _is_answer(tree: Mapping[str, Any]) -> bool:
 
 
 def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return responses_models.ResponseAnswer, responses_models.ResponseEvent
+    return responses_models.AnyResponse, responses_models.ResponseEvent
+
+
+def _stepfun_models() -> tuple[type[BaseModel], type[BaseModel]]:
+    return responses_models.StepFunResponse, responses_models.ResponseEvent
 
 
 def _conversation_models() -> tuple[type[BaseModel], type[BaseModel]]:
@@ -178,7 +196,10 @@ RESPONSES: Final = Endpoint(
     paired={"output": PAIRED_ITEMS},
     calls=CALLS,
     ids=IDS,
-    contracts=Contract(_models, _SOURCE, f"{_SOURCE}'s events").of_all_hosts(),
+    contracts={
+        "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
+        "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
+    },
 )
 
 CONVERSATIONS: Final = Endpoint(

@@ -96,8 +96,8 @@ def _keys_in(item: Mapping[str, Any], under: str) -> Keys:
     if not under:  # the body of a request, or an answer
         given: Keys = (("id", "made"),) if item.get("object") in ("response", "conversation") else ()
         return (*given, ("previous_response_id", "cited"), ("conversation", "cited"))
-    if under == "conversation":
-        return (("id", "cited"),)
+    if under in _BELOW:
+        return _BELOW[under]
     if under not in LISTED:
         return ()
     kind = type_of(item)
@@ -106,6 +106,16 @@ def _keys_in(item: Mapping[str, Any], under: str) -> Keys:
     call: Keys = (("call_id", "cited" if is_result(item) else "made"), ("approval_request_id", "cited"))
     return (("id", "made"), *call, *_SEALED)
 
+
+_BELOW: Final[dict[str, Keys]] = {
+    "conversation": (("id", "cited"),),
+    "content": (("file_id", "cited"),),
+    "annotations": (("file_id", "cited"), ("container_id", "sealed")),
+    "results": (("file_id", "cited"),),
+    "caller": (("caller_id", "cited"),),
+    "tools": (("vector_store_ids", "cited"), ("container", "cited")),
+}
+"""The ids in what stands below an item, or beside the items, by its key."""
 
 _SEALED: Final[Keys] = (
     ("encrypted_content", "sealed"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, RootModel, Tag
 
 from .documented import Documented
 
@@ -82,6 +82,17 @@ class CustomCallItem(Documented):
     id: str | None = None
 
 
+class StepFunReasoningItem(Documented):
+    """What the model thought; its text comes in a stream alone."""
+
+    id: str
+    type: Literal["reasoning"]
+    summary: list[OtherPart]
+    status: str | None = None
+    content: list[OtherPart] | dict[str, Any] | None = None
+    encrypted_content: str | None = None
+
+
 class ReasoningItem(Documented):
     """What the model thought, as far as the server tells it."""
 
@@ -123,7 +134,7 @@ class ResponseAnswer(Documented):
     """
 
     id: str
-    object: Literal["response", "response.compaction"]
+    object: Literal["response"]
     created_at: int | float
     model: str
     output: list[Item]
@@ -131,6 +142,63 @@ class ResponseAnswer(Documented):
     error: dict[str, Any] | None = None
     incomplete_details: dict[str, Any] | None = None
     usage: ResponseUsage | None = None
+
+
+StepFunItem = Annotated[
+    Annotated[OutputMessage, Tag("message")]
+    | Annotated[FunctionCallItem, Tag("function_call")]
+    | Annotated[StepFunReasoningItem, Tag("reasoning")]
+    | Annotated[OtherItem, Tag("other")],
+    _sort_among("message", "function_call", "reasoning"),
+]
+
+
+class StepFunResponse(Documented):
+    """The response object as StepFun serves it: no other response can be kept, queued or cancelled.
+
+    ``in_progress`` is the status of a stream that broke off.
+
+    Source: StepFun's API reference, "Responses API".
+    """
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    completed_at: int | None = None
+    model: str
+    output: list[StepFunItem]
+    status: Literal["completed", "incomplete", "failed", "in_progress"]
+    error: dict[str, Any] | None = None
+    incomplete_details: dict[str, Any] | None = None
+    usage: ResponseUsage | None = None
+
+
+class Compaction(Documented):
+    """A conversation made shorter: messages of any role, and one item that stands for the rest.
+
+    Source: OpenAI's API reference, "The compacted response object".
+    """
+
+    id: str
+    object: Literal["response.compaction"]
+    created_at: int
+    output: list[OtherItem]
+    usage: ResponseUsage
+
+
+class AnyResponse(
+    RootModel[
+        Annotated[
+            Annotated[ResponseAnswer, Tag("response")] | Annotated[Compaction, Tag("compaction")],
+            Discriminator(lambda value: "compaction" if _is_compaction(value) else "response"),
+        ]
+    ]
+):
+    """Whatever is answered about responses."""
+
+
+def _is_compaction(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("object") == "response.compaction"
 
 
 class ResponseEvent(Documented):

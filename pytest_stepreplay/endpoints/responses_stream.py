@@ -33,7 +33,7 @@ _FIELDS: Final = {
 }
 """Texts of an item itself, by the key under which it holds them."""
 
-_PARTS: Final = {"content_part": "content", "reasoning_summary_part": "summary"}
+_PARTS: Final = {"content_part": "content", "reasoning_part": "content", "reasoning_summary_part": "summary"}
 _WHOLE: Final = frozenset(
     {"created", "queued", "in_progress", "completed", "failed", "incomplete", "cancelled"}
 )
@@ -86,7 +86,9 @@ class _GrowingResponse:
         """Adds what an event says of an item; says whether its type is known."""
         what, _, step = name.rpartition(".")
         if what == "output_item":
-            self._items[self._place_of(event)] = copy.deepcopy(object_of(event.get("item")))
+            place = self._place_of(event)
+            told = copy.deepcopy(object_of(event.get("item")))
+            self._items[place] = _with_parts(told, self._items.get(place))
         elif what in _PARTS:
             self._part(event, _PARTS[what], "").update(copy.deepcopy(object_of(event.get("part"))))
         elif what in _TEXTS:
@@ -166,10 +168,21 @@ class _GrowingResponse:
         """Returns the response so far."""
         whole: dict[str, Any] = {"object": "response", "output": []}
         whole |= self._response
-        if self._items and not (self._ended and whole.get("output")):
+        told = whole.get("output")
+        if self._items and not (self._ended and told):
             whole["output"] = [self._items[place] for place in sorted(self._items)]
+        elif isinstance(told, list):
+            whole["output"] = [_with_parts(each, self._items.get(place)) for place, each in enumerate(told)]
         whole |= {"audio": dict(self._audio)} if self._audio else {}
         return whole | ({OTHERS: self._others} if self._others else {})
+
+
+def _with_parts(item: Any, before: dict[str, Any] | None) -> Any:
+    """Returns a whole item with the parts that came before it, where it has none: StepFun's thoughts come so."""
+    if before is None or not isinstance(item, dict) or item.get("id") != before.get("id"):
+        return item
+    kept = {key: before[key] for key in ("content", "summary") if before.get(key) and not item.get(key)}
+    return {**item, **kept} if kept else item
 
 
 def _error_of(told: Any) -> Any:

@@ -54,6 +54,54 @@ BATCH = {
     "request_counts": {"total": 3, "completed": 3, "failed": 0},
 }
 
+RESULTS = [
+    {
+        "id": f"batch_req_{name}",
+        "custom_id": name,
+        "response": {
+            "status_code": 200,
+            "request_id": f"req_{name}",
+            "body": {
+                "id": f"chatcmpl-{name}",
+                "object": "chat.completion",
+                "created": 1709893411,
+                "model": "step-3.5-flash",
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {
+                            "role": "assistant",
+                            "content": "Let me see.",
+                            "tool_calls": [
+                                {
+                                    "id": f"call_{name}",
+                                    "type": "function",
+                                    "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'},
+                                }
+                            ],
+                        },
+                        "finish_reason": "tool_calls",
+                    }
+                ],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16},
+            },
+        },
+        "error": None,
+    }
+    for name in ("first", "second")
+]
+IN_RESULT = (0, "response", "body", "choices", 0)
+
+VECTOR_STORE = {
+    "id": "vs_1",
+    "object": "vector_store",
+    "created_at": 1709893411,
+    "name": "notes",
+    "status": "completed",
+    "file_counts": {"total": 1, "completed": 1, "failed": 0},
+    "last_active_at": 1709893411,
+}
+
 TEXT = {
     "id": "cmpl-1",
     "object": "text_completion",
@@ -117,6 +165,14 @@ GEMINI = {
 }
 PARTS = ("candidates", 0, "content", "parts")
 GEMINI_VECTOR = {"embedding": {"values": vector(1)}}
+
+
+def fresh_results(lines: Any) -> Any:
+    for line in lines:
+        line["id"], line["response"]["request_id"] = "batch_req_x", "req_x"
+        line["response"]["body"] |= {"id": "chatcmpl-x", "created": 1}
+        line["response"]["body"]["choices"][0]["message"]["tool_calls"][0]["id"] = "call_x"
+    return lines[::-1]
 
 
 def fresh_gemini(it: Any) -> Any:
@@ -199,6 +255,27 @@ TABLE: dict[str, tuple[Any, list[tuple[str, Change]]]] = {
             ("it has failed", at("status", to="failed")),
             ("fewer requests were completed", at("request_counts", "completed", to=2)),
             ("`status` is one that nobody documents", at("status", to="lost")),
+        ],
+    ),
+    "The results of a batch": (
+        RESULTS,
+        [
+            ("ids and times are new, and the order is another", fresh_results),
+            ("a word differs", at(*IN_RESULT, "message", "content", to="Let me look.")),
+            (
+                "another function is called",
+                at(*IN_RESULT, "message", "tool_calls", 0, "function", "name", to="get_forecast"),
+            ),
+            ("one is gone", lambda it: it[:1]),
+            ("one has failed", at(1, "error", to={"code": "batch_expired", "message": "Too late."})),
+        ],
+    ),
+    "Vector stores": (
+        VECTOR_STORE,
+        [
+            ("`id` and times are new", lambda it: it | {"id": "vs_2", "created_at": 1, "last_active_at": 2}),
+            ("it has another name", at("name", to="letters")),
+            ("it is not ready", at("status", to="in_progress")),
         ],
     ),
     "Completions of a text": (

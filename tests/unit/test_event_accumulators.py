@@ -96,6 +96,10 @@ SEARCH = {
     "action": {"type": "search", "query": "q"},
 }
 
+MUSED: Event = {"id": "rs_1", "type": "reasoning", "summary": [], "content": None, "status": "completed"}
+MUSE = {"output_index": 0, "item_id": "rs_1", "content_index": 0}
+MUSING = [{"type": "reasoning_text", "text": "They ask."}]
+
 RESPONSES: Final = (
     Stream("text, thoughts and a call", WHOLE),
     Stream(
@@ -127,6 +131,24 @@ RESPONSES: Final = (
             *events(response(SEARCH))[2:],
         ][:6]
         + events(response(SEARCH))[-2:],
+    ),
+    Stream(
+        "StepFun: thoughts that the last event leaves out",
+        [
+            *events(response(SAID))[:2],
+            {"type": "response.output_item.added", "output_index": 0, "item": MUSED},
+            {"type": "response.reasoning_part.added", **MUSE, "part": {"type": "reasoning_text", "text": ""}},
+            *(
+                {"type": "response.reasoning_text.delta", **MUSE, "delta": piece}
+                for piece in ("They ", "ask.")
+            ),
+            {"type": "response.reasoning_text.done", **MUSE, "text": "They ask."},
+            {"type": "response.reasoning_part.done", **MUSE, "part": MUSING[0]},
+            {"type": "response.output_item.done", "output_index": 0, "item": MUSED},
+            {"type": "response.completed", "response": response(MUSED, SAID)},
+        ],
+        differs=(("output[0].content", None, MUSING),),
+        why="StepFun tells thoughts in these events alone",
     ),
     Stream(
         "an event that nobody documents",
@@ -173,6 +195,24 @@ def talk(*blocks: Event) -> list[Event]:
 
 
 MESSAGES: Final = (
+    Stream(
+        "StepFun: little at its start, and its end beside `delta`",
+        [
+            {
+                "type": "message_start",
+                "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m"},
+            },
+            *block({"type": "text", "text": ""}, {"type": "text_delta", "text": "sunny"})[:2],
+            {
+                "type": "message_delta",
+                "stop_reason": "end_turn",
+                "usage": {"input_tokens": 3, "output_tokens": 5},
+            },
+            {"type": "message_stop"},
+        ],
+        fails=True,
+        why="the SDK wants a `delta` and a `content`; StepFun's page shows a stream without",
+    ),
     Stream("thoughts, text and a tool, its input in pieces", TALK),
     Stream(
         "a tool without input",

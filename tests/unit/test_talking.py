@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -14,14 +14,18 @@ from hypothesis import strategies as st
 from openai.types.responses import Response as OpenAIResponse
 
 from pytest_stepreplay import compare
+from pytest_stepreplay.drift.answers import read_answer
+from pytest_stepreplay.drift.contract import breaches_of
 from pytest_stepreplay.drift.keeping import keep_volatile
 from pytest_stepreplay.endpoints import endpoint_named, endpoint_of, endpoint_of_answer
 from pytest_stepreplay.lint import Expected, check_cassette
 from pytest_stepreplay.matching.contrast import differences
 from pytest_stepreplay.matching.keys import Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
+from pytest_stepreplay.settings.policy import Policy
 from tests.talking import framed, message_events, response_events
 
+from .changes import at
 from .test_drift_table import DETAILS, MESSAGE_ANSWER, PLAIN, RESPONSE
 from .test_formats_families import only, reason
 
@@ -327,3 +331,86 @@ def test_a_rewrite_keeps_sealed_reasoning_of_chat_that_was_sent_back() -> None:
     old, new = turns("old"), turns("new")
     assert MATCHER.loose_key(old[1].request) == MATCHER.loose_key(new[1].request)
     assert list(keep_volatile(old, new, [0, 1])) == old
+
+
+CITED = {"type": "container_file_citation", "filename": "plot.png", "start_index": 0, "end_index": 4}
+
+
+def with_tools_of_the_server(run: str) -> dict[str, Any]:
+    """Returns a response in which the server's own tools have run, with the ids of one run."""
+    cited = CITED | {"file_id": f"cfile_{run}", "container_id": f"cntr_{run}"}
+    part = {"type": "output_text", "text": "Done", "annotations": [cited]}
+    output = [
+        {
+            "id": f"fs_{run}",
+            "type": "file_search_call",
+            "status": "completed",
+            "queries": ["plot"],
+            "results": [{"file_id": f"file-{run}", "filename": "notes.txt", "text": "Hi", "score": 0.5}],
+        },
+        {"id": f"ig_{run}", "type": "image_generation_call", "status": "completed", "result": f"iVBO{run}"},
+        {
+            "id": f"msg_{run}",
+            "type": "message",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        },
+    ]
+    return RESPONSE | {"id": f"resp_{run}", "output": output}
+
+
+def called_by_a_tool(run: str) -> dict[str, Any]:
+    caller = {"type": "code_execution_20260120", "tool_id": f"srvtoolu_{run}"}
+    found = {"type": "code_execution_result", "content": [{"type": "output", "file_id": f"file_{run}"}]}
+    content = [
+        {"type": "server_tool_use", "id": f"srvtoolu_{run}", "name": "code_execution", "input": {}},
+        {"type": "tool_use", "id": f"toolu_{run}", "name": "weather", "input": {}, "caller": caller},
+        {"type": "code_execution_tool_result", "tool_use_id": f"srvtoolu_{run}", "content": found},
+    ]
+    return MESSAGE_ANSWER | {"id": f"msg_{run}", "content": content}
+
+
+def kept_by_anthropic(run: str) -> dict[str, Any]:
+    moment = f"2026-01-01T00:00:0{len(run)}Z"
+    file = {
+        "type": "file",
+        "id": f"file_{run}",
+        "filename": "a.csv",
+        "mime_type": "text/csv",
+        "size_bytes": 9,
+    }
+    return file | {"created_at": moment, "downloadable": False}
+
+
+def shortened(run: str) -> dict[str, Any]:
+    said = {"type": "message", "id": f"msg_{run}", "role": "user", "content": []}
+    sealed = {"type": "compaction", "id": f"cmp_{run}", "encrypted_content": f"gAAAA{run}"}
+    answer = {"object": "response.compaction", "id": f"resp_{run}", "created_at": len(run)}
+    return answer | {"output": [said, sealed], "usage": RESPONSE["usage"]}
+
+
+@pytest.mark.parametrize(
+    ("made", "endpoint", "place", "told"),
+    [
+        (with_tools_of_the_server, "responses", ("output", 0, "queries"), "output[0].queries"),
+        (
+            with_tools_of_the_server,
+            "responses",
+            ("output", 2, "content", 0, "annotations", 0, "filename"),
+            "filename",
+        ),
+        (called_by_a_tool, "messages", ("content", 1, "name"), "content[1].name"),
+        (kept_by_anthropic, "files", ("filename",), "filename"),
+        (shortened, "responses", ("output", 0, "role"), "output[0].role"),
+    ],
+)
+def test_what_only_a_run_has_given_is_no_drift(
+    made: Callable[[str], dict[str, Any]], endpoint: str, place: tuple[Any, ...], told: str
+) -> None:
+    stored, new = made("a"), made("bb")
+    assert endpoint_of_answer(stored).name == endpoint
+    assert compare(stored, new, Policy(contract="openai")).changes == ()
+    assert not list(breaches_of(read_answer(stored), "openai"))
+    changed = at(*place, to="other")(made("bb"))
+    assert [change for change in compare(stored, changed).changes if told in change.selector]
