@@ -81,12 +81,12 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
         if ADOPTED in item.stash:
             item.stash[DECIDED] = True
             continue
-        names: list[str] = getattr(item, "fixturenames", [])  # a test that is no function has none
+        names: list[str] | None = getattr(item, "fixturenames", None)  # a test that is no function has none
         markers = markers_of(item)
-        if not markers and "stepreplay" not in names:
+        if not markers and "stepreplay" not in (names or ()):
             continue
         item.stash[DECIDED] = True
-        if names and _config_is_overridden(item):
+        if names is not None and _config_is_overridden(item):
             names[:] = ["stepreplay", *(name for name in names if name != "stepreplay")]
         else:
             item.stash[NEEDS_NO_FIXTURE] = True
