@@ -39,6 +39,7 @@ from pytest_stepreplay.errors import standing_in
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, error
 from pytest_stepreplay.upstream.replies import unscripted_answer
 from tests.conftest import KEY
+from tests.few_plugins import few_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,9 +184,8 @@ class Reader:
         if program == "pytest":
             named = {argument.partition("::")[0] for argument in arguments if argument.startswith("test_")}
             self._not_yet_run -= named or set(self._not_yet_run)
-            options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:randomly")
-            scope = "asyncio_default_fixture_loop_scope=function"
-            result = self._pytester.runpytest_inprocess(*options, "-o", scope, *arguments)
+            with few_plugins(*(["xdist"] if "-n" in arguments else [])) as few:
+                result = self._pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", *arguments)
             return int(result.ret), result.stdout.str() + result.stderr.str()
         printed = _Printed()
         with redirect_stdout(printed), redirect_stderr(printed):

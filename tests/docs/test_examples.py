@@ -13,6 +13,7 @@ from pytest_stepreplay.store.paths import iter_cassettes
 from pytest_stepreplay.upstream import Upstream
 from tests.conftest import KEY
 from tests.examples.record import API, EXAMPLES, REPOSITORY, copy_examples, name_the_api
+from tests.few_plugins import few_plugins
 
 RECORDED = REPOSITORY / "cassettes" / EXAMPLES
 
@@ -22,8 +23,8 @@ def again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, upstream: 
     """The examples, recorded anew in a folder of their own."""
     monkeypatch.setenv("STEP_API_KEY", KEY)
     copy_examples(pytester.path, upstream.url)
-    scope = "asyncio_default_fixture_loop_scope=function"
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--stepreplay=record", "-o", scope)
+    with few_plugins("asyncio") as few:
+        result = pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", "--stepreplay=record")
     assert result.ret == 0
     name_the_api(pytester.path / "cassettes", upstream.url)
     yield pytester.path / "cassettes" / EXAMPLES

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ import pytest
 
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream
 from tests.conftest import KEY
+from tests.few_plugins import few_plugins
 
 GREETING = """
     import pytest
@@ -62,7 +63,7 @@ class Suite:
     say: Callable[[ReceivedRequest], Reply] | None = None
     """What the upstream says to a request, where the order of requests is not certain."""
     needs: tuple[str, ...] = ()
-    """Plugins that the tests need, also where not all that are installed are loaded."""
+    """Plugins that the tests need beside ours. No other is loaded."""
 
     def __post_init__(self) -> None:
         self.upstream = Upstream(self._reply_to)
@@ -105,24 +106,18 @@ class Suite:
 
     def start_pytest(self, *args: str) -> pytest.RunResult:
         """Runs the suite with the environment as it is, its tests in the order in which they are written."""
-        scope = "asyncio_default_fixture_loop_scope=function"
-        options = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:randomly", "-o", scope)
-        if any(arg.startswith("-n") for arg in args):
-            with self.few_plugins("xdist") as few:
-                return self.pytester.runpytest_inprocess(*few, *options, *args)
-        return self.pytester.runpytest_inprocess(*options, *args)
+        others = ("xdist",) if any(arg.startswith("-n") for arg in args) else ()
+        with self.few_plugins(*others) as few:
+            return self.pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", *args)
 
     def run_process(self, *args: str) -> pytest.RunResult:
         """Runs the suite in a process of its own, with the environment as it is."""
         with self.few_plugins() as few:
             return self.pytester.runpytest_subprocess(*few, *args)
 
-    @contextmanager
-    def few_plugins(self, *others: str) -> Iterator[list[str]]:
-        """Lets processes that start here load no plugin but ours and the named: half of their time goes into the rest."""
-        with self.monkeypatch.context() as patch:
-            patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-            yield [word for name in ("stepreplay", *others, *self.needs) for word in ("-p", name)]
+    def few_plugins(self, *others: str) -> AbstractContextManager[list[str]]:
+        """Lets the runs that start here load no plugin but ours, those that the tests need, and the named."""
+        return few_plugins(*others, *self.needs)
 
     def record(self, *args: str) -> pytest.RunResult:
         """Runs the suite in `record`, with a key."""

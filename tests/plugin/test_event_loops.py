@@ -61,6 +61,7 @@ ASYNC = """
 
 def test_nothing_that_a_coroutine_asks_touches_the_disk(suite: Suite) -> None:
     suite.write(ASYNC)
+    suite.needs = ("asyncio",)
     suite.run().assert_outcomes(failed=2, errors=1)  # there is no cassette yet
     suite.record().assert_outcomes(passed=3)
     suite.run().assert_outcomes(passed=3)

@@ -229,7 +229,8 @@ def test_each_try_of_a_rerun_asks_anew_while_recording_and_replays_from_the_star
     suite.change(
         'assert ask("Say hello.")', 'assert ask("Say hello.")\n    tries.append(1)\n    assert len(tries) > 1'
     )
-    suite.record("-p", "rerunfailures", "--reruns", "2")
+    suite.needs = ("rerunfailures",)
+    suite.record("--reruns", "2")
     result = suite.run("--reruns", "2")
     assert result.ret == 0
     assert suite.upstream.count == 2, "what the failed try recorded would fail the next one too"

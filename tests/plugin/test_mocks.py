@@ -134,6 +134,7 @@ TESTS = 14
 def mocked(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """A recorded suite of tests with two requests or four each, of which the mocks now answer the first."""
     suite.write(MODULE)
+    suite.needs = ("pytest_httpx", "respx")
     suite.record().assert_outcomes(passed=TESTS)
     assert len(suite.cassettes) == TESTS
     monkeypatch.setenv("MOCKS", "1")
@@ -205,6 +206,7 @@ ALONE = """
 @pytest.mark.parametrize("mode", ["replay", "record"])
 def test_a_test_that_a_mock_alone_serves_passes_and_has_no_cassette(suite: Suite, mode: str) -> None:
     suite.write(ALONE)
+    suite.needs = ("pytest_httpx", "respx", "requests_mock")
     result = suite.run(f"--stepreplay={mode}")
     result.assert_outcomes(passed=7, failed=1)
     result.stdout.fnmatch_lines(

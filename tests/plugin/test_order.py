@@ -40,9 +40,8 @@ MANY = (
 
 def run_shuffled(suite: Suite, seed: int, *options: str) -> pytest.RunResult:
     """Runs the suite in an order of its own."""
-    scope = "asyncio_default_fixture_loop_scope=function"
-    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", scope)
-    return suite.pytester.runpytest_inprocess(*plugins, f"--randomly-seed={seed}", *options)
+    suite.needs = ("randomly",)
+    return suite.start_pytest(f"--randomly-seed={seed}", *options)
 
 
 def read_all(suite: Suite) -> dict[str, bytes]:
@@ -71,7 +70,8 @@ def test_a_flaky_test_keeps_the_recording_of_the_try_that_passed(suite: Suite) -
     suite.replies = [answer("I will not."), answer("Hello!")]
     suite.write(QUICK)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") == "Hello!"')
-    result = suite.record("-p", "rerunfailures", "--reruns", "1")
+    suite.needs = ("rerunfailures",)
+    result = suite.record("--reruns", "1")
     result.assert_outcomes(passed=1)
     assert "not written" not in result.stdout.str()
     assert "I will not." not in suite.cassette().read_text(encoding="utf-8")
@@ -83,6 +83,7 @@ def test_a_flaky_test_loses_no_good_recording(suite: Suite) -> None:
     suite.record()
     before = read_all(suite)
     suite.change('assert ask("Say hello.")', 'assert ask("Say hello.") == "something else"')
+    suite.needs = ("rerunfailures",)
     suite.run("--stepreplay=rewrite", "--reruns", "2", key=KEY).assert_outcomes(failed=1)
     assert read_all(suite) == before
 
@@ -94,6 +95,7 @@ def test_each_try_of_a_replay_starts_from_the_first_interaction(suite: Suite) ->
     suite.change(
         'assert ask("Say hello.")', 'assert ask("Say hello.")\n    tries.append(1)\n    assert len(tries) > 2'
     )
+    suite.needs = ("rerunfailures",)
     suite.run("--reruns", "2").assert_outcomes(passed=1)
     assert suite.upstream.count == 1
 
@@ -118,19 +120,12 @@ def test_last_failed_and_exit_first_judge_nothing_that_they_did_not_see(suite: S
     suite.record().assert_outcomes(passed=3)
     before = read_all(suite)
     suite.change("assert True", "assert False")
-    plugins = (
-        "-p",
-        "no:hypothesispytest",
-        "-p",
-        "no:randomly",
-        "-o",
-        "asyncio_default_fixture_loop_scope=function",
-    )
     suite.monkeypatch.setenv("STEP_API_KEY", KEY)
     for mode in ("record", "rewrite", "replay"):
         for narrowed in (["-x"], ["--lf"]):
             options = (f"--stepreplay={mode}", "--stepreplay-unused=error", *narrowed)
-            run = suite.pytester.runpytest_inprocess(*plugins, *options)
+            with suite.few_plugins() as few:
+                run = suite.pytester.runpytest_inprocess(*few, *options)
             run.assert_outcomes(passed=1 if narrowed == ["-x"] else 0, failed=1, deselected=None)
             assert "no test uses" not in run.stdout.str()
     after = read_all(suite)

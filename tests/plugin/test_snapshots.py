@@ -313,6 +313,7 @@ def test_parametrized_tests_and_shared_cassettes_keep_theirs_apart(suite: Suite)
 
 
 def test_a_rerun_counts_from_one_again(suite: Suite) -> None:
+    suite.needs = ("rerunfailures",)
     suite.write(
         """
         import pytest
