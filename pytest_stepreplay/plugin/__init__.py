@@ -19,7 +19,8 @@ from ..network import guard
 from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from ..store import paths
-from . import serving, snapshot_fixture, vcr_marker
+from ..vcr import marker
+from . import serving, snapshot_fixture
 from .cassette_places import CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
@@ -32,7 +33,6 @@ from .opening import (
 )
 from .publishing import read_known
 from .run import (
-    ADOPT_KEY,
     ADOPTED,
     ADOPTER,
     ENVIRONMENT,
@@ -79,11 +79,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
     hold_placeholders(early_config)
     try:
-        adopts = read_ini(early_config, ADOPT_KEY)
+        adopts = read_ini(early_config, "stepreplay_adopt_vcr_marker")
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     if adopts:
-        vcr_marker.prepare(early_config, parser)
+        marker.prepare(early_config, parser)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,7 +113,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshot_fixture, "stepreplay-snapshots")
     if run.settings({}).adopt_vcr_marker:
-        config.pluginmanager.register(vcr_marker, ADOPTER)
+        config.stash[marker.RUN] = run
+        config.pluginmanager.register(marker, ADOPTER)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ..errors import StepReplayError, display_path
 from ..session import routing, sessions
 from ..store import files
-from . import vcr_marker
+from ..vcr import marker
 from .cassette_places import name_of
 from .run import (
     ADOPTED,
@@ -180,7 +180,7 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
 def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) -> Session:
     """Returns the session of a test that is marked for another plugin, open for its requests."""
     try:
-        session = vcr_marker.open_adopted_session(request, check_config(given))
+        session = marker.open_adopted_session(request, check_config(given))
     except StepReplayError as error:
         raise failure(error) from None
     return begin_session(request.node, session)

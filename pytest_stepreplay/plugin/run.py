@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ..server.running import ReplayServer
     from ..session.outcome import Outcome
     from ..session.sessions import Session
+    from ..settings import Mode
     from .cassette_places import CassettePlaces, Home
 
 MARKER = "stepreplay"
-ADOPT_KEY = "stepreplay_adopt_vcr_marker"
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """What ends the run and not just the test."""
 _SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""", re.MULTILINE)
@@ -53,7 +53,6 @@ class Run:
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)
-    namesakes: dict[str, set[tuple[Path, str]]] = field(default_factory=dict)
     causes: list[dict[str, Any]] = field(default_factory=list)
     claims: dict[str, Any] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
@@ -113,6 +112,56 @@ class Run:
     def knows(self, result: Mapping[str, Any]) -> bool:
         """Whether the baseline holds this drift."""
         return self.baseline is not None and baseline.is_known(result, self.baseline)
+
+    # What the tests need that are marked for another plugin.
+
+    @property
+    def mode_is_given(self) -> bool:
+        """Whether the command line says the mode in our words."""
+        return "mode" in self.command_line
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that holds where nothing else is said."""
+        return self.settings({}).mode
+
+    def settings_of(self, item: pytest.Item, given: Mapping[str, object]) -> Settings:
+        """Returns what is set for a test, without its markers."""
+        return with_secrets(self.settings(given, home=self.places.home_of(item.path)), item.config)
+
+    def id_of(self, item: pytest.Item) -> str:
+        """Returns the id of a test."""
+        return self.places.id_of(item)
+
+    def typed(self, item: pytest.Item) -> str:
+        """Returns the id of a test, as a person types it."""
+        return self.places.typed(item)
+
+    def adopt(self, item: pytest.Item) -> None:
+        """Notes that a test is served by the fixture `stepreplay`, for another plugin's marker."""
+        item.stash[ADOPTED] = True
+
+    def is_adopted(self, item: pytest.Item) -> bool:
+        """Whether that was noted."""
+        return ADOPTED in item.stash
+
+    def refuse(self, item: pytest.Item, error: StepReplayError) -> None:
+        """Fails a test, when it is its turn, by what is wrong with its marker."""
+        item.stash[WRONG] = error
+
+    def session_of(self, item: pytest.Item) -> Session | None:
+        """Returns the open session of a test."""
+        return item.stash.get(SESSION, None)
+
+    def own(self, path: Path, test: str, *, beside: bool = False) -> None:
+        """Notes whose a cassette is; and, if it lies beside the tests, that its folder holds cassettes."""
+        self.owned[path] = test
+        if beside:
+            self.folders.add(path.parent)
+
+    def note(self, note: str) -> None:
+        """Notes what the end of the run says of a suite's settings, once."""
+        self.notes[note] = None
 
     @cached_property
     def folder(self) -> Path:

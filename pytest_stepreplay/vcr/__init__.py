@@ -2,8 +2,8 @@
 
 `register` makes a `vcr.VCR` record and replay in our format. What is here imports vcrpy when it is first needed,
 since that imports every HTTP client there is. What a suite of pytest-recording or pytest-vcr told its plugin becomes
-our settings, filters and paths in `config`, `project_vcr`, `filters` and `cassette_names`; `plugin.vcr_marker` has
-the hooks.
+our settings, filters and paths in `config`, `project_vcr`, `filters` and `cassette_names`; `marker` has the
+hooks and fixtures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import registration
 if TYPE_CHECKING:
     from vcr import VCR
 
-__all__ = ["cassette_names", "config", "filters", "project_vcr", "register", "vcr_cassette"]
+__all__ = ["cassette_names", "config", "filters", "marker", "project_vcr", "register", "vcr_cassette"]
 
 
 def register(vcr: VCR) -> None:

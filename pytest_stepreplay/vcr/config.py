@@ -14,15 +14,17 @@ from typing import Any, Final
 from ..errors import SettingsError
 from ..settings import MATCHERS, RECORD, REPLAY, REWRITE, Mode
 
-MODES: Final[Mapping[str, Mode]] = {
+_ONCE: Final = "once"
+_MODE_FOR: Final[Mapping[str, Mode]] = {
     "none": REPLAY,
     "new_episodes": RECORD,
     "all": REWRITE,
     "rewrite": REWRITE,
 }
-"""Our mode for each record mode of vcrpy and pytest-recording; `once` depends on whether the cassette exists."""
+"""Our mode for each record mode but `once`, which depends on whether the cassette exists."""
 
-RECORD_MODES: Final = ("once", *MODES)
+RECORD_MODES: Final = (_ONCE, *_MODE_FOR)
+"""The record modes of vcrpy, and `rewrite`, which pytest-recording has besides."""
 
 _LOCALHOST: Final = ("localhost", "0.0.0.0", "127.0.0.1", "::1")  # noqa: S104 - vcrpy's own list, to compare with
 _MATCHERS: Final = {
@@ -143,6 +145,32 @@ def read_record_mode(value: object, source: str) -> str | None:
     if name is not None and name not in RECORD_MODES:
         raise SettingsError(f"{source}: {name!r} is not one of {', '.join(RECORD_MODES)}")
     return name
+
+
+def mode_of(record_mode: str, *, exists: bool) -> Mode:
+    """Returns our mode for a record mode.
+
+    Args:
+        record_mode: one of `RECORD_MODES`.
+        exists: the cassette is there.
+    """
+    if record_mode == _ONCE:
+        return REPLAY if exists else RECORD
+    return _MODE_FOR[record_mode]
+
+
+def record_mode_of(mode: Mode, *, of_vcrpy: bool = False) -> str:
+    """Returns the record mode that does what one of our modes does.
+
+    Args:
+        mode: ours.
+        of_vcrpy: it must be one of vcrpy's own.
+    """
+    if mode.adds:
+        return "new_episodes"
+    if mode.rewrites and not of_vcrpy:
+        return "rewrite"
+    return "all" if mode.rewrites or mode.passes_by else "none"
 
 
 def read_allowed_hosts(given: object) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..formats.vcrpy import import_vcr
-from ..settings import LIVE, RECORD, REWRITE
 from . import filters
+from .config import record_mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,8 @@ class VcrCassette:
     @property
     def record_mode(self) -> Any:
         """The record mode, as vcrpy's enumeration."""
-        names = {RECORD: "new_episodes", REWRITE: "all", LIVE: "all"}
-        return import_vcr("vcr.record_mode").RecordMode(names.get(self._session.settings.mode, "none"))
+        name = record_mode_of(self._session.settings.mode, of_vcrpy=True)
+        return import_vcr("vcr.record_mode").RecordMode(name)
 
     @property
     def write_protected(self) -> bool:

@@ -1,7 +1,8 @@
 """Tests that are marked for pytest-recording or pytest-vcr, run on ours: `stepreplay_adopt_vcr_marker = true`.
 
 A pytest plugin of its own, which the main one registers where a project asks for it. It has the markers,
-fixtures and options of the other two by their names, and opens a test's cassette from what they say.
+fixtures and options of the other two by their names, and opens a test's cassette from what they say. What it needs
+of the run around it is an `AdoptingRun`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pytest
 
@@ -20,32 +21,33 @@ from ..errors import SettingsError
 from ..machine import disk
 from ..network import guard
 from ..session import exchange, sessions
-from ..settings import LIVE, RECORD, REPLAY, REWRITE
+from ..settings import LIVE
 from ..store import files
-from ..vcr import filters as vcr_filters
-from ..vcr import project_vcr
-from ..vcr.cassette_names import (
+from . import filters as vcr_filters
+from . import project_vcr
+from .cassette_names import (
     cassette_name_of,
     cassette_path_of,
     existing_cassette,
     folder_beside,
     lenders_of,
 )
-from ..vcr.config import (
-    MODES,
+from .config import (
     RECORD_MODES,
     Adopted,
+    mode_of,
     read_allowed_hosts,
     read_record_mode,
     read_vcr_config,
+    record_mode_of,
     request_parts_of,
 )
-from ..vcr.vcr_cassette import VcrCassette
-from .run import ADOPT_KEY, ADOPTED, RUN, SESSION, WRONG, Run, with_secrets
+from .vcr_cassette import VcrCassette
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ..errors import StepReplayError
     from ..settings import Mode, Settings
 
 RIVALS: Final = {
@@ -56,11 +58,59 @@ RIVALS: Final = {
 """Plugins that would answer the same markers, by the names of their entry points."""
 
 
+ADOPT_KEY: Final = "stepreplay_adopt_vcr_marker"
+"""The ini key with which a project asks for all this."""
+
 _WIDE_USE: Final = re.compile(
     r"""@pytest\.fixture\([^)]*scope\s*=\s*["'](?:class|module|package|session)["'][^)]*\)\s*"""
     r"""(?:async\s+)?def\s+\w+\([^)]*\bvcr\b"""
 )
 _MADE_FOR_PYTEST_VCR: Final = pytest.StashKey[bool]()
+_NAMESAKES: Final = pytest.StashKey[dict[str, set[tuple[Path, str]]]]()
+"""By the name of a cassette in whichever case, the modules and tests that have one of this name."""
+
+
+class AdoptingRun(Protocol):
+    """The pytest run, as far as its adopted tests need it."""
+
+    @property
+    def mode_is_given(self) -> bool:
+        """Whether the command line says the mode in our words."""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that holds where nothing else is said."""
+
+    def settings_of(self, item: pytest.Item, given: Mapping[str, object]) -> Settings:
+        """Returns what is set for a test, by the ini file, the command line and the `stepreplay_config` fixture."""
+
+    def id_of(self, item: pytest.Item) -> str:
+        """Returns the id of a test."""
+
+    def typed(self, item: pytest.Item) -> str:
+        """Returns the id of a test, as a person types it."""
+
+    def adopt(self, item: pytest.Item) -> None:
+        """Notes that a test is served by the fixture `stepreplay`, for another plugin's marker."""
+
+    def is_adopted(self, item: pytest.Item) -> bool:
+        """Whether that was noted."""
+
+    def refuse(self, item: pytest.Item, error: StepReplayError) -> None:
+        """Fails a test, when it is its turn, by what is wrong with its marker."""
+
+    def session_of(self, item: pytest.Item) -> sessions.Session | None:
+        """Returns the open session of a test."""
+
+    def own(self, path: Path, test: str, *, beside: bool = False) -> None:
+        """Notes whose a cassette is; and, if it lies beside the tests, that its folder holds cassettes."""
+
+    def note(self, note: str) -> None:
+        """Notes what the end of the run says of a suite's settings, once."""
+
+
+RUN: Final = pytest.StashKey[AdoptingRun]()
+"""Set by whoever registers this plugin."""
 
 
 class Hooks:
@@ -128,7 +178,7 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
 
     Called once all hooks have set their markers, and for a test whose marker comes later still.
     """
-    run = config.stash[RUN]
+    run, namesakes = config.stash[RUN], config.stash.setdefault(_NAMESAKES, {})
     for item in items:
         names: list[str] | None = getattr(item, "fixturenames", None)
         if names is None:
@@ -137,17 +187,18 @@ def adopt(config: pytest.Config, items: list[pytest.Item]) -> None:
             _put_first(names, "block_network")
         markers = list(item.iter_markers("vcr"))
         if (markers or "vcr_cassette" in names) and not item.get_closest_marker("stepreplay"):
-            item.stash[ADOPTED] = True
+            run.adopt(item)
             _put_first(names, "stepreplay")
             # What a test uses that is skipped must not be taken for an orphan.
             folder = folder_beside(item)
-            test = run.places.id_of(item)
-            run.owned[existing_cassette(folder, cassette_name_of(item), ".yaml", item)] = test
-            run.namesakes.setdefault(cassette_name_of(item).casefold(), set()).add((item.path, test))
+            test = run.id_of(item)
+            run.own(existing_cassette(folder, cassette_name_of(item), ".yaml", item), test)
+            namesakes.setdefault(cassette_name_of(item).casefold(), set()).add((item.path, test))
             try:
-                run.owned.update((path, test) for path in lenders_of(markers, folder))
+                for path in lenders_of(markers, folder):
+                    run.own(path, test)
             except SettingsError as error:
-                item.stash[WRONG] = error
+                run.refuse(item, error)
 
 
 def _put_first(names: list[str], name: str) -> None:
@@ -172,39 +223,39 @@ def open_adopted_session(request: pytest.FixtureRequest, given: Mapping[str, obj
     if vcr is not None:
         config = project_vcr.told(vcr, str(vcr.cassette_library_dir)) | config
     adopted = read_vcr_config(config)
-    run.notes.update((f"vcr_config, {note}", None) for note in adopted.notes)
+    for note in adopted.notes:
+        run.note(f"vcr_config, {note}")
     folder = Path(
         disk.absolute(request.config.invocation_params.dir / request.getfixturevalue("vcr_cassette_dir"))
     )
     name = str(request.getfixturevalue("vcr_cassette_name"))
     path = cassette_path_of(item, adopted.places, folder, name)
-    settings = with_secrets(run.settings(given, home=run.places.home_of(item.path)), request.config)
-    settings, filters = _with_filters(replace(settings, **adopted.settings), adopted, config, vcr)
+    settings = replace(run.settings_of(item, given), **adopted.settings)
+    settings, filters = _with_filters(settings, adopted, config, vcr)
     settings = replace(
         settings,
         mode=_mode_of(request, adopted, run, path),
         ignore_hosts=settings.ignore_hosts + adopted.ignored_hosts,
         allowed_hosts=settings.allowed_hosts + _allowed_hosts(request, markers),
     )
-    run.folders.add(path.parent)
     session = sessions.Session(
         settings,
         path,
-        test=run.places.id_of(item),
-        typed=run.places.typed(item),
-        shared=name != cassette_name_of(item) or _has_namesakes(run, item, path),
+        test=run.id_of(item),
+        typed=run.typed(item),
+        shared=name != cassette_name_of(item) or _has_namesakes(item, path),
         root=folder,
         lenders=tuple(lenders_of(markers, folder)),
         filters=filters,
     )
     session.load()
-    run.owned[path] = run.places.id_of(item)
+    run.own(path, run.id_of(item), beside=True)
     return session
 
 
-def _has_namesakes(run: Run, item: pytest.Item, path: Path) -> bool:
+def _has_namesakes(item: pytest.Item, path: Path) -> bool:
     """Whether another test has the same file: by the names of the other plugins, and in a folder of many modules."""
-    found = run.namesakes.get(cassette_name_of(item).casefold(), set())
+    found = item.config.stash[_NAMESAKES].get(cassette_name_of(item).casefold(), set())
     if path.parent == folder_beside(item):
         found = {each for each in found if each[0] == item.path}
     return len(found) > 1
@@ -223,7 +274,7 @@ def vcr_config() -> dict[str, object]:
 def record_mode(request: pytest.FixtureRequest) -> str:
     """The record mode of the run, by its name in vcrpy."""
     given: str | None = request.config.getoption("stepreplay_record_mode")
-    return given or _default_record_mode(request.config.stash[RUN])
+    return given or record_mode_of(request.config.stash[RUN].mode)
 
 
 @pytest.fixture(scope="session")
@@ -278,9 +329,8 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     if folder == str(folder_beside(request.node)):  # it is pytest-recording's
         folder = str(Path(folder).parent)
     mode = request.config.getoption("stepreplay_record_mode") or given.get("record_mode")
-    given["record_mode"] = {"rewrite": "all"}.get(
-        mode := mode or request.getfixturevalue("record_mode"), mode
-    )
+    mode = mode or request.getfixturevalue("record_mode")
+    given["record_mode"] = "all" if mode == "rewrite" else mode  # vcrpy itself has no `rewrite`
     return project_vcr.make_vcr(folder, ".yaml", given)
 
 
@@ -291,14 +341,14 @@ def vcr_cassette(request: pytest.FixtureRequest) -> VcrCassette | None:
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> VcrCassette | None:
-    session = request.node.stash.get(SESSION, None)
+    session = request.config.stash[RUN].session_of(request.node)
     return None if session is None else VcrCassette(session)
 
 
 @pytest.fixture
 def block_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """Keeps a test on this machine; one that records may reach what it records."""
-    if request.node.stash.get(ADOPTED, False):  # its cassette sees to it
+    if request.config.stash[RUN].is_adopted(request.node):  # its cassette sees to it
         yield
         return
     try:
@@ -322,26 +372,18 @@ def _merged_config(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
     return merged
 
 
-def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: Run, path: Path) -> Mode:
+def _mode_of(request: pytest.FixtureRequest, adopted: Adopted, run: AdoptingRun, path: Path) -> Mode:
     """Returns our mode: by --stepreplay, else by --record-mode, the vcr_config, the fixture or the ini file."""
-    if "mode" in run.command_line:
-        return run.settings({}).mode
+    if run.mode_is_given:
+        return run.mode
     if request.getfixturevalue("disable_recording"):
         return LIVE
-    option = request.config.getoption("stepreplay_record_mode")
-    name = option or adopted.record_mode
+    name = request.config.getoption("stepreplay_record_mode") or adopted.record_mode
     if name is None:
         name = read_record_mode(request.getfixturevalue("record_mode"), "the record_mode fixture")
-        if name in {None, _default_record_mode(run)}:
-            return run.settings({}).mode
-    if name == "once":
-        return REPLAY if files.exists(path) else RECORD
-    return MODES[name]
-
-
-def _default_record_mode(run: Run) -> str:
-    names = {RECORD: "new_episodes", REWRITE: "rewrite", LIVE: "all"}
-    return names.get(run.settings({}).mode, "none")
+        if name in {None, record_mode_of(run.mode)}:
+            return run.mode
+    return mode_of(name, exists=files.exists(path))
 
 
 def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark]) -> tuple[str, ...]:
@@ -355,8 +397,8 @@ def _allowed_hosts(request: pytest.FixtureRequest, markers: Sequence[pytest.Mark
         or _merged_config(request, markers).get("allowed_hosts")
     )
     hosts, unclear = read_allowed_hosts(given)
-    notes = request.config.stash[RUN].notes
-    notes.update((f"allowed_hosts, {each!r} is not a host name; it stays blocked", None) for each in unclear)
+    for each in unclear:
+        request.config.stash[RUN].note(f"allowed_hosts, {each!r} is not a host name; it stays blocked")
     return hosts
 
 
