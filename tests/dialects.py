@@ -16,6 +16,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ class Dialects:
     seed: int = 0
     size: int = 1000
     paths: list[str] = field(default_factory=list)
+    batch: dict[str, Any] = field(default_factory=dict)
     talking: Talking = field(default_factory=lambda: Talking(fresh, now))
 
     def __call__(self, received: ReceivedRequest) -> Raw:
@@ -58,7 +60,7 @@ class Dialects:
         path = urlsplit(received.path).path
         self.paths.append(path)
         for end, say in self._by_path().items():
-            if path.endswith(end):
+            if fnmatchcase(path, f"*{end}"):
                 return say(received)
         return error(404, "not_found", f"there is no {path}")
 
@@ -79,9 +81,15 @@ class Dialects:
             "/images/generations": self.images,
             "/images/edits": self.images,
             "/content": self.content,
+            "/vector_stores": self.vector_stores,
+            "/vector_stores/*/files": self.vector_stores,
             "/files": self.files,
             "/batches": self.batches,
+            "/batches/*": self.batches,
             "/responses": self.talking.responses,
+            "/responses/*": self.talking.conversation,
+            "/conversations": self.talking.conversation,
+            "/conversations/*": self.talking.conversation,
             "/messages": self.talking.messages,
             "/messages/count_tokens": self.talking.count_tokens,
         }
@@ -263,6 +271,9 @@ class Dialects:
         return raw(200, {"Content-Type": "audio/mpeg"}, b"ID3\xff" + secrets.token_bytes(self.size))
 
     def content(self, received: ReceivedRequest) -> Raw:
+        if "/file-out" in received.path:
+            lines = [json.dumps(self.result(name)) for name in random.sample(["first", "second"], 2)]
+            return raw(200, {"Content-Type": "application/octet-stream"}, "\n".join(lines).encode())
         data = random.Random(f"{self.seed} content").randbytes(self.size)
         return raw(200, {"Content-Type": "application/octet-stream"}, b"\xff" + data)
 
@@ -273,6 +284,11 @@ class Dialects:
     def images(self, received: ReceivedRequest) -> Raw:
         data = [{"b64_json": base64.b64encode(b"\x89PNG" + secrets.token_bytes(90)).decode()}]
         usage = {"input_tokens": 12, "output_tokens": 30, "total_tokens": 42}
+        if "json" in received.headers.get("content-type", "") and received.json.get("stream"):
+            kept = {"created_at": now(), "size": "1024x1024", "quality": "low", "background": "opaque"}
+            kept |= data[0] | {"output_format": "png"}
+            part = {"type": "image_generation.partial_image", "partial_image_index": 0, **kept}
+            return events([part, {"type": "image_generation.completed", **kept, "usage": usage}], done=False)
         return reply({"created": now(), "data": data, "size": "1024x1024", "quality": "low", "usage": usage})
 
     def files(self, received: ReceivedRequest) -> Raw:
@@ -291,8 +307,8 @@ class Dialects:
         )
 
     def batches(self, received: ReceivedRequest) -> Raw:
-        return reply(
-            {
+        if received.method == "POST":
+            self.batch = {
                 "id": fresh("batch_"),
                 "object": "batch",
                 "endpoint": "/v1/chat/completions",
@@ -303,6 +319,35 @@ class Dialects:
                 "expires_at": now(),
                 "request_counts": {"total": 0, "completed": 0, "failed": 0},
             }
+            return reply(self.batch)
+        done = {"status": "completed", "completed_at": now(), "output_file_id": fresh("file-out")}
+        return reply(self.batch | done | {"id": received.path.rpartition("/")[2]})
+
+    def result(self, name: str) -> dict[str, Any]:
+        """Returns what a batch has answered to the request of a name."""
+        function = {"name": self.tool, "arguments": '{"city": "Paris"}'}
+        call = {"id": fresh("call_"), "type": "function", "function": function}
+        message = {"role": "assistant", "content": f"{self.text} ({name})", "tool_calls": [call]}
+        body = {
+            "id": fresh("chatcmpl-"),
+            "object": "chat.completion",
+            "created": now(),
+            "model": "step-3.5-flash",
+            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16},
+        }
+        answer = {"status_code": 200, "request_id": fresh("req_"), "body": body}
+        return {"id": fresh("batch_req_"), "custom_id": name, "response": answer, "error": None}
+
+    def vector_stores(self, received: ReceivedRequest) -> Raw:
+        """Answers as what makes a store of files, or puts one into it."""
+        head = {"id": fresh("vs_"), "object": "vector_store", "created_at": now(), "status": "completed"}
+        if received.path.endswith("/files"):
+            held = {"vector_store_id": received.path.split("/")[-2], "usage_bytes": 99, "last_error": None}
+            return reply(head | {"id": received.json["file_id"], "object": "vector_store.file", **held})
+        counts = {"in_progress": 0, "completed": 1, "failed": 0, "cancelled": 0, "total": 1}
+        return reply(
+            head | {"name": "notes", "file_counts": counts, "last_active_at": now(), "usage_bytes": 9}
         )
 
     def vector(self, text: str, dimensions: int) -> list[float]:

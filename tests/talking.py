@@ -35,6 +35,7 @@ class Talking:
     stop: str = ""
     thought: str = "They want to know the weather."
     kept: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    stored: dict[str, Any] = field(default_factory=dict)
 
     # ------------------------------------------------------------ responses
 
@@ -50,7 +51,10 @@ class Talking:
             summary = [{"type": "summary_text", "text": self.thought}]
             sealed = {"encrypted_content": f"gAAAAAB{secrets.token_urlsafe(40)}"}
             output.append({"id": self.named("rs_"), "type": "reasoning", "summary": summary, **sealed})
-        if asked.get("tools") and not results:
+        offered = [each["type"] for each in asked.get("tools") or ()]
+        if not results:
+            output += [self.used(kind) for kind in offered if kind != "function"]
+        if "function" in offered and not results:
             output += [
                 {
                     "id": self.named("fc_"),
@@ -64,7 +68,14 @@ class Talking:
             ]
         else:
             text = " ".join([self.text, *results])
-            part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+            cited = {
+                "type": "file_citation",
+                "index": 3,
+                "filename": "notes.txt",
+                "file_id": self.named("file-"),
+            }
+            notes = [cited] if "file_search" in offered else []
+            part = {"type": "output_text", "text": text, "annotations": notes, "logprobs": []}
             message = {
                 "id": self.named("msg_"),
                 "type": "message",
@@ -98,9 +109,45 @@ class Talking:
             },
         }
         self.kept[response["id"]] = [*before, *items, *output]
+        self.stored = response
         if not asked.get("stream"):
             return json_of(response)
         return frames(response_events(response))
+
+    def used(self, tool: str) -> dict[str, Any]:
+        """Returns the item that tells what a tool of the server's own has done."""
+        call = {"type": f"{tool}_call", "status": "completed"}
+        match tool:
+            case "web_search":
+                return call | {"id": self.named("ws_"), "action": {"type": "search", "query": self.tool}}
+            case "file_search":
+                found = {"file_id": self.named("file-"), "filename": "notes.txt", "text": "sun", "score": 0.5}
+                return call | {"id": self.named("fs_"), "queries": [self.tool], "results": [found]}
+            case "code_interpreter":
+                ran = {"code": "1 + 1", "outputs": [{"type": "logs", "logs": "2"}]}
+                return call | {"id": self.named("ci_"), "container_id": self.named("cntr_"), **ran}
+            case "mcp":
+                asks = {"id": self.named("mcpr_"), "type": "mcp_approval_request", "server_label": "maps"}
+                return asks | {"name": self.tool, "arguments": "{}"}
+            case "image_generation":
+                return call | {"id": self.named("ig_"), "result": secrets.token_hex(40)}
+            case _:
+                made = {"id": self.named("cu_"), "call_id": self.named("call_"), "pending_safety_checks": []}
+                return {**call, "type": "computer_call", **made, "action": {"type": "click", "x": 1, "y": 2}}
+
+    def conversation(self, received: ReceivedRequest) -> Raw:
+        """Answers what asks for a conversation, its items, or what the server has kept of a response."""
+        path = received.path.partition("?")[0]
+        if path.endswith("/input_tokens"):
+            return json_of({"object": "response.input_tokens", "input_tokens": 11})
+        if path.endswith("/conversations"):
+            return json_of({"id": self.named("conv_"), "object": "conversation", "created_at": self.time()})
+        if not path.endswith(("/items", "/input_items")):
+            return json_of(self.stored | {"id": path.rpartition("/")[2]})
+        part = {"type": "input_text", "text": self.text}
+        item = {"id": self.named("msg_"), "type": "message", "status": "completed", "role": "user"}
+        ends = {"first_id": item["id"], "last_id": item["id"], "has_more": False}
+        return json_of({"object": "list", "data": [{**item, "content": [part]}], **ends})
 
     # ------------------------------------------------------------ messages
 
@@ -194,6 +241,12 @@ def response_events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     yield {"type": "response.reasoning_summary_text.delta", **here, "delta": piece}
                 yield {"type": "response.reasoning_summary_text.done", **here, "text": whole["text"]}
                 yield {"type": "response.reasoning_summary_part.done", **here, "part": whole}
+            case kind:
+                started = {**item, "status": "in_progress"} if "status" in item else item
+                yield {"type": "response.output_item.added", "output_index": i, "item": started}
+                if kind in ("web_search_call", "file_search_call", "image_generation_call"):
+                    yield {"type": f"response.{kind}.in_progress", **where}
+                    yield {"type": f"response.{kind}.completed", **where}
         yield {"type": "response.output_item.done", "output_index": i, "item": item}
     yield {"type": f"response.{response['status']}", "response": response}
 

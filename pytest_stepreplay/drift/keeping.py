@@ -257,6 +257,8 @@ class _KeptTurn:
             return response
         if response.body_kind == "json":
             return replace(response, json=self.kinds.replaced_in(response.json, renamed))
+        if response.text is not None:
+            return replace(response, text=_event_with_ids(response.text, renamed))
         if response.events is None:
             return None
         events = tuple(_event_with_ids(event, renamed) for event in response.events)
@@ -386,7 +388,7 @@ def _other_texts(request: Request, ids: Ids) -> set[str]:
 
 
 def _event_with_ids(event: Any, ids: Names) -> Any:
-    """Returns one event with its ids replaced in its text, which else stays as the server wrote it."""
+    """Returns an event, or a text of JSON, with its ids replaced; all else stays as the server wrote it."""
     text = event if isinstance(event, str) else event.frame
     for one, other in ids.items():
         text = text.replace(json.dumps(one), json.dumps(other))

@@ -185,6 +185,9 @@ RESPONSES: Final = Endpoint(
         "obfuscation",
         "prompt_cache_diagnostics",
         "usage.**.cached_tokens",
+        # As the request had it.
+        "tools[*].vector_store_ids",
+        "tools[*].container",
     ),
     json_texts=("output[*].arguments",),
     content=("output[*].content[*].text",),

@@ -104,7 +104,8 @@ def _keys_in(item: Mapping[str, Any], under: str) -> Keys:
     if kind == "item_reference":
         return (("id", "cited"),)
     call: Keys = (("call_id", "cited" if is_result(item) else "made"), ("approval_request_id", "cited"))
-    return (("id", "made"), *call, *_SEALED)
+    image: Keys = (("result", "sealed"),) if kind == "image_generation_call" else ()
+    return (("id", "made"), *call, *_SEALED, *image)
 
 
 _BELOW: Final[dict[str, Keys]] = {

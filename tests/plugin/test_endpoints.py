@@ -314,6 +314,28 @@ FILES = """
         assert drawn.data[0].b64_json
         assert drawn == chat_snapshot
 
+    def test_image(chat_snapshot):
+        drawn = client.images.generate(model="image-1", prompt="A hat.")
+        assert drawn == chat_snapshot
+        last = list(client.images.generate(model="image-1", prompt="A hat.", stream=True, partial_images=1))[-1]
+        assert last.type == "image_generation.completed" and last.b64_json
+
+    def test_batch():
+        kept = client.files.create(file=("asks.jsonl", b"{{}}"), purpose="batch")
+        batch = client.batches.create(
+            input_file_id=kept.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        batch = client.batches.retrieve(batch.id)
+        assert (batch.input_file_id, batch.status) == (kept.id, "completed")
+        assert "get_weather" in client.files.content(batch.output_file_id).text
+
+    def test_vector_store():
+        kept = client.files.create(file=("notes.txt", b"The sun."), purpose="assistants")
+        store = client.vector_stores.create(file_ids=[kept.id], name="notes")
+        assert client.vector_stores.files.create(store.id, file_id=kept.id).id == kept.id
+        search = {{"type": "file_search", "vector_store_ids": [store.id]}}
+        assert client.responses.create(model="m", input="Sun?", tools=[search]).output_text
+
     def test_files():
         kept = client.files.create(file=("notes.bin", b"\\xff\\x00notes"), purpose="user_data")
         assert len(client.files.content(kept.id).content) == 1001
@@ -322,18 +344,24 @@ FILES = """
 
 def test_uploads_and_bytes(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str]) -> None:
     suite.write(FILES)
-    suite.record().assert_outcomes(passed=4)
+    suite.record().assert_outcomes(passed=7)
     text = suite.cassette("test_chat/test_transcription.yaml").read_text()
     assert 'filename="hi.mp3"' in text
     assert "text: asr-1" in text
     files = {name: suite.cassette(name).read_bytes() for name in suite.cassettes}
     verified = verify(suite, "--stepreplay-fail-on=metadata")
-    verified.assert_outcomes(passed=4)
-    verified.stdout.fnmatch_lines(["verified 5 interactions in 4 cassettes: 5 unchanged, 0 drifted"])
-    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=4)
+    verified.assert_outcomes(passed=7)
+    verified.stdout.fnmatch_lines(["verified 15 interactions in 7 cassettes: 15 unchanged, 0 drifted"])
+    suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=7)
     assert {name: suite.cassette(name).read_bytes() for name in files} == files
+    model.tool = "get_forecast"
+    result = verify(suite)
+    result.assert_outcomes(passed=6, failed=1)
+    result.stdout.fnmatch_lines(
+        ["results_by_custom_id.first.*.function.name: get_weather -> get_forecast", "*drift     behavior: *"]
+    )
     suite.go_offline()
-    suite.run().assert_outcomes(passed=4)
+    suite.run().assert_outcomes(passed=7)
 
 
 LARGE = """

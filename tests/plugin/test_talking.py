@@ -48,6 +48,39 @@ RESPONSES = """
         answer = ask(results(first), previous_response_id=first.id)
         assert answer.output_text.endswith("sunny snow")
 
+    SERVERS_OWN = [
+        {{"type": "web_search"}},
+        {{"type": "file_search", "vector_store_ids": ["vs_1"]}},
+        {{"type": "code_interpreter", "container": {{"type": "auto"}}}},
+        {{"type": "mcp", "server_label": "maps", "server_url": "https://maps.example"}},
+        {{"type": "image_generation"}},
+        {{"type": "computer_use_preview", "environment": "browser", "display_width": 9, "display_height": 9}},
+    ]
+
+    def use(items, **options):
+        return client.responses.create(model="m", input=items, tools=SERVERS_OWN, **options)
+
+    def test_tools_of_the_server(chat_snapshot):
+        first = use([QUESTION])
+        *_, asked, _, clicked, message = first.output
+        said = [each.to_dict(mode="json") for each in first.output]
+        shot = {{"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo="}}
+        seen = {{"type": "computer_call_output", "call_id": clicked.call_id, "output": shot}}
+        approved = {{"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}}
+        answer = use([QUESTION, *said, approved, seen])
+        assert first == chat_snapshot
+        events = list(use([QUESTION], stream=True))
+        assert [each.type for each in events[-1].response.output] == [each.type for each in first.output]
+
+    def test_conversation(chat_snapshot):
+        talk = client.conversations.create(items=[QUESTION])
+        client.conversations.items.create(talk.id, items=[QUESTION])
+        answer = ask([QUESTION], conversation=talk.id)
+        assert client.conversations.items.list(talk.id).data[0].role == "user"
+        assert client.responses.input_items.list(answer.id) == chat_snapshot
+        assert client.responses.retrieve(answer.id).id == answer.id
+        assert client.responses.input_tokens.count(model="m", input=[QUESTION]).input_tokens == 11
+
     def test_streamed():
         events = list(ask([QUESTION], stream=True))
         first = events[-1].response
@@ -104,7 +137,7 @@ def model(suite: Suite) -> Dialects:
     return suite.say
 
 
-@pytest.mark.parametrize(("code", "passed"), [(RESPONSES, 3), (MESSAGES, 3)], ids=["responses", "messages"])
+@pytest.mark.parametrize(("code", "passed"), [(RESPONSES, 5), (MESSAGES, 3)], ids=["responses", "messages"])
 def test_conversations(suite: Suite, model: Dialects, code: str, passed: int) -> None:
     suite.write(code)
     check_rounds(suite, passed)
