@@ -18,8 +18,8 @@ from ..formats import REQUEST_ALONE, WRITABLE, Foreign, Hints, Skipped, batch_re
 from ..models import Cassette
 from ..redaction.redactor import Redactor
 from ..redaction.shapes import PLACEHOLDER
-from ..store import files, writing
-from ..store.cassettes import parse_source, parse_tree
+from ..store import codec, files
+from ..store.cassettes import parse_source, write_cassette
 from ..store.files import read_bytes, write_bytes
 from .checking import find_differences
 
@@ -155,7 +155,7 @@ def read_batches(sources: Iterable[Source]) -> dict[str, Any]:
     for source in sources:
         if _LINES.search(source.path.name):
             try:
-                tree, _ = parse_tree(read_bytes(source.path), source.path)
+                tree, _ = codec.decode(read_bytes(source.path), source.path)
             except CassetteError:
                 continue  # it is refused in its turn
             for key, row in batch_requests(tree).items():
@@ -288,7 +288,7 @@ def _refused(outcome: Conversion, reason: str) -> Conversion:
 
 def _write_as(path: Path, cassette: Cassette, format_: str) -> None:
     if format_ == OURS:
-        writing.write_cassette(path, cassette)
+        write_cassette(path, cassette)
     else:
         write_bytes(path, _rendered(cassette, format_))
 

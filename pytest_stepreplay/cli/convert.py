@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..formats import WRITABLE
-from ..store.sources import written_location
+from ..store.codec import written_location
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths, folder_path, one_of
 from .conversion import Conversion, Plan, Result, convert_source, find_sources, read_batches, target_of

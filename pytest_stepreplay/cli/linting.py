@@ -23,12 +23,12 @@ from ..redaction.shapes import PLACEHOLDER
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
 from ..settings.fields import Settings
+from ..store import codec
 from ..store.body_files import cited_in, problems_with, texts_in
-from ..store.cassettes import ReadCassette, parse_cassette, parse_tree, read_cassette
+from ..store.cassettes import ReadCassette, parse_cassette, read_cassette
 from ..store.files import read_bytes, write_bytes
 from ..store.paths import READ_SUFFIXES
 from ..store.secrets import told_place
-from ..store.yaml_events import lines_of
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
 from .naming import adopted_folders
 from .project import cassette_folder, display, project_settings, typed_test
@@ -190,7 +190,7 @@ def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
 
 def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:
     try:
-        return parse_tree(unpacked(content), path)
+        return codec.decode(unpacked(content), path)
     except CassetteError:  # of another tool's, or broken, which is told elsewhere
         return None, ""
 
@@ -240,7 +240,7 @@ def _with_lines(problems: list[Problem], text: str) -> list[Problem]:
     if not text or all(each.line or not each.place for each in problems):
         return problems
 
-    lines = lines_of(text, [each.place for each in problems])
+    lines = codec.lines_at(text, [each.place for each in problems])
     return [replace(each, line=each.line or line) for each, line in zip(problems, lines, strict=True)]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..commands import review_command, stepreplay_command
 from ..errors import CassetteError, CassetteWriteError, display_path
 from ..machine import disk
-from ..store import body_files, cassettes, files, locks, pending, writing
+from ..store import body_files, cassettes, files, locks, pending
 from ..store import uncited_files as uncited
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def prune(needless: Needless, folders: tuple[str, ...] = ()) -> None:
             cassette = cassettes.read_cassette(path).cassette
             gone = set(needless.interactions)
             left = tuple(each for i, each in enumerate(cassette.interactions) if i not in gone)
-            writing.write_cassette(path, replace(cassette, interactions=left))
+            cassettes.write_cassette(path, replace(cassette, interactions=left))
             return
         try:
             disk.remove(path)

@@ -17,7 +17,7 @@ from ..errors import CassetteError, CassetteWriteError
 from ..machine import disk
 from ..matching.keys import Matcher
 from ..redaction.redactor import Redactor
-from ..store import cassettes, files, paths, pending, snapshot_files, writing
+from ..store import cassettes, files, paths, pending, snapshot_files
 from ..store.files import read_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def relink(link: Link) -> None:
         raise CassetteWriteError(link.target, "was not replaced: it exists by now")
     read = cassettes.read_cassette(source)
     if read.format == "stepreplay":
-        writing.write_cassette(link.target, replace(read.cassette, test=link.test))
+        cassettes.write_cassette(link.target, replace(read.cassette, test=link.test))
     else:
         write_bytes(link.target, read_bytes(source))
     old, new = paths.snapshots_path(source), paths.snapshots_path(link.target)

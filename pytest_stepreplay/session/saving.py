@@ -14,7 +14,7 @@ from ..drift import keeping
 from ..housekeeping import ages
 from ..models import Cassette, Interaction
 from ..settings import RECORD
-from ..store import body_files, files, locks, writing
+from ..store import body_files, cassettes, files, locks
 from ..store import pending as pending_files
 from . import verification
 from .answering import read_own
@@ -101,7 +101,7 @@ class Work:
             now = loaded.cassette if loaded else Cassette(interactions=self.known)
             test = now.test if self.shared and loaded else self.test
             cassette = Cassette(test=test or None, interactions=self.merged(now.interactions))
-            writing.write_cassette(self.path, cassette)
+            cassettes.write_cassette(self.path, cassette)
             if files.exists(pending_files.pending_path(self.path)):
                 pending_files.write_pending(
                     self.path, cassette

@@ -12,12 +12,12 @@ from ..drift.comparison import compare
 from ..drift.values import ABSENT
 from ..errors import StepReplayError
 from ..settings.policy import Policy
+from ..store import codec
 from ..store.files import exists
 from ..store.locks import locked
 from ..store.pending import pending_path, reject_pending, write_pending
 from ..store.secrets import guarded_by
 from ..store.snapshot_files import read_snapshots, snapshots_tree, write_snapshots
-from ..store.writing import encode_tree
 from ..wire.json_values import is_equal
 from . import explaining
 from .comparisons import Comparison, Result, SnapshotOutcome
@@ -255,7 +255,7 @@ class ChatSnapshot:
     def _check_storable(self, name: str, new: object) -> None:
         """Raises what writing the value would raise, while the test still stands where it came from."""
         with guarded_by(self._wall):
-            encode_tree(snapshots_tree(self.test, {name: new}), self.path)
+            codec.encode(snapshots_tree(self.test, {name: new}), self.path)
 
     def _readable(self, value: object) -> Any:
         """Returns the value as a JSON tree; a text, unless it is a chat completion, stays one."""

@@ -7,6 +7,7 @@ why. `bodies` turns what went over the wire into what is stored, and back.
 __all__ = [
     "body_files",
     "cassettes",
+    "codec",
     "files",
     "locks",
     "paths",
@@ -14,8 +15,5 @@ __all__ = [
     "schema",
     "secrets",
     "snapshot_files",
-    "sources",
     "uncited_files",
-    "writing",
-    "yaml_events",
 ]

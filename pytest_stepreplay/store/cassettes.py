@@ -1,37 +1,32 @@
-"""The text of a cassette file <-> a `Cassette`, and every way in which a file can fail to be one.
+"""A cassette file <-> a `Cassette`: ours are read and written, other tools' are read through `formats`.
 
-Files of our own format are read here; those of other tools go through `formats`. What cannot be read is an
-error that names file and line, and never a value of the file, which could be a secret.
+What cannot be read is an error that names file and line, and never a value of the file, which could be a secret.
 """
 
 from __future__ import annotations
 
 import gc
-import json
-import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import formats
-from ..commands import mend_or_record, record_again, stepreplay_command
+from ..commands import mend_or_record, stepreplay_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
-from ..wire.json_text import parse_json
-from . import yaml_events, yaml_parser
-from .files import read_bytes
-from .schema import cassette_of
-from .sources import parse_other_text, read_foreign_file, read_text, written_location
+from . import body_files, codec, locks
+from .files import read_bytes, write_bytes
+from .schema import cassette_of, tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-    from ..formats import Foreign, Hints
+    from ..formats import Foreign, Hints, Skipped
     from ..wire.trees import Tree
 
-_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
-_OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
+_MOST_PLACED = 10
+"""How many skipped parts of a foreign file are given their line: each costs reading it once more."""
 _LARGE = 1 << 18
 
 
@@ -88,16 +83,16 @@ def parse_cassette(
         CassetteReadError: the content is no cassette.
     """
     with _without_collections(len(content)):
-        text = read_text(content, path) if parse else ""
-        if parse and text.strip() and not _OURS.search(text):
-            found: Cassette | Foreign = read_foreign_file(_parsed_by(parse, text, path), text, path, None)
+        text = codec.decode_text(content, path) if parse else ""
+        if parse and text.strip() and not codec.is_ours(text):
+            found: Cassette | Foreign = _read_foreign(_parsed_by(parse, text, path), text, path, None)
         else:
             found = parse_source(content, path)
     if isinstance(found, Cassette):
         return ReadCassette(found, "stepreplay")
     for skipped in found.skipped:
         if skipped.broken:
-            where = f"{written_location(skipped.location)}: " if skipped.location else ""
+            where = f"{codec.written_location(skipped.location)}: " if skipped.location else ""
             convert = stepreplay_command("convert", display_path(path), "--to", "converted")
             fix = f"Convert what can be read of it with: {convert}" if found.exchanges else mend_or_record()
             raise CassetteReadError(path, f"{where}{skipped.reason}", line=skipped.line, fix=fix)
@@ -144,65 +139,54 @@ def parse_source(content: bytes | str, path: Path, hints: Hints | None = None) -
     Raises:
         CassetteReadError: the content is no cassette of any known tool.
     """
-    tree, text = parse_tree(content, path)
+    tree, text = codec.decode(content, path)
     if isinstance(tree, dict) and "stepreplay" in tree:
         return cassette_of(tree, text, path)
-    return read_foreign_file(tree, text, path, hints)
+    return _read_foreign(tree, text, path, hints)
 
 
-def parse_tree(content: bytes | str, path: Path) -> tuple[Tree, str]:
-    """Return the tree that the content of a file stands for, of whatever schema, and its text.
+def _read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> Foreign:
+    """Return what another tool's file holds.
+
+    Args:
+        tree: of the file.
+        text: of the file, to find lines in.
+        path: the file, for messages.
+        hints: what the file does not say itself.
 
     Raises:
-        CassetteReadError: it is no text, or neither YAML nor JSON; the message names the line.
+        CassetteReadError: it is no cassette of any known tool.
     """
-    text = read_text(content, path)
-    tagged = "!!" in text and not _OURS.search(text)
     try:
-        return yaml_parser.parse(text, formats.construct_tag if tagged else None), text
-    except yaml_parser.UnusualTextError:
-        return _parse_unusual(text, path), text
+        found = formats.read_foreign(tree, hints)
+    except formats.MisfitError as error:
+        raise codec.misfit(error, text, path) from None
+    if found is None:
+        kinds: dict[type, str] = {dict: "other keys", list: "a list", str: "text", type(None): "nothing"}
+        kind = next((kind for each, kind in kinds.items() if isinstance(tree, each)), "a single value")
+        raise CassetteReadError(
+            path, f"is not a cassette: it holds {kind}, and no 'stepreplay: 1' at the top"
+        )
+    skipped: list[Skipped] = []
+    for number, each in enumerate(found.skipped):
+        placed = each
+        if each.broken and each.line is None and number < _MOST_PLACED:
+            placed = replace(each, line=codec.line_at(text, each.location))
+        skipped.append(placed)
+    return replace(found, skipped=tuple(skipped))
 
 
-# ---------------------------------------------------------------- reading what neither `yaml_text` nor vcrpy writes
+def write_cassette(path: Path, cassette: Cassette) -> None:
+    """Write a cassette, in one step; if the file would not change, it is not touched.
 
+    Args:
+        path: the file; its folders are made. A name that ends with ``.json`` is written as JSON.
+        cassette: what it shall hold. What is too large for it is written beside it first.
 
-def _parse_unusual(text: str, path: Path) -> Tree:
-    """Return the tree of a file that a person or another tool wrote."""
-    if not text.strip():
-        raise CassetteReadError(path, "is empty", fix=record_again())
-    conflict = _CONFLICT.search(text)
-    if conflict:
-        line = text.count("\n", 0, conflict.start()) + 1
-        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=mend_or_record())
-    other = None if _OURS.search(text) else parse_other_text(text, path)
-    if other is not None:
-        return other
-    # JSON is not always YAML: it has escapes of surrogate pairs, which vcrpy writes.
-    if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
-        try:
-            return parse_json(text)
-        except json.JSONDecodeError as error:
-            if path.suffix.lower() == ".json":
-                problem = f"is not valid JSON ({error.msg})"
-                raise CassetteReadError(path, problem, line=error.lineno, fix=mend_or_record()) from None
-        except ValueError as error:
-            raise CassetteReadError(path, str(error), fix=mend_or_record()) from None
-    return _parse_yaml(text, path)
-
-
-def _parse_yaml(text: str, path: Path) -> Tree:
-    construct = None
-    ours = _OURS.search(text)
-    if not ours:
-        construct = formats.construct_tag
-    try:
-        tree = yaml_events.parse_any(text, construct)
-    except yaml_events.BrokenYamlError as error:
-        raise CassetteReadError(path, error.problem, line=error.line, fix=mend_or_record()) from None
-    if ours and not text.startswith("{") and not text.endswith("\n"):
-        # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
-        fix = f"If it is whole, add a newline at its end; else {record_again(goes_on=True)}"
-        line = text.count("\n") + 1
-        raise CassetteReadError(path, "seems cut off: its last line is incomplete", line=line, fix=fix)
-    return tree
+    Raises:
+        CassetteWriteError: it could not be written. What stood there before still stands.
+    """
+    content = codec.encode(tree_of(cassette), path)
+    with locks.locked(path):
+        body_files.write_files(cassette.interactions, path)
+        write_bytes(path, content)

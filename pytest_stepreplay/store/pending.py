@@ -18,14 +18,13 @@ from ..commands import pytest_command, stepreplay_command
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
 from ..models import Cassette, Interaction
-from . import body_files
+from . import body_files, codec
 from .cassettes import parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove_cassette, write_bytes
 from .locks import locked
 from .paths import SNAPSHOTS_SUFFIX, SUFFIXES, check_inside
 from .schema import tree_of
 from .snapshot_files import parse_snapshots
-from .writing import encode_tree
 
 if TYPE_CHECKING:
     import os
@@ -396,7 +395,7 @@ def _write_version(path: Path, version: _Version, *, base: _Version | None = Non
         return
     # The base stands last, so that a file that was cut off has none.
     mark = {"pending": {"base": base.digest}} if base else {}
-    content = encode_tree(version.tree() | mark, path)
+    content = codec.encode(version.tree() | mark, path)
     if isinstance(version.content, Cassette):
         body_files.write_files(version.content.interactions, path)
     write_bytes(path, content)

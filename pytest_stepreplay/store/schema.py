@@ -26,7 +26,7 @@ from ..models import (
     StreamError,
 )
 from . import body_files, validating
-from .sources import line_at, written_location
+from .codec import line_at, written_location
 
 if TYPE_CHECKING:
     from pathlib import Path

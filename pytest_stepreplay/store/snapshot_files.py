@@ -11,12 +11,10 @@ from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
 from ..wire.json_text import shown
-from . import yaml_events
-from .cassettes import parse_tree
+from . import codec
 from .files import exists, read_bytes, remove_cassette, write_bytes
 from .locks import locked
 from .schema import check_version
-from .writing import encode_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,21 +46,23 @@ def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
     Raises:
         CassetteReadError: the content is none.
     """
-    tree, text = parse_tree(content, path)
+    tree, text = codec.decode(content, path)
     if not isinstance(tree, dict) or "stepreplay" not in tree:
         raise CassetteReadError(
             path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=mend_or_record("write")
         )
     check_version(tree, text, path)
     if not isinstance(tree.get("snapshots"), dict):
-        line = _line_of(text, "snapshots")
+        line = codec.line_at(text, ["snapshots"])
         raise CassetteReadError(
             path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=mend_or_record("write")
         )
     for key in tree:
         if key not in _KEYS:
             problem = f"{shown(key)}: a file of snapshots has no such key"
-            raise CassetteReadError(path, problem, line=_line_of(text, key), fix=mend_or_record("write"))
+            raise CassetteReadError(
+                path, problem, line=codec.line_at(text, [key]), fix=mend_or_record("write")
+            )
     return tree
 
 
@@ -78,7 +78,7 @@ def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> Non
         CassetteWriteError: it could not be written. What stood there before still stands.
     """
     if snapshots:
-        content = encode_tree(snapshots_tree(test, snapshots), path)
+        content = codec.encode(snapshots_tree(test, snapshots), path)
         with locked(path):
             write_bytes(path, content)
     elif exists(path):
@@ -89,7 +89,3 @@ def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> Non
 def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:
     """Return the tree of a file of snapshots, as it stands in the file and as `write_pending` takes it."""
     return {"stepreplay": FORMAT_VERSION, "test": test, "snapshots": dict(snapshots)}
-
-
-def _line_of(text: str, key: str) -> int | None:
-    return yaml_events.line_of(text, [key])

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import FieldError
-from .sources import line_at, written_location
+from .codec import line_at, written_location
 
 if TYPE_CHECKING:
     from pathlib import Path

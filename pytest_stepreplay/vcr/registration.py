@@ -28,7 +28,7 @@ from ..session.merging import merge_recorded
 from ..session.outcome import Outcome
 from ..settings import Settings
 from ..store import cassettes as cassette_files
-from ..store import files, locks, secrets, writing
+from ..store import files, locks, secrets
 from ..store.secrets import told_place
 from ..wire.bodies import request_from_wire
 from .vcr_bodies import whole_body
@@ -176,7 +176,7 @@ class _Cassettes:
             )
             run = host()
             test = now.test or (run.test() if run else "") or None
-            writing.write_cassette(path, Cassette(test=test, interactions=merged))
+            cassette_files.write_cassette(path, Cassette(test=test, interactions=merged))
         self._known.at[path] = merged
         for (request, response), (_, new) in zip(pairs, done, strict=True):
             if new is not None:  # vcrpy may save the same once more

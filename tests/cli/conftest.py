@@ -12,7 +12,7 @@ import pytest
 import tests.imported  # noqa: F401
 from pytest_stepreplay.cli import main
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store.writing import write_cassette
+from pytest_stepreplay.store.cassettes import write_cassette
 
 if TYPE_CHECKING:
     from pathlib import Path

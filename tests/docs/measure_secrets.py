@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_stepreplay.errors import CassetteError
 from pytest_stepreplay.redaction.wall import scan
-from pytest_stepreplay.store.cassettes import parse_tree
+from pytest_stepreplay.store.codec import decode
 from pytest_stepreplay.upstream import ReceivedRequest, Upstream
 from pytest_stepreplay.upstream.replies import answer, raw
 
@@ -185,7 +185,7 @@ def _holds_key(path: Path) -> bool:
     content = path.read_bytes()
     tree: Any = None
     with suppress(CassetteError):
-        tree, _ = parse_tree(content, path)
+        tree, _ = decode(content, path)
     in_name = KEY in path.name
     return in_name or any(
         KEY in each.secret or each.what.startswith("the value")

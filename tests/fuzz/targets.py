@@ -18,13 +18,13 @@ from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.selectors import Selector, Selectors, format_path, without
 from pytest_stepreplay.store.cassettes import parse_cassette
 from pytest_stepreplay.store.snapshot_files import parse_snapshots
-from pytest_stepreplay.store.writing import render_cassette
 from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render_yaml
 from pytest_stepreplay.wire.bodies import body_bytes
 from pytest_stepreplay.wire.events import events_of, frame_data, frame_of, json_chunks_of, split_frames
 from pytest_stepreplay.wire.json_text import parse_json
+from tests.rendering import render_cassette
 
 HERE = Path("x.yaml")
 CORPUS = Path(__file__).parent / "corpus"

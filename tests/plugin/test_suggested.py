@@ -467,8 +467,8 @@ def a_broken_cassette_of_another_tool(case: Case) -> str:
 
 
 BROKEN: Final = {
-    "store/cassettes.py:_parse_unusual": ("", "<<<<<<< ours\n"),
-    "store/cassettes.py:_parse_yaml": ("stepreplay: 1\ninteractions: [\n", "stepreplay: 1\ninteractions: []"),
+    "store/codec.py:_parse_unusual": ("", "<<<<<<< ours\n"),
+    "store/codec.py:_parse_yaml": ("stepreplay: 1\ninteractions: [\n", "stepreplay: 1\ninteractions: []"),
     "store/schema.py:cassette_of": ("stepreplay: 1\n",),
     "store/validating.py:validated": ("stepreplay: 1\ninteractions:\n- request: 3\n",),
 }

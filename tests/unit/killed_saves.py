@@ -16,7 +16,8 @@ from typing import Any
 
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store import pending as pending_files
-from pytest_stepreplay.store import snapshot_files, writing
+from pytest_stepreplay.store import snapshot_files
+from pytest_stepreplay.store.cassettes import write_cassette
 from pytest_stepreplay.store.files import PENDING_SUFFIX
 from pytest_stepreplay.wire.bodies import response_from_wire
 
@@ -120,7 +121,7 @@ def main(folder: Path) -> None:
         return found
 
     def write(answer: str) -> Callable[[], object]:
-        return lambda: writing.write_cassette(path, cassette(answer))
+        return lambda: write_cassette(path, cassette(answer))
 
     old, new = write("old" * 5000), write("new" * 5000)
     print("cassette", kill(folder, old, new, [contents(old, new, of=path)], path))
@@ -131,7 +132,7 @@ def main(folder: Path) -> None:
     beside, request = folder / spoken.file.name, Request(method="GET", url="https://x/")
 
     def write_beside() -> None:
-        writing.write_cassette(path, Cassette(interactions=(Interaction(request=request, response=spoken),)))
+        write_cassette(path, Cassette(interactions=(Interaction(request=request, response=spoken),)))
 
     def without_beside() -> None:
         cited = path.exists() and beside.name in path.read_text()
@@ -163,7 +164,7 @@ def main(folder: Path) -> None:
 
     def start() -> None:
         pending_files.reject_pending(pending)
-        writing.write_cassette(path, cassette("old"))
+        write_cassette(path, cassette("old"))
 
     def wait() -> None:
         start()

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.models import BODY_KINDS, Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import cassettes, writing
+from pytest_stepreplay.store import cassettes
 from pytest_stepreplay.store.schema import tree_of
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
+from tests.rendering import render_cassette
 
 URL = "https://api.stepfun.com/v1/chat/completions"
 
@@ -33,11 +34,7 @@ def stored(message: Request | Response) -> Any:
 
 def through_a_file(message: Response) -> Response:
     cassette = Cassette(interactions=(Interaction(request=request(b""), response=message),))
-    return (
-        cassettes.parse_cassette(writing.render_cassette(cassette), Path("x"))
-        .cassette.interactions[0]
-        .response
-    )
+    return cassettes.parse_cassette(render_cassette(cassette), Path("x")).cassette.interactions[0].response
 
 
 # ---------------------------------------------------------------- the form a body is stored in

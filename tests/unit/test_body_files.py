@@ -20,7 +20,7 @@ from pytest_stepreplay.matching.keys import Matcher
 from pytest_stepreplay.models import BodyFile, BodyPart, Cassette, FieldError, Interaction, Request, Response
 from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.redaction.shapes import PLACEHOLDER
-from pytest_stepreplay.store import body_files, cassettes, pending, uncited_files, writing
+from pytest_stepreplay.store import body_files, cassettes, pending, uncited_files
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
 from pytest_stepreplay.wire.limits import LARGE, LARGE_TEXT
 from pytest_stepreplay.wire.multipart import BOUNDARY
@@ -58,7 +58,7 @@ WHOLE = cassette(Interaction(request=upload(SOUND), response=spoken(SOUND)))
 
 def test_a_large_body_is_known_by_its_digest_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    writing.write_cassette(path, WHOLE)
+    cassettes.write_cassette(path, WHOLE)
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([NAME, "t.yaml"])
     assert (tmp_path / NAME).read_bytes() == SOUND
     assert path.stat().st_size < 1000
@@ -134,7 +134,7 @@ def test_a_name_leads_nowhere_else(name: str) -> None:
 
 def test_a_name_in_a_cassette_that_is_none_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    writing.write_cassette(path, WHOLE)
+    cassettes.write_cassette(path, WHOLE)
     path.write_text(path.read_text().replace(NAME, "../x.mp3"))
     with pytest.raises(CassetteReadError, match=r"t\.yaml:\d+: .*should be a SHA-256"):
         cassettes.read_cassette(path)
@@ -143,7 +143,7 @@ def test_a_name_in_a_cassette_that_is_none_is_told_with_its_line(tmp_path: Path)
 @pytest.mark.parametrize("change", [None, b"other", SOUND[1:] + b"\xff"])
 def test_a_lost_or_changed_file_is_one_message_that_names_it(tmp_path: Path, change: bytes | None) -> None:
     path, beside = tmp_path / "t.yaml", tmp_path / NAME
-    writing.write_cassette(path, WHOLE)
+    cassettes.write_cassette(path, WHOLE)
     beside.unlink() if change is None else beside.write_bytes(change)
     (interaction,) = cassettes.read_cassette(path).cassette.interactions
     told = f"{NAME}: {'is missing' if change is None else 'was changed'}"
@@ -156,21 +156,21 @@ def test_a_lost_or_changed_file_is_one_message_that_names_it(tmp_path: Path, cha
             read()
         assert told in str(raised.value)
     # What others have lost is no reason not to write, and is not written over.
-    writing.write_cassette(path, cassette(interaction, interaction))
+    cassettes.write_cassette(path, cassette(interaction, interaction))
     # Whoever has the bytes mends it.
-    writing.write_cassette(path, WHOLE)
+    cassettes.write_cassette(path, WHOLE)
     assert beside.read_bytes() == SOUND
 
 
 def test_a_cassette_that_goes_elsewhere_takes_its_files_with_it(tmp_path: Path) -> None:
-    writing.write_cassette(tmp_path / "t.yaml", WHOLE)
+    cassettes.write_cassette(tmp_path / "t.yaml", WHOLE)
     read = cassettes.read_cassette(tmp_path / "t.yaml").cassette
-    writing.write_cassette(tmp_path / "further" / "u.yaml", read)
+    cassettes.write_cassette(tmp_path / "further" / "u.yaml", read)
     assert (tmp_path / "further" / NAME).read_bytes() == SOUND
 
 
 def test_files_that_nothing_cites_are_found(tmp_path: Path) -> None:
-    writing.write_cassette(tmp_path / "t.yaml", WHOLE)
+    cassettes.write_cassette(tmp_path / "t.yaml", WHOLE)
     other = tmp_path / f"{'0' * 64}.bin"
     other.write_bytes(b"")
     (tmp_path / "notes.txt").write_text("mine")
@@ -192,7 +192,7 @@ def test_files_that_nothing_cites_are_found(tmp_path: Path) -> None:
 
 def test_a_save_that_fails_leaves_the_old_cassette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.yaml"
-    writing.write_cassette(path, cassette())
+    cassettes.write_cassette(path, cassette())
     before = path.read_bytes()
 
     def full(*_: Any) -> None:
@@ -200,14 +200,14 @@ def test_a_save_that_fails_leaves_the_old_cassette(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(disk, "create", full)
     with pytest.raises(CassetteWriteError, match="No space left"):
-        writing.write_cassette(path, WHOLE)
+        cassettes.write_cassette(path, WHOLE)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["t.yaml"]
 
 
 def write_some(folder: str, number: int) -> None:
     for _ in range(5):
-        writing.write_cassette(Path(folder, f"t{number}.yaml"), WHOLE)
+        cassettes.write_cassette(Path(folder, f"t{number}.yaml"), WHOLE)
 
 
 def test_two_processes_at_once_leave_one_whole_file(tmp_path: Path) -> None:
@@ -228,7 +228,9 @@ def test_an_upload_is_not_copied(tmp_path: Path) -> None:
     request = request_from_wire("POST", URL, body, "multipart/form-data; boundary=b1")
     Matcher().key(request)
     copied = tracemalloc.get_traced_memory()[1]
-    writing.write_cassette(tmp_path / "t.yaml", cassette(Interaction(request=request, response=spoken(b""))))
+    cassettes.write_cassette(
+        tmp_path / "t.yaml", cassette(Interaction(request=request, response=spoken(b"")))
+    )
     written = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert copied < len(body) / 10

@@ -15,8 +15,8 @@ from pytest_stepreplay.drift.keeping import body_of, keep_volatile
 from pytest_stepreplay.matching.keys import Index, Matcher
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store.cassettes import parse_cassette
-from pytest_stepreplay.store.writing import render_cassette
 from pytest_stepreplay.wire.events import json_chunks_of
+from tests.rendering import render_cassette
 
 FEWER = settings(max_examples=60)
 URL = "https://api.stepfun.com/v1/chat/completions"

@@ -20,7 +20,7 @@ from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine.file_lock import FileLock
 from pytest_stepreplay.models import Cassette
-from pytest_stepreplay.store import cassettes, locks, paths, pending, writing
+from pytest_stepreplay.store import cassettes, locks, paths, pending
 
 HOLDER = """
 import sys
@@ -64,17 +64,17 @@ def test_it_is_held_once_for_a_file_its_pending_one_and_whatever_leads_to_them(t
     path, link = tmp_path / "x.yaml", tmp_path / "link.yaml"
     link.symlink_to(path)
     with locks.locked(path), locks.locked(tmp_path / "x.yaml.new"), locks.locked(link):
-        writing.write_cassette(path, Cassette())
+        cassettes.write_cassette(path, Cassette())
     assert names_in(tmp_path) == ["link.yaml", "x.yaml"]
 
 
 def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "TIMEOUT", 0.05)
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, Cassette())
+    cassettes.write_cassette(path, Cassette())
     before = path.read_bytes()
     with held_elsewhere(path) as holder, pytest.raises(CassetteWriteError) as caught:
-        writing.write_cassette(path, Cassette(test="new"))
+        cassettes.write_cassette(path, Cassette(test="new"))
     assert re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "NOW", str(caught.value)) == (
         f"{path}: was not written: for 0.05 seconds process {holder.pid} on {socket.gethostname()} (since NOW UTC) "
         "has been writing it\nWait for it, or end it if it hangs, then run this again"
@@ -95,7 +95,7 @@ def test_a_lock_file_that_says_nothing_shows_nothing(
         (lock,) = tmp_path.iterdir()
         lock.write_bytes(content)
         with pytest.raises(CassetteWriteError, match="seconds another process has been writing it"):
-            writing.write_cassette(path, Cassette())
+            cassettes.write_cassette(path, Cassette())
 
 
 def test_the_lock_of_a_killed_process_is_free_and_goes(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_lock_of_a_killed_process_is_free_and_goes(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
         assert len(names_in(tmp_path)) == 1
-        writing.write_cassette(path, Cassette())
+        cassettes.write_cassette(path, Cassette())
     assert names_in(tmp_path) == ["x.yaml"]
 
 
@@ -124,7 +124,7 @@ def test_what_killed_processes_left_in_the_folder_goes_and_what_is_in_use_stays(
         busy = hidden("busy.yaml", "0123abcd.tmp")
         with locks.locked(tmp_path / "outer.yaml"):
             outer = hidden("outer.yaml", "0123abcd.tmp")
-            writing.write_cassette(tmp_path / "x.yaml", Cassette())
+            cassettes.write_cassette(tmp_path / "x.yaml", Cassette())
             assert outer.exists()
         assert busy.exists()
         left = [re.sub("-[0-9a-f]{8}", "", name) for name in names_in(tmp_path)]
@@ -142,20 +142,20 @@ def test_long_names_that_begin_alike_are_kept_apart(tmp_path: Path) -> None:
     one, other = (tmp_path / ("é" * 120 + ending + ".yaml") for ending in "ab")
     assert store.files.stem_of(one) != store.files.stem_of(other)
     with locks.locked(one):
-        writing.write_cassette(other, Cassette())
-        writing.write_cassette(one, Cassette())
+        cassettes.write_cassette(other, Cassette())
+        cassettes.write_cassette(one, Cassette())
     assert names_in(tmp_path) == sorted([one.name, other.name])
 
 
 def test_threads_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, Cassette(test="0"))
+    cassettes.write_cassette(path, Cassette(test="0"))
 
     def count() -> None:
         for _ in range(20):
             with locks.locked(path):
                 test = cassettes.read_cassette(path).cassette.test
-                writing.write_cassette(path, Cassette(test=str(int(test or 0) + 1)))
+                cassettes.write_cassette(path, Cassette(test=str(int(test or 0) + 1)))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
@@ -193,7 +193,7 @@ def test_where_the_file_system_has_no_locks_a_file_is_written_all_the_same(
     monkeypatch.setattr(FileLock, "acquire", refuse)
     leftover = tmp_path / f".{store.files.stem_of(tmp_path / 'x.yaml')}.0123abcd.tmp"
     leftover.write_text("perhaps in use")
-    writing.write_cassette(tmp_path / "x.yaml", Cassette())
+    cassettes.write_cassette(tmp_path / "x.yaml", Cassette())
     assert names_in(tmp_path) == [leftover.name, "x.yaml"]
 
 
@@ -203,7 +203,7 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     victim.write_text("precious")
     (tmp_path / f".{store.files.stem_of(tmp_path / 'x.yaml')}.lock").symlink_to(victim)
     with pytest.raises(CassetteWriteError, match="could not be written: Too many levels of symbolic links"):
-        writing.write_cassette(tmp_path / "x.yaml", Cassette())
+        cassettes.write_cassette(tmp_path / "x.yaml", Cassette())
     assert victim.read_text() == "precious"
 
 

@@ -15,7 +15,7 @@ from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.session import elsewhere
 from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.settings import Settings
-from pytest_stepreplay.store import cassettes, writing
+from pytest_stepreplay.store import cassettes
 from pytest_stepreplay.texts import words
 
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -30,7 +30,7 @@ def write(path: Path, *requests: Request) -> None:
     response = Response(status=200, headers={}, json={})
     interactions = tuple(Interaction(request=each, response=response) for each in requests)
     path.parent.mkdir(parents=True, exist_ok=True)
-    writing.write_cassette(path, Cassette(interactions=interactions))
+    cassettes.write_cassette(path, Cassette(interactions=interactions))
 
 
 class Counted:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import CassetteError, CassetteReadError, CassetteWriteError
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
-from pytest_stepreplay.store import snapshot_files, writing
+from pytest_stepreplay.store import cassettes, snapshot_files
 from pytest_stepreplay.store.cassettes import read_cassette
 from pytest_stepreplay.store.pending import (
     Unit,
@@ -25,6 +25,7 @@ from pytest_stepreplay.store.pending import (
     reject_pending,
     write_pending,
 )
+from tests.rendering import render_cassette
 
 TEST = "tests/test_x.py::test_y"
 
@@ -58,7 +59,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def path(tmp_path: Path) -> Path:
     """A cassette with three interactions."""
     path = tmp_path / "test_y.yaml"
-    writing.write_cassette(path, cassette("a", "b", "c"))
+    cassettes.write_cassette(path, cassette("a", "b", "c"))
     return path
 
 
@@ -77,7 +78,7 @@ def test_the_file_is_a_cassette_with_its_base_at_the_end(path: Path, pending: Pa
     text = pending.read_text(encoding="utf-8")
     assert pending.name == "test_y.yaml.new"
     whole, _, base = text.rpartition("pending:\n  base: ")
-    assert whole == writing.render_cassette(cassette("A", "b", "C"))
+    assert whole == render_cassette(cassette("A", "b", "C"))
     assert len(base.strip("'\n")) == 64
 
 
@@ -103,14 +104,14 @@ def test_without_a_difference_there_is_no_pending_file(path: Path, pending: Path
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
 def test_what_python_takes_for_equal_differs_in_json(tmp_path: Path, old: Any, new: Any) -> None:
-    writing.write_cassette(tmp_path / "x.yaml", cassette(old))
+    cassettes.write_cassette(tmp_path / "x.yaml", cassette(old))
     made = write_pending(tmp_path / "x.yaml", cassette(new))
     assert made is not None
     assert names(made) == ["1"]
 
 
 def test_null_is_not_the_same_as_no_body(tmp_path: Path) -> None:
-    writing.write_cassette(tmp_path / "x.yaml", cassette(None))
+    cassettes.write_cassette(tmp_path / "x.yaml", cassette(None))
     empty = replace(cassette(None).interactions[0], response=Response(status=200))
     assert write_pending(tmp_path / "x.yaml", Cassette(interactions=(empty,))) is not None
 
@@ -120,7 +121,7 @@ def test_streams_wait_as_they_came(tmp_path: Path) -> None:
         response = Response(status=200, events=events)
         return Cassette(interactions=(replace(cassette(1).interactions[0], response=response),))
 
-    writing.write_cassette(tmp_path / "x.yaml", streamed('{"a": 1}', "[DONE]"))
+    cassettes.write_cassette(tmp_path / "x.yaml", streamed('{"a": 1}', "[DONE]"))
     made = write_pending(tmp_path / "x.yaml", streamed('{"a": 2}', "[DONE]"))
     assert made is not None
     accept_pending(made)
@@ -155,7 +156,7 @@ def test_what_a_file_cannot_hold_is_not_written(path: Path, pending: Path) -> No
 
 def test_accepting_all_leaves_the_new_version_alone(path: Path, pending: Path) -> None:
     assert accept_pending(pending) == ()
-    assert path.read_text(encoding="utf-8") == writing.render_cassette(cassette("A", "b", "C"))
+    assert path.read_text(encoding="utf-8") == render_cassette(cassette("A", "b", "C"))
     assert not pending.exists()
 
 
@@ -196,7 +197,7 @@ def test_any_order_of_decisions_ends_with_each_choice(
     old = data.draw(st.lists(st.sampled_from([1, 1.0, "x", None]), min_size=1, max_size=4))
     new = [data.draw(st.sampled_from([1, True, "y\n\n", {"a": []}])) for _ in old]
     path = tmp_path_factory.mktemp("any") / "x.yaml"
-    writing.write_cassette(path, cassette(*old))
+    cassettes.write_cassette(path, cassette(*old))
     made = write_pending(path, cassette(*new))
     differing = names(made) if made else []
     expected: list[object] = [*old]
@@ -223,7 +224,7 @@ def test_a_unit_that_is_not_pending_is_refused(path: Path, pending: Path, decide
 def test_a_cassette_that_has_changed_since_is_refused(
     path: Path, pending: Path, decide: Callable[..., Any]
 ) -> None:
-    writing.write_cassette(path, cassette("a", "b", "changed"))
+    cassettes.write_cassette(path, cassette("a", "b", "changed"))
     before = content(path.parent)
     assert (read_pending(pending).stale, read_pending(pending).units) == (True, ())
     with pytest.raises(CassetteError) as caught:
@@ -286,7 +287,7 @@ def test_a_vcrpy_cassette_is_never_written(tmp_path: Path) -> None:
 
 def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    writing.write_cassette(path, cassette("a"))
+    cassettes.write_cassette(path, cassette("a"))
     made = write_pending(path, cassette("b"))
     assert made is not None
     accept_pending(made)
@@ -433,7 +434,7 @@ def test_all_pending_files_of_a_folder_are_found(tmp_path: Path) -> None:
 def test_links_lead_nowhere(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     inside.mkdir()
-    writing.write_cassette(outside / "a.yaml", cassette("a"))
+    cassettes.write_cassette(outside / "a.yaml", cassette("a"))
     made = write_pending(outside / "a.yaml", cassette("b"))
     assert made is not None
     (inside / "link.yaml.new").symlink_to(made)

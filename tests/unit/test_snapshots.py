@@ -606,7 +606,7 @@ def test_a_file_too_large_for_the_memory_is_said(
     def fail(content: bytes, path: Path) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("pytest_stepreplay.store.snapshot_files.parse_tree", fail)
+    monkeypatch.setattr("pytest_stepreplay.store.codec.decode", fail)
     with pytest.raises(CassetteReadError, match="is too large for the memory of this machine"):
         read_snapshots(path)
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import cassettes, files, paths, writing, yaml_events, yaml_parser, yaml_text
+from pytest_stepreplay.store import cassettes, files, paths, yaml_events, yaml_parser, yaml_text
 from pytest_stepreplay.wire.trees import MAX_DEPTH
+from tests.rendering import render_cassette
 
 HERE = Path("cassettes/test_x/test_y.yaml")
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -86,7 +87,7 @@ def test_a_cassette_reads_as_the_documentation_shows_it() -> None:
     assert (
         cassette.interactions[0].response.json["choices"][0]["message"]["content"].startswith("Hello! 你好")
     )
-    assert writing.render_cassette(cassette) == GREETING
+    assert render_cassette(cassette) == GREETING
 
 
 def test_every_kind_of_body_stands_under_its_key() -> None:
@@ -98,7 +99,7 @@ def test_every_kind_of_body_stands_under_its_key() -> None:
             one({}, {"base64": "/wA="}).interactions[0],
         )
     )
-    assert writing.render_cassette(cassette) == dedent(
+    assert render_cassette(cassette) == dedent(
         """\
         stepreplay: 1
         interactions:
@@ -131,11 +132,11 @@ def test_every_kind_of_body_stands_under_its_key() -> None:
             base64: /wA=
         """
     )
-    assert read(writing.render_cassette(cassette)) == cassette
+    assert read(render_cassette(cassette)) == cassette
 
 
 def test_an_empty_cassette_says_that_it_is_one() -> None:
-    assert writing.render_cassette(Cassette()) == "stepreplay: 1\ninteractions: []\n"
+    assert render_cassette(Cassette()) == "stepreplay: 1\ninteractions: []\n"
     assert read("stepreplay: 1\ninteractions: []\n") == Cassette()
 
 
@@ -558,7 +559,7 @@ def test_a_merge_conflict_is_called_one(markers: str) -> None:
 
 def test_conflict_markers_inside_a_text_are_no_conflict() -> None:
     cassette = one({"text": "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> x\n"})
-    assert read(writing.render_cassette(cassette)) == cassette
+    assert read(render_cassette(cassette)) == cassette
 
 
 def test_a_file_cut_off_anywhere_is_not_read_as_if_it_were_whole() -> None:
@@ -597,7 +598,7 @@ def test_an_error_never_shows_a_value() -> None:
 def test_a_cassette_written_is_the_cassette_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folders" / "test_x.yaml"
     assert not files.exists(path)
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
     assert files.exists(path)
     assert path.read_bytes() == GREETING.encode()
     assert cassettes.read_cassette(path) == cassettes.ReadCassette(read(GREETING), "stepreplay")
@@ -607,7 +608,7 @@ def test_a_cassette_written_is_the_cassette_read(tmp_path: Path) -> None:
 def test_a_json_cassette_stays_json(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     cassette = one({"json": {"a": "你好\u2028😀"}}, {"events": ("[DONE]", RawFrame(frame=":\n\n"))})
-    writing.write_cassette(path, cassette)
+    cassettes.write_cassette(path, cassette)
     assert json.loads(path.read_text("utf-8"))["stepreplay"] == 1
     assert cassettes.read_cassette(path).cassette == cassette
 
@@ -689,12 +690,12 @@ def test_a_file_too_large_for_memory_is_an_error(tmp_path: Path, monkeypatch: py
 
 def test_an_unchanged_cassette_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
     os.utime(path, ns=(1, 1))
     before = path.stat()
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
-    writing.write_cassette(path, Cassette())
+    cassettes.write_cassette(path, Cassette())
     assert path.stat().st_mtime_ns != before.st_mtime_ns
 
 
@@ -706,12 +707,12 @@ def test_permissions_are_those_of_the_file_or_of_any_new_file(
     before = os.umask(0o027)
     monkeypatch.setattr(disk, "UMASK", 0o027)  # as if the run had begun with it
     try:
-        writing.write_cassette(path, Cassette())
+        cassettes.write_cassette(path, Cassette())
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o640
     path.chmod(0o600)
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -720,7 +721,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "link.yaml"
     link.symlink_to(tmp_path / "real" / "x.yaml")
-    writing.write_cassette(link, Cassette())
+    cassettes.write_cassette(link, Cassette())
     assert link.is_symlink()
     assert cassettes.read_cassette(tmp_path / "real" / "x.yaml").cassette == Cassette()
 
@@ -728,21 +729,21 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_what_the_system_refuses_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CassetteWriteError, match=r"could not be written: .*; nothing was written"):
-        writing.write_cassette(tmp_path / "file" / "x.yaml", Cassette())
+        cassettes.write_cassette(tmp_path / "file" / "x.yaml", Cassette())
     with pytest.raises(CassetteWriteError, match="could not be written: Is a directory"):
-        writing.write_cassette(tmp_path, Cassette())
+        cassettes.write_cassette(tmp_path, Cassette())
     with pytest.raises(
         CassetteWriteError, match="could not be written: File name too long; nothing was written"
     ):
-        writing.write_cassette(tmp_path / ("x" * 300), Cassette())
+        cassettes.write_cassette(tmp_path / ("x" * 300), Cassette())
     with pytest.raises(CassetteWriteError, match=r"could not be written: .*\bnull\b"):
-        writing.write_cassette(tmp_path / "a\0b", Cassette())
+        cassettes.write_cassette(tmp_path / "a\0b", Cassette())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_longest_name_that_a_folder_allows_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("é" * 125 + ".yaml")
-    writing.write_cassette(path, Cassette())
+    cassettes.write_cassette(path, Cassette())
     assert cassettes.read_cassette(path).cassette == Cassette()
 
 
@@ -751,7 +752,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
 
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -772,7 +773,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
     else:
         monkeypatch.setattr(disk, "replace", no_space)
     with pytest.raises(CassetteWriteError) as caught:
-        writing.write_cassette(path, Cassette())
+        cassettes.write_cassette(path, Cassette())
     monkeypatch.undo()
     assert str(caught.value) == (
         f"{path}: could not be written: No space left on device; the file on disk is still the old one\n"
@@ -784,14 +785,14 @@ def test_a_full_disk_leaves_the_old_file_and_no_trace(
 
 def test_an_interruption_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
 
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(disk._system, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        writing.write_cassette(path, Cassette())
+        cassettes.write_cassette(path, Cassette())
     assert path.read_text("utf-8") == GREETING
     assert list(tmp_path.iterdir()) == [path]
 
@@ -810,7 +811,7 @@ def test_an_interruption_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_a_file_cannot_hold_is_not_written(value: object, problem: str, tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     with pytest.raises(CassetteWriteError, match=f"was not written: .*{problem}"):
-        writing.write_cassette(path, one({"json": {"a": value}}))
+        cassettes.write_cassette(path, one({"json": {"a": value}}))
     assert not files.exists(path)
 
 
@@ -818,16 +819,16 @@ def test_what_holds_itself_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(CassetteWriteError, match="was not written: it is nested more than 500 levels deep"):
-        writing.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
+        cassettes.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
     monkeypatch.setattr(yaml_text, "MAX_DEPTH", 10**6)
     with pytest.raises(CassetteWriteError, match="was not written: it would be nested too deeply"):
-        writing.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
+        cassettes.write_cassette(tmp_path / "x.yaml", one({"json": endless}))
 
 
 SAVER = """
 import sys
 from pathlib import Path
-from pytest_stepreplay.store.writing import write_cassette
+from pytest_stepreplay.store.cassettes import write_cassette
 from pytest_stepreplay.models import Cassette
 path = Path(sys.argv[1])
 both = [Cassette(test=letter * 200_000) for letter in "ab"]
@@ -841,7 +842,7 @@ while True:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, Cassette(test="a" * 200_000))
+    cassettes.write_cassette(path, Cassette(test="a" * 200_000))
     for _ in range(5):
         with subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE) as saver:
             assert saver.stdout is not None
@@ -857,7 +858,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> 
 
 def test_reading_our_own_files_needs_no_yaml_parser(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    writing.write_cassette(path, read(GREETING))
+    cassettes.write_cassette(path, read(GREETING))
     code = (
         "import sys; from pathlib import Path; from pytest_stepreplay.store.cassettes import read_cassette; "
         "read_cassette(Path(sys.argv[1])); print('yaml' in sys.modules)"

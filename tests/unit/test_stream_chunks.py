@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response, Stream
-from pytest_stepreplay.store import cassettes, writing
+from pytest_stepreplay.store import cassettes
 from pytest_stepreplay.store.schema import cassette_of
 from pytest_stepreplay.wire.bodies import body_bytes
 from pytest_stepreplay.wire.chunks import Chunk, chunks_of, response_from_chunks
+from tests.rendering import render_cassette
 
 EVENTS = {"content-type": "text/event-stream"}
 
@@ -28,7 +29,7 @@ def through_a_file(response: Response) -> Response:
     cassette = Cassette(
         interactions=(Interaction(request=Request(method="POST", url="http://x/"), response=response),)
     )
-    text = writing.render_cassette(cassette)
+    text = render_cassette(cassette)
     return cassettes.parse_cassette(text, Path("x.yaml")).cassette.interactions[0].response
 
 

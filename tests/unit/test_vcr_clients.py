@@ -29,7 +29,7 @@ from pytest_stepreplay.formats.vcrpy import import_vcr
 from pytest_stepreplay.interception.exchanges import KEY_OF_HOST
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.settings import PLACEHOLDER_KEY
-from pytest_stepreplay.store.writing import write_cassette
+from pytest_stepreplay.store.cassettes import write_cassette
 from pytest_stepreplay.upstream import Upstream, answer
 from tests.conftest import KEY
 
