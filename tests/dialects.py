@@ -213,7 +213,11 @@ class Dialects:
             return reply(answer(parts, **end))
         pieces = [piece for part in parts for piece in self.cut(part)]
         chunks = [answer([piece]) for piece in pieces] + [answer([{"text": ""}], **end)]
-        return events(chunks, done=False) if "alt=sse" in received.path else reply(chunks)
+        if "alt=sse" in received.path:
+            return events(chunks, done=False)
+        texts = [json.dumps(chunk, indent=2) for chunk in chunks]
+        sent = [f"[{texts[0]}\n", *(f",\r\n{text}\n" for text in texts[1:]), "]"]
+        return raw(200, {"Content-Type": "application/json"}, iter([text.encode() for text in sent]))
 
     def cut(self, part: dict[str, Any]) -> list[dict[str, Any]]:
         """Returns the pieces in which a part comes: a text in two, cut anywhere."""

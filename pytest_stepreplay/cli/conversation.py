@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..drift.answers import read_answer
-from ..drift.keeping import binary_of
+from ..drift.keeping import binary_of, body_of
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
 from ..wire.events import frame_of
 from ..wire.large import data_of, head_of
@@ -99,12 +99,16 @@ def read_turns(interactions: Iterable[Interaction]) -> Iterator[Turn]:
 
 def _answer_of(response: Response, endpoint: Endpoint) -> tuple[Endpoint, dict[str, Any] | None]:
     """Returns whose answer a response holds, and the answer, a stream's folded into one; None if it holds none."""
-    body = response.json if response.body_kind == "json" else stream_of(response)
+    body = body_of(response) if _holds_json(response) else stream_of(response)
     if body is None:
         return endpoint, None
     answer = read_answer(body, endpoint)
     known = answer.sort == "answer" or (answer.sort == "error" and answer.chunks)
     return answer.endpoint, answer.tree if known and answer.endpoint.reading else None
+
+
+def _holds_json(response: Response) -> bool:
+    return response.body_kind == "json" or (response.text or "").lstrip()[:1] in ("{", "[")
 
 
 def _asked(endpoint: Endpoint, request: Request) -> tuple[Remark, ...] | None:

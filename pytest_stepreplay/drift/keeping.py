@@ -20,6 +20,7 @@ from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..models import Response
 from ..settings.policy import Policy
 from ..texts.alignment import match
+from ..wire import arrays
 from ..wire.events import frame_of, json_chunks_of
 from ..wire.json_values import objects_in
 from .answers import read_answer
@@ -49,6 +50,8 @@ def body_of(response: Response) -> Any:
         return response.json
     if response.events is not None:
         return "".join(map(_frame, response.events))
+    if response.text is not None and response.stream is not None:
+        return arrays.items_of(response.text) or response.text
     return binary_of(response) or response.text or ""
 
 

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_answer
+from ..wire import arrays
 from ..wire.bodies import body_bytes
 from ..wire.events import json_chunks_of
 from .canonical import canonical_text
@@ -53,7 +54,10 @@ def _said_by(response: Response) -> set[str]:
         fold = endpoint_of_answer(chunks).fold
         tree: Any = fold(chunks) if fold else chunks
     else:
-        tree = response.json if response.body_kind == "json" else response.text or ""
+        text = response.text or ""
+        chunks = arrays.items_of(text) if response.stream else []
+        fold = endpoint_of_answer(chunks).fold if chunks else None
+        tree = fold(chunks) if fold else response.json if response.body_kind == "json" else text
     return {_as_json(text) for text in _texts(tree) if text.strip()}
 
 

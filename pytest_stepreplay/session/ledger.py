@@ -6,11 +6,13 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ..drift import answers, keeping
 from ..endpoints import Tokens, endpoint_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ..endpoints import Endpoint
     from ..models import Request, Response
 
 Entry = tuple[str, str, str, int, int, int, int, int]
@@ -28,28 +30,30 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
     sums: dict[tuple[str, str], list[int]] = {}
     for request, response in answered:
         endpoint = endpoint_of_url(request.url)
-        found = _tokens_of(response, endpoint.tokens_in)
+        found = _tokens_of(response, endpoint)
         entry = sums.setdefault((endpoint.name, endpoint.model_of(request) or ""), [0] * 5)
         for i, number in enumerate((1, found.input, found.output, found.cached, found.sum)):
             entry[i] += number or 0
-    for (name, model), (requests, asked, answers, cached, total) in sums.items():
-        yield use, name, model, requests, asked, answers, cached, total
+    for (name, model), (requests, asked, answered_with, cached, total) in sums.items():
+        yield use, name, model, requests, asked, answered_with, cached, total
 
 
-def _tokens_of(response: Response, tokens_in: Any) -> Tokens:
+def _tokens_of(response: Response, endpoint: Endpoint) -> Tokens:
     """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
     tokens = Tokens()
-    for tree in _telling(response):
-        told = tokens_in(tree) if isinstance(tree, dict) else None
+    for tree in _telling(response, endpoint):
+        told = endpoint.tokens_in(tree) if isinstance(tree, dict) else None
         tokens = tokens | told if told else tokens
         if tokens.are_told:
             break
     return tokens
 
 
-def _telling(response: Response) -> Iterator[Any]:
+def _telling(response: Response, endpoint: Endpoint) -> Iterator[Any]:
     """Yields an answer, or the chunks of a stream that may say what it cost, the last one first."""
-    if response.events is None:
+    if (response.text or "")[:1] in ("{", "["):
+        yield answers.read_answer(keeping.body_of(response), endpoint).tree
+    elif response.events is None:
         yield from reversed(response.json) if isinstance(response.json, list) else [response.json]
     for event in reversed(response.events or ()):
         text = event if isinstance(event, str) else event.frame.partition("data:")[2]

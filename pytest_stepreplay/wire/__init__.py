@@ -4,6 +4,7 @@ Bytes go in and come out as our frozen requests and responses, and back. Nothing
 """
 
 __all__ = [
+    "arrays",
     "bodies",
     "chunks",
     "encodings",

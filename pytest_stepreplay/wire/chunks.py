@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..models import Response, Stream
-from . import events
+from . import arrays, events
 from .bodies import EVENT_STREAM, body_bytes, frames_of, media_type, response_from_wire, stored_frame
 
 if TYPE_CHECKING:
@@ -50,8 +50,16 @@ def response_from_chunks(
         error: what broke it off, if something did.
     """
     sizes = [(chunk.at, len(chunk.data)) for chunk in chunks if chunk.data]
-    if len(sizes) > 1 and media_type(headers.get("content-type", "")) == EVENT_STREAM and _is_text(chunks):
+    kind = media_type(headers.get("content-type", ""))
+    if len(sizes) > 1 and kind == EVENT_STREAM and _is_text(chunks):
         response = Response(status=status, headers=dict(headers), events=tuple(_take_events(chunks)))
+    elif (
+        kind == "application/json" and arrays.comes_in_items([it.data for it in chunks]) and _is_text(chunks)
+    ):
+        # What tells one item from the next is the client's business, so each byte of it is kept.
+        response = Response(
+            status=status, headers=dict(headers), text=b"".join(chunk.data for chunk in chunks).decode()
+        )
     else:
         body = b"".join(chunk.data for chunk in chunks)
         chunks.clear()

@@ -240,8 +240,12 @@ GEMINI = """
         assert "sunny in Paris, sunny in Lyon" in converse(generate)
 
     def test_array():
-        chunks = ask("streamGenerateContent", {{"contents": [{{"parts": [{{"text": "How is Paris?"}}]}}]}}).json()
+        body = {{"contents": [{{"parts": [{{"text": "How is Paris?"}}]}}]}}
+        with httpx.stream("POST", MODEL + ":streamGenerateContent", json=body, verify=False) as response:
+            pieces = [*response.iter_raw()]
+        chunks = json.loads(b"".join(pieces))
         assert chunks[-1]["candidates"][0]["finishReason"]
+        assert [json.loads(piece.strip(b"[], \\r\\n")) for piece in pieces[:-1]] == chunks
 
     def test_embedding():
         body = {{"content": {{"parts": [{{"text": "red"}}]}}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_stepreplay.drift.keeping import body_of
 from pytest_stepreplay.errors import CassetteReadError
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response, Stream
 from pytest_stepreplay.store import cassettes
@@ -160,3 +162,28 @@ def test_a_long_stream_is_not_held_several_times() -> None:
         tracemalloc.stop()
     assert len(response.events or ()) == 5000
     assert peak < before * 1.7
+
+
+ITEMS = ('[{"a": "[1, é"}\n', ',\r\n{"b": [{}]}\n', "]")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        (ITEMS, "text"),
+        (("[", '{"a": 1}', ", ", '{"b": 2}', "]"), "text"),
+        (("".join(ITEMS),), "json"),
+        (('[{"a": "[1,', ' 2"}', "]"), "json"),
+        (("[1,", "2]"), "json"),
+        (('{"a": [{}', ",{}]}"), "json"),
+        (ITEMS[:2], "text"),
+    ],
+)
+def test_an_array_that_comes_item_by_item_keeps_each_byte(pieces: tuple[str, ...], kind: str) -> None:
+    sent = [Chunk(10 * i, piece.encode()) for i, piece in enumerate(pieces)]
+    kept = response_from_chunks(200, {"content-type": "application/json; charset=UTF-8"}, [*sent])
+    assert kept.body_kind == kind
+    if kind == "text":
+        assert chunks_of(kept) == sent
+        whole = "".join(pieces)
+        assert body_of(kept) == json.loads(whole if whole.endswith("]") else f"{whole}]")
