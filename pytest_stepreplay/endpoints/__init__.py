@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
+from .altering import Altering, CallPlace
 from .audio import SPEECH, TRANSCRIPTIONS
 from .chat import CHAT
 from .completions import COMPLETIONS
@@ -33,7 +34,9 @@ __all__ = [
     "CHAT",
     "ENDPOINTS",
     "GENERIC",
+    "Altering",
     "Call",
+    "CallPlace",
     "Calls",
     "Contract",
     "Conversation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import chat_answer, chat_reading
+from . import chat_altering, chat_answer, chat_reading
 from .chat_calls import ARGUMENTS, CALLS, IDS, PAIRED_CALLS
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import Endpoint, nullable
@@ -81,4 +81,5 @@ CHAT: Final = Endpoint(
     ids=IDS,
     parts=chat_answer.parts_of,
     contracts=chat_answer.CONTRACTS,
+    altering=chat_altering.ALTERING,
 )

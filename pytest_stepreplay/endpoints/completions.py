@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import chat_answer, completions_models, error_object
+from . import chat_altering, chat_answer, completions_models, error_object
 from .chat_reading import end_of, tokens_in
 from .endpoint import BY_SHAPE, Contract, Endpoint, nullable
 from .folding import STATE, Growing, Shape
@@ -137,4 +137,5 @@ COMPLETIONS: Final = Endpoint(
         "the OpenAI-compatible API reference, the completion object",
         "the OpenAI-compatible API reference, the completion object, streamed",
     ).of_all_hosts(),
+    altering=chat_altering.OF_TEXTS,
 )

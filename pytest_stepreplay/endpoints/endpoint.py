@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..models import Request
     from ..settings.levels import Level
+    from .altering import Altering
     from .ids import Ids
     from .reading import Call, Reading, Tokens
 
@@ -197,6 +198,7 @@ class Endpoint:
         contracts: the documented objects, by the name that a policy gives them.
         refusal: returns the body that refuses a request, in the API's own form, of a message and a short code.
         miss_status: the status of an answer to a request that is not recorded: one that no client tries again.
+        altering: how an answer can be changed so that it stays one; None where nobody has said.
     """
 
     name: str
@@ -235,6 +237,7 @@ class Endpoint:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     refusal: Callable[[str, str], dict[str, Any]] = error_object
     miss_status: int = 404
+    altering: Altering | None = None
 
     def answers_at(self, path: str) -> bool:
         """Whether a URL's path is one of its own."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
 from . import error_object, gemini_models, gemini_parts, gemini_reading
+from .altering import Altering, CallPlace, EndPlace
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, Paired
 from .reading import objects_of
 
@@ -110,6 +111,15 @@ def _embedding_models() -> tuple[type[BaseModel], type[BaseModel]]:
     return gemini_models.EmbeddedContent, gemini_models.EmbeddedContent
 
 
+def _filtered(answer: dict[str, Any], _text: str = "") -> dict[str, Any]:
+    """Google's API reference, FinishReason: a candidate that was stopped for safety has no content."""
+    kept = (
+        {key: it for key, it in each.items() if key != "content"}
+        for each in objects_of(answer.get("candidates"))
+    )
+    return answer | {"candidates": [each | {"finishReason": "SAFETY"} for each in kept]}
+
+
 _SOURCE: Final = "Google's API reference, GenerateContentResponse"
 
 GEMINI: Final = Endpoint(
@@ -135,6 +145,15 @@ GEMINI: Final = Endpoint(
     calls=gemini_parts.CALLS,
     ids=gemini_parts.IDS,
     contracts=Contract(_models, _SOURCE, f"{_SOURCE}, streamed").of_all_hosts(),
+    altering=Altering(
+        calls=(CallPlace(_PART, ("functionCall", "name"), ("functionCall", "args"), id=""),),
+        ends=(EndPlace("candidates[*].finishReason", ("MAX_TOKENS", "STOP")),),
+        alternatives="candidates",
+        usage="usageMetadata",
+        refused=_filtered,
+        filtered=_filtered,
+        unfold=lambda answer, _: [answer],
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object, messages_models, messages_stream
+from . import error_object, messages_altering, messages_models, messages_stream
 from .chat_request import name_of_tool
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
 from .messages_calls import CALLS, IDS, PAIRED_BLOCKS
@@ -147,6 +147,7 @@ MESSAGES: Final = Endpoint(
         "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
         "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
     },
+    altering=messages_altering.ALTERING,
 )
 
 TOKEN_COUNT: Final = Endpoint(

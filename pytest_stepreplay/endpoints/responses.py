@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object, responses_models, responses_stream
+from . import error_object, responses_altering, responses_models, responses_stream
 from .chat_request import name_of_tool
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
 from .messages_reading import COUNTING
@@ -203,6 +203,7 @@ RESPONSES: Final = Endpoint(
         "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
         "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
     },
+    altering=responses_altering.ALTERING,
 )
 
 CONVERSATIONS: Final = Endpoint(
