@@ -12,8 +12,6 @@ from .reading import Reading, Remark, input_and_output
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
-
 
 def _is_transcription(tree: Mapping[str, Any]) -> bool:
     """Whether an object is a transcription; a text alone, which may be anything, is compared as JSON of any kind."""
@@ -54,10 +52,6 @@ def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 def _end(tree: Mapping[str, Any]) -> str:
     duration = tree.get("duration")
     return f"{duration} s" if isinstance(duration, int | float) else "whole"
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return audio_models.Transcription, audio_models.TranscriptionEvent
 
 
 SPEECH: Final = Endpoint(
@@ -105,7 +99,7 @@ TRANSCRIPTIONS: Final = Endpoint(
         "**.compression_ratio": "0.2",
     },
     contracts=Contract(
-        _models,
+        lambda: (audio_models.Transcription, audio_models.TranscriptionEvent),
         "the OpenAI-compatible API reference, the transcription object",
         "the OpenAI-compatible API reference, the transcription's events",
     ).of_all_hosts(),

@@ -11,8 +11,6 @@ from .endpoint import BY_SHAPE, Contract, Paired
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
-
     from .endpoint import Part
 
 TEXT_COMPLETION: Final = "text_completion"
@@ -151,20 +149,18 @@ def fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return chat_stream.assemble(chunks)
 
 
-def _stepfun() -> tuple[type[BaseModel], type[BaseModel]]:
-    return chat_models.StepFunChatCompletion, chat_models.ChatCompletionChunk
-
-
-def _openai() -> tuple[type[BaseModel], type[BaseModel]]:
-    return chat_models.ChatCompletion, chat_models.ChatCompletionChunk
-
-
 def _documented(models: Any, reference: str) -> Contract:
     subject = f"{reference}, the chat completion"
     return Contract(models, f"{subject} object", f"{subject} chunk object")
 
 
 CONTRACTS: Final = {
-    "stepfun": _documented(_stepfun, "StepFun's API reference"),
-    "openai": _documented(_openai, "the OpenAI-compatible API reference"),
+    "stepfun": _documented(
+        lambda: (chat_models.StepFunChatCompletion, chat_models.ChatCompletionChunk),
+        "StepFun's API reference",
+    ),
+    "openai": _documented(
+        lambda: (chat_models.ChatCompletion, chat_models.ChatCompletionChunk),
+        "the OpenAI-compatible API reference",
+    ),
 }

@@ -14,7 +14,6 @@ from .reading import Reading, Remark, objects_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
 
 _OBJECT: Final = "text_completion"
 """The object of an answer, and of each of its chunks."""
@@ -61,10 +60,6 @@ def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
         Remark("text", str(it.get("text") or ""), label=str(it.get("index")) if len(choices) > 1 else "")
         for it in choices
     )
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return completions_models.TextCompletion, completions_models.TextCompletion
 
 
 COMPLETIONS: Final = Endpoint(
@@ -133,7 +128,7 @@ COMPLETIONS: Final = Endpoint(
     paired=chat_answer.PAIRED_CHOICES,
     parts=chat_answer.parts_of,
     contracts=Contract(
-        _models,
+        lambda: (completions_models.TextCompletion, completions_models.TextCompletion),
         "the OpenAI-compatible API reference, the completion object",
         "the OpenAI-compatible API reference, the completion object, streamed",
     ).of_all_hosts(),

@@ -9,12 +9,10 @@ from ..wire.vectors import Vector
 from . import embeddings_models, error_object
 from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
-from .reading import Reading, Remark, objects_of
+from .reading import Reading, Remark, objects_of, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic import BaseModel
 
 
 def _is_answer(tree: Mapping[str, Any]) -> bool:
@@ -24,10 +22,6 @@ def _is_answer(tree: Mapping[str, Any]) -> bool:
 
 def _index_of(item: Any) -> Any:
     return item.get("index") if isinstance(item, dict) else None
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return embeddings_models.Embeddings, embeddings_models.Embeddings
 
 
 def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
@@ -44,15 +38,8 @@ def _told(given: Any) -> str:
 
 
 def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
-    found = objects_of(tree.get("data"))
-    return tuple(
-        Remark(
-            "vector",
-            str(Vector.read(it.get("embedding")) or "no vector"),
-            label=str(i) if len(found) > 1 else "",
-        )
-        for i, it in enumerate(found)
-    )
+    found = (Vector.read(it.get("embedding")) for it in objects_of(tree.get("data")))
+    return remarks("vector", [str(it or "no vector") for it in found])
 
 
 def _end(tree: Mapping[str, Any]) -> str:
@@ -81,7 +68,10 @@ EMBEDDINGS: Final = Endpoint(
     # The same text gives vectors that differ a little from call to call: by the batch that it was in, by the machine.
     tolerances={"data[*].embedding": "cosine>=0.999"},
     paired={"data": Paired((_index_of,))},
-    contracts=Contract(_models, "the OpenAI-compatible API reference, the list of embeddings").of_all_hosts(),
+    contracts=Contract(
+        lambda: (embeddings_models.Embeddings, embeddings_models.Embeddings),
+        "the OpenAI-compatible API reference, the list of embeddings",
+    ).of_all_hosts(),
     tokens_in=tokens_in,
     measured=("usage",),
 )

@@ -15,8 +15,6 @@ from .ids import Ids
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pydantic import BaseModel
-
     from .ids import Keys
 
 
@@ -40,14 +38,6 @@ _is_stored = _is("file", "file_deleted")
 
 def _is_file(tree: Mapping[str, Any]) -> bool:
     return binary.is_binary(tree) or batch_results.are_results(tree) or _is_stored(tree)
-
-
-def _file_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return files_models.FileAnswer, files_models.BatchResult
-
-
-def _batch_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return files_models.BatchAnswer, files_models.BatchResult
 
 
 def _in_lists(*names: str) -> tuple[str, ...]:
@@ -112,7 +102,7 @@ FILES: Final = Endpoint(
     tolerances=batch_results.TOLERANCES,
     paired=batch_results.PAIRED,
     contracts=Contract(
-        _file_models,
+        lambda: (files_models.FileAnswer, files_models.BatchResult),
         "the OpenAI-compatible API reference, the file object",
         "the OpenAI-compatible API reference, the results of a batch",
     ).of_all_hosts(),
@@ -141,7 +131,10 @@ BATCHES: Final = Endpoint(
     volatile=_in_lists("id", "created_at", "input_file_id"),
     ids=_IDS,
     fleeting=(*_in_lists(*_MOMENTS.split()), *_PAGES, *error_object.FLEETING),
-    contracts=Contract(_batch_models, "the OpenAI-compatible API reference, the batch object").of_all_hosts(),
+    contracts=Contract(
+        lambda: (files_models.BatchAnswer, files_models.BatchResult),
+        "the OpenAI-compatible API reference, the batch object",
+    ).of_all_hosts(),
 )
 
 VECTOR_STORES: Final = Endpoint(

@@ -13,7 +13,6 @@ from .reading import objects_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
 
 _TELLING: Final = (
     "contents",
@@ -103,14 +102,6 @@ def _tool_name(tool: Any) -> str | None:
     return ", ".join(str(it.get("name")) for it in declared) or next(iter(tool), None)
 
 
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return gemini_models.GeneratedContent, gemini_models.GeneratedContent
-
-
-def _embedding_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return gemini_models.EmbeddedContent, gemini_models.EmbeddedContent
-
-
 def _filtered(answer: dict[str, Any], _text: str = "") -> dict[str, Any]:
     """Google's API reference, FinishReason: a candidate that was stopped for safety has no content."""
     kept = (
@@ -144,7 +135,11 @@ GEMINI: Final = Endpoint(
     paired={"candidates": Paired((_index_of,)), "candidates[*].content.parts": gemini_parts.PAIRED},
     calls=gemini_parts.CALLS,
     ids=gemini_parts.IDS,
-    contracts=Contract(_models, _SOURCE, f"{_SOURCE}, streamed").of_all_hosts(),
+    contracts=Contract(
+        lambda: (gemini_models.GeneratedContent, gemini_models.GeneratedContent),
+        _SOURCE,
+        f"{_SOURCE}, streamed",
+    ).of_all_hosts(),
     altering=Altering(
         calls=(CallPlace(_PART, ("functionCall", "name"), ("functionCall", "args"), id=""),),
         ends=(EndPlace("candidates[*].finishReason", ("MAX_TOKENS", "STOP")),),
@@ -179,5 +174,8 @@ GEMINI_EMBEDDINGS: Final = Endpoint(
         "error.status": Level.BEHAVIOR,
     },
     tolerances={"embedding.values": "cosine>=0.999", "embeddings[*].values": "cosine>=0.999"},
-    contracts=Contract(_embedding_models, "Google's API reference, ContentEmbedding").of_all_hosts(),
+    contracts=Contract(
+        lambda: (gemini_models.EmbeddedContent, gemini_models.EmbeddedContent),
+        "Google's API reference, ContentEmbedding",
+    ).of_all_hosts(),
 )

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import binary, error_object, images_models
 from .endpoint import Contract, Endpoint, nullable
-from .reading import Reading, Remark, input_and_output, objects_of
+from .reading import Reading, Remark, input_and_output, objects_of, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
 
 _IMAGE: Final = ("b64_json", "url")
 
@@ -47,10 +46,7 @@ def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
 
 
 def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
-    images = objects_of(tree.get("data"))
-    return tuple(
-        Remark("image", _told(it), label=str(i) if len(images) > 1 else "") for i, it in enumerate(images)
-    )
+    return remarks("image", [_told(it) for it in objects_of(tree.get("data"))])
 
 
 def _told(image: Mapping[str, Any]) -> str:
@@ -61,10 +57,6 @@ def _told(image: Mapping[str, Any]) -> str:
 
 def _end(tree: Mapping[str, Any]) -> str:
     return str(tree.get("size") or "whole")
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return images_models.Images, images_models.ImageEvent
 
 
 IMAGES: Final = Endpoint(
@@ -104,7 +96,7 @@ IMAGES: Final = Endpoint(
     volatile=("created", *(f"data[*].{name}" for name in _IMAGE)),
     fleeting=("data[*].seed", *binary.ANEW, *error_object.FLEETING),
     contracts=Contract(
-        _models,
+        lambda: (images_models.Images, images_models.ImageEvent),
         "the OpenAI-compatible API reference, the list of images",
         "the OpenAI-compatible API reference, the image events",
     ).of_all_hosts(),

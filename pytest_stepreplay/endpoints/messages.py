@@ -14,7 +14,6 @@ from .messages_reading import COUNTING, READING, tokens_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pydantic import BaseModel
 
 _TELLING: Final = (
     "messages",
@@ -79,6 +78,10 @@ _FLEETING: Final = (
 )
 
 
+def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return messages_stream.fold(events)
+
+
 def _is_answer(tree: Mapping[str, Any]) -> bool:
     # An item of a conversation is of this type too; it has neither model nor reason.
     told = "stop_reason" in tree or "model" in tree
@@ -88,22 +91,6 @@ def _is_answer(tree: Mapping[str, Any]) -> bool:
 def _are_chunks(values: Sequence[Mapping[str, Any]], _listed: bool) -> bool:
     kinds = [each.get("type") for each in values]
     return any(isinstance(kind, str) and kind in messages_stream.EVENTS for kind in kinds)
-
-
-def _fold(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return messages_stream.fold(events)
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return messages_models.MessageAnswer, messages_models.MessageEvent
-
-
-def _stepfun_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return messages_models.StepFunMessageAnswer, messages_models.MessageEvent
-
-
-def _counting_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return messages_models.MessageTokens, messages_models.MessageTokens
 
 
 MESSAGES: Final = Endpoint(
@@ -144,8 +131,16 @@ MESSAGES: Final = Endpoint(
     calls=CALLS,
     ids=IDS,
     contracts={
-        "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
-        "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
+        "openai": Contract(
+            lambda: (messages_models.MessageAnswer, messages_models.MessageEvent),
+            _SOURCE,
+            f"{_SOURCE}'s events",
+        ),
+        "stepfun": Contract(
+            lambda: (messages_models.StepFunMessageAnswer, messages_models.MessageEvent),
+            _STEPFUN,
+            f"{_STEPFUN}'s events",
+        ),
     },
     altering=messages_altering.ALTERING,
 )
@@ -164,5 +159,8 @@ TOKEN_COUNT: Final = Endpoint(
     fleeting=error_object.FLEETING,
     calls=CALLS,
     ids=IDS,
-    contracts=Contract(_counting_models, "Anthropic's API reference, the count of tokens").of_all_hosts(),
+    contracts=Contract(
+        lambda: (messages_models.MessageTokens, messages_models.MessageTokens),
+        "Anthropic's API reference, the count of tokens",
+    ).of_all_hosts(),
 )

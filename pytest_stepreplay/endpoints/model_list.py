@@ -12,8 +12,6 @@ from .reading import objects_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import BaseModel
-
 
 def _is_answer(tree: Mapping[str, Any]) -> bool:
     items = objects_of(tree.get("data")) if tree.get("object") == "list" else [tree]
@@ -22,10 +20,6 @@ def _is_answer(tree: Mapping[str, Any]) -> bool:
 
 def _name_of(model: Any) -> Any:
     return model.get("id") if isinstance(model, dict) else None
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return model_list_models.ModelAnswer, model_list_models.ModelAnswer
 
 
 MODELS: Final = Endpoint(
@@ -45,5 +39,8 @@ MODELS: Final = Endpoint(
     volatile=("created", "data[*].created"),
     fleeting=("permission", "data[*].permission", *error_object.FLEETING),
     paired={"data": Paired((_name_of,))},
-    contracts=Contract(_models, "the OpenAI-compatible API reference, the model object").of_all_hosts(),
+    contracts=Contract(
+        lambda: (model_list_models.ModelAnswer, model_list_models.ModelAnswer),
+        "the OpenAI-compatible API reference, the model object",
+    ).of_all_hosts(),
 )

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import error_object, moderations_models
 from .endpoint import Contract, Endpoint
-from .reading import Reading, Remark, object_of, objects_of
+from .reading import Reading, Remark, object_of, objects_of, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic import BaseModel
 
 
 def _is_answer(tree: Mapping[str, Any]) -> bool:
@@ -33,10 +31,7 @@ def _given(part: Any) -> str:
 
 
 def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
-    results = objects_of(tree.get("results"))
-    return tuple(
-        Remark("result", _told(it), label=str(i) if len(results) > 1 else "") for i, it in enumerate(results)
-    )
+    return remarks("result", [_told(it) for it in objects_of(tree.get("results"))])
 
 
 def _told(result: Mapping[str, Any]) -> str:
@@ -47,10 +42,6 @@ def _told(result: Mapping[str, Any]) -> str:
 def _end(tree: Mapping[str, Any]) -> str:
     flagged = sum(bool(it.get("flagged")) for it in objects_of(tree.get("results")))
     return f"{flagged} of {len(objects_of(tree.get('results')))} flagged"
-
-
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return moderations_models.Moderation, moderations_models.Moderation
 
 
 MODERATIONS: Final = Endpoint(
@@ -74,5 +65,8 @@ MODERATIONS: Final = Endpoint(
     fleeting=error_object.FLEETING,
     # How sure the model is differs a little from call to call.
     tolerances={"results[*].category_scores.*": "0.05"},
-    contracts=Contract(_models, "the OpenAI-compatible API reference, the moderation object").of_all_hosts(),
+    contracts=Contract(
+        lambda: (moderations_models.Moderation, moderations_models.Moderation),
+        "the OpenAI-compatible API reference, the moderation object",
+    ).of_all_hosts(),
 )

@@ -49,6 +49,11 @@ class Remark:
     label: str = ""
 
 
+def remarks(role: str, texts: Sequence[str]) -> tuple[Remark, ...]:
+    """Returns what an answer of several says, each with its number where there is more than one."""
+    return tuple(Remark(role, text, label=str(i) if len(texts) > 1 else "") for i, text in enumerate(texts))
+
+
 class Reading(NamedTuple):
     """How an API's JSON reads as a conversation.
 

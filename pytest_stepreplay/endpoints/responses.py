@@ -15,7 +15,6 @@ from .responses_reading import ITEMS, READING, tokens_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pydantic import BaseModel
 
 _TELLING: Final = (
     "input",
@@ -103,18 +102,6 @@ def _is_answer(tree: Mapping[str, Any]) -> bool:
     return tree.get("object") in _OBJECTS and not (tree.get("error") and "id" not in tree)
 
 
-def _models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return responses_models.AnyResponse, responses_models.ResponseEvent
-
-
-def _stepfun_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return responses_models.StepFunResponse, responses_models.ResponseEvent
-
-
-def _conversation_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    return responses_models.ConversationAnswer, responses_models.ConversationAnswer
-
-
 RESPONSES: Final = Endpoint(
     name="responses",
     paths=("/responses", "/responses/*", "/responses/*/cancel"),
@@ -200,8 +187,16 @@ RESPONSES: Final = Endpoint(
     calls=CALLS,
     ids=IDS,
     contracts={
-        "openai": Contract(_models, _SOURCE, f"{_SOURCE}'s events"),
-        "stepfun": Contract(_stepfun_models, _STEPFUN, f"{_STEPFUN}'s events"),
+        "openai": Contract(
+            lambda: (responses_models.AnyResponse, responses_models.ResponseEvent),
+            _SOURCE,
+            f"{_SOURCE}'s events",
+        ),
+        "stepfun": Contract(
+            lambda: (responses_models.StepFunResponse, responses_models.ResponseEvent),
+            _STEPFUN,
+            f"{_STEPFUN}'s events",
+        ),
     },
     altering=responses_altering.ALTERING,
 )
@@ -231,7 +226,10 @@ CONVERSATIONS: Final = Endpoint(
     paired={"data": PAIRED_ITEMS},
     calls=CALLS._replace(listed="data"),
     ids=IDS,
-    contracts=Contract(_conversation_models, "OpenAI's API reference, conversations").of_all_hosts(),
+    contracts=Contract(
+        lambda: (responses_models.ConversationAnswer, responses_models.ConversationAnswer),
+        "OpenAI's API reference, conversations",
+    ).of_all_hosts(),
 )
 
 INPUT_TOKENS: Final = Endpoint(
