@@ -24,6 +24,7 @@ from .errors import (  # noqa: E402 - and so the clock and the disk, before a te
     StepReplayError,
     UnrecordedRequestError,
 )
+from .vcr import stubbed_clients  # noqa: E402 - lazy
 
 if TYPE_CHECKING:
     from .drift.changes import Change, Drift
@@ -75,6 +76,8 @@ _import_name = importer(
 
 
 def __getattr__(name: str) -> object:
+    if name == "use_cassette":
+        stubbed_clients.serve_stubbed_clients()
     return version("pytest-stepreplay") if name == "__version__" else _import_name(name)
 
 

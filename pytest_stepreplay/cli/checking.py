@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import TestOutcomeError
 from ..formats import ForeignExchange
-from ..interception.asking import Asker
+from ..interception.asking import Asker, open_asker
 from ..models import Cassette
 from ..network import guard
 from ..redaction.shapes import PLACEHOLDER
@@ -54,7 +54,7 @@ def find_differences(
     differences: list[str] = []
     try:
         opened = use_cassette(path, mode="replay", redact_fields=tuple(redact_fields))
-        with guard.blocked([]), opened, Asker() as asker:
+        with guard.blocked([]), opened, open_asker() as asker:
             for number, exchange in enumerate(exchanges, 1):
                 found = [*_ask(asker, exchange, keep_headers)]
                 if number in unfinished:  # whoever reads it to its end must be told that it has none

@@ -19,13 +19,11 @@ from ..machine import waiting
 from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import ModuleType
 
     from ..models import StreamError
-    from .player import Player, PlayerExchange, Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from .player import Patch, Player, PlayerExchange, Route
 
 
 def patches(aiohttp: ModuleType, route: Route) -> Iterator[Patch]:

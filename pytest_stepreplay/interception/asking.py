@@ -1,19 +1,24 @@
 """Asks once with a real HTTP client of this environment, as a test would: what `convert --check` replays with.
 
-The request goes through whichever of httpx, httpx2 and urllib3 is installed, and so through the open cassette.
+The request goes through the first of `CLIENTS` that is installed and can ask, and so through the open cassette.
 Redirects are not followed, nothing is tried again, and proxies and certificates of the machine play no part.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import StepReplayError
+from . import clients
 
-_CLIENTS = ("httpx", "httpx2", "urllib3")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .player import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +31,28 @@ class ReceivedResponse:
 
 
 class Asker:
-    """A client; close it when done. What it raises is the client's own."""
+    """A client that is open; what it raises is the client's own."""
 
-    def __init__(self) -> None:
-        """Opens the first client that is installed.
-
-        Raises:
-            StepReplayError: none is.
-        """
-        name = next((name for name in _CLIENTS if find_spec(name)), None)
-        if name is None:
-            raise StepReplayError(
-                "no HTTP client is installed to replay with; install one: pip install httpx"
-            )
-        self.name = name
-        module: Any = import_module(name)
-        if name == "urllib3":
-            self._client = module.PoolManager(retries=False)
-        else:
-            self._client = module.Client(trust_env=False, verify=False, follow_redirects=False)
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
     def ask(self, method: str, url: str, content_type: str | None, body: bytes) -> ReceivedResponse:
         """Returns the answer to one request."""
         headers = {"content-type": content_type} if content_type else {}
-        if self.name == "urllib3":
-            answer = self._client.request(method, url, body=body or None, headers=headers, redirect=False)
-            return ReceivedResponse(answer.status, tuple(answer.headers.items()), answer.data)
-        answer = self._client.request(method, url, content=body or None, headers=headers)
-        return ReceivedResponse(answer.status_code, tuple(answer.headers.multi_items()), answer.content)
+        status, received, answer = self._ask(method, url, headers, body)
+        return ReceivedResponse(status, tuple(received), answer)
 
-    def close(self) -> None:
-        """Lets go of the client's connections."""
-        self._client.clear() if self.name == "urllib3" else self._client.close()
 
-    def __enter__(self) -> Asker:
-        return self
+@contextmanager
+def open_asker() -> Iterator[Asker]:
+    """Opens the first client that is installed.
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    Raises:
+        StepReplayError: none is.
+    """
+    for name, client in clients.CLIENTS.items():
+        if client.asking is not None and find_spec(name):
+            with client.asking.asking_with(import_module(name)) as ask:
+                yield Asker(ask)
+            return
+    raise StepReplayError("no HTTP client is installed to replay with; install one: pip install httpx")

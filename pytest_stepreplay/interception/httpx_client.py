@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from functools import cached_property
 from http.client import responses as reasons
 from importlib import import_module
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ..models import StreamError
-    from .player import Player, PlayerExchange, Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from .player import Ask, Patch, Player, PlayerExchange, Received, Route
 
 _CORES: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """What each of the two talks to the network with."""
@@ -316,6 +315,18 @@ class _Played:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+@contextmanager
+def asking_with(httpx: Any) -> Iterator[Ask]:
+    """Gives a function that sends one request as it is: nothing of the machine's plays a part."""
+    with httpx.Client(trust_env=False, verify=False, follow_redirects=False) as client:
+
+        def ask(method: str, url: str, headers: dict[str, str], body: bytes) -> Received:
+            answer = client.request(method, url, content=body or None, headers=headers)
+            return answer.status_code, answer.headers.multi_items(), answer.content
+
+        yield ask
 
 
 def _cut(tape: Tape, error: BaseException) -> None:

@@ -11,7 +11,7 @@ import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .patching import is_own
+from .mocks import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,15 @@ from __future__ import annotations
 import functools
 import inspect
 from operator import attrgetter
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import ModuleType
 
-    from .player import Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from .player import Patch, Route
 
 ASKED: Final = {
     "respx": ("router.Router.handler", "router.Router.async_handler"),
@@ -68,3 +68,10 @@ def _note(route: Route) -> None:
     player = route()
     if player is not None:
         player.note_mocked()
+
+
+def is_own(function: object, package: ModuleType) -> bool:
+    """Whether a function is written in a package, and not put there by somebody else."""
+    if not isinstance(function, FunctionType):
+        return False
+    return Path(function.__code__.co_filename).is_relative_to(Path(package.__file__ or "").parent)

@@ -11,9 +11,10 @@ import threading
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
-from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
+
+from .clients import CLIENTS
+from .mocks import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from .player import Player, Route
-
-CLIENTS: Final = {
-    "httpx": ".httpx_client",
-    "httpx2": ".httpx_client",
-    "aiohttp": ".aiohttp_client",
-    "urllib3": ".urllib3_client",
-    "http.client": "pytest_stepreplay.vcr.http_client",
-    "httplib2": "pytest_stepreplay.vcr.http_client",
-    "tornado.simple_httpclient": "pytest_stepreplay.vcr.tornado_client",
-    "tornado.curl_httpclient": "pytest_stepreplay.vcr.tornado_client",
-    "respx": ".mocks",
-    "pytest_httpx": ".mocks",
-    "responses": ".mocks",
-    "requests_mock": ".mocks",
-    "aioresponses": ".mocks",
-}
-"""The libraries that are patched, and the module that knows how: one here, or, by its full name, of a room above."""
 
 _REPLACED: Final = "stepreplay_replaced"
 """The attribute of our functions that holds what they stand in place of."""
@@ -91,8 +75,7 @@ class Patches:
             if not self._installed or module.__name__ in self._places:
                 return
             places = self._places[module.__name__] = []
-            client = import_module(CLIENTS[module.__name__], __package__)
-            for patch in client.patches(module, self._find_player):
+            for patch in CLIENTS[module.__name__].patching.patches(module, self._find_player):
                 places.append(_Place(*patch))
                 places[-1].patch()
 
@@ -177,13 +160,6 @@ class _Place:
         """Puts back what stood there."""
         if self.is_ours:
             setattr(self._owner, self._name, getattr(self._ours, _REPLACED))
-
-
-def is_own(function: object, package: ModuleType) -> bool:
-    """Whether a function is written in a package, and not put there by somebody else."""
-    if not isinstance(function, FunctionType):
-        return False
-    return Path(function.__code__.co_filename).is_relative_to(Path(package.__file__ or "").parent)
 
 
 class _PatchingLoader(Loader):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..models import Request, Response
@@ -72,5 +72,14 @@ class Player(Protocol):
     def note_mocked(self) -> None:
         """Notes that a mock has answered a request, which is then nothing of this cassette's."""
 
+
+Patch = tuple[type, str, Callable[[Any], Any]]
+"""A method to replace: the class, the method's name, and a function that wraps the method."""
+
+Received = tuple[int, Sequence[tuple[str, str]], bytes]
+"""What a client was given: the status, the headers and the body."""
+
+Ask = Callable[[str, str, dict[str, str], bytes], Received]
+"""Sends a method, a URL, headers and a body just as they are."""
 
 Route = Callable[[], Player | None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+from contextlib import contextmanager
 from http.client import HTTPResponse
 from http.client import responses as reasons
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from .player import Player, PlayerExchange, Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from .player import Ask, Patch, Player, PlayerExchange, Received, Route
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -328,3 +327,18 @@ def _full_url(pool: Any, url: str) -> str:
     host = f"[{pool.host}]" if ":" in pool.host else pool.host
     port = "" if pool.port in {None, _DEFAULT_PORTS.get(pool.scheme)} else f":{pool.port}"
     return f"{pool.scheme}://{host}{port}{url}"
+
+
+@contextmanager
+def asking_with(urllib3: Any) -> Iterator[Ask]:
+    """Gives a function that sends one request as it is: nothing is followed or tried again."""
+    pool = urllib3.PoolManager(retries=False)
+
+    def ask(method: str, url: str, headers: dict[str, str], body: bytes) -> Received:
+        answer = pool.request(method, url, body=body or None, headers=headers, redirect=False)
+        return answer.status, [*answer.headers.items()], answer.data
+
+    try:
+        yield ask
+    finally:
+        pool.clear()

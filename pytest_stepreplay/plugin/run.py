@@ -22,6 +22,7 @@ from ..machine import disk
 from ..redaction import variables
 from ..session import host, sessions
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
+from ..vcr import stubbed_clients
 
 if TYPE_CHECKING:
     from ..drift.baseline import Baseline
@@ -238,6 +239,7 @@ def start_of(config: pytest.Config, run: Run) -> Start:
 
 def be_host(config: pytest.Config) -> None:
     """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
+    stubbed_clients.serve_stubbed_clients()
     run = config.stash[RUN]
     own = host.Host(lambda: with_secrets(run.settings_now(), config), run.pending.append, run.test_now)
     stack = ExitStack()

@@ -11,7 +11,7 @@ import pytest
 
 from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
 from ..housekeeping import quoted_answers
-from ..interception import failures
+from ..interception import clients, failures
 from ..report import verified_runs
 from ..texts import escaping
 from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from ..session.sessions import Session
 
 PACKAGE = Path(__file__).parents[1]
-NOTHING_INTERCEPTED = (
-    "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
-    "It intercepts httpx, httpx2, aiohttp, requests, urllib3, http.client, urllib.request, httplib2 and tornado, and "
-    "recognizes what respx, pytest-httpx, responses, requests-mock, aioresponses and httpx.MockTransport answer. "
-    "Remove the marker if the test sends no request."
-)
-
 NO_CASSETTE = (
     "this test is marked with @pytest.mark.{}, but has no cassette: no request was replayed or recorded.\n"
     "The marker was added after its set-up had begun. Add it while tests are collected, "
@@ -41,6 +34,18 @@ VERBOSE = 2
 """From this verbosity on (`-vv`), the clients' own tracebacks are shown as they are."""
 
 SHOWN = pytest.StashKey[set[int]]()
+
+
+def _nothing_intercepted() -> StepReplayError:
+    return StepReplayError(
+        "stepreplay intercepted no request of this test, so its cassette tests nothing.\n"
+        f"It intercepts {_listed(clients.intercepted())}, and recognizes what {_listed(clients.recognized())} "
+        "answer. Remove the marker if the test sends no request."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def judge(
@@ -68,7 +73,7 @@ def judge(
         )  # elsewhere, whole modules are marked, whether a test asks something or not
         asked_nothing = not session.intercepted and not session.mocked
         if call.when == "call" and call.excinfo is None and asked_nothing and not adopted:
-            _replace(call, failure(StepReplayError(NOTHING_INTERCEPTED)))
+            _replace(call, failure(_nothing_intercepted()))
             return []
     if call.excinfo is not None:
         shown_instead = _show_cause(item, call, call.excinfo, session)

@@ -6,9 +6,9 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import __version__
 from ..errors import display_path
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Served:
     def status(self) -> dict[str, Any]:
         """Returns what was played and missed so far, as JSON values."""
         told: dict[str, Any] = {
-            "stepreplay": __version__,
+            "stepreplay": version("pytest-stepreplay"),
             "upstreams": {each.name: each.url for each in self.upstreams},
             "requests": dict(self.counts),
         }

@@ -15,7 +15,16 @@ from . import registration
 if TYPE_CHECKING:
     from vcr import VCR
 
-__all__ = ["cassette_names", "config", "filters", "marker", "project_vcr", "register", "vcr_cassette"]
+__all__ = [
+    "cassette_names",
+    "config",
+    "filters",
+    "marker",
+    "project_vcr",
+    "register",
+    "stubbed_clients",
+    "vcr_cassette",
+]
 
 
 def register(vcr: VCR) -> None:

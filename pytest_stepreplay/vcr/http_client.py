@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
     from types import ModuleType
 
-    from ..interception.player import Player, PlayerExchange, Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from ..interception.player import Patch, Player, PlayerExchange, Route
 
 _KEPT: Final = "stepreplay_request"
 """The attribute of a connection with the request that it has made, until the response is asked for."""

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from ..interception.player import Player, PlayerExchange, Route
-
-    Patch = tuple[type, str, Callable[[Any], Any]]
+    from ..interception.player import Patch, Player, PlayerExchange, Route
 
 _UNSERVED: Final = ("body_producer", "header_callback", "streaming_callback")
 """Options of a request that vcrpy's stub does not serve."""

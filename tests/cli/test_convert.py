@@ -17,6 +17,7 @@ import pytest
 
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.cli import checking
+from pytest_stepreplay.interception import clients
 from pytest_stepreplay.models import Cassette, Interaction, Request, Response, Stream, StreamError
 from pytest_stepreplay.store.cassettes import read_cassette
 from tests.conftest import KEY as REVOKED
@@ -514,7 +515,7 @@ def test_check_finds_each_difference_with_any_client(  # noqa: PLR0917 - pytest 
     new: Response,
     differences: list[str],
 ) -> None:
-    monkeypatch.setattr("pytest_stepreplay.interception.asking._CLIENTS", (client,))
+    monkeypatch.setattr(clients, "CLIENTS", {client: clients.CLIENTS[client]})
     path = project.write("x.yaml", answered(new))
     found = checking.find_differences(path, Cassette(interactions=(answered(old),)))
     assert found == [f"interaction 1, {each}" for each in differences]
@@ -572,7 +573,7 @@ def test_check_finds_requests_that_nothing_answers(project: Project) -> None:
 
 
 def test_check_needs_a_client(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_stepreplay.interception.asking._CLIENTS", ())
+    monkeypatch.setattr(clients, "CLIENTS", {})
     write(project, "old.json", vcr("1"))
     result = project.run("convert", "old.json", "--check")
     assert result.status == 1

@@ -212,7 +212,7 @@ def test_a_test_that_a_mock_alone_serves_passes_and_has_no_cassette(suite: Suite
     result.stdout.fnmatch_lines(
         [
             "stepreplay intercepted no request of this test, so its cassette tests nothing.",
-            "It intercepts httpx, *, httplib2 and tornado, and recognizes what respx, * and httpx.MockTransport answer. *",
+            "It intercepts httpx, *, httplib2 and tornado, and recognizes what httpx.MockTransport, * and aioresponses answer. *",
             "FAILED test_chat.py::test_nothing_known - *",
         ]
     )

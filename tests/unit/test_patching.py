@@ -17,9 +17,9 @@ import httpx2
 import pytest
 import urllib3.connectionpool
 
-from pytest_stepreplay import interception, use_cassette
+from pytest_stepreplay import use_cassette
 from pytest_stepreplay.errors import StepReplayError
-from pytest_stepreplay.interception import installing, patching
+from pytest_stepreplay.interception import clients, installing
 from pytest_stepreplay.session.sessions import Session
 from pytest_stepreplay.upstream import Upstream
 
@@ -82,7 +82,7 @@ def test_the_clients_are_as_they_were_when_the_last_cassette_is_closed(tmp_path:
 
 
 def test_a_module_that_does_not_exist_is_not_found_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(interception.patching.CLIENTS, "no_such_client", ".httpx_client")
+    monkeypatch.setitem(clients.CLIENTS, "no_such_client", clients.CLIENTS["httpx"])
     with installing.installed(lambda: None), pytest.raises(ModuleNotFoundError, match="no_such_client"):
         import no_such_client  # type: ignore[import-not-found]  # noqa: F401
 
@@ -250,7 +250,7 @@ class Counting(MetaPathFinder):
 def test_a_hook_that_somebody_brings_back_asks_nobody_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(patching.CLIENTS, "no_such_client", "mocks")
+    monkeypatch.setitem(clients.CLIENTS, "no_such_client", clients.CLIENTS["respx"])
     counting = Counting()
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, counting])
     for _ in range(12):
