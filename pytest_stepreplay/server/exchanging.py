@@ -309,6 +309,7 @@ def _head(
 
 async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
     """Writes the stored answer as it came."""
+    answer: web.StreamResponse
     stored = exchange.response
     assert stored is not None  # noqa: S101 - who comes here has looked
     playback = Playback(exchange, stored, request.method)
@@ -316,9 +317,11 @@ async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamRespo
     if playback.whole is not None:
         if playback.framing is not None:
             headers["Content-Length"] = playback.framing[1]
-        answer = _head(request, playback.status, None, headers)
-        await answer.prepare(request)
-        await answer.write_eof(playback.whole)
+        answer = web.Response(status=playback.status, headers=headers, body=playback.whole)
+        let_read(answer)
+        with suppress(ConnectionError):  # the client has gone
+            await answer.prepare(request)
+            await answer.write_eof()  # head and body leave in one piece
         return answer
     answer = _head(request, playback.status, None, headers)
     try:

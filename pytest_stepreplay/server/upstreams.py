@@ -113,7 +113,10 @@ def find_url(upstreams: Sequence[NamedUpstream], target: str) -> str | None:
 
     A path with ``.`` or ``..`` in it is nobody's: it could lead out of an upstream.
     """
-    if any(unquote(part) in {".", ".."} for part in re.split(r"[/\\]", unquote(target.partition("?")[0]))):
+    path = target.partition("?")[0]
+    if ("." in path or "%" in path) and any(
+        unquote(part) in {".", ".."} for part in re.split(r"[/\\]", unquote(path))
+    ):
         return None
     by_name = sorted(upstreams, key=lambda each: not each.name)
     return next((url for each in by_name if (url := each.url_of(target))), None)
