@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError, StepReplayError
 from ..report import verified_runs
-from ..server import installed, running
+from ..server import autosave, installed, running
 from ..server import served as tapes
 from ..server import upstreams as apis
 from ..session.event_loops import in_thread
@@ -76,6 +76,7 @@ class _Desk:
         self.outcomes: list[Outcome] = []
         self.failed = False
         self.served = tapes.Served(None, upstreams, switch=self.switch, keeps_order=False)
+        self.served.autosave = autosave.Autosave(self._save_so_far, _say_not_saved)
 
     def open(self, order: dict[str, Any]) -> None:
         """Opens the cassette that an order names, or the one that the command named, once the one before is saved.
@@ -168,6 +169,11 @@ class _Desk:
         told = tapes.session_status(session)
         return told | {"written": outcome.written, "drift": list(outcome.verified)}
 
+    def _save_so_far(self) -> None:
+        session = self.served.session
+        if session is not None:
+            session.save_so_far()
+
     def close(self) -> None:
         """Saves the cassette that is served.
 
@@ -241,6 +247,10 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
             if number is not None:
                 stack.callback(signal.signal, number, signal.signal(number, stop))
         yield stopped
+
+
+def _say_not_saved(why: str) -> None:
+    echo(safe(f"not saved yet: {why}"), err=True)
 
 
 def _log(answered: tapes.LoggedRequest) -> None:

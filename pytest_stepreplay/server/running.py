@@ -157,6 +157,8 @@ class ReplayServer:
                 await site.stop()
             for served in [*self._application.served.values()]:
                 await served.until_idle(grace)
+                if served.autosave is not None:
+                    await served.autosave.end()
             self._runner._shutdown_timeout = 0  # they were waited for
             await self._runner.cleanup()
         await self._application.close()

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..session.sessions import Session
+    from .autosave import Autosave
     from .upstreams import NamedUpstream
 
+_MAY_BE_RECORDED: Final = frozenset({"sent", "left by the client"})
 _MOST_MISSES: Final = 100
 """How many misses a status tells in full."""
 _NOTHING: Final[dict[str, Any]] = {
@@ -66,6 +68,7 @@ class Served:
         keeps_order: the session's owner wants to know in which order was played what.
         origins: the web pages that may ask, ``*`` for all.
         waiting: why nothing is answered, as long as no cassette is chosen.
+        autosave: saves what is recorded; None where the session's owner does so at its end.
     """
 
     session: Session | None
@@ -74,6 +77,7 @@ class Served:
     keeps_order: bool = True
     origins: tuple[str, ...] = ()
     waiting: str = ""
+    autosave: Autosave | None = None
     under_way: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     idle: asyncio.Event | None = None
@@ -88,6 +92,8 @@ class Served:
         self.counts[how] += 1
         if self.idle is not None and not self.under_way:
             self.idle.set()
+        if self.autosave is not None and how in _MAY_BE_RECORDED:
+            self.autosave.note()
 
     async def until_idle(self, seconds: float) -> None:
         """Waits until no request is under way, but not longer than so many seconds."""

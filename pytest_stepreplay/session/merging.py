@@ -41,7 +41,7 @@ def merge_recorded(
         shared: other tests use the cassette too.
         key: returns what is equal for equal requests.
     """
-    places = _places(known, now)
+    places = places_of(known, now)
     superseded = _superseded(now, places, [new for _, new in done if new], shared=shared, key=key)
     gone = superseded | {places[position] for position in stale}
     merged = [each for i, each in enumerate(now) if i not in gone]
@@ -76,7 +76,7 @@ def merge_rewritten(
         shared: other tests use the cassette too.
         key: returns what is equal for equal requests.
     """
-    places = _places(known, now)
+    places = places_of(known, now)
     others = [i for i in range(len(now)) if i not in set(places)]
     if not shared:
         superseded = _superseded(now, places, rewritten, shared=False, key=key)
@@ -97,7 +97,7 @@ def merge_rewritten(
     return (*merged, *added)
 
 
-def _places(known: Sequence[Interaction], now: Sequence[Interaction]) -> list[int | None]:
+def places_of(known: Sequence[Interaction], now: Sequence[Interaction]) -> list[int | None]:
     """Return for each interaction that was known where it stands now, if it still does."""
     if list(known) == list(now):
         return list(range(len(now)))

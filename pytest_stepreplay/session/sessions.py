@@ -6,6 +6,7 @@ what is to be written and returns a frozen `Outcome`.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError, display_path
@@ -117,6 +118,8 @@ class Session:
         )
         self._verdicts: tuple[Verdict, ...] | None = None
         self._guard = Guard()
+        self._saved: saving.Saved | None = None
+        self._saving = threading.Lock()
         self._ignored_hosts = Hosts.read(settings.ignore_hosts)
 
     @property
@@ -133,7 +136,8 @@ class Session:
     def interactions(self) -> tuple[Interaction, ...]:
         """The interactions that the cassette would hold if it were written now."""
         with self._forks.lock:
-            return self._work().merged(self._answers.own)
+            work = self._work()
+            return work.merged(work.saved.cassette.interactions)
 
     @property
     def played(self) -> tuple[Interaction, ...]:
@@ -361,7 +365,10 @@ class Session:
             elif not passed and self._answers.loaded is not None:
                 not_written = why
             else:
-                self._work().save()
+                with self._saving:
+                    work = self._work()
+                    if not work.is_saved:
+                        work.save()
                 written = True
         if self._setup is not None and passed and not interrupted and not self._forks.is_copy:
             self._drop_unasked(self._setup)
@@ -392,8 +399,30 @@ class Session:
     def _work(self) -> Work:
         self._history.hear()
         return saving.work_of(
-            self._answers, self._history, self.settings, self.path, self._owner, shared=self._shared
+            self._answers,
+            self._history,
+            self.settings,
+            self.path,
+            self._owner,
+            shared=self._shared,
+            saved=self._saved,
         )
+
+    def save_so_far(self) -> None:
+        """Writes what was recorded so far into the cassette, which stays open.
+
+        Raises:
+            CassetteReadError: the file was changed into one that cannot be read.
+            CassetteWriteError: it could not be written; what was on disk is still there.
+        """
+        with self._saving:
+            if self.closed or not self.settings.mode.records:
+                return
+            with self._forks.lock:
+                work = self._work()
+            if not work.is_saved:
+                with secret_checks.guarded_by(self.wall):
+                    self._saved = work.save_so_far()
 
     def _drop_unasked(self, setup: Session) -> None:
         """Removes what neither the setup nor this teardown of a fixture has asked for, once one was recorded anew."""

@@ -176,8 +176,8 @@ def _read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> For
     return replace(found, skipped=tuple(skipped))
 
 
-def write_cassette(path: Path, cassette: Cassette) -> None:
-    """Write a cassette, in one step; if the file would not change, it is not touched.
+def write_cassette(path: Path, cassette: Cassette) -> bytes:
+    """Write a cassette, in one step, and return the file's content; if that would not change, it is not touched.
 
     Args:
         path: the file; its folders are made. A name that ends with ``.json`` is written as JSON.
@@ -190,3 +190,4 @@ def write_cassette(path: Path, cassette: Cassette) -> None:
     with locks.locked(path):
         body_files.write_files(cassette.interactions, path)
         write_bytes(path, content)
+    return content

@@ -83,7 +83,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         )
     try:
         target = Path(disk.real_path(path)) if disk.is_link(path) else path  # a link stays a link
-        if not _holds(target, content):
+        if not holds(target, content):
             disk.make_folders(target.parent)
             put(target, content, owner=target)
     except (OSError, ValueError) as error:
@@ -121,7 +121,8 @@ def check_writable(path: Path) -> None:
             return
 
 
-def _holds(target: Path, content: bytes) -> bool:
+def holds(target: Path, content: bytes) -> bool:
+    """Tell whether a file, which is no link, holds this very content."""
     try:
         return disk.status(target).st_size == len(content) and disk.read(target) == content
     except OSError:  # if it stands in the way of writing too, that says so
