@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..session.outcome import Outcome
-    from ..session.verification import Verdict
+    from ..verify.judging import Verdict
 
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _UNNAMED: Final = "server"

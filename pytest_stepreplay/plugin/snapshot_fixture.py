@@ -15,9 +15,9 @@ import pytest
 from ..commands import review_command
 from ..errors import StepReplayError
 from ..redaction import redactor, variables, wall
-from ..session import drift_policy
 from ..snapshots import comparing, explaining
 from ..store import paths
+from ..verify import drift_policy
 from . import coloring
 from .run import RUN, SESSION, check_config, markers_of, with_secrets
 from .verdicts import failure

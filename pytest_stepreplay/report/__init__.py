@@ -4,4 +4,4 @@ Values go in, text comes out; nothing is printed here. What a model wrote is dat
 terminal, a CI log or a page has been made harmless by `texts.escaping`. Names are imported when they are first used.
 """
 
-__all__ = ["causes", "marks", "misses", "totals", "verified_runs"]
+__all__ = ["causes", "ledger", "marks", "misses", "totals", "verified_runs"]

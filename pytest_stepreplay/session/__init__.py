@@ -6,7 +6,6 @@ imported when they are first used, since a pytest run names itself as the `Host`
 """
 
 __all__ = [
-    "drift_policy",
     "event_loops",
     "exchange",
     "host",
@@ -15,5 +14,4 @@ __all__ = [
     "routing",
     "sessions",
     "threads",
-    "verification",
 ]

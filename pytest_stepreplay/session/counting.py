@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 
 from ..interception import exchanges
 from ..matching import contrast, keys
+from ..report.ledger import entries
 from ..settings import MATCHERS
-from .ledger import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..models import Interaction
+    from ..report.ledger import Entry
     from ..settings import Settings
+    from ..verify.judging import Verdict
     from .answering import Answers
     from .exchange import Exchange
     from .history import History
-    from .ledger import Entry
-    from .verification import Verdict
 
 
 REFUSED: Final = 401

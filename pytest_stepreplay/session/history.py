@@ -16,7 +16,7 @@ from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store import body_files, locks
 from ..store.schema import interaction_of, request_of, tree_of
-from . import verification
+from ..verify import in_background
 from .exchange import Exchange, Unsent, too_late
 from .host import host
 from .outcome import Outcome
@@ -172,9 +172,9 @@ class History:
             return self._stopped[problem].error
 
     @cached_property
-    def verifier(self) -> verification.Verifier:
+    def verifier(self) -> in_background.Verifier:
         """What sends requests once more in `verify`, and compares."""
-        return verification.Verifier(self.settings, self.redactor)
+        return in_background.Verifier(self.settings, self.redactor)
 
     def verify(self, position: int, stored: Interaction, outgoing: Outgoing) -> None:
         """Sends a request once more, beside the client that has its stored answer."""

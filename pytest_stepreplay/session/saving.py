@@ -16,7 +16,7 @@ from ..models import Cassette, Interaction
 from ..settings import RECORD
 from ..store import body_files, cassettes, files, locks
 from ..store import pending as pending_files
-from . import verification
+from ..verify import judging
 from .answering import read_own
 from .merging import merge_recorded, merge_rewritten, places_of
 
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..matching import keys
-    from ..models import Response
     from ..settings import Settings
+    from ..verify.judging import Verdict
     from .answering import Answers
     from .history import History
-    from .verification import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ class Work:
     def verdicts(self) -> tuple[Verdict, ...]:
         """Returns how each interaction recorded anew differs from the one that it replaces."""
         return tuple(
-            verification.compare_interactions(self.settings, self.known[old], new, old)
+            judging.compare_interactions(self.settings, self.known[old], new, old)
             for new, old in zip(self.recorded, self.pairs(), strict=True)
             if old is not None
         )
@@ -203,41 +202,6 @@ class Work:
         if self.saved.content is None:
             return self.saved
         return replace(self.saved, cassette=cassettes.parse_cassette(self.saved.content, self.path).cassette)
-
-    def leave_pending(self, verdicts: tuple[Verdict, ...]) -> None:
-        """Leaves what drifted beside the cassette, for a person to decide about.
-
-        What waits there of interactions that this test did not verify goes on waiting.
-        """
-        verified = {each.position for each in verdicts if each.status != "unverified"}
-        if not verified or not self.settings.leaves_pending():
-            return
-        drifted = {
-            each.position: each.response for each in verdicts if each.status == "drifted" and each.response
-        }
-        if not drifted and not files.exists(pending_files.pending_path(self.path)):
-            return
-        # Another test that shares the cassette may leave its own at this moment.
-        with locks.locked(self.path):
-            new = {i: response for i, response in self._waiting().items() if i not in verified} | drifted
-            interactions = tuple(
-                replace(each, response=new[i]) if i in new else each for i, each in enumerate(self.known)
-            )
-            pending_files.write_pending(
-                self.path, Cassette(test=self.test or None, interactions=interactions)
-            )
-
-    def _waiting(self) -> dict[int, Response]:
-        """Returns the responses of the pending file by position, if there is one for this very cassette."""
-        pending = pending_files.pending_path(self.path)
-        if not files.exists(pending):
-            return {}
-        read = pending_files.read_pending(pending)
-        if read.stale:
-            return {}
-        return {
-            int(unit.name) - 1: unit.new.response for unit in read.units if isinstance(unit.new, Interaction)
-        }
 
     def _is_lost(self, interaction: Interaction) -> bool:
         """Whether a part of it stands in a file beside the cassette, and that is gone or was changed."""

@@ -18,7 +18,8 @@ from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
 from ..store import files, paths
 from ..store import secrets as secret_checks
-from . import drift_policy, saving, threads, verification
+from ..verify import drift_policy, judging, left_pending
+from . import saving, threads
 from .answering import Answers, read_own
 from .counting import count
 from .exchange import Exchange, Filters, Unsent
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from ..models import Interaction, Request
     from ..redaction.wall import Wall
     from ..settings import Settings
+    from ..verify.judging import Verdict
     from .saving import Work
-    from .verification import Verdict
 
 
 class Session:
@@ -352,13 +353,17 @@ class Session:
         secrets = self.redactor.known | environment_secrets()
         return wall.Wall(secrets, tuple(selector for selector, _ in self.settings.allow_secret))
 
+    def _leave_pending(self) -> None:
+        if self.settings.leaves_pending():
+            left_pending.leave_pending(self.path, self._answers.own, self.verdicts, test=self.test)
+
     def _settle(self, under_way: Sequence[Exchange], *, passed: bool, interrupted: bool, why: str) -> Outcome:
         recorded, not_written, written = self.recorded, "", False
         self._forks.close()
         if self._forks.is_copy:
             recorded = ()  # they are the other process's to write
         if self.settings.mode.verifies and not interrupted and not self._forks.is_copy:
-            self._work().leave_pending(self.verdicts)
+            self._leave_pending()
         if recorded and self.settings.mode.records:
             if interrupted:
                 not_written = "the run was interrupted"
@@ -462,10 +467,8 @@ class Session:
         if not self.settings.mode.compares:
             return ()
 
-        verdicts = self._work().verdicts() if self.settings.mode.rewrites else self.verdicts
-        return tuple(
-            verification.result_of(each, test=self.test, path=display_path(self.path)) for each in verdicts
-        )
+        judged = self._work().verdicts() if self.settings.mode.rewrites else self.verdicts
+        return tuple(judging.result_of(each, test=self.test, path=display_path(self.path)) for each in judged)
 
     def drifted(self) -> list[dict[str, Any]]:
         """Returns those results of `verify` that have drift."""

@@ -1,13 +1,10 @@
-"""Verifies stored answers: each request is sent once more in the background, and the two answers are compared.
+"""Judges a new answer by the stored one: an interaction and what the server says today become a frozen `Verdict`.
 
-A `Verifier` takes requests while the test runs and gives frozen `Verdict`s when it has ended. Nothing of it reaches
-the client.
+The same judgement holds whether a test asked in verify mode, a rewrite recorded anew, or a whole folder was asked.
 """
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
 from traceback import format_exception_only
@@ -17,7 +14,7 @@ from ..drift import changes, comparison
 from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
-from ..interception.sending import Answered, Outgoing, Unanswered, send
+from ..interception.sending import Answered, Unanswered
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
 from ..wire.headers import kept_headers
@@ -30,11 +27,7 @@ if TYPE_CHECKING:
 
 Status = Literal["same", "drifted", "unverified"]
 
-AT_ONCE: Final = 4
-"""How many requests are sent at the same time."""
 ERROR_STATUS: Final = 400
-
-_places = threading.BoundedSemaphore(AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +64,41 @@ def result_of(verdict: Verdict, *, test: str, path: str) -> dict[str, Any]:
 
 def compare_interactions(settings: Settings, stored: Interaction, new: Interaction, position: int) -> Verdict:
     """Returns how a response that was recorded anew differs from the one it replaces."""
-    return _verdict_on(settings, stored, new.response, position)
+    return verdict_on(settings, stored, new.response, position)
 
 
-def _verdict_on(settings: Settings, stored: Interaction, new: Response, position: int) -> Verdict:
+def verdict_on(settings: Settings, stored: Interaction, new: Response, position: int) -> Verdict:
+    """Returns how a redacted response differs from the stored one of an interaction."""
     try:
         policy = policy_for(settings, stored.request.url)
         endpoint = endpoint_of_url(stored.request.url)
         found = comparison.compare(body_of(stored.response), body_of(new), policy, endpoint=endpoint)
     except Exception as problem:  # noqa: BLE001 - whatever goes wrong here, nothing is known of the drift
-        return Verdict(position, "unverified", reason=f"the two answers cannot be compared: {_told(problem)}")
+        return Verdict(
+            position, "unverified", reason=f"the two answers cannot be compared: {tell_problem(problem)}"
+        )
     return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)
 
 
-def _told(problem: Exception) -> str:
+def tell_problem(problem: Exception) -> str:
+    """Returns what went wrong, in a line."""
     return (
         str(problem) if isinstance(problem, StepReplayError) else format_exception_only(problem)[-1].strip()
     )
 
 
-class Verifier:
-    """The requests of one test that are being verified."""
-
-    def __init__(self, settings: Settings, redactor: Redactor) -> None:
-        self._settings = settings
-        self._redactor = redactor
-        self._running: list[tuple[int, Interaction, Future[Answered | Unanswered]]] = []
-
-    def start(self, position: int, stored: Interaction, outgoing: Outgoing) -> None:
-        """Sends a request in the background; the stored interaction has answered it."""
-        future: Future[Answered | Unanswered] = Future()
-        self._running.append((position, stored, future))
-        # A daemon thread, so that Ctrl-C does not wait for a server.
-        threading.Thread(target=_send_into, args=(future, outgoing), daemon=True).start()
-
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Waits for the answers, and returns one verdict for each request, in the order of the cassette."""
-        found = [self._judge(position, stored, future) for position, stored, future in self._running]
-        return tuple(sorted(found, key=lambda verdict: verdict.position))
-
-    def _judge(self, position: int, stored: Interaction, future: Future[Answered | Unanswered]) -> Verdict:
-        try:
-            answer = future.result()
-        except Exception as problem:  # noqa: BLE001 - as above
-            return Verdict(position, "unverified", reason=f"it could not be sent: {_told(problem)}")
-        if isinstance(answer, Unanswered):
-            return Verdict(position, "unverified", reason=answer.reason)
-        if answer.status >= ERROR_STATUS > stored.response.status:
-            return Verdict(position, "unverified", reason=_refusal(answer))
-        try:
-            new = self._redactor.redact_response(_response_of(answer, self._settings.keep_headers))
-        except EncodingError as error:
-            return Verdict(position, "unverified", reason=str(error))
-        return _verdict_on(self._settings, stored, new, position)
-
-
-def _send_into(future: Future[Answered | Unanswered], outgoing: Outgoing) -> None:
-    with _places:
-        try:
-            future.set_result(send(outgoing))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the answer must hear of it
-            future.set_exception(error)
+def new_response(
+    answer: Answered | Unanswered, stored: Response, settings: Settings, redactor: Redactor
+) -> Response | str:
+    """Returns today's response, redacted, as it is compared with the stored one; or why there is none to compare."""
+    if isinstance(answer, Unanswered):
+        return answer.reason
+    if answer.status >= ERROR_STATUS > stored.status:
+        return _refusal(answer)
+    try:
+        return redactor.redact_response(_response_of(answer, settings.keep_headers))
+    except EncodingError as error:
+        return str(error)
 
 
 def _response_of(answer: Answered, keep: tuple[str, ...]) -> Response:
