@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import mend_or_record, pytest_command, record_again, stepreplay_command
 from ..errors import CassetteError
-from ..lint.checks import CHECKS, Expected, check_cassette
-from ..lint.problems import Problem
-from ..lint.secret_checks import NOT_FIXED, check_secrets, replaced_in_text, replaced_in_tree
+from ..lint import (
+    CHECKS,
+    NOT_FIXED,
+    Expected,
+    Problem,
+    check_cassette,
+    check_secrets,
+    replaced_in_text,
+    replaced_in_tree,
+)
 from ..machine import clock
 from ..redaction.secret_rules import unpacked
 from ..redaction.shapes import PLACEHOLDER

@@ -19,7 +19,7 @@ from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.quoted_answers import find_quotes_of
-from ..models.interactions import Interaction
+from ..models import Interaction
 from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ..endpoints import GENERIC, endpoint_of_answer, endpoint_of_request, is_body
 from ..wire.bodies import body_bytes
 from ..wire.events import json_chunks_of
-from ..wire.json_text import parse_json
+from ..wire.json_values import parse_json
 from .foreign import (
     Foreign,
     ForeignExchange,

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError
 from ..wire.bodies import body_bytes
-from ..wire.json_text import shown
-from ..wire.trees import TAG_PREFIX
+from ..wire.json_values import shown
 from .foreign import (
     Foreign,
     ForeignExchange,
@@ -41,7 +40,9 @@ VERSION = 1
 
 Place = tuple[str | int, ...]
 
-_ISTR = re.compile(rf"{TAG_PREFIX}python/object/(?:apply|new):multidict(?:\.\w+)*\.istr")
+_TAGS = "tag:yaml.org,2002:"
+"""What YAML's own tags begin with, in full."""
+_ISTR = re.compile(rf"{_TAGS}python/object/(?:apply|new):multidict(?:\.\w+)*\.istr")
 
 
 def construct_tag(tag: str, value: Any) -> Any:
@@ -54,7 +55,7 @@ def construct_tag(tag: str, value: Any) -> Any:
     Raises:
         ValueError: it is no tag that vcrpy writes, or the value does not suit it.
     """
-    name = tag.removeprefix(f"{TAG_PREFIX}python/")
+    name = tag.removeprefix(f"{_TAGS}python/")
     match name, value:
         case "tag:yaml.org,2002:binary", str():
             return from_base64(value)
@@ -70,7 +71,7 @@ def construct_tag(tag: str, value: Any) -> Any:
         match value:
             case [str() as text] | {"args": [str() as text]}:
                 return text
-    name = shown(tag.replace(TAG_PREFIX, "!!"))
+    name = shown(tag.replace(_TAGS, "!!"))
     raise ValueError(f"has the YAML tag {name}, which is not read: a file must not build objects")
 
 

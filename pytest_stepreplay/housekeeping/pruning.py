@@ -6,20 +6,21 @@ a person, or cannot be read, stays as it is.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..commands import review_command, stepreplay_command
-from ..errors import CassetteError, CassetteWriteError, display_path
+from ..errors import CassetteError, CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
-from ..store import body_files, cassettes, files, locks, pending
-from ..store import uncited_files as uncited
+from ..models import Cassette
+from ..store import body_files, cassettes, files, locks, paths, pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..models import Cassette, Interaction
+    from ..models import BodyFile, Interaction
     from .last_run import LastRun, SeenFile
 
 
@@ -101,7 +102,39 @@ def uncited_files(run: LastRun, going: Sequence[Needless] = ()) -> list[Path]:
         if removed is not None:
             yield from (each for i, each in enumerate(cassette.interactions) if i not in removed)
 
-    return [path for folder in run.folders for path in uncited.iter_uncited(Path(folder), left)]
+    return [path for folder in run.folders for path in iter_uncited(Path(folder), left)]
+
+
+def iter_uncited(root: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[Path]:
+    """Yields the files under a folder that are named as those beside a cassette, and that nothing there cites.
+
+    Where a cassette cannot be read, all that stand beside it stay.
+
+    Args:
+        root: the folder.
+        left: returns the interactions of a cassette that count.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for entry in disk.walk(root):
+        folders.setdefault(Path(entry.path).parent, []).append(Path(entry.path))
+    for _, together in sorted(folders.items()):
+        named = sorted(path for path in together if paths.BESIDE.fullmatch(path.name))
+        if named:
+            with suppress(CassetteReadError):
+                cited = {file.name for path in together for file in _cited_by(path, left)}
+                yield from (path for path in named if path.name not in cited)
+
+
+def _cited_by(path: Path, left: Callable[[Path, Cassette], Iterable[Interaction]]) -> Iterator[BodyFile]:
+    name = path.name.lower()
+    if name.startswith("."):
+        return
+    if name.endswith(files.PENDING_SUFFIX):
+        new = pending.read_new_version(path)
+        if isinstance(new, Cassette):
+            yield from body_files.cited_in(new.interactions)
+    elif name.endswith(paths.SUFFIXES) and not name.endswith(paths.SNAPSHOTS_SUFFIX):
+        yield from body_files.cited_in(left(path, cassettes.read_cassette(path).cassette))
 
 
 def remove_uncited(run: LastRun) -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from ..models import LARGE
 from ..wire import large
-from ..wire.limits import LARGE
 from ..wire.multipart import Part, part_of, read_parts
 from .canonical import canonical_text
 

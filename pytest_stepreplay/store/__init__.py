@@ -15,5 +15,4 @@ __all__ = [
     "schema",
     "secrets",
     "snapshot_files",
-    "uncited_files",
 ]

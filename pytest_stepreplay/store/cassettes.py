@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..formats import Foreign, Hints, Skipped
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 _MOST_PLACED = 10
 """How many skipped parts of a foreign file are given their line: each costs reading it once more."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .. import formats
 from ..commands import mend_or_record, record_again
 from ..errors import CassetteReadError, CassetteWriteError
-from ..wire.json_text import parse_json, shown
+from ..wire.json_values import parse_json, shown
 from . import secrets, yaml_events, yaml_parser, yaml_text
 from .files import MAX_SIZE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..formats import MisfitError
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 _CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
 _OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)

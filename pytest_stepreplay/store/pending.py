@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ..models import RawFrame, Request, Response
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 WHOLE = "all"
 """The name of the only unit of a cassette that is new as a whole."""

@@ -31,7 +31,7 @@ from .codec import line_at, written_location
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 _SIMPLE = frozenset({"events", "stream", "parts", "file"})
 """Keys of a message whose values are more than JSON."""

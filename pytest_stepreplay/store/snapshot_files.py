@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..commands import mend_or_record
 from ..errors import CassetteReadError
 from ..models import FORMAT_VERSION
-from ..wire.json_text import shown
+from ..wire.json_values import shown
 from . import codec
 from .files import exists, read_bytes, remove_cassette, write_bytes
 from .locks import locked
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 _KEYS = ("stepreplay", "test", "snapshots")
 

@@ -14,7 +14,7 @@ from .codec import line_at, written_location
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
 
 _MOST_KEYS = 1000
 _PROBLEMS = {

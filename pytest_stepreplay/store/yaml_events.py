@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from ..wire.json_text import shown
-from ..wire.trees import MAX_DEPTH, TAG_PREFIX, Tree
+from ..wire.json_values import MAX_DEPTH, Tree, shown
 from .yaml_parser import resolve_plain
+from .yaml_text import TAG_PREFIX
 
 Construct = Callable[[str, Any], Any]
 """From a tag and the text, list or dict behind it to what they mean; a ValueError if they mean nothing."""

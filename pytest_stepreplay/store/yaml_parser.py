@@ -13,8 +13,8 @@ import re
 from sys import intern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..wire.trees import MAX_DEPTH, TAG_PREFIX, Tree
-from .yaml_text import ESCAPED, MAX_KEY, is_plain, is_row
+from ..wire.json_values import MAX_DEPTH, Tree
+from .yaml_text import ESCAPED, MAX_KEY, TAG_PREFIX, is_plain, is_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..wire.trees import BLOCKS, MAX_DEPTH
+from ..wire.json_values import BLOCKS, MAX_DEPTH
 
 if TYPE_CHECKING:
-    from ..wire.trees import Tree
+    from ..wire.json_values import Tree
+
+TAG_PREFIX = "tag:yaml.org,2002:"
+"""What YAML's own tags begin with, in full."""
 
 MAX_KEY = 1000
 """How long a key may be beside its colon; YAML ends that at 1024 characters, quotes and escapes included."""

@@ -10,11 +10,8 @@ __all__ = [
     "encodings",
     "events",
     "headers",
-    "json_text",
     "json_values",
     "large",
-    "limits",
     "multipart",
-    "trees",
     "vectors",
 ]

@@ -12,11 +12,10 @@ from base64 import b64decode, b64encode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..models import RawFrame, Request, Response
+from ..models import LARGE, LARGE_TEXT, RawFrame, Request, Response
 from . import events, large
-from .limits import LARGE, LARGE_TEXT
+from .json_values import Tree, is_deeper_than
 from .multipart import with_fixed_boundary
-from .trees import Tree, is_deeper_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,17 +1,30 @@
-"""JSON values: what type one has, whether two are the same, and what stands in a text.
+"""JSON values: what type one has, whether two are the same, what stands in a text, and what a cassette can hold.
 
-In Python True is 1 and 1.0 too; to JSON, only the last two are one. Every depth is taken.
+In Python True is 1 and 1.0 too; to JSON, only the last two are one. Every depth is taken, except by `parse_json`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+Tree: TypeAlias = Any
+"""A JSON value: a dict with text keys, a list, str, int, float, bool or None."""
+
+MAX_DEPTH: Final = 500
+"""How deep the mappings and lists of a cassette may be nested."""
+
+BLOCKS: Final = (dict, list, tuple)
+"""What may hold other values."""
+
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_WORD: Final = re.compile(r"[\w!/.:-]{1,60}", re.ASCII)
 _EXACT: Final = 1 << 53
 """Whole numbers below it are exact in every reader of JSON."""
 
@@ -117,3 +130,60 @@ def objects_in(tree: Any) -> Iterator[dict[str, Any]]:
             pending.extend(reversed(value.values()))
         elif isinstance(value, list):
             pending.extend(reversed(value))
+
+
+def parse_json(text: str) -> Tree:
+    """Return the tree that a JSON text stands for, if a cassette can hold it and nothing would come back otherwise.
+
+    What the standard library lets pass is an error: a key that stands twice, ``NaN``, half of a surrogate pair, and
+    nesting without end.
+
+    Raises:
+        json.JSONDecodeError: it is not JSON.
+        ValueError: it has what a cassette cannot hold; the message goes on from the name of the file.
+    """
+    try:
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        too_deep = is_deeper_than(tree, MAX_DEPTH)
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    if _SURROGATE_ESCAPE.search(text):
+        try:
+            json.dumps(tree, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("has half of a surrogate pair in a text") from None
+    return tree
+
+
+def shown(text: str) -> str:
+    """Return a key or tag of a file as a message can show it: what is more than a word comes short, in ASCII."""
+    return text if _WORD.fullmatch(text) else json.dumps(text[:60])
+
+
+def _object(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
+    found: dict[str, Tree] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"has the key {shown(key)} twice in one object")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"has {constant}, which JSON does not have")
+
+
+def is_deeper_than(tree: Tree, levels: int) -> bool:
+    """Tell whether mappings and lists are nested in more levels than these."""
+    layer = _blocks([tree])
+    for _ in range(levels):
+        layer = _blocks(
+            chain.from_iterable(each.values() if isinstance(each, dict) else each for each in layer)
+        )
+    return bool(layer)
+
+
+def _blocks(values: Iterable[Tree]) -> list[Tree]:
+    return [value for value in values if isinstance(value, BLOCKS)]

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from ..models import BodyFile, BodyPart
-from .limits import LARGE, LARGE_TEXT
+from ..models import LARGE, LARGE_TEXT, BodyFile, BodyPart
 from .multipart import BOUNDARY, joined, part_of, split_parts
 
 if TYPE_CHECKING:

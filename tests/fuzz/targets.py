@@ -23,7 +23,7 @@ from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render_yaml
 from pytest_stepreplay.wire.bodies import body_bytes
 from pytest_stepreplay.wire.events import events_of, frame_data, frame_of, json_chunks_of, split_frames
-from pytest_stepreplay.wire.json_text import parse_json
+from pytest_stepreplay.wire.json_values import parse_json
 from tests.rendering import render_cassette
 
 HERE = Path("x.yaml")

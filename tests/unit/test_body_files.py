@@ -15,14 +15,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
+from pytest_stepreplay.housekeeping.pruning import iter_uncited
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.matching.keys import Matcher
-from pytest_stepreplay.models import BodyFile, BodyPart, Cassette, FieldError, Interaction, Request, Response
+from pytest_stepreplay.models import (
+    LARGE,
+    LARGE_TEXT,
+    BodyFile,
+    BodyPart,
+    Cassette,
+    FieldError,
+    Interaction,
+    Request,
+    Response,
+)
 from pytest_stepreplay.redaction.redactor import Redactor
 from pytest_stepreplay.redaction.shapes import PLACEHOLDER
-from pytest_stepreplay.store import body_files, cassettes, pending, uncited_files
+from pytest_stepreplay.store import body_files, cassettes, pending
 from pytest_stepreplay.wire.bodies import body_bytes, request_from_wire, response_from_wire
-from pytest_stepreplay.wire.limits import LARGE, LARGE_TEXT
 from pytest_stepreplay.wire.multipart import BOUNDARY
 
 URL = "https://api.stepfun.com/v1/audio/transcriptions"
@@ -176,9 +186,7 @@ def test_files_that_nothing_cites_are_found(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
     def uncited(*gone: str) -> list[str]:
-        found = uncited_files.iter_uncited(
-            tmp_path, lambda path, held: () if path.name in gone else held.interactions
-        )
+        found = iter_uncited(tmp_path, lambda path, held: () if path.name in gone else held.interactions)
         return [each.name for each in found]
 
     assert uncited() == [other.name]

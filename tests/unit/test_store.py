@@ -20,7 +20,7 @@ from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
 from pytest_stepreplay.store import cassettes, files, paths, yaml_events, yaml_parser, yaml_text
-from pytest_stepreplay.wire.trees import MAX_DEPTH
+from pytest_stepreplay.wire.json_values import MAX_DEPTH
 from tests.rendering import render_cassette
 
 HERE = Path("cassettes/test_x/test_y.yaml")

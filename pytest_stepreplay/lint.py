@@ -1,34 +1,37 @@
-"""The checks of a cassette's interactions, each a function from interactions to problems.
+"""Checks of cassettes that stand on disk, ours and those of other tools: secrets, and what makes a test less useful.
 
-They know what the project has set to match and to compare, and nothing of files.
+A cassette, or a file's bytes and tree, goes in, with what the project has set; problems come out, each with its place
+and what to do about it. Secrets are found in the bytes as the scan finds them, and replaced where that is safe: a
+private key goes as one, from BEGIN to END, however the file breaks its lines.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from ..drift.answers import read_answer
-from ..drift.contract import MISSING, breaches_of
-from ..drift.keeping import body_of
-from ..endpoints import contract_of_url, endpoint_of_url
-from ..machine import clock
-from ..matching.keys import Matcher
-from ..selectors import Selectors, format_path
-from ..settings import MATCHERS
-from ..texts.varying import Normalizer
-from .problems import Problem
+from .drift.answers import read_answer
+from .drift.contract import MISSING, breaches_of
+from .drift.keeping import body_of
+from .endpoints import contract_of_url, endpoint_of_url
+from .machine import clock
+from .matching.keys import Matcher
+from .redaction.secret_rules import PRIVATE_KEY, private_keys_in
+from .redaction.shapes import PLACEHOLDER, without_keys_in_lines
+from .selectors import Selectors, format_path
+from .settings import MATCHERS
+from .texts.varying import Normalizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from ..models import Cassette, Interaction
-    from ..redaction.wall import Place
+    from .models import Cassette, Interaction
+    from .redaction.wall import Place, Wall
 
 _ERROR_STATUS: Final = 400
 _NO_BODY: Final = frozenset({204, 205, 304})
@@ -40,6 +43,27 @@ _SCRUBBED: Final = re.compile(
     r"redacted|filtered|scrubbed|x{4,}|\*{3,}|<[a-z_ -]{3,}>|%3c[a-z_ -]{3,}%3e", re.IGNORECASE
 )
 _OURS: Final = "[redacted]"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a cassette that a person should know.
+
+    Attributes:
+        check: the name of the check that found it.
+        place: where in the file's tree; empty for the whole file.
+        what: what is wrong there. It never holds a value that could be a secret.
+        fix: what to do about it.
+        line: where in the file, counted from 1, if that is known without reading it again.
+        secret: the secret itself, for replacing it; in no message.
+    """
+
+    check: str
+    place: Place
+    what: str
+    fix: str
+    line: int | None = None
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -298,3 +322,78 @@ def _parses(text: str | None) -> bool:
 
 CHECKS: Final = ("secret", "contract", "match", "repeat", "volatile", "body", "file", "stale", "unreadable")
 """The names of all checks, of files too."""
+
+
+# ---------------------------------------------------------------- secrets in a file
+
+_ENCODED = ("in base64", "URL-encoded", "escaped")
+_FIX = "revoke it, and replace it here"
+_RECORD = "revoke it, delete the file, and record the test again without it"
+_LOOK = "too long to be replaced unseen: look at it, and record the test again without it, or allow its place"
+NOT_FIXED = (
+    "--fix could not replace it safely: revoke it, delete the file, and record the test again without it"
+)
+"""The advice where a repair was tried."""
+
+_LONGEST_REPLACED = 4096
+"""Characters. What is longer may be anything, such as a picture that holds what looks like the start of a key."""
+
+
+def check_secrets(content: bytes, tree: Any, wall: Wall) -> list[Problem]:
+    """Returns a problem for each secret in a file.
+
+    Args:
+        content: its bytes.
+        tree: what they stand for; None where they cannot be read.
+        wall: what is secret, and where it is allowed.
+    """
+    found = []
+    for each in wall.findings(content, tree):
+        # Base64 with a hole in it decodes to something else.
+        replaceable = tree is not None and not each.what.endswith(_ENCODED)
+        fix = _FIX if replaceable else _RECORD
+        if replaceable and each.what != PRIVATE_KEY and len(each.secret) > _LONGEST_REPLACED:
+            replaceable, fix = False, _LOOK
+        secret = each.secret if replaceable else ""
+        found.append(Problem("secret", each.place, f"holds {each.what}", fix, each.line, secret))
+    return found
+
+
+def replaced_in_text(content: bytes, secrets: Iterable[str], placeholder: str = PLACEHOLDER) -> bytes:
+    """Returns the bytes of a file with the placeholder for each secret that stands in them as it is."""
+    content = _without_private_keys(content, placeholder)
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        content = content.replace(secret.encode(), placeholder.encode())
+    return content
+
+
+def _without_private_keys(content: bytes, placeholder: str) -> bytes:
+    for key in reversed(private_keys_in(content)):
+        content = content[: key.start] + placeholder.encode() + content[key.end :]
+    return content
+
+
+def replaced_in_tree(tree: Any, secrets: Iterable[str], placeholder: str = PLACEHOLDER) -> Any:
+    """Returns a tree with the placeholder for each secret in its texts and keys. Without recursion."""
+    ordered = sorted(set(secrets), key=len, reverse=True)
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, str):
+            data = value.encode("utf-8", "surrogatepass")
+            return replaced_in_text(data, ordered, placeholder).decode("utf-8", "surrogatepass")
+        return replaced_in_text(value, ordered, placeholder) if isinstance(value, bytes) else value
+
+    root = [tree]
+    todo: list[tuple[Any, Any]] = [(root, 0)]
+    while todo:
+        parent, at = todo.pop()
+        node = parent[at]
+        if isinstance(node, dict):
+            parent[at] = copied = {replaced(key): value for key, value in node.items()}
+            todo.extend((copied, key) for key in copied)
+        elif isinstance(node, list):
+            parent[at] = items = list(without_keys_in_lines(node, placeholder))
+            todo.extend((items, i) for i in range(len(items)))
+        else:
+            parent[at] = replaced(node)
+    return root[0]

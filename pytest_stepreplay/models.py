@@ -1,4 +1,4 @@
-"""The cassette file's schema, field for field, as frozen dataclasses.
+"""The cassette file's schema, field for field, as frozen dataclasses: what flows between the rooms.
 
 They are plain values, so that a run that only replays need not import pydantic. `store.schema` reads them from a
 file, and there it is pydantic that tells what is wrong with one.
@@ -21,6 +21,12 @@ FORMAT_VERSION = 1
 
 BodyKind = Literal["json", "events", "text", "base64", "parts", "file"]
 BODY_KINDS: tuple[BodyKind, ...] = ("json", "events", "text", "base64", "parts", "file")
+
+LARGE: Final = 32 * 1024
+"""More bytes than these that are no text stand in a file of their own, beside the cassette."""
+
+LARGE_TEXT: Final = 1024 * 1024
+"""And more than these of a part of a multipart body, whatever they are."""
 
 _CHUNK: Final = r"\d{1,9}([x/]\d{1,9})?"
 _FILE_NAME: Final = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
