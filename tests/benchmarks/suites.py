@@ -190,6 +190,11 @@ class Project:
         self._suite, self._tool = suite, tool
         self._python = environments.python(tool.environment)
         self._url = "http://127.0.0.1:9/v1"
+        self._only: tuple[str, ...] = ()
+        self._environment: dict[str, str] = {}
+        if environments.here:  # other plugins than the tool are installed, too
+            self._only = () if tool.name == FLOOR else ("-p", "stepreplay")
+            self._environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         self._write(mocked=tool.name == FLOOR)
 
     def record(self, upstream: Upstream) -> Cost:
@@ -237,8 +242,8 @@ class Project:
             (self.folder / name).write_text(text, encoding="utf-8")
 
     def _pytest(self, *options: str) -> Cost:
-        command = [self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-        cost = run(command, folder=self.folder, environment={"BASE_URL": self._url})
+        command = [self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *self._only, *options]
+        cost = run(command, folder=self.folder, environment={"BASE_URL": self._url, **self._environment})
         done = re.search(r"^(\d+) (?:passed|tests? collected)", cost.output, re.MULTILINE)
         if not done or int(done[1]) != self._suite.tests:
             raise BenchmarkError(f"{self._tool.name}: not all tests passed:\n{cost.output[-3000:]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -56,8 +57,13 @@ FIGURES = {
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=lambda part: part.rpartition("/")[2])
 def test_a_named_test_exists(path: str, name: str) -> None:
+    assert name in functions_in(path)
+
+
+@cache
+def functions_in(path: str) -> set[str]:
     tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
-    assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
+    return {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}
 
 
 def test_every_row_of_a_promise_names_a_test() -> None:

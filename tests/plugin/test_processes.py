@@ -116,7 +116,8 @@ def test_four_processes_record_into_one_cassette(upstream: Upstream, tmp_path: P
 
 def test_workers_of_xdist_record_into_one_cassette(suite: Suite) -> None:
     suite.write(SHARED.replace("TESTS", "20"))
-    run = start_pytest(suite, "--stepreplay=record", "-n2")
+    with suite.few_plugins("xdist") as few:
+        run = start_pytest(suite, *few, "--stepreplay=record", "-n2")
     out, _ = run.communicate()
     assert run.returncode == 0, out
     assert "recorded 20 in 1 cassette" in out
