@@ -13,6 +13,7 @@ from ..endpoints import endpoint_of_url
 from ..endpoints.dialects import contract_of_url
 from ..errors import StepReplayError
 from ..matching.keys import Matcher
+from ..report.renderers import render
 from ..settings.policy import Policy
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
@@ -224,7 +225,7 @@ def _print(
             )
         if not pair.same_request and pair.old.request and pair.new.request:
             console.print(printing.Text("the requests differ too", "yellow"), soft_wrap=True)
-        shown = pair.drift.full() if pair.drift else "no difference except in volatile fields"
+        shown = render(pair.drift, "full") if pair.drift else "no difference except in volatile fields"
         console.print(printing.colored(shown), soft_wrap=True)
         if many:
             console.print()

@@ -20,6 +20,7 @@ from ..endpoints.dialects import contract_of_url
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.quoted_answers import find_quotes_of
 from ..models import Interaction
+from ..report.renderers import render
 from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
@@ -322,7 +323,7 @@ class PendingDrift:
             return escape_for_terminal(f"{self.unit.change} {shown}".rstrip())
         told = list(self.around)
         if self.drift:
-            told.append(self.drift.line())
+            told.append(render(self.drift, "line"))
         elif told:
             told[-1] += f" ({self.level})"
         return "; ".join(told) or "only volatile values differ"
@@ -331,7 +332,7 @@ class PendingDrift:
         """Returns the leading changes in a few lines, or all of them."""
         if self.drift is None:
             return safe(self._value(indent=2)) if full else self.line
-        told = [*self.around, self.drift.full() if full else self.drift.short()]
+        told = [*self.around, render(self.drift, "full" if full else "short")]
         if self.quoted:
             told += ["", safe(self.quoted), f"Rather than accept it, record anew: {self.rewrite}"]
         return "\n".join(told)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError, StepReplayError
-from ..report import verified_runs
+from ..report import renderers
+from ..report.verified_runs import VerifiedRun
 from ..server import autosave, installed, running
 from ..server import served as tapes
 from ..server import upstreams as apis
@@ -275,13 +276,13 @@ def _report(desk: _Desk, settings: Settings) -> int:
         echo(safe("\n".join([told, *(f"  {each}" for each in problems)])), err=True)
     verified = [each for outcome in desk.outcomes for each in outcome.verified]
     if verified:
-        lines = verified_runs.render_verification(
+        run = VerifiedRun(
             verified,
             fail_on=settings.fail_on or "behavior",
             mode=settings.mode,
             pending=settings.leaves_pending(),
         )
-        echo("\n".join(lines), err=True)
+        echo(renderers.render(run, "terminal"), err=True)
     return 1 if desk.failed else 0
 
 

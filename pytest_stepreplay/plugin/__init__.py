@@ -15,6 +15,7 @@ import pytest
 
 from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
+from ..housekeeping import publishing
 from ..network import guard
 from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
@@ -31,7 +32,6 @@ from .opening import (
     serve_fixtures,
     stop_serving,
 )
-from .publishing import read_known
 from .run import (
     ADOPTED,
     ADOPTER,
@@ -104,7 +104,11 @@ def pytest_configure(config: pytest.Config) -> None:
         run = Run(CassettePlaces(config, ini, command_line), command_line, read_ini_text(config))
         start = start_of(config, run)
         stack.enter_context(started(lambda: start))
-        run.baseline = read_known(run.settings({}), config.rootpath)
+        settings = run.settings({})
+        if settings.report:
+            publishing.check_report_file(settings, "command line" if "report" in command_line else "ini file")
+        if settings.baseline:
+            run.baseline = publishing.read_known(settings, config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     hold_placeholders(config)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from ..errors import StepReplayError
-from ..housekeeping import CACHE_KEY, last_run
+from ..housekeeping import CACHE_KEY, last_run, publishing
 from ..machine import disk
 from ..report import causes, totals
 from ..session import routing
@@ -20,8 +20,7 @@ from ..settings import MODES, REWRITE, prices
 from ..store import paths
 from . import coloring, repeats
 from .opening import stop_serving
-from .publishing import publish
-from .run import RUN, start_of
+from .run import RUN, start_of, with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -247,7 +246,15 @@ class Summary:
         if verified:
             rewritten = all(MODES[each["mode"]].rewrites for each in self._outcomes if each["verified"])
             settings = replace(settings, mode=REWRITE) if rewritten else settings
-            self._lines += ["", *publish(verified, settings, self._config)]
+            places = self._run.places
+            around = publishing.Surroundings(
+                start=self._config.invocation_params.dir,
+                root=self._config.rootpath,
+                folders={self._run.folder, *places.roots},
+                typed_id=places.typed_id,
+            )
+            settings = with_secrets(settings, self._config)
+            self._lines += ["", *publishing.publish(verified, settings, around)]
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

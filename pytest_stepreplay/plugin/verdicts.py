@@ -12,7 +12,7 @@ import pytest
 from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
 from ..housekeeping import quoted_answers
 from ..interception import clients, failures
-from ..report import verified_runs
+from ..report import failing_tests
 from ..texts import escaping
 from .run import ADOPTED, INTERRUPTIONS, RUN, Run, marker_of
 
@@ -185,7 +185,7 @@ def _judge_drift(
     failing = _failing(item.config.stash[RUN], session)
     sections = []
     if failing:
-        full = _said(lambda: verified_runs.section_text(failing, path=display_path(session.path)))
+        full = _said(lambda: failing_tests.section_text(failing, path=display_path(session.path)))
         sections.append(("stepreplay: how the answers differ", full))
     if call.excinfo is not None:  # the test has failed by itself, as it may be expected to
         for title, text in sections:
@@ -217,7 +217,7 @@ def why_unverified(
     if failing:
         pending = session.settings.leaves_pending()
         return _said(
-            lambda: verified_runs.failure_text(
+            lambda: failing_tests.failure_text(
                 failing, path=path, test=test, pending=pending, **_quoted(run, session, failing, again)
             ),
             f"{path} has drifted",

@@ -1,7 +1,8 @@
 """Text for people and programs: drifts, misses, verified runs and totals.
 
-Values go in, text comes out; nothing is printed here. What a model wrote is data: whatever is returned for a
-terminal, a CI log or a page has been made harmless by `texts.escaping`. Names are imported when they are first used.
+Values go in, text comes out; nothing is printed here. `renderers` has the table of forms. What a model wrote is data:
+whatever is returned for a terminal, a CI log or a page has been made harmless by `texts.escaping`. Names are imported
+when they are first used.
 """
 
-__all__ = ["causes", "ledger", "marks", "misses", "totals", "verified_runs"]
+__all__ = ["causes", "failing_tests", "ledger", "marks", "misses", "renderers", "totals", "verified_runs"]

@@ -1,45 +1,87 @@
-"""A `Drift` in every form that somebody wants to read: a table of renderers, each a function from a drift to text.
+"""The table of renderers: what can be reported, and in which forms.
 
-A new form is one module with one such function, and one entry in `RENDERERS`.
+A new form is one module with one function, from the value to text, and one entry in `RENDERERS`. Where a form has a
+suffix, every option that takes a file for this kind of report writes it, by the file's name.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..drift.changes import Drift
+from ..errors import SettingsError
+from .run_as_json import render_as_json
+from .run_as_markdown import render_as_markdown
+from .run_in_terminal import render_in_terminal
+from .verified_runs import VerifiedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..drift.changes import Drift
 
-    Renderer = Callable[[Drift], str]
+class Renderer(NamedTuple):
+    """One form of a report.
+
+    Attributes:
+        render: takes the value; returns text that is safe where it is read.
+        suffix: what the names of files in this form end in; empty where it is for no file.
+    """
+
+    render: Callable[[Any], str]
+    suffix: str = ""
 
 
-def _json_text(drift: Drift) -> str:
+def _drift_as_json(drift: Drift) -> str:
     return json.dumps(drift.to_json(), indent=2, ensure_ascii=False)
 
 
-RENDERERS: Final[dict[str, Renderer]] = {
-    "line": lambda drift: drift.line(),
-    "short": lambda drift: drift.short(),
-    "full": lambda drift: drift.full(),
-    "json": _json_text,
-    "markdown": lambda drift: drift.to_markdown(),
+RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
+    Drift: {
+        "line": Renderer(Drift.line),
+        "short": Renderer(Drift.short),
+        "full": Renderer(Drift.full),
+        "json": Renderer(_drift_as_json, ".json"),
+        "markdown": Renderer(Drift.to_markdown, ".md"),
+    },
+    VerifiedRun: {
+        "terminal": Renderer(render_in_terminal),
+        "json": Renderer(render_as_json, ".json"),
+        "markdown": Renderer(render_as_markdown, ".md"),
+    },
 }
-"""By name; each returns text that is safe where it is read."""
+"""By what is reported, the forms by their names."""
 
 
-def render(drift: Drift, form: str) -> str:
-    """Returns a drift in one of its forms.
+def render(value: object, form: str) -> str:
+    """Returns a value in one of its forms.
 
     Args:
-        drift: how an answer differs.
-        form: a name in `RENDERERS`.
+        value: of a class in `RENDERERS`.
+        form: the name of a form.
 
     Raises:
         ValueError: there is no such form; the message lists those there are.
     """
-    if form not in RENDERERS:
-        raise ValueError(f"there is no renderer {form!r:.60}; there are {', '.join(RENDERERS)}")
-    return RENDERERS[form](drift)
+    forms = RENDERERS[type(value)]
+    if form not in forms:
+        raise ValueError(f"there is no renderer {form!r:.60}; there are {', '.join(forms)}")
+    return forms[form].render(value)
+
+
+def form_for(file: str, kind: type) -> str:
+    """Returns the name of the form in which a file is written.
+
+    Args:
+        file: its name.
+        kind: what is reported, a class in `RENDERERS`.
+
+    Raises:
+        SettingsError: no form has such files; the message lists what a name may end in.
+    """
+    suffixes = {renderer.suffix: form for form, renderer in RENDERERS[kind].items() if renderer.suffix}
+    for suffix, form in suffixes.items():
+        if file.endswith(suffix):
+            return form
+    *others, last = suffixes
+    raise SettingsError(f"{file!r} must end in {', '.join(others)} or {last}")

@@ -216,9 +216,9 @@ ALIKE: Final = PLAIN.replace(
 
 
 @situation(
-    "report/verified_runs.py:_commands",
-    "report/verified_runs.py:_page_commands",
-    "report/verified_runs.py:_accepting",
+    "report/run_in_terminal.py:_commands",
+    "report/run_as_markdown.py:_commands",
+    "report/failing_tests.py:_accepting",
     "report/grouping.py:deciding_command",
     review=1,
 )
@@ -231,9 +231,9 @@ def drift(case: Case) -> str:
 
 
 @situation(
-    "report/verified_runs.py:_commands",
-    "report/verified_runs.py:_page_commands",
-    "report/verified_runs.py:_accepting",
+    "report/run_in_terminal.py:_commands",
+    "report/run_as_markdown.py:_commands",
+    "report/failing_tests.py:_accepting",
     in_turn=True,
 )
 def drift_in_ci(case: Case) -> str:
@@ -263,7 +263,7 @@ TALK: Final = """
 """
 
 
-@situation("report/verified_runs.py:_accepting", "report/grouping.py:rewriting_command", review=1)
+@situation("report/failing_tests.py:_accepting", "report/grouping.py:rewriting_command", review=1)
 def a_quoted_answer(case: Case) -> str:
     case.write(TALK)
     case.suite.say = lambda got: answer("Good day!" if "more" not in str(got.json) else "More.")
@@ -401,7 +401,7 @@ def snapshots_of(case: Case) -> Path:
     return case.cassette.with_name("test_greeting.snapshots.yaml")
 
 
-@situation("plugin/publishing.py:read_known")
+@situation("housekeeping/publishing.py:read_known")
 def a_missing_baseline(case: Case) -> str:
     case.record()
     return case.run("--stepreplay=verify", "--stepreplay-baseline=known drift.json", key=KEY)

@@ -204,6 +204,31 @@ def test_reports_for_people_and_programs(suite: Suite) -> None:
     assert suite.cassettes == ["test_chat/test_weather.yaml"], "in CI nothing is left pending"
 
 
+def test_a_form_that_a_project_adds_is_written_by_its_ending(suite: Suite) -> None:
+    suite.write(GREETING)
+    suite.record()
+    suite.write(
+        """
+        from html import escape
+        from pytest_stepreplay.report.renderers import RENDERERS, Renderer
+        from pytest_stepreplay.report.verified_runs import VerifiedRun
+
+        RENDERERS[VerifiedRun]["html"] = Renderer(lambda run: "<p>" + escape(run.numbers), ".html")
+
+        def pytest_unconfigure():  # this run is inside of another
+            del RENDERERS[VerifiedRun]["html"]
+        """,
+        "conftest.py",
+    )
+    result = verify(suite, "--stepreplay-report=out/report.html")
+    result.assert_outcomes(passed=1)
+    page = (suite.pytester.path / "out/report.html").read_text(encoding="utf-8")
+    assert page == "<p>verified 1 interaction in 1 cassette: 1 unchanged, 0 drifted"
+    verify(suite, "--stepreplay-report=x.pdf").stderr.fnmatch_lines(
+        ["*'x.pdf' must end in .json, .md or .html"]
+    )
+
+
 @pytest.mark.parametrize("options", [(), ("-q",), ("-n", "2")])
 def test_the_table_is_the_same_in_every_sort_of_run(suite: Suite, options: tuple[str, ...]) -> None:
     suite.write(TOOLS)
@@ -398,7 +423,7 @@ FAILING = {
         "interaction 1: the two answers cannot be compared: RuntimeError: no",
     ),
     "telling": (
-        "pytest_stepreplay.report.verified_runs.failure_text",
+        "pytest_stepreplay.report.failing_tests.failure_text",
         "could not be explained in full: RuntimeError: no",
     ),
 }

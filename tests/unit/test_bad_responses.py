@@ -17,13 +17,9 @@ from pytest_stepreplay.drift.comparison import compare
 from pytest_stepreplay.drift.keeping import body_of, keep_volatile
 from pytest_stepreplay.errors import SettingsError
 from pytest_stepreplay.models import Interaction, Request
-from pytest_stepreplay.report.verified_runs import (
-    failure_text,
-    render_verification,
-    render_verification_json,
-    render_verification_markdown,
-    section_text,
-)
+from pytest_stepreplay.report.failing_tests import failure_text, section_text
+from pytest_stepreplay.report.renderers import render
+from pytest_stepreplay.report.verified_runs import VerifiedRun
 from pytest_stepreplay.settings.policy import Policy
 from pytest_stepreplay.wire.bodies import response_from_wire
 
@@ -94,8 +90,9 @@ def everything_told(drift: Drift) -> list[str]:
     }
     assert_plain(result)
     drifts = [(1, drift)]
-    json.dumps(render_verification_json([result]), ensure_ascii=False, allow_nan=False).encode()
-    pages = [render_verification_markdown([result]), drift.to_markdown()]
+    run = VerifiedRun([result])
+    json.loads(render(run, "json").encode(), parse_constant=pytest.fail)
+    pages = [render(run, "markdown"), drift.to_markdown()]
     for page in pages:
         outside = re.sub(r"</?code>|(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", page)
         assert not set("<>`") & set(outside)
@@ -105,7 +102,7 @@ def everything_told(drift: Drift) -> list[str]:
         drift.line(),
         drift.short(),
         drift.full(),
-        "\n".join(render_verification([result], fail_on="behavior")),
+        render(run, "terminal"),
         failure_text(drifts, path="cassettes/a.yaml", test="tests/test_a.py::test_a"),
         section_text(drifts, path="cassettes/a.yaml"),
     ]

@@ -13,13 +13,9 @@ from markdown_it import MarkdownIt
 
 from pytest_stepreplay.drift.changes import Change, Drift
 from pytest_stepreplay.drift.comparison import compare
-from pytest_stepreplay.report.verified_runs import (
-    failure_text,
-    render_verification,
-    render_verification_json,
-    render_verification_markdown,
-    section_text,
-)
+from pytest_stepreplay.report.failing_tests import failure_text, section_text
+from pytest_stepreplay.report.renderers import render
+from pytest_stepreplay.report.verified_runs import VerifiedRun
 from pytest_stepreplay.settings import REWRITE
 from pytest_stepreplay.settings.levels import Level
 from pytest_stepreplay.settings.policy import Policy
@@ -97,7 +93,7 @@ RUN = [
 
 
 def page(results: list[dict[str, Any]], fail_on: str | Level = "behavior", **rest: Any) -> str:
-    return "\n".join(render_verification(results, fail_on=fail_on, **rest))
+    return render(VerifiedRun(results, fail_on, **rest), "terminal")
 
 
 def test_the_end_of_a_run() -> None:
@@ -131,8 +127,8 @@ def test_the_end_of_a_run() -> None:
 
 def test_the_order_of_results_does_not_matter() -> None:
     assert page(RUN[::-1]) == page(RUN)
-    assert render_verification_json(RUN[::-1]) == render_verification_json(RUN)
-    assert render_verification_markdown(RUN[::-1]) == render_verification_markdown(RUN)
+    assert json.loads(render(VerifiedRun(RUN[::-1]), "json")) == json.loads(render(VerifiedRun(RUN), "json"))
+    assert render(VerifiedRun(RUN[::-1]), "markdown") == render(VerifiedRun(RUN), "markdown")
 
 
 def test_without_drift_it_is_one_line() -> None:
@@ -256,7 +252,7 @@ def test_one_cause_is_told_once_whatever_words_stand_around_it() -> None:
         "stepreplay review          look at each change, accept or reject it",
         "stepreplay accept --all    accept all of them",
     ]
-    text = render_verification_markdown([chatty(n) for n in range(200)])
+    text = render(VerifiedRun([chatty(n) for n in range(200)]), "markdown")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert rows == [
         "| `cassettes/test_0/test_000.yaml`#1, `cassettes/test_0/test_003.yaml`#1, "
@@ -327,10 +323,10 @@ def test_what_later_requests_quote_is_recorded_anew_and_not_accepted() -> None:
     text = page([*quoted[:1], result(TOOL)], "never")
     assert "  pytest tests/test_0.py::test_talk --stepreplay=rewrite\n" in text
     assert text.endswith("stepreplay accept --all    accept all of them, once those are recorded")
-    told = render_verification_markdown([*quoted[:1], result(TOOL)])
+    told = render(VerifiedRun([*quoted[:1], result(TOOL)]), "markdown")
     assert "`pytest tests/test_0.py::test_talk --stepreplay=rewrite`" in told
     assert "accept all with `stepreplay accept --all`" in told
-    assert "accept" not in render_verification_markdown(quoted, pending=False)
+    assert "accept" not in render(VerifiedRun(quoted, pending=False), "markdown")
     many = [chatty(n, quoted="it is quoted", again=[f"tests/test_{n % 3}.py::test_{n}"]) for n in range(30)]
     modules = "pytest tests/test_0.py tests/test_1.py tests/test_2.py --stepreplay=rewrite"
     assert page(many, "never").count(modules) == 2
@@ -442,7 +438,7 @@ def test_what_a_model_or_a_server_wrote_is_data() -> None:
 
 
 def test_markdown_has_no_markup_but_its_own() -> None:
-    text = render_verification_markdown(HOSTILE)
+    text = render(VerifiedRun(HOSTILE), "markdown")
     markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     inline = [it for token in markdown.parse(text) for it in token.children or ()]
     assert {it.type for it in inline} <= {"text", "text_special", "code_inline", "html_inline"}
@@ -459,7 +455,7 @@ def test_markdown_has_no_markup_but_its_own() -> None:
 
 
 def test_markdown() -> None:
-    text = render_verification_markdown([*RUN, result(USAGE, 7, known=True)])
+    text = render(VerifiedRun([*RUN, result(USAGE, 7, known=True)]), "markdown")
     assert text.startswith(
         "## stepreplay: verified against the API\n"
         "\n"
@@ -482,10 +478,10 @@ def test_markdown() -> None:
     assert text.endswith("`stepreplay accept --all`.\n")
     titles = [line.split(" ")[1] for line in text.splitlines() if line.startswith("###")]
     assert titles == ["contract", "behavior", "content", "metadata", "could"]
-    assert render_verification_markdown([]) == (
+    assert render(VerifiedRun([]), "markdown") == (
         "## stepreplay: verified against the API\n\nNothing was verified.\n"
     )
-    text = render_verification_markdown([result(TOOL)], mode=REWRITE)
+    text = render(VerifiedRun([result(TOOL)], mode=REWRITE), "markdown")
     assert text.startswith("## stepreplay: rewritten\n\nrewrote 1 interaction in 1 cassette")
     assert "accept" not in text
 
@@ -493,17 +489,17 @@ def test_markdown() -> None:
 def test_markdown_stays_far_below_what_github_takes() -> None:
     hostile = [compare(STORED, {**STORED, f"{n}{'`' * 9999}": "|" * 9999}) for n in range(40)]
     results = [result(hostile[n % 40], n, path=f"{'_' * 400}{n}") for n in range(1, 1001)]
-    text = render_verification_markdown(results)
+    text = render(VerifiedRun(results), "markdown")
     assert "#1, " in text and " and 22 more |" in text
     assert len(text.encode()) < 2**20 / 4
     results = [result(other_tool(n), n, path="_" * 400) for n in range(1, 1001)]
-    text = render_verification_markdown(results)
+    text = render(VerifiedRun(results), "markdown")
     assert "... and 950 more" in text
     assert len(text.encode()) < 2**20 / 4
 
 
 def test_json() -> None:
-    report = render_verification_json([*RUN, result(TOOL, 9, known=True)])
+    report = json.loads(render(VerifiedRun([*RUN, result(TOOL, 9, known=True)]), "json"))
     assert report["stepreplay_report"] == 1
     assert report["mode"] == "verify"
     assert report["counts"] == {"same": 1, "drifted": 5, "unverified": 1, "known": 1, "failed": 2}
@@ -518,7 +514,7 @@ def test_json() -> None:
     assert listed[4]["failed"] is False
     assert listed[6]["reason"] == LIMIT
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    rewritten = render_verification_json([result(TOOL)], mode=REWRITE)
+    rewritten = json.loads(render(VerifiedRun([result(TOOL)], mode=REWRITE), "json"))
     assert (rewritten["mode"], rewritten["counts"]["failed"]) == ("rewrite", 0)
 
 
@@ -595,8 +591,8 @@ def test_the_section_has_every_change_of_every_interaction() -> None:
 def test_any_texts_can_be_told(old: str, new: str, reason: str, width: int) -> None:
     told = compare(changed(content=old), changed(content=new))
     results = [result(told) if told else result(), result(reason or "?", 2), result(told or reason or "?", 3)]
-    for line in render_verification(results, fail_on="content", width=width):
+    for line in render(VerifiedRun(results, "content", width=width), "terminal").split("\n"):
         assert len(line.splitlines()) <= 1
         line.encode()
-    render_verification_markdown(results).encode()
-    json.dumps(render_verification_json(results), ensure_ascii=False).encode()
+    render(VerifiedRun(results), "markdown").encode()
+    render(VerifiedRun(results), "json").encode()

@@ -1,0 +1,77 @@
+"""A verified run for programs: JSON with a version."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from .verified_runs import LEVELS
+
+if TYPE_CHECKING:
+    from ..settings import Mode
+    from .verified_runs import Result, VerifiedRun
+
+REPORT_VERSION: Final = 1
+"""The version of the schema that `run_to_json` returns."""
+
+
+def render_as_json(run: VerifiedRun) -> str:
+    """Returns what `run_to_json` does as text; it ends with a newline."""
+    return json.dumps(run_to_json(run), indent=2, ensure_ascii=False) + "\n"
+
+
+def run_to_json(run: VerifiedRun) -> dict[str, Any]:
+    """Returns the whole run as a value that any JSON writer takes.
+
+    ::
+
+        {"stepreplay_report": 1,                          the version of this schema
+         "mode": "verify",                                or "rewrite"
+         "counts": {"same": 7, "drifted": 4,              interactions by status
+                    "unverified": 1,
+                    "known": 1, "failed": 2},             of those that drifted
+         "levels": {"contract": 0, "behavior": 2,         those that drifted, known ones too, by their
+                    "content": 1, "metadata": 1},         worst level
+         "interactions": [
+           {"test": "tests/test_chat.py::test_weather",
+            "path": "cassettes/test_chat/test_weather.yaml",
+            "interaction": 2,                             its number in the cassette, from 1
+            "status": "drifted",                          or "same", "unverified"
+            "drift": {"level": "behavior",                null unless it drifted
+                      "fail_on": "behavior",
+                      "passes": false,
+                      "changes": [{"selector": ..., "level": ..., "kind": ..., "summary": ...,
+                                   "old": ..., "new": ...}]},
+            "reason": "",                                 why it is unverified
+            "known": false,                               its drift stands in the baseline
+            "failed": true}]}                             it drifted, is not known, and does not pass
+
+    The interactions stand by path and number.
+    """
+    listed = [_listed(each, run.mode) for each in run.ordered]
+    statuses = Counter(each["status"] for each in listed)
+    levels = Counter(each["drift"]["level"] for each in listed if each["status"] == "drifted")
+    counts = {status: statuses[status] for status in ("same", "drifted", "unverified")}
+    counts |= {name: sum(each[name] for each in listed) for name in ("known", "failed")}
+    return {
+        "stepreplay_report": REPORT_VERSION,
+        "mode": run.mode.name,
+        "counts": counts,
+        "levels": {level: levels[level] for level in LEVELS},
+        "interactions": listed,
+    }
+
+
+def _listed(result: Result, mode: Mode) -> dict[str, Any]:
+    drift = result["drift"] if result["status"] == "drifted" else None
+    return {
+        "test": result["test"],
+        "path": result["path"],
+        "interaction": result["interaction"],
+        "status": result["status"],
+        "drift": drift,
+        "reason": result["reason"],
+        "known": bool(drift and result["known"]),
+        "failed": bool(not mode.rewrites and drift and not drift["passes"] and not result["known"]),
+    }
