@@ -6,10 +6,12 @@ import argparse
 import json
 import shlex
 import signal
+import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError, StepReplayError
@@ -28,7 +30,7 @@ from .project import cassette_folder, display, project_settings
 from .terminal import echo, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..session.outcome import Outcome
     from ..verify.judging import Verdict
@@ -88,8 +90,8 @@ class _Desk:
         settings, path, lenders = self._read(order)
         if path is None:
             self.served.waiting = (
-                f"in {settings.mode}, choose a cassette first: "
-                'POST /__stepreplay__/cassette {"cassette": "NAME.yaml"}'
+                f"in {settings.mode}, one cassette of a folder is served at a time. Name it instead of the folder, "
+                'or let a harness choose it: POST /__stepreplay__/cassette {"cassette": "NAME.yaml"}'
             )
             return
         session = Session(
@@ -214,17 +216,18 @@ def _run(
     desk = _Desk(_ServedFiles(cassettes or "", may_be_new=settings.mode.records), settings, upstreams)
     desk.served.origins = tuple(cors)
     desk.open({})
-    with _stopped_by_signals() as stopped:
+    with _stopped_by_signals() as until_stopped:
         listening = running.ReplayServer(host, port, log=_log_as_json if json_log else _log)
         with listening:
-            root = listening.url + (f"/{listening.add(desk.served, token or '')}" if token else "")
-            if not token:
-                listening.add(desk.served, "")
+            listening.add(desk.served, token or "")
+            root = listening.url + (f"/{token}" if token else "")
             for each in desk.served.upstreams:
                 echo(f"{root}{each.prefix}{each.path}")
             if desk.served.waiting:
                 echo(safe(desk.served.waiting), err=True)
-            stopped.wait()
+            if not running.is_this_machine_alone(host):
+                echo(safe(_reached_by_others(host, token)), err=True)
+            until_stopped()
         desk.close()
     return _report(desk, settings)
 
@@ -232,22 +235,37 @@ def _run(
 _TOKEN_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """Gives what is set by the first signal to stop; a second one stops at once."""
-    stopped = threading.Event()
+def _reached_by_others(host: str, token: str | None) -> str:
+    told = (
+        f"other machines can reach this server, by the name or the address of this one in the place of {host}"
+    )
+    return told if token else f"{told}; with --token TOKEN it answers only those who know that"
 
-    def stop(_number: int, _frame: object) -> None:
-        if stopped.is_set():
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[Callable[[], None]]:
+    """Gives what waits until the first signal to stop; a second one stops at once."""
+    came = SimpleQueue[int]()  # unlike an Event, it may be set by a signal while it begins to wait
+    stopped = False
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal stopped
+        if stopped:
             raise KeyboardInterrupt
-        stopped.set()
+        stopped = True
+        came.put(number)
+
+    def wait() -> None:
+        while not stopped:  # Windows tells of signals only between two of these
+            with suppress(Empty):
+                came.get(timeout=None if sys.platform != "win32" else 0.5)
 
     with ExitStack() as stack:
         for name in _SIGNALS:
             number = getattr(signal, name, None)
             if number is not None:
                 stack.callback(signal.signal, number, signal.signal(number, stop))
-        yield stopped
+        yield wait
 
 
 def _say_not_saved(why: str) -> None:

@@ -40,6 +40,8 @@ LARGEST: Final = 64 << 20
 """Bytes of the largest body that is taken from a client."""
 PATIENCE: Final = 5.0
 """Seconds until a client that waits for more of a stream than was recorded is told that there is no more."""
+SILENCE: Final = 600.0
+"""Seconds that an upstream may send nothing; as long as OpenAI's clients wait."""
 HANGING: Final = 600.0
 """Seconds that a client waits which was let wait when it recorded."""
 
@@ -87,7 +89,7 @@ class Responder:
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=600),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 trust_env=True,
@@ -232,6 +234,7 @@ async def _pass_on(
     records = exchange.records(incoming.status, _Remote(request, tape))
     answer = _head(request, incoming.status, incoming.reason, incoming.headers)
     left = incoming.content_length if incoming.headers.get("content-length") else None
+    _break_with_connection(incoming)
     try:
         await answer.prepare(request)
         async for data, _ in incoming.content.iter_chunks():
@@ -261,8 +264,23 @@ async def _pass_on(
             if records:
                 with suppress(TestOutcomeError):
                     tape.break_off(kind)
-            await _break_off(request, "incomplete" if kind == "timeout" else kind)
+            _break_off(request, answer, kind)
     return answer
+
+
+def _break_with_connection(incoming: aiohttp.ClientResponse) -> None:
+    """Ends the body of an answer with its connection: aiohttp closes that upon what is no HTTP, and reads on."""
+    body, connection = incoming.content, incoming.connection
+    closed = (
+        connection.protocol.closed if connection is not None and connection.protocol is not None else None
+    )
+
+    def end(_: object) -> None:
+        if not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the connection was closed upon what is no HTTP"))
+
+    if closed is not None:
+        closed.add_done_callback(end)
 
 
 def _end(tape: Tape) -> None:
@@ -289,7 +307,7 @@ class _EndedAnswer(web.StreamResponse):
 
 def _head(
     request: web.BaseRequest, status: int, reason: str | None, headers: Mapping[str, str]
-) -> web.StreamResponse:
+) -> _EndedAnswer:
     answer = _EndedAnswer(status=status, reason=reason)
     for name, value in headers.items():
         if name.lower() not in _OF_THE_CONNECTION:
@@ -309,7 +327,6 @@ def _head(
 
 async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
     """Writes the stored answer as it came."""
-    answer: web.StreamResponse
     stored = exchange.response
     assert stored is not None  # noqa: S101 - who comes here has looked
     playback = Playback(exchange, stored, request.method)
@@ -317,12 +334,12 @@ async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamRespo
     if playback.whole is not None:
         if playback.framing is not None:
             headers["Content-Length"] = playback.framing[1]
-        answer = web.Response(status=playback.status, headers=headers, body=playback.whole)
-        let_read(answer)
+        whole = web.Response(status=playback.status, headers=headers, body=playback.whole)
+        let_read(whole)
         with suppress(ConnectionError):  # the client has gone
-            await answer.prepare(request)
-            await answer.write_eof()  # head and body leave in one piece
-        return answer
+            await whole.prepare(request)
+            await whole.write_eof()  # head and body leave in one piece
+        return whole
     answer = _head(request, playback.status, None, headers)
     try:
         await answer.prepare(request)
@@ -341,22 +358,22 @@ async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamRespo
     if kind == "timeout":
         await waiting.sleep(HANGING)
     if kind is not None:
-        await _break_off(request, kind, answer)
+        _break_off(request, answer, kind)
     else:
         await answer.write_eof()
     return answer
 
 
-async def _break_off(request: web.BaseRequest, kind: StreamError, answer: Any = None) -> None:
-    """Ends the connection as it ended once: in the middle of a body."""
-    if answer is not None:
-        answer.broken = True
-        answer.force_close()
+def _break_off(request: web.BaseRequest, answer: _EndedAnswer, kind: StreamError) -> None:
+    """Ends the connection in the middle of a body: reset if it was, else closed.
+
+    What was no HTTP is not sent on, since aiohttp's client waits ten minutes after that.
+    """
+    answer.broken = True
+    answer.force_close()
     transport = request.transport
     if transport is None:
         return
-    if kind == "protocol":
-        transport.write(b"no length\r\n")
     if kind == "reset":
         sock = transport.get_extra_info("socket")
         if sock is not None:

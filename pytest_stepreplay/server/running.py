@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,7 @@ GRACE: Final = 10.0
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "host.docker.internal", ""})
 _REMEMBERED: Final = 100
+_IPV4: Final = 4
 _log: Final = logging.getLogger("pytest_stepreplay.server")
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
@@ -61,9 +62,13 @@ class ReplayServer:
 
     @property
     def url(self) -> str:
-        """``http://HOST:PORT``."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        """``http://HOST:PORT``; where it listens at all addresses of this machine, with the one to ask from here."""
+        host = self._host
+        with suppress(ValueError):
+            address = ip_address(host)
+            if address.is_unspecified:
+                host = "127.0.0.1" if address.version == _IPV4 else "::1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def __enter__(self) -> Self:
         return self.start()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .autosave import Autosave
     from .upstreams import NamedUpstream
 
+_VERSION: Final = version("pytest-stepreplay")  # read from the disk, where no event loop waits
 _MAY_BE_RECORDED: Final = frozenset({"sent", "left by the client"})
 _MOST_MISSES: Final = 100
 """How many misses a status tells in full."""
@@ -106,7 +107,7 @@ class Served:
     def status(self) -> dict[str, Any]:
         """Returns what was played and missed so far, as JSON values."""
         told: dict[str, Any] = {
-            "stepreplay": version("pytest-stepreplay"),
+            "stepreplay": _VERSION,
             "upstreams": {each.name: each.url for each in self.upstreams},
             "requests": dict(self.counts),
         }

@@ -131,9 +131,12 @@ def test_a_harness_switches_cassettes_in_a_folder(tmp_path: Path, upstream: Upst
         ["One."],
         ["Two."],
     )
-    with serve("tapes", cwd=tmp_path) as serving:  # in replay, all of a folder answers
+    with serve("tapes", "--host", "0.0.0.0", cwd=tmp_path) as serving:  # in replay, all of a folder answers
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", serving.base)
         assert [serving.ask(text).status_code for text in ("Two.", "One.")] == [200, 200]
-        assert serving.stop()[0] == 0
+        status, err = serving.stop()
+    assert status == 0
+    assert err.startswith("other machines can reach this server, by the name or the address of this one ")
     assert not (tmp_path / "out.yaml").exists()
 
 
@@ -287,6 +290,9 @@ def test_the_contract_is_what_the_openapi_file_says(tmp_path: Path, upstream: Up
     with serve("t", "--mode", "verify", "--upstream", upstream.url, "--token", "s", cwd=tmp_path) as serving:
         status = httpx.get(f"{serving.root}{status_path}", verify=False)
         check(status.json(), schema(status_path, "get", 200), contract)
+        unchosen = serving.ask()
+        assert (unchosen.status_code, status.json()["waiting"]) == (400, unchosen.json()["error"]["message"])
+        assert "in verify, one cassette of a folder is served at a time" in unchosen.text
         opened = serving.order(cassette="a", mode="record")
         check(opened.json(), schema(cassette_path, "post", 200), contract)
         serving.ask()
