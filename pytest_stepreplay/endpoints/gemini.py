@@ -48,12 +48,13 @@ _LEVELS: Final[dict[str, Level | None]] = {
     **error_object.LEVELS,
     "error.status": Level.BEHAVIOR,
 }
+_BY_SDK: Final = ("sdkHttpResponse", "automaticFunctionCallingHistory")
+"""What Google's SDK adds to an answer."""
+
 _FLEETING: Final = (
     "responseId",
     "createTime",
-    # What Google's SDK adds to an answer.
-    "sdkHttpResponse",
-    "automaticFunctionCallingHistory",
+    *_BY_SDK,
     "usageMetadata.cachedContentTokenCount",
     "usageMetadata.cacheTokensDetails",
     "usageMetadata.serviceTier",
@@ -173,6 +174,7 @@ GEMINI_EMBEDDINGS: Final = Endpoint(
         **error_object.LEVELS,
         "error.status": Level.BEHAVIOR,
     },
+    fleeting=(*_BY_SDK, *error_object.FLEETING),
     tolerances={"embedding.values": "cosine>=0.999", "embeddings[*].values": "cosine>=0.999"},
     contracts=Contract(
         lambda: (gemini_models.EmbeddedContent, gemini_models.EmbeddedContent),

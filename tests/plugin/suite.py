@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -50,6 +51,30 @@ PLAIN = """
 
 QUICK = PLAIN.replace("headers=headers)", "headers=headers, verify=False)")
 """As `PLAIN`, for many requests: no certificates are loaded for each."""
+
+
+_CLIENTS = frozenset({"openai", "anthropic", "httpx", "requests"})
+
+
+class _ClosedClients:
+    """Closes the clients of test modules after a run, as the end of their process would.
+
+    Else the garbage collector finds one with its connection, and may finalize the socket first, which is a warning in
+    whichever test then runs.
+    """
+
+    def __init__(self) -> None:
+        self._modules: set[Any] = set()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self._modules = {item.module for item in items if isinstance(item, pytest.Function)}
+
+    def pytest_unconfigure(self) -> None:
+        for value in [each for module in self._modules for each in vars(module).values()]:
+            close = getattr(value, "close", None)
+            ours = type(value).__module__.partition(".")[0] in _CLIENTS
+            if ours and callable(close) and not iscoroutinefunction(close):
+                close()
 
 
 @dataclass
@@ -108,7 +133,8 @@ class Suite:
         """Runs the suite with the environment as it is, its tests in the order in which they are written."""
         others = ("xdist",) if any(arg.startswith("-n") for arg in args) else ()
         with self.few_plugins(*others) as few:
-            return self.pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", *args)
+            given = (*few, "-p", "no:cacheprovider", *args)
+            return self.pytester.runpytest_inprocess(*given, plugins=[_ClosedClients()])
 
     def run_process(self, *args: str) -> pytest.RunResult:
         """Runs the suite in a process of its own, with the environment as it is."""
