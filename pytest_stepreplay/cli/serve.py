@@ -39,6 +39,7 @@ _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _UNNAMED: Final = "server"
 """The cassette of a folder that is recorded into as long as no other one was chosen."""
 _ORDERED: Final = ("cassette", "mode")
+_SERVED: Final = tuple(name for name, mode in MODES.items() if not mode.mutates)
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
 
 
@@ -334,9 +335,9 @@ SIGTERM and Ctrl-C save what was recorded, and end it. Exit status 1 means that 
     operands=(Operand("cassettes", number="maybe"),),
     options=(
         Option(
-            f"--mode [{'|'.join(MODES)}]",
+            f"--mode [{'|'.join(_SERVED)}]",
             "What to do with requests. [default: replay]",
-            {"type": one_of(tuple(MODES))},
+            {"type": one_of(_SERVED)},
         ),
         Option(
             "--upstream URL",

@@ -1,4 +1,4 @@
-"""What the results of `verify` leave at the end of a run: a report, the baseline, a page in CI's summary.
+"""What the results of `verify` and `mutate` leave at the end of a run: a report, a baseline, a page in CI's summary.
 
 Results go in, with what was set; the files are written, and the lines for the terminal come out.
 """
@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..commands import pytest_command
 from ..drift import baseline
 from ..errors import CassetteError, SettingsError, display_path
 from ..machine import disk
+from ..mutation import survivors
 from ..redaction import variables, wall
 from ..report import renderers
+from ..report.mutated_runs import MutatedRun
 from ..report.verified_runs import VerifiedRun
 from ..settings import VERIFY
 from ..store import pending as pending_files
 from . import quoted_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ..drift.baseline import Baseline
-    from ..settings import Settings
+    from ..mutation.survivors import Survivor
+    from ..settings import Mode, Settings
+
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,35 @@ def read_known(settings: Settings, root: Path) -> Baseline | None:
     Raises:
         SettingsError: the file is broken; or it is missing, and this run does not write it.
     """
+    return _read_known(settings, root, baseline.read_baseline, mode=VERIFY, what="drift")
+
+
+def read_known_survivors(settings: Settings, root: Path) -> frozenset[Survivor]:
+    """Returns the survivors that the baseline file says are known; none where there is no file to read.
+
+    Raises:
+        SettingsError: the file is broken; or it is missing, and this run does not write it.
+    """
+    if not settings.baseline:
+        return frozenset()
+    known = _read_known(settings, root, survivors.read_survivors, mode=settings.mode, what="survivors")
+    return known or frozenset()
+
+
+def _read_known(
+    settings: Settings, root: Path, read: Callable[[str, Path], Known], *, mode: Mode, what: str
+) -> Known | None:
     path = root / (settings.baseline or "")
     try:
-        return baseline.read_baseline(disk.read(path).decode(), path)
+        return read(disk.read(path).decode(), path)
     except FileNotFoundError:
         if settings.fail_on == "never":
             return None
         write = pytest_command(
-            "--stepreplay=verify", "--stepreplay-fail-on=never", f"--stepreplay-baseline={settings.baseline}"
+            f"--stepreplay={mode}", "--stepreplay-fail-on=never", f"--stepreplay-baseline={settings.baseline}"
         )
         raise SettingsError(
-            f"the baseline {display_path(path)} does not exist. To create it with today's drift: {write}"
+            f"the baseline {display_path(path)} does not exist. To create it with today's {what}: {write}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the baseline {display_path(path)} cannot be read: {error}") from None
@@ -78,7 +101,7 @@ def check_report_file(settings: Settings, source: str) -> None:
         SettingsError: there is none for a file of this name.
     """
     try:
-        renderers.form_for(settings.report or "", VerifiedRun)
+        renderers.form_for(settings.report or "", MutatedRun if settings.mode.mutates else VerifiedRun)
     except SettingsError as error:
         raise SettingsError(f"{source}, report: {error}") from None
 
@@ -112,6 +135,40 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, around: Surro
     if summary and os.environ.get("GITHUB_ACTIONS"):
         disk.write_file(summary, masked(renderers.render(run, "markdown")).encode(), append=True)
     return lines
+
+
+def publish_mutants(
+    results: Sequence[dict[str, Any]],
+    settings: Settings,
+    root: Path,
+    known: Collection[Survivor],
+    *,
+    details: bool,
+) -> tuple[list[str], bool]:
+    """Writes the files that were asked for, and returns the lines for the terminal, and whether the run fails.
+
+    Args:
+        results: the tests, as `MutatedRun` takes them.
+        settings: of the run.
+        root: the folder that files are named from in settings.
+        known: the survivors that fail no run.
+        details: leave nothing out in the terminal.
+    """
+    masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
+    judged = survivors.with_known(results, known)
+    run = MutatedRun(
+        judged, fail_on=settings.fail_on or "behavior", baseline=settings.baseline, details=details
+    )
+    lines = masked(renderers.render(run, "terminal")).split("\n")
+    if settings.report:
+        text = renderers.render(run, renderers.form_for(settings.report, MutatedRun))
+        lines += _write(root / settings.report, masked(text), "report")
+    if settings.baseline and settings.fail_on == "never":
+        lines += _write(root / settings.baseline, masked(survivors.render_survivors(judged)), "baseline")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and os.environ.get("GITHUB_ACTIONS"):
+        disk.write_file(summary, masked(renderers.render(run, "markdown")).encode(), append=True)
+    return lines, run.fails
 
 
 def _with_quotes(results: Sequence[dict[str, Any]], around: Surroundings) -> list[dict[str, Any]]:

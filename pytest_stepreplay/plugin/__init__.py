@@ -21,7 +21,7 @@ from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
 from ..store import paths
 from ..vcr import marker
-from . import serving, snapshot_fixture
+from . import mutating, serving, snapshot_fixture
 from .cassette_places import CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
@@ -107,7 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = run.settings({})
         if settings.report:
             publishing.check_report_file(settings, "command line" if "report" in command_line else "ini file")
-        if settings.baseline:
+        if settings.baseline and not settings.mode.mutates:
             run.baseline = publishing.read_known(settings, config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
@@ -116,7 +116,12 @@ def pytest_configure(config: pytest.Config) -> None:
     be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     config.pluginmanager.register(snapshot_fixture, "stepreplay-snapshots")
-    if run.settings({}).adopt_vcr_marker:
+    if settings.mode.mutates:
+        try:
+            mutating.register_runs(config)
+        except SettingsError as error:
+            raise pytest.UsageError(f"stepreplay: {error}") from None
+    if settings.adopt_vcr_marker:
         config.stash[marker.RUN] = run
         config.pluginmanager.register(marker, ADOPTER)
 
@@ -139,7 +144,8 @@ def pytest_report_header(config: pytest.Config) -> str:
         os.environ.get(name) == PLACEHOLDER_KEY for name in settings.api_keys
     ):
         keys = f", no key in {' or '.join(settings.api_keys)}" if settings.api_keys else ""
-    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}{keys}"
+    again = "; each test that passes runs again for each mutant" if settings.mode.mutates else ""
+    return f"stepreplay: {settings.mode}, {settings.dir.rstrip('/')}/, network {network}{adopts}{keys}{again}"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -193,6 +193,8 @@ def begin_session(item: pytest.Item, session: Session) -> Session:
     item.stash[SHOWN] = set()
     item.stash[FAILED] = ""
     run.open = session
+    if run.altered:
+        session.alter(run.altered)
     with ExitStack() as stack:
         stack.enter_context(routing.running(session))
         run.serving = stack.pop_all()

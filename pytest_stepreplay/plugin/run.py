@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -26,6 +26,7 @@ from ..vcr import stubbed_clients
 
 if TYPE_CHECKING:
     from ..drift.baseline import Baseline
+    from ..models import Response
     from ..server.running import ReplayServer
     from ..session.outcome import Outcome
     from ..session.sessions import Session
@@ -51,6 +52,8 @@ class Run:
     open: Session | None = None
     server: ReplayServer | None = None
     serving: ExitStack | None = None
+    altered: Mapping[int, Response] = field(default_factory=dict)
+    publish_mutants: Callable[[list[dict[str, Any]]], tuple[list[str], bool]] | None = None
     pending: deque[Outcome] = field(default_factory=deque)
     owned: dict[Path, str] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)

@@ -83,7 +83,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             redactor=own_redactor,
             wall=lambda: _wall(own_redactor(), settings),
             policy=lambda: _policy(settings, item),
-            leave_pending=settings.leaves_pending(),
+            leave_pending=settings.leaves_pending() and not settings.mode.mutates,
             shown_path=_shown(config, path),
             typed=run.places.typed(item),
         )

@@ -63,6 +63,7 @@ class Summary:
         self._outcomes: list[dict[str, Any]] = []
         self._workers: list[dict[str, Any]] = []
         self._causes: list[dict[str, Any]] = []
+        self._mutated: list[dict[str, Any]] = []
         self._lines: list[str] = []
         self._problems: list[str] = []
         self._stopped = False
@@ -80,6 +81,8 @@ class Summary:
         """Takes what a report carries; under xdist this runs where the summary is printed."""
         self._outcomes += getattr(report, "stepreplay", ())
         self._causes += getattr(report, "stepreplay_causes", ())
+        if hasattr(report, "stepreplay_mutants"):
+            self._mutated.append(report.stepreplay_mutants)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -255,6 +258,10 @@ class Summary:
             )
             settings = with_secrets(settings, self._config)
             self._lines += ["", *publishing.publish(verified, settings, around)]
+        if self._mutated and self._run.publish_mutants is not None:
+            lines, failing = self._run.publish_mutants(self._mutated)
+            self._lines += ["", *lines]
+            self._failed = self._failed or failing
         if self._failed and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -5,4 +5,14 @@ whatever is returned for a terminal, a CI log or a page has been made harmless b
 when they are first used.
 """
 
-__all__ = ["causes", "failing_tests", "ledger", "marks", "misses", "renderers", "totals", "verified_runs"]
+__all__ = [
+    "causes",
+    "failing_tests",
+    "ledger",
+    "marks",
+    "misses",
+    "mutated_runs",
+    "renderers",
+    "totals",
+    "verified_runs",
+]

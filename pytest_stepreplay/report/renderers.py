@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..drift.changes import Drift
 from ..errors import SettingsError
+from .mutated_runs import MutatedRun, mutants_as_json, mutants_as_markdown, mutants_in_terminal
 from .run_as_json import render_as_json
 from .run_as_markdown import render_as_markdown
 from .run_in_terminal import render_in_terminal
@@ -48,6 +49,11 @@ RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
         "terminal": Renderer(render_in_terminal),
         "json": Renderer(render_as_json, ".json"),
         "markdown": Renderer(render_as_markdown, ".md"),
+    },
+    MutatedRun: {
+        "terminal": Renderer(mutants_in_terminal),
+        "json": Renderer(mutants_as_json, ".json"),
+        "markdown": Renderer(mutants_as_markdown, ".md"),
     },
 }
 """By what is reported, the forms by their names."""

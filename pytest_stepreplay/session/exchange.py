@@ -89,6 +89,7 @@ class Exchange:
     request: Request
     position: int | None = None
     answer: Interaction | None = None
+    served: Response | None = None
     recorded: Interaction | None = None
     error_status: int | None = None
     unsent: Unsent | None = None
@@ -101,7 +102,9 @@ class Exchange:
 
     @property
     def response(self) -> Response | None:
-        """The stored response; None where the request must be sent."""
+        """The stored response, or what stands in its place; None where the request must be sent."""
+        if self.served is not None:
+            return self.served
         return self.answer.response if self.answer else None
 
     @property

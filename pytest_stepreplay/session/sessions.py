@@ -29,13 +29,13 @@ from .history import History
 from .outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ..drift.changes import Drift
     from ..errors import TestOutcomeError
-    from ..models import Interaction, Request
+    from ..models import Interaction, Request, Response
     from ..redaction.wall import Wall
     from ..settings import Settings
     from ..verify.judging import Verdict
@@ -122,10 +122,11 @@ class Session:
         self._saved: saving.Saved | None = None
         self._saving = threading.Lock()
         self._ignored_hosts = Hosts.read(settings.ignore_hosts)
+        self._altered: Mapping[int, Response] = {}
 
     @property
     def mode(self) -> str:
-        """What this run does with requests: replay, record, rewrite, verify or live."""
+        """What this run does with requests: replay, record, rewrite, verify, live or mutate."""
         return self.settings.mode.name
 
     @property
@@ -272,6 +273,8 @@ class Session:
                 if position is not None:
                     exchange.position = position
                     exchange.answer = self._answers.play(position)
+                    if self._altered:
+                        exchange.served = self._altered.get(position)
                     self._history.tell("played", position)
                 elif mode.on_miss is OnMiss.FAIL:
                     raise self._history.miss(self._answers.matcher.key(request), request)
@@ -279,6 +282,22 @@ class Session:
                     self._answers.note_miss(request)
             self._history.exchanges.append(exchange)
         return exchange
+
+    def alter(self, answers: Mapping[int, Response]) -> None:
+        """Has other responses served in the place of stored ones.
+
+        Args:
+            answers: by the positions of the stored ones among those that may answer.
+        """
+        self._altered = answers
+
+    @property
+    def answered_by(self) -> tuple[tuple[int, Interaction], ...]:
+        """What has answered the requests, in their order: the recorded interactions with their positions."""
+        self._history.hear()
+        gone = [each for each in self._history.gone.elements() if each is not None]
+        here = [each.position for each in tuple(self._history.exchanges) if each.position is not None]
+        return tuple((position, self._answers.at(position)) for position in (*gone, *here))
 
     def let_go(self, exchange: Exchange) -> None:
         """Keeps no more than the number of an exchange that is over, where nothing is written of it in the end."""

@@ -15,6 +15,7 @@ from .fields import (
     Settings,
     parse_age,
     read_marker,
+    read_mutants,
     read_values,
 )
 from .modes import LIVE, MODES, RECORD, REPLAY, REWRITE, VERIFY, Mode, OnMiss, Writes
@@ -43,6 +44,7 @@ __all__ = [
     "policy",
     "prices",
     "read_marker",
+    "read_mutants",
     "read_values",
     "text_rules",
 ]

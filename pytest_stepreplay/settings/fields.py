@@ -18,6 +18,7 @@ from .. import selectors
 from ..errors import SettingsError
 from ..texts import spelling, varying
 from . import hosts, policy, prices
+from .levels import Level
 from .modes import MODES, REPLAY, Mode
 
 Unused = Literal["ignore", "warn", "error"]
@@ -187,6 +188,26 @@ def _age(value: object) -> object:
     return value
 
 
+def _mutants(value: object) -> object:
+    read_mutants(str(value))
+    return str(value)
+
+
+def read_mutants(text: str) -> tuple[int | None, Level]:
+    """Returns how many mutants a test has at most, None for all, and the lowest level of one.
+
+    Raises:
+        ValueError: the text is neither a number nor a level.
+    """
+    names = {str(level): level for level in Level if level}
+    text = text.strip()
+    if text in names:
+        return None, names[text]
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ValueError(f"{text!r} is neither a number of 1 or more nor one of {', '.join(names)}")
+    return int(text), Level.METADATA
+
+
 def parse_age(text: str) -> timedelta:
     """Returns how long ``12h``, ``90d`` or ``4w`` is.
 
@@ -282,6 +303,19 @@ FIELDS: Final[Mapping[str, Field]] = {
         marker=False,
         option="--stepreplay-baseline",
         metavar="FILE",
+    ),
+    "mutate": Field(
+        _flag,
+        "whether the mode mutate runs a test again with changed answers (default: yes)",
+        ini_type="bool",
+    ),
+    "mutants": Field(
+        _mutants,
+        "which mutants of a test are tried in the mode mutate: at most so many, or those of a level and above: "
+        "contract, behavior, content, metadata (default: all)",
+        marker=False,
+        option="--stepreplay-mutants",
+        metavar="N|LEVEL",
     ),
     "pending": Field(
         _flag,
@@ -417,6 +451,8 @@ class Settings:
     fail_on: str | None = None
     report: str | None = None
     baseline: str | None = None
+    mutate: bool = True
+    mutants: str | None = None
     pending: bool | None = None
     max_age: str | None = None
     stale: Stale = "warn"
@@ -484,7 +520,7 @@ def read_values(
             unknown.append(f"{name!r}{spelling.did_you_mean(name, valid)}")
         elif value is not None:
             try:
-                values[name] = _read(f"{source}, {name}", name, value)
+                values[name] = _read(f"{source}, {name}", name, value, of_run=allowed is FIELDS)
             except SettingsError as error:
                 wrong.append(str(error))
     if unknown:
@@ -494,12 +530,15 @@ def read_values(
     return values
 
 
-def _read(where: str, name: str, value: object) -> object:
+def _read(where: str, name: str, value: object, *, of_run: bool) -> object:
     read = _text if name == "cassette" else FIELDS[name].read
     try:
-        return read(value)
+        found = read(value)
     except (ValueError, SettingsError) as error:
         raise SettingsError(f"{where}: {error}") from None
+    if isinstance(found, Mode) and found.mutates and not of_run:
+        raise SettingsError(f"{where}: {found} is a mode of a whole run: pytest --stepreplay={found}")
+    return found
 
 
 def read_marker(args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:

@@ -39,6 +39,7 @@ class Mode:
         compares: new responses are compared with the stored ones.
         guards: the network is kept away from tests.
         on_miss: what becomes of a request that is not recorded.
+        mutates: tests that pass run again, each time with one recorded answer changed; a mode of whole runs.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Mode:
     compares: bool
     guards: bool
     on_miss: OnMiss
+    mutates: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -134,5 +136,16 @@ LIVE: Final = Mode(
     on_miss=OnMiss.PASS_BY,
 )
 
-MODES: Final[dict[str, Mode]] = {mode.name: mode for mode in (REPLAY, RECORD, REWRITE, VERIFY, LIVE)}
+MUTATE: Final = Mode(
+    "mutate",
+    answers=True,
+    sends=False,
+    writes=Writes.NOTHING,
+    compares=False,
+    guards=True,
+    on_miss=OnMiss.FAIL,
+    mutates=True,
+)
+
+MODES: Final[dict[str, Mode]] = {mode.name: mode for mode in (REPLAY, RECORD, REWRITE, VERIFY, LIVE, MUTATE)}
 """Every mode by its name."""

@@ -18,7 +18,7 @@ def ini(suite: Suite, *lines: str) -> None:
     [
         (
             "--stepreplay=reply",
-            "'reply' is not one of replay, record, rewrite, verify, live (did you mean replay?)",
+            "'reply' is not one of replay, record, rewrite, verify, live, mutate (did you mean replay?)",
         ),
         ("--stepreplay-unused=maybe", "'maybe' is not one of ignore, warn, error"),
         ("--stepreplay-fail-on=worse", "'worse' is not one of contract, behavior, content, metadata, never"),
@@ -74,7 +74,7 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
     [
         (
             "cassete='x'",
-            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, match_on, *",
+            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, mutate, match_on, *",
         ),
         (
             "mode='recrod'",
