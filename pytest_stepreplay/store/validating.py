@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,6 +35,8 @@ _PROBLEMS = {
 
 _Model = TypeVar("_Model")
 
+_adapter_of: Any = cache(TypeAdapter)  # to make one takes longer than to read an interaction with it
+
 
 def validated(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text: str, path: Path) -> _Model:
     """Return the tree as a value of this kind.
@@ -45,7 +48,7 @@ def validated(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text:
     more = ""
     if not problem:
         try:
-            return TypeAdapter(kind).validate_python(tree)
+            return cast("_Model", _adapter_of(kind).validate_python(tree))
         except ValidationError as error:
             location, problem = _first_problem(error, tree)
             others = error.error_count() - 1
