@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Sort = Literal["answer", "error", "json", "text", "empty"]
 
-MAX_DEPTH: Final = 10_000
+MAX_ANSWER_DEPTH: Final = 10_000
 """What is nested deeper refers to itself, or might as well."""
 
 _EVENTS = re.compile(r"\ufeff?\s*(?:data|event|id|retry)?:")
@@ -206,9 +206,9 @@ def plain(value: object) -> Any:
             )
         elif not (value is None or isinstance(value, str | int | float)):
             raise TypeError(f"{_TAKES}; {_place(here)} is of the type {type(value).__name__}")
-        if depth > MAX_DEPTH:
+        if depth > MAX_ANSWER_DEPTH:
             raise TypeError(
-                f"{_TAKES}; this one is nested deeper than {MAX_DEPTH} levels, or refers to itself"
+                f"{_TAKES}; this one is nested deeper than {MAX_ANSWER_DEPTH} levels, or refers to itself"
             )
         if key is None:
             result.append(made)

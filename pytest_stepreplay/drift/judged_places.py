@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..selectors import Path, State
     from ..settings.policy import Policy
 
-MAX_DEPTH: Final = 48
+COMPARED_DEPTH: Final = 48
 """What is nested deeper is compared as one text: DeepDiff's walk takes stack for every level."""
 
 NOTHING: Final = (ABSENT, None)
@@ -70,7 +70,7 @@ def _selectors(endpoint: Endpoint, of_policy: tuple[Selector, ...]) -> Selectors
 
 
 class Folded(str):
-    """Stands for what is nested deeper than `MAX_DEPTH`: its canonical JSON."""
+    """Stands for what is nested deeper than `COMPARED_DEPTH`: its canonical JSON."""
 
     __slots__ = ()
 
@@ -145,7 +145,7 @@ class JudgedPlaces:
             return name_type(old) == name_type(new)
         if type(old) is not type(new):
             return False
-        if depth >= MAX_DEPTH or not state.alive or not isinstance(old, dict | list):
+        if depth >= COMPARED_DEPTH or not state.alive or not isinstance(old, dict | list):
             return is_equal(old, new)
         if isinstance(old, dict):
             return all(
@@ -194,7 +194,7 @@ class JudgedPlaces:
         return None if isinstance(value, BrokenJson) else value
 
     def _shown_inside(self, value: Any, place: JudgedPlace) -> Any:
-        if len(place.path) >= MAX_DEPTH:
+        if len(place.path) >= COMPARED_DEPTH:
             return folded(value)
         if isinstance(value, dict):
             items = ((key, self.shown(child, place.below(key))) for key, child in value.items())
@@ -212,7 +212,7 @@ class JudgedPlaces:
         """Returns a value without what is volatile or ignored in it, by which items of lists belong together."""
         if any(self._actions[i] in _PASSING for i in state.hits):
             return None
-        if depth == MAX_DEPTH or not state.alive:
+        if depth == COMPARED_DEPTH or not state.alive:
             return value
         if isinstance(value, dict):
             return {key: self.lasting(child, state.step(key), depth + 1) for key, child in value.items()}

@@ -24,7 +24,16 @@ from ..texts.alignment import align, match
 from ..wire.json_values import BrokenJson, canonical, name_type, parsed
 from .answers import Mask
 from .changes import Change
-from .judged_places import MAX_DEPTH, NOTHING, Role, Told, folded, is_vector_place, structure_in, vector_at
+from .judged_places import (
+    COMPARED_DEPTH,
+    NOTHING,
+    Role,
+    Told,
+    folded,
+    is_vector_place,
+    structure_in,
+    vector_at,
+)
 from .values import ABSENT
 
 if TYPE_CHECKING:
@@ -174,8 +183,8 @@ class Judge(BaseOperator):
         if (one_vector or other_vector) and is_vector_place(roles):
             self.levels[place.path] = Level.BEHAVIOR
             return _PlaceVerdict(Told(one_vector or name_type(old)), Told(other_vector or name_type(new)))
-        if len(place.path) >= MAX_DEPTH:
-            self.notes[place.path] = f"nested deeper than {MAX_DEPTH} levels, compared as text"
+        if len(place.path) >= COMPARED_DEPTH:
+            self.notes[place.path] = f"nested deeper than {COMPARED_DEPTH} levels, compared as text"
             return _unlike(folded(old), folded(new))
         if isinstance(old, dict) and isinstance(new, dict):
             return self._inside_objects(old, new, place)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _Path = tuple[str | int, ...]
 
 MAX_DIFFERENCES: Final = 100
-MAX_DEPTH: Final = 32
+CONTRASTED_DEPTH: Final = 32
 
 _SHOWN: Final = 60
 _EDITS: Final = 80
@@ -171,11 +171,11 @@ class _Bodies:
         if isinstance(old, str) and isinstance(new, str):
             if old != new:
                 yield _difference(path, Rewording(old, new))
-        elif len(path) < MAX_DEPTH and isinstance(old, dict) and isinstance(new, dict):
+        elif len(path) < CONTRASTED_DEPTH and isinstance(old, dict) and isinstance(new, dict):
             yield from self._compare_fields(
                 path, old, new, self._fields if path[:1] == (self._listed,) else ()
             )
-        elif len(path) < MAX_DEPTH and isinstance(old, list) and isinstance(new, list):
+        elif len(path) < CONTRASTED_DEPTH and isinstance(old, list) and isinstance(new, list):
             if _in_other_order(old, new):
                 yield _reordered(path, _show(new))
                 return
