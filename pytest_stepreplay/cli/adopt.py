@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections import Counter
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -16,7 +12,7 @@ from ..commands import pytest_command
 from ..errors import CassetteError, StepReplayError, display_path
 from ..projects import find_project
 from ..store.files import read_bytes, write_bytes
-from ..vcr.config import REFUSED
+from ..vcr.suites import ADOPT_KEY, HOW_TO_MATCH_AS_VCRPY, Survey, installed_rivals, survey
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed
 from .project import PASSED_OVER
@@ -25,33 +21,11 @@ from .terminal import echo, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEY: Final = "stepreplay_adopt_vcr_marker"
-RIVALS: Final = {"recording": "pytest_recording", "vcr": "pytest_vcr"}
-"""The plugins that would answer the same markers: their names for ``-p no:NAME``, and their modules."""
-
-_TOLD: Final = re.compile(r"\bvcr\b|\bvcr_\w+|pytest_recording")
-_MARK: Final = re.compile(r"\bmark\.vcr\b")
-
-
-@dataclass
-class _Found:
-    """What a project's Python files say to the other plugins.
-
-    Attributes:
-        marks: how many markers there are.
-        compares_bodies: some `match_on` names the body.
-        problems: what cannot be mapped, with its place.
-    """
-
-    marks: int = 0
-    compares_bodies: bool = False
-    problems: list[str] = field(default_factory=list)
-
 
 def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     project = find_project(Path.cwd())
-    found = _look_at(project.root)
+    found = survey(_python_files(project.root))
     path = project.path or project.root / "pytest.ini"
     old = _read(path) if project.path else None
     lines, new = _adopting(path, old or "", project.values) if found.marks else ([], "")
@@ -86,7 +60,7 @@ ADOPT: Final = Command(
 )
 
 
-def _print(found: _Found, path: Path, lines: list[str]) -> None:
+def _print(found: Survey, path: Path, lines: list[str]) -> None:
     if not found.marks:
         echo("No test is marked with @pytest.mark.vcr, so there is nothing to adopt.")
     else:
@@ -100,7 +74,7 @@ def _print(found: _Found, path: Path, lines: list[str]) -> None:
     if found.marks and not found.compares_bodies:
         echo(
             "\nTheir match_on has no body, but here bodies are compared by default. To match as before:\n"
-            "  stepreplay_match_on = method scheme host port path query"
+            f"  {HOW_TO_MATCH_AS_VCRPY}"
         )
     if found.problems:
         echo("\nNot mapped:")
@@ -108,24 +82,7 @@ def _print(found: _Found, path: Path, lines: list[str]) -> None:
             echo(f"  {problem}")
 
 
-# ---------------------------------------------------------------- what the tests say
-
-
-def _look_at(root: Path) -> _Found:
-    found = _Found()
-    for path in _python_files(root):
-        try:
-            text = path.read_text(encoding="utf-8")
-            if not _TOLD.search(text):
-                continue
-            tree = ast.parse(text)
-        except (OSError, ValueError, SyntaxError):
-            continue
-        found.marks += len(_MARK.findall(text))
-        where = display_path(path)
-        found.problems += (f"{where}:{line}: {problem}" for line, problem in _problems(tree))
-        found.compares_bodies = found.compares_bodies or _names_body(tree)
-    return found
+# ---------------------------------------------------------------- the files of the project
 
 
 def _python_files(root: Path) -> Iterator[Path]:
@@ -137,36 +94,6 @@ def _python_files(root: Path) -> Iterator[Path]:
                 yield from _python_files(path)
         elif path.suffix == ".py":
             yield path
-
-
-def _problems(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "vcr_config":
-            for each in ast.walk(node):
-                keys = each.keys if isinstance(each, ast.Dict) else []
-                for key in keys:
-                    name = key.value if isinstance(key, ast.Constant) else None
-                    if isinstance(name, str) and name in REFUSED:
-                        yield key.lineno if key else node.lineno, f"vcr_config, {name}: {REFUSED[name]}"
-        elif isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            for name in (each.arg for each in node.keywords):
-                if name in REFUSED and (called.endswith("mark.vcr") or called in {"VCR", "vcr.VCR"}):
-                    yield node.lineno, f"{called}({name}=...): {REFUSED[name]}"
-            if called.endswith(".register_persister"):
-                yield node.lineno, f"register_persister: {REFUSED['persister']}"
-            elif called.endswith("vcr.use_cassette"):
-                yield node.lineno, f"{called}: stays vcrpy's own; use pytest_stepreplay.use_cassette"
-
-
-def _names_body(tree: ast.Module) -> bool:
-    names: Counter[str] = Counter()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names[node.value] += 1
-    return bool(names["match_on"] or "match_on" in ast.dump(tree)) and bool(
-        names["body"] or names["raw_body"]
-    )
 
 
 # ---------------------------------------------------------------- what is written
@@ -192,17 +119,18 @@ def _changes(path: Path, old: str, values: object) -> tuple[list[str], str]:
     """
     known = values if isinstance(values, dict) else {}
     lines, new = [], old
-    if str(known.get(KEY, "")).lower() not in {"true", "yes", "on", "1"}:
-        line = f"{KEY} = true"
+    if str(known.get(ADOPT_KEY, "")).lower() not in {"true", "yes", "on", "1"}:
+        line = f"{ADOPT_KEY} = true"
         lines.append(line)
-        new = _with_line(path, new, line, replaces=KEY in known)
+        new = _with_line(path, new, line, replaces=ADOPT_KEY in known)
     addopts = known.get("addopts", "")
     given = " ".join(addopts) if isinstance(addopts, list) else str(addopts)
-    for name, module in RIVALS.items():
-        if find_spec(module) is not None and f"no:{name}" not in given:
+    for name in installed_rivals():
+        if f"no:{name}" not in given:
             lines.append(f"addopts: -p no:{name}")
             new = _with_option(path, new, name, has_options="addopts" in known)
-            known = {**known, "addopts": f"{given} -p no:{name}"}
+            given = f"{given} -p no:{name}"
+            known = {**known, "addopts": given}
     return lines, new
 
 
@@ -276,11 +204,11 @@ def _write(path: Path, old: str | None, new: str) -> None:
         trial = Path(folder, path.name)
         trial.write_bytes(new.encode())
         try:
-            adopts = find_project(trial.parent).values.get(KEY, "")
+            adopts = find_project(trial.parent).values.get(ADOPT_KEY, "")
         except StepReplayError:
             adopts = ""
     if str(adopts).lower() != "true":
-        raise _by_hand(path, f"{KEY} = true")
+        raise _by_hand(path, f"{ADOPT_KEY} = true")
     if (_read(path) if path.exists() else None) != old:
         raise StepReplayError(
             f"{display_path(path)} has changed meanwhile, and was not written; run this again"

@@ -18,6 +18,7 @@ from ..report import causes, totals
 from ..session import routing
 from ..settings import MODES, REWRITE, prices
 from ..store import paths
+from ..vcr import suites
 from . import coloring, repeats
 from .opening import stop_serving
 from .run import RUN, start_of, with_secrets
@@ -242,7 +243,7 @@ class Summary:
             self._lines += [
                 "vcrpy does not compare bodies unless told to, so tests pass with requests other than the recorded "
                 "ones. To match as vcrpy does:",
-                "  stepreplay_match_on = method scheme host port path query",
+                f"  {suites.HOW_TO_MATCH_AS_VCRPY}",
             ]
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]

@@ -3,7 +3,7 @@
 `register` makes a `vcr.VCR` record and replay in our format. What is here imports vcrpy when it is first needed,
 since that imports every HTTP client there is. What a suite of pytest-recording or pytest-vcr told its plugin becomes
 our settings, filters and paths in `config`, `project_vcr`, `filters` and `cassette_names`; `marker` has the
-hooks and fixtures.
+hooks and fixtures, and `suites` reads what a suite says before it is run here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "project_vcr",
     "register",
     "stubbed_clients",
+    "suites",
     "vcr_cassette",
 ]
 

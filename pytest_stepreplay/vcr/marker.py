@@ -42,6 +42,7 @@ from .config import (
     record_mode_of,
     request_parts_of,
 )
+from .suites import ADOPT_KEY, RIVALS
 from .vcr_cassette import VcrCassette
 
 if TYPE_CHECKING:
@@ -49,17 +50,6 @@ if TYPE_CHECKING:
 
     from ..errors import StepReplayError
     from ..settings import Mode, Settings
-
-RIVALS: Final = {
-    "recording": "pytest-recording",
-    "vcr": "pytest-vcr",
-    "cassetter": "cassetter",
-}
-"""Plugins that would answer the same markers, by the names of their entry points."""
-
-
-ADOPT_KEY: Final = "stepreplay_adopt_vcr_marker"
-"""The ini key with which a project asks for all this."""
 
 _WIDE_USE: Final = re.compile(
     r"""@pytest\.fixture\([^)]*scope\s*=\s*["'](?:class|module|package|session)["'][^)]*\)\s*"""

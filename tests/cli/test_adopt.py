@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_stepreplay.cli import adopt
+from pytest_stepreplay.vcr import suites
 
 from .conftest import Project
 
@@ -32,7 +33,7 @@ LINE = "stepreplay_adopt_vcr_marker = true"
 @pytest.fixture(autouse=True)
 def a_rival(monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest-recording is installed, and pytest-vcr is not."""
-    monkeypatch.setattr(adopt, "find_spec", lambda name: object() if name == "pytest_recording" else None)
+    monkeypatch.setattr(suites, "find_spec", lambda name: object() if name == "pytest_recording" else None)
 
 
 @pytest.fixture

@@ -153,6 +153,7 @@ OTHERS = {
     "root.resolve",
     "disk.is_file",
     "os.path.abspath",
+    "ast.walk",  # a syntax tree
 }
 
 
