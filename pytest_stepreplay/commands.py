@@ -97,25 +97,31 @@ def pytest_command(*options: str, tests: Sequence[str] = ()) -> str:
     return _typed(*words, *options, where=where)
 
 
-def mend_or_record(verb: str = "record", *, goes_on: bool = False) -> str:
+def mend_or_record(path: Path, *, goes_on: bool = False) -> str:
     """Returns what to do about a file that cannot be read; no mode takes such a file for one that is not there.
 
     Args:
-        verb: what is done again, for a cassette or for snapshots.
+        path: the cassette, the snapshots, or what is pending for one of them.
         goes_on: it does not start a sentence.
     """
-    command = pytest_command("--stepreplay=record")
-    return f"{'fix' if goes_on else 'Fix'} it, or delete it and {verb} it again with: {command}"
+    return f"{'fix' if goes_on else 'Fix'} it, or {record_again(path, goes_on=True)}"
 
 
-def record_again(*, goes_on: bool = False) -> str:
+def record_again(path: Path, *, goes_on: bool = False) -> str:
     """Returns what to do about a file of which nothing can be kept.
 
     Args:
+        path: the cassette, the snapshots, or what is pending for one of them.
         goes_on: it does not start a sentence.
     """
-    command = pytest_command("--stepreplay=record")
-    return f"{'delete' if goes_on else 'Delete'} it and record it again with: {command}"
+    snapshots = ".snapshots." in path.name
+    if not path.name.endswith(".new"):
+        again = f"{'write' if snapshots else 'record'} it again with: {pytest_command('--stepreplay=record')}"
+    elif snapshots:  # a run leaves it where a snapshot does not hold
+        again = f"run the test again with: {pytest_command()}"
+    else:
+        again = f"verify again with: {pytest_command('--stepreplay=verify')}"
+    return f"{'delete' if goes_on else 'Delete'} it and {again}"
 
 
 def stepreplay_command(verb: str, *words: str) -> str:

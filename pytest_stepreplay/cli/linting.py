@@ -186,7 +186,7 @@ def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
     if isinstance(read, Problem):
         problems.append(read)
     elif read is not None:
-        cassette, again = read.cassette, _again(read)
+        cassette, again = read.cassette, _again(read, path)
         problems += check_cassette(cassette, replace(project.expected, again=again))
         problems += _check_files(cassette, path, project.wall, again)
     mend = f"revoke it, then: {stepreplay_command('lint', '--fix', *project.paths)}"
@@ -206,14 +206,14 @@ def _cassette_of(path: Path) -> ReadCassette | Problem:
     try:
         return read_cassette(path)
     except CassetteError as error:
-        fix = mend_or_record(goes_on=True)
+        fix = mend_or_record(path, goes_on=True)
         return Problem("unreadable", (), _reason(error, path), fix, error.line)
 
 
-def _again(read: ReadCassette) -> str:
+def _again(read: ReadCassette, path: Path) -> str:
     """Returns how a cassette is recorded again, in words, as a command where one is known."""
     if read.format != "stepreplay":
-        return record_again(goes_on=True)
+        return record_again(path, goes_on=True)
     test = typed_test(read.cassette.test or "")
     tests = [test] if test and Path(test.partition("::")[0]).exists() else []
     return f"record it again: {pytest_command('--stepreplay=rewrite', tests=tests)}"

@@ -26,7 +26,7 @@ WIDE: Final = 76
 """Columns of a terminal below which only the path and the number of interactions are listed."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from ..models import Cassette
@@ -58,12 +58,16 @@ def _run(paths: tuple[Path, ...], stats: bool, as_json: bool) -> int:
     elif rows:
         _print_rows(rows)
     else:
-        places = " or ".join(display(path) for path in searched)
-        echo(
-            f"There is no cassette in {places}: record some with {pytest_command('--stepreplay=record')}",
-            err=True,
-        )
+        _say_that_there_is_none(searched)
     return 1 if any(row.error for row in rows) else 0
+
+
+def _say_that_there_is_none(searched: Iterable[Path]) -> None:
+    places = " or ".join(display(path) for path in searched)
+    echo(
+        f"There is no cassette in {places}: record some with {pytest_command('--stepreplay=record')}",
+        err=True,
+    )
 
 
 LIST: Final = Command(
@@ -86,10 +90,11 @@ LIST: Final = Command(
 )
 
 
-def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
+def _add_up(searched: Sequence[Path], *, as_json: bool) -> int:
     prices = project_settings("prices").get("prices")
     found, broken = Statistics(clock.now(), Prices(prices) if prices else None), dict[str, str]()
-    for path in _cassettes_under(searched):
+    paths = [*_cassettes_under(searched)]
+    for path in paths:
         shown = display(path)
         try:
             found.add(shown, path.stat().st_size, _read(Path(shown))[0])
@@ -97,6 +102,8 @@ def _add_up(searched: Iterable[Path], *, as_json: bool) -> int:
             broken[shown] = str(error)
     if as_json:
         echo(json_text({"stats": found.to_json(), "unreadable": broken}))
+    elif not paths:
+        _say_that_there_is_none(searched)
     else:
         console = printing.open_console()
         print_statistics(console, found)

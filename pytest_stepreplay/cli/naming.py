@@ -21,10 +21,9 @@ from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY
 from ..housekeeping.last_run import read_last_run
-from ..projects import find_project
 from ..store.paths import iter_cassettes, stems_of
 from ..store.pending import iter_pending
-from .project import PASSED_OVER, cache_folder, cassette_folder, display
+from .project import PASSED_OVER, cache_folder, cassette_folder, display, project_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -141,7 +140,7 @@ def adopted_names() -> list[Named]:
     They lie in ``cassettes/MODULE/`` beside a module, as pytest-recording has it, or in ``cassettes/``, as pytest-vcr
     does; where else, as a `vcr_cassette_dir` may say, the last run has noted.
     """
-    project = find_project(Path.cwd())
+    project = project_around()
     own, root = cassette_folder(), project.root
     run = read_last_run(cache_folder() / "v" / CACHE_KEY)
     noted = {Path(path): test for path, test in run.elsewhere.items()} if run else {}
@@ -160,7 +159,7 @@ def adopted_names() -> list[Named]:
 
 def adopted_folders() -> list[Path]:
     """Returns the folders of other tools' cassettes, where the project's ini file adopts them."""
-    project = find_project(Path.cwd())
+    project = project_around()
     if not project.settings("adopt_vcr_marker").get("adopt_vcr_marker"):
         return []
     run = read_last_run(cache_folder() / "v" / CACHE_KEY)
@@ -212,7 +211,7 @@ class _WordOfName:
         file, colons, names = word.partition("::")
         self._folders: tuple[str, ...] = ()
         if colons or word.endswith(".py"):
-            root = find_project(Path.cwd()).root
+            root = project_around().root
             found = [Path.cwd() / file, root / file]
             self._module = [
                 PurePath(path.resolve().relative_to(root.resolve()))

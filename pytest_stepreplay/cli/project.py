@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import Start
 from ..errors import StepReplayError
-from ..projects import find_project
+from ..projects import Project, find_project
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
 from ..settings.fields import Settings
@@ -23,13 +24,34 @@ PASSED_OVER: Final = ("node_modules", "site-packages", "build", "dist", "__pycac
 """Folders in which no test of the project's own lies."""
 
 
+def project_around(start: Path | None = None) -> Project:
+    """Returns the project around `start`, by default the working directory.
+
+    Without a file that says where its root is, pytest takes the folder where it was started. That was the nearest one
+    above with cassettes, as far up as the repository goes, or that of a setup.py.
+
+    Raises:
+        StepReplayError: if the project's settings file is broken.
+    """
+    start = start or Path.cwd()
+    project = find_project(start)
+    if project.is_found:
+        return project
+    for folder in (start, *start.parents):
+        if (folder / FOLDER).is_dir() or (folder / "setup.py").is_file():
+            return replace(project, root=folder)
+        if (folder / ".git").exists():
+            break
+    return project
+
+
 def cassette_folder(start: Path | None = None) -> Path:
     """Returns the folder of the cassettes of the project around `start`, by default the working directory.
 
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    project = find_project(start or Path.cwd())
+    project = project_around(start)
     return project.root / str(project.values.get(KEY) or FOLDER)
 
 
@@ -42,7 +64,7 @@ def project_settings(*names: str) -> dict[str, Any]:
     Raises:
         StepReplayError: if the project's settings file is broken, or a value is not valid.
     """
-    return find_project(Path.cwd()).settings(*names)
+    return project_around().settings(*names)
 
 
 def guarded_by_project() -> AbstractContextManager[None]:
@@ -63,7 +85,7 @@ def project_root() -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    return find_project(Path.cwd()).root
+    return project_around().root
 
 
 def cache_folder() -> Path:
@@ -72,7 +94,7 @@ def cache_folder() -> Path:
     Raises:
         StepReplayError: if the project's settings file is broken.
     """
-    project = find_project(Path.cwd())
+    project = project_around()
     folder = str(project.values.get("cache_dir") or ".pytest_cache")
     return project.root / os.path.expandvars(Path(folder).expanduser())
 

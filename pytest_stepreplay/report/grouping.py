@@ -98,7 +98,7 @@ def shared_change(group: Sequence[Result]) -> Shared:
 
 
 def deciding_command(group: Sequence[Result], others: Iterable[Result], waiting: Iterable[str]) -> str:
-    """Returns the command that decides about all of a group and nothing else.
+    """Returns the command that decides about all of a group and nothing else, or shows each for a decision.
 
     Args:
         group: results that are pending.
@@ -110,13 +110,19 @@ def deciding_command(group: Sequence[Result], others: Iterable[Result], waiting:
     own = {id(each) for each in group}
     rest = {each["path"] for each in others if id(each) not in own}
     paths = [*dict.fromkeys(each["path"] for each in group)]
-    if not rest.isdisjoint(paths):
-        return ""  # to accept a cassette would accept what is not of the group
+    if not rest.isdisjoint(paths):  # to accept a cassette would accept what is not of the group
+        return _reviewing(paths)
     left = rest | {*waiting} - {*paths}
     if len(paths) > _NAMED and not left:
         return review_command("accept", "--all")
-    paths = _folders_of(paths, left)
-    return stepreplay_command("accept", *paths) if len(paths) <= _NAMED else ""
+    folders = _folders_of(paths, left)
+    return stepreplay_command("accept", *folders) if len(folders) <= _NAMED else _reviewing(paths)
+
+
+def _reviewing(paths: list[str]) -> str:
+    """Returns the command that shows the changes of these cassettes one by one, of many those of their folders."""
+    folders = _folders_of(paths, ())
+    return stepreplay_command("review", *folders) if len(folders) <= _NAMED else review_command()
 
 
 def _folders_of(paths: list[str], left: Iterable[str]) -> list[str]:

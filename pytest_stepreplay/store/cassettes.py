@@ -94,7 +94,9 @@ def parse_cassette(
         if skipped.broken:
             where = f"{codec.written_location(skipped.location)}: " if skipped.location else ""
             convert = stepreplay_command("convert", display_path(path), "--to", "converted")
-            fix = f"Convert what can be read of it with: {convert}" if found.exchanges else mend_or_record()
+            fix = (
+                f"Convert what can be read of it with: {convert}" if found.exchanges else mend_or_record(path)
+            )
             raise CassetteReadError(path, f"{where}{skipped.reason}", line=skipped.line, fix=fix)
     interactions = tuple(each.interaction(keep_headers) for each in found.exchanges)
     return ReadCassette(Cassette(interactions=interactions), found.format)

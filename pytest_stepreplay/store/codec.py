@@ -84,7 +84,7 @@ def decode_text(content: bytes | str, path: Path) -> str:
             content = (_unzip(content, path) if content.startswith(_GZIP) else content).decode()
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            raise CassetteReadError(path, "is not UTF-8 text", line=line, fix=mend_or_record()) from None
+            raise CassetteReadError(path, "is not UTF-8 text", line=line, fix=mend_or_record(path)) from None
     content = content.removeprefix("\ufeff")
     return content.replace("\r\n", "\n") if "\r" in content else content
 
@@ -134,11 +134,11 @@ def lines_at(text: str, locations: Sequence[Sequence[str | int]]) -> list[int | 
 def _parse_unusual(text: str, path: Path) -> Tree:
     """Return the tree of a file that a person or another tool wrote."""
     if not text.strip():
-        raise CassetteReadError(path, "is empty", fix=record_again())
+        raise CassetteReadError(path, "is empty", fix=record_again(path))
     conflict = _CONFLICT.search(text)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
-        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=mend_or_record())
+        raise CassetteReadError(path, "has an unresolved merge conflict", line=line, fix=mend_or_record(path))
     if not is_ours(text):
         try:
             other = formats.parse_other(text)
@@ -153,9 +153,9 @@ def _parse_unusual(text: str, path: Path) -> Tree:
         except json.JSONDecodeError as error:
             if path.suffix.lower() == ".json":
                 problem = f"is not valid JSON ({error.msg})"
-                raise CassetteReadError(path, problem, line=error.lineno, fix=mend_or_record()) from None
+                raise CassetteReadError(path, problem, line=error.lineno, fix=mend_or_record(path)) from None
         except ValueError as error:
-            raise CassetteReadError(path, str(error), fix=mend_or_record()) from None
+            raise CassetteReadError(path, str(error), fix=mend_or_record(path)) from None
     return _parse_yaml(text, path)
 
 
@@ -167,10 +167,10 @@ def _parse_yaml(text: str, path: Path) -> Tree:
     try:
         tree = yaml_events.parse_any(text, construct)
     except yaml_events.BrokenYamlError as error:
-        raise CassetteReadError(path, error.problem, line=error.line, fix=mend_or_record()) from None
+        raise CassetteReadError(path, error.problem, line=error.line, fix=mend_or_record(path)) from None
     if ours and not text.startswith("{") and not text.endswith("\n"):
         # Half of a block of YAML is often good YAML too, so this is the only trace of a cut.
-        fix = f"If it is whole, add a newline at its end; else {record_again(goes_on=True)}"
+        fix = f"If it is whole, add a newline at its end; else {record_again(path, goes_on=True)}"
         line = text.count("\n") + 1
         raise CassetteReadError(path, "seems cut off: its last line is incomplete", line=line, fix=fix)
     return tree

@@ -75,7 +75,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
     """
     check_version(tree, text, path)
     if "interactions" not in tree:
-        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=mend_or_record())
+        raise CassetteReadError(path, "seems cut off: it has no 'interactions'", fix=mend_or_record(path))
     interactions = tree["interactions"]
     if isinstance(interactions, list):
         # One by one: the first problem is enough, and a hostile file has millions.

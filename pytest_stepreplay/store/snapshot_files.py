@@ -49,20 +49,18 @@ def parse_snapshots(content: bytes, path: Path) -> dict[str, Tree]:
     tree, text = codec.decode(content, path)
     if not isinstance(tree, dict) or "stepreplay" not in tree:
         raise CassetteReadError(
-            path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=mend_or_record("write")
+            path, "holds no snapshots: it has no 'stepreplay: 1' at the top", fix=mend_or_record(path)
         )
     check_version(tree, text, path)
     if not isinstance(tree.get("snapshots"), dict):
         line = codec.line_at(text, ["snapshots"])
         raise CassetteReadError(
-            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=mend_or_record("write")
+            path, "holds no snapshots: it has no mapping 'snapshots:'", line=line, fix=mend_or_record(path)
         )
     for key in tree:
         if key not in _KEYS:
             problem = f"{shown(key)}: a file of snapshots has no such key"
-            raise CassetteReadError(
-                path, problem, line=codec.line_at(text, [key]), fix=mend_or_record("write")
-            )
+            raise CassetteReadError(path, problem, line=codec.line_at(text, [key]), fix=mend_or_record(path))
     return tree
 
 

@@ -55,7 +55,9 @@ def validated(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text:
             more = f" (and {others} more)" if others else ""
     place: list[str | int] = [*here, *location]
     where = f"{written_location(place)}: " if place else ""
-    raise CassetteReadError(path, f"{where}{problem}{more}", line=line_at(text, place), fix=mend_or_record())
+    raise CassetteReadError(
+        path, f"{where}{problem}{more}", line=line_at(text, place), fix=mend_or_record(path)
+    )
 
 
 def _oversize(tree: Tree) -> tuple[list[str | int], str]:

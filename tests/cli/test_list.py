@@ -257,6 +257,42 @@ def test_stats_by_endpoint_and_in_money(project: Project) -> None:
     assert " kB, $1.03, " in lines[-1]
 
 
+def test_stats_of_nothing_are_one_line(project: Project) -> None:
+    result = project.run("list", "--stats")
+    assert (result.status, result.out) == (0, "")
+    assert result.err == "There is no cassette in cassettes: record some with pytest --stepreplay=record\n"
+    assert project.run("list", "--stats", "--json").json["stats"]["cassettes"] == 0
+
+
+@pytest.mark.parametrize("marker", ["cassettes", "setup.py"])
+def test_without_an_ini_file_the_project_is_found_from_its_folders(
+    project: Project, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    """Without a file that names it, pytest's rootdir was the folder where it was started."""
+    project.write("cassettes/test_chat/test_one.yaml", chat(), test="tests/test_chat.py::test_one")
+    if marker == "setup.py":  # as pytest has it, whatever lies above
+        project.write("inner/cassettes/test_two.yaml", chat(), test="tests/test_chat.py::test_two")
+        (project.path / "inner/setup.py").touch()
+    folder = project.path / ("inner" if marker == "setup.py" else ".") / "tests/deep"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    found = project.run("list", "--json").json["cassettes"]
+    name = "test_two" if marker == "setup.py" else "test_one"
+    assert [each["test"] for each in found] == [f"tests/test_chat.py::{name}"]
+    assert project.run("show", name).status == 0
+
+
+def test_another_repositorys_cassettes_are_not_the_projects(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("cassettes/test_one.yaml", chat())
+    (project.path / "other/.git").mkdir(parents=True)
+    (project.path / "other/tests").mkdir()
+    monkeypatch.chdir(project.path / "other/tests")
+    result = project.run("list")
+    assert result.err == "There is no cassette in cassettes: record some with pytest --stepreplay=record\n"
+
+
 def test_stats_name_what_is_unreadable(project: Project) -> None:
     (project.path / "cassettes").mkdir()
     (project.path / "cassettes" / "b.yaml").write_text("stepreplay: 1\ninteractions: [\n", encoding="utf-8")

@@ -25,6 +25,7 @@ from pytest_stepreplay.cli import main
 from pytest_stepreplay.commands import carried_options
 from pytest_stepreplay.errors import StepReplayError, standing_in
 from pytest_stepreplay.store.cassettes import read_cassette
+from pytest_stepreplay.store.pending import pending_path
 from pytest_stepreplay.upstream import answer, raw
 from tests.conftest import KEY
 
@@ -228,6 +229,19 @@ def drift(case: Case) -> str:
     case.suite.say = lambda _: answer("Something else.")
     said = case.verify("--stepreplay-report=out.md")
     return said + (case.project / "out.md").read_text(encoding="utf-8")
+
+
+@situation("report/grouping.py:_reviewing", review=1)
+def drift_of_one_cause_among_other(case: Case) -> str:
+    case.write(
+        ALIKE.replace(
+            'assert ask("Say hello.")', 'assert ask("Say hello.")\n        assert ask(f"Say {{n}}.")'
+        )
+    )
+    case.record()
+    other = {"Say a.": "Apples.", "Say b.": "No, bees!", "Say c.": "I will not."}
+    case.suite.say = lambda got: answer(other.get(got.json["messages"][0]["content"], "Something else."))
+    return case.verify()
 
 
 @situation(
@@ -489,6 +503,19 @@ for _place, _texts in BROKEN.items():
         SITUATIONS[f"a broken cassette, {_place}, {_number}"] = Situation(broken(_text), (_place,), delete)
 
 
+def delete_pending(case: Case) -> None:
+    pending_path(case.cassette).unlink()
+
+
+@situation("store/codec.py:_parse_yaml", first=delete_pending)
+def a_broken_pending_file(case: Case) -> str:
+    case.record()
+    pending_path(case.cassette).write_text("stepreplay: 1\nbase: [\n", encoding="utf-8")
+    said = case.start("show", str(pending_path(case.cassette)))[1]
+    assert "--stepreplay=verify" in said
+    return said
+
+
 @situation("store/files.py:read_bytes")
 def a_cassette_that_is_not_there(case: Case) -> str:
     with pytest.raises(StepReplayError) as caught, standing_in(Path.cwd()):
@@ -591,7 +618,7 @@ def linting_nothing(case: Case) -> str:
     return case.stepreplay("lint")
 
 
-@situation("cli/listing.py:_run")
+@situation("cli/listing.py:_say_that_there_is_none")
 def listing_nothing(case: Case) -> str:
     return case.stepreplay("list")
 
@@ -602,7 +629,7 @@ def a_name_of_nothing(case: Case) -> str:
     return case.stepreplay("show", "test_nothing")
 
 
-@situation("store/sources.py:read_text", first=delete)
+@situation("store/codec.py:decode_text", first=delete)
 def a_cassette_that_is_no_text(case: Case) -> str:
     foreign(case)
     case.cassette.write_bytes(b"\xff")

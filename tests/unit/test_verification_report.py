@@ -209,7 +209,8 @@ def test_what_many_have_in_common_is_told_once() -> None:
         "    cassettes/test_002.yaml#1",
         "    ... and 197 more",
     ]
-    assert lines[9].startswith("  cassettes/other.yaml#9  choices")
+    assert lines[9] == "    stepreplay review cassettes"  # to accept the folder would accept the other, too
+    assert lines[10].startswith("  cassettes/other.yaml#9  choices")
     four = page([result(TOOL, n, path="a [1].yaml") for n in range(4)])
     assert "  4 interactions: choices[0].message.tool_calls[0].function.name" in four
     assert "\n    stepreplay accept 'a [1].yaml'\n" in four
@@ -295,15 +296,25 @@ def test_one_command_decides_about_a_cause_and_nothing_else() -> None:
     assert folder in page([*terse, beside], "content")
     assert folder in page(terse, "content", waiting=["cassettes/test_1/x.yaml"])
     inside = result(other_tool(1), path="cassettes/test_0/x.yaml")
-    assert "    stepreplay accept" not in page([*terse, inside], "content")
-    assert "    stepreplay accept" not in page(
-        terse, "content", waiting=["cassettes/test_0/y.snapshots.yaml"]
-    )
+    shown = "    stepreplay review cassettes/test_0\n"
+    for mixed in (
+        page([*terse, inside], "content"),
+        page(terse, "content", waiting=["cassettes/test_0/y.snapshots.yaml"]),
+    ):
+        assert shown in mixed
+        assert "    stepreplay accept" not in mixed
     few = terse[:3]
     names = " ".join(each["path"] for each in few)
     assert f"    stepreplay accept {names}\n" in page([*few, inside], "content")
     too = result(other_tool(1), 2, path=few[0]["path"])
-    assert "    stepreplay accept" not in page([*few, too], "content")
+    both = page([*few, too], "content")
+    assert "    stepreplay accept" not in both
+    assert f"    stepreplay review {names}\n" in both
+    spread = [{**each, "path": f"cassettes/test_{n}/x.yaml"} for n, each in enumerate(terse)]
+    others = [result(other_tool(1), path=f"cassettes/test_{n}/y.yaml") for n in range(50)]
+    assert "    stepreplay review cassettes\n" in page([*spread, *others], "content")
+    spread = [{**each, "path": f"test_{n}.yaml"} for n, each in enumerate(terse)]
+    assert "    stepreplay review\n" in page([*spread, *others], "content", waiting=["z.yaml"])
 
 
 def test_what_later_requests_quote_is_recorded_anew_and_not_accepted() -> None:
