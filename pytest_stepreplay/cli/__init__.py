@@ -29,6 +29,7 @@ from . import (
     review,
     serve,
     show,
+    verifying,
 )
 from .command import HELP, UsageError, help_page, unknown
 from .terminal import echo, safe
@@ -63,6 +64,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
     "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
     "serve": ("Record and replay for other processes and languages.", lambda: serve.SERVE),
     "show": ("Print a cassette as a conversation.", lambda: show.SHOW),
+    "verify": ("Send what is recorded again, and compare the answers.", lambda: verifying.VERIFY_COMMAND),
 }
 """What each is for, in the list of all; and the command itself, whose module is imported when it is called."""
 

@@ -7,13 +7,23 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
 from rich.table import Table
 from rich.text import Text
 
 from ..report.marks import marked_words
 
-__all__ = ["Console", "Table", "Text", "colored", "decimal", "open_console", "print_block", "track"]
+__all__ = [
+    "Console",
+    "Table",
+    "Text",
+    "colored",
+    "decimal",
+    "open_console",
+    "print_block",
+    "progress_bar",
+    "track",
+]
 
 PIPE_WIDTH: Final = 10_000  # nobody wraps lines for a program
 NARROW: Final = 50
@@ -40,6 +50,17 @@ def open_console(color: str = "auto") -> Console:
     if not console.file.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+def progress_bar(label: str, told: str) -> Progress:
+    """Returns a bar on stderr that is gone at its end.
+
+    Args:
+        label: before it.
+        told: behind it, a format of its `task`.
+    """
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn(told, markup=False))
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def colored(text: str) -> Text:

@@ -8,6 +8,7 @@ from . import chat_altering, chat_answer, chat_reading
 from .chat_calls import ARGUMENTS, CALLS, IDS, PAIRED_CALLS
 from .chat_request import CONVERSATION, TELLING, name_of_tool
 from .endpoint import Endpoint, nullable
+from .reading import most_of
 
 CHAT: Final = Endpoint(
     name="chat",
@@ -68,6 +69,7 @@ CHAT: Final = Endpoint(
     last_event="[DONE]",
     reading=chat_reading.READING,
     tokens_in=chat_reading.tokens_in,
+    most_output=most_of("max_completion_tokens", "max_tokens", times="n"),
     measured=("usage",),
     levels=chat_answer.LEVELS,
     volatile=chat_answer.VOLATILE,

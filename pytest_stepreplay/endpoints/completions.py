@@ -9,7 +9,7 @@ from . import chat_altering, chat_answer, completions_models, error_object
 from .chat_reading import end_of, tokens_in
 from .endpoint import BY_SHAPE, Contract, Endpoint, nullable
 from .folding import STATE, Growing, Shape
-from .reading import Reading, Remark, objects_of
+from .reading import Reading, Remark, most_of, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,6 +111,7 @@ COMPLETIONS: Final = Endpoint(
     last_event="[DONE]",
     reading=Reading(_asked, _answered, end_of, ("prompt",)),
     tokens_in=tokens_in,
+    most_output=most_of("max_tokens", times="n"),
     measured=("usage",),
     levels={
         "*": Level.METADATA,

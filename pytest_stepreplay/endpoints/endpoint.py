@@ -179,6 +179,9 @@ class Endpoint:
         event_key: of a chunk, what names its event; empty where events have no names.
         reading: how requests and answers read as a conversation; None where they are none.
         tokens_in: returns what an answer says of its cost, or a chunk of it; None where it says nothing.
+        most_output: returns the most tokens that a request lets its answer have; None where it says nothing.
+        key_headers: what a client sends with a request, by header, with ``{key}`` where the API key stands.
+        key_parameter: of a URL's query, which may hold the key instead.
         measured: the fields at the top of an answer that count and measure.
         null_is_absent: null and no such key say the same; not so in an application's own values.
         names_tell: nothing is known of its places, so that a policy's rules about ids and times hold in it.
@@ -219,6 +222,9 @@ class Endpoint:
     event_key: str = ""
     reading: Reading | None = None
     tokens_in: Callable[[Mapping[str, Any]], Tokens | None] = _nothing
+    most_output: Callable[[Mapping[str, Any]], int | None] = _nothing
+    key_headers: Mapping[str, str] = field(default_factory=lambda: {"authorization": "Bearer {key}"})
+    key_parameter: str = ""
     measured: tuple[str, ...] = ()
     null_is_absent: bool = True
     names_tell: bool = False

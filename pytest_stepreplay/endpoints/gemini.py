@@ -8,7 +8,7 @@ from ..settings.levels import Level
 from . import error_object, gemini_models, gemini_parts, gemini_reading
 from .altering import Altering, CallPlace, EndPlace
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, Paired
-from .reading import objects_of
+from .reading import most_of, object_of, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +87,10 @@ def _are_chunks(values: Sequence[Mapping[str, Any]], listed: bool) -> bool:
     )
 
 
+def _most_output(body: Mapping[str, Any]) -> int | None:
+    return most_of("maxOutputTokens", times="candidateCount")(object_of(body.get("generationConfig")))
+
+
 def _fold(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return gemini_parts.fold(chunks)
 
@@ -114,6 +118,9 @@ def _filtered(answer: dict[str, Any], _text: str = "") -> dict[str, Any]:
 
 _SOURCE: Final = "Google's API reference, GenerateContentResponse"
 
+# Gemini's API reference, "API keys".
+_KEY_HEADERS: Final = {"x-goog-api-key": "{key}"}
+
 GEMINI: Final = Endpoint(
     name="gemini",
     paths=(":generateContent", ":streamGenerateContent"),
@@ -129,6 +136,9 @@ GEMINI: Final = Endpoint(
     fold=_fold,
     reading=gemini_reading.READING,
     tokens_in=gemini_reading.tokens_in,
+    most_output=_most_output,
+    key_headers=_KEY_HEADERS,
+    key_parameter="key",
     measured=("usageMetadata",),
     levels=_LEVELS,
     fleeting=_FLEETING,
@@ -166,6 +176,8 @@ GEMINI_EMBEDDINGS: Final = Endpoint(
     noun="a Gemini embedding",
     sort_of=error_object.sort_by(_is_embedding),
     reading=gemini_reading.EMBEDDINGS,
+    key_headers=_KEY_HEADERS,
+    key_parameter="key",
     levels={
         "*": Level.METADATA,
         "embedding": Level.CONTENT,

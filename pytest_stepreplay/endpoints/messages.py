@@ -10,6 +10,7 @@ from .chat_request import name_of_tool
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
 from .messages_calls import CALLS, IDS, PAIRED_BLOCKS
 from .messages_reading import COUNTING, READING, tokens_in
+from .reading import most_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,6 +94,9 @@ def _are_chunks(values: Sequence[Mapping[str, Any]], _listed: bool) -> bool:
     return any(isinstance(kind, str) and kind in messages_stream.EVENTS for kind in kinds)
 
 
+# Anthropic's API reference, "Authentication" and "Versions".
+_KEY_HEADERS: Final = {"x-api-key": "{key}", "anthropic-version": "2023-06-01"}
+
 MESSAGES: Final = Endpoint(
     name="messages",
     paths=("/messages",),
@@ -120,6 +124,8 @@ MESSAGES: Final = Endpoint(
     event_key="type",
     reading=READING,
     tokens_in=tokens_in,
+    most_output=most_of("max_tokens"),
+    key_headers=_KEY_HEADERS,
     measured=("usage",),
     levels=_LEVELS,
     volatile=("id",),
@@ -155,6 +161,7 @@ TOKEN_COUNT: Final = Endpoint(
     noun="a count of tokens",
     sort_of=error_object.sort_by(lambda tree: "input_tokens" in tree and len(tree) <= 2),
     reading=COUNTING,
+    key_headers=_KEY_HEADERS,
     levels={"*": Level.METADATA, **error_object.LEVELS},
     fleeting=error_object.FLEETING,
     calls=CALLS,

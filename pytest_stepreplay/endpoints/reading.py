@@ -102,6 +102,21 @@ class Tokens(NamedTuple):
         return (self.input or 0) + (self.output or 0) if self.total is None else self.total
 
 
+def most_of(*names: str, times: str = "") -> Callable[[Mapping[str, Any]], int | None]:
+    """Returns what finds the most tokens that an answer may have, in the body of a request.
+
+    Args:
+        names: the fields that may set it for one choice; the first that is there counts.
+        times: the field with the number of choices.
+    """
+
+    def find(body: Mapping[str, Any]) -> int | None:
+        most = number(body, *names)
+        return None if most is None else most * max(number(body, times) or 1, 1)
+
+    return find
+
+
 def number(held: Any, *names: str) -> int | None:
     """Returns the number under the first of the names that has one."""
     values = (held.get(name) for name in names) if isinstance(held, dict) else ()

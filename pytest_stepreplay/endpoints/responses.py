@@ -9,6 +9,7 @@ from . import error_object, responses_altering, responses_models, responses_stre
 from .chat_request import name_of_tool
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
 from .messages_reading import COUNTING
+from .reading import most_of
 from .responses_items import CALLS, IDS, PAIRED_ITEMS
 from .responses_reading import ITEMS, READING, tokens_in
 
@@ -152,6 +153,7 @@ RESPONSES: Final = Endpoint(
     event_key="type",
     reading=READING,
     tokens_in=tokens_in,
+    most_output=most_of("max_output_tokens"),
     measured=("usage", "created_at", "completed_at"),
     levels={
         "*": Level.METADATA,

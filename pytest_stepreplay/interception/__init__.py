@@ -9,6 +9,7 @@ stay the client's own.
 __all__ = [
     "aiohttp_client",
     "asking",
+    "async_sending",
     "clients",
     "exchanges",
     "failures",

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ssl
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +24,7 @@ from ..machine import clock
 from .own_requests import unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 TRIES: Final = 3
 """How often a request is sent at most, while the server answers 429 or 5xx or not at all."""
@@ -31,7 +33,8 @@ LONGEST_WAIT: Final = 20.0
 TIMEOUT: Final = 60.0
 """Seconds without a byte before a try is given up."""
 
-_RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""Statuses by which a server says that it has not done what was asked, and may do it later."""
 _OF_THE_CONNECTION: Final = frozenset(
     {
         "host",
@@ -71,9 +74,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Why there is nothing to compare with."""
+    """Why there is nothing to compare with.
+
+    Attributes:
+        reason: in words.
+        arrived: the request may have come to the server.
+    """
 
     reason: str
+    arrived: bool = True
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -93,11 +102,11 @@ def send(outgoing: Outgoing) -> Answered | Unanswered:
         except (OSError, HTTPException, ValueError) as error:
             reason = _why(error)
         else:
-            if answered.status not in _RETRIED:
+            if answered.status not in RETRIED:
                 return answered
             if number == TRIES:
                 return answered
-            asked = _retry_after(answered)
+            asked = asked_wait(answered.headers, clock.now().timestamp())
             wait = wait if asked is None else asked
             if wait > LONGEST_WAIT:
                 return answered
@@ -106,11 +115,17 @@ def send(outgoing: Outgoing) -> Answered | Unanswered:
     return Unanswered(f"{reason}, after {TRIES} tries")
 
 
-def _send_once(outgoing: Outgoing, number: int) -> Answered:
+def headers_to_send(outgoing: Outgoing) -> dict[str, str]:
+    """Returns the headers of a request without those of the client's own connection."""
     headers = {
         name: value for name, value in outgoing.headers.items() if name.lower() not in _OF_THE_CONNECTION
     }
     headers["Accept-Encoding"] = "gzip, deflate"
+    return headers
+
+
+def _send_once(outgoing: Outgoing, number: int) -> Answered:
+    headers = headers_to_send(outgoing)
     request = urllib.request.Request(  # noqa: S310 - the URL is the one that the client asked
         outgoing.url, data=outgoing.body or None, headers=headers, method=outgoing.method
     )
@@ -122,21 +137,33 @@ def _send_once(outgoing: Outgoing, number: int) -> Answered:
             return Answered(error.code, tuple(error.headers.items()), error.read(), number)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def trusted() -> ssl.SSLContext:
+    """Returns which certificates are trusted: the system's, and those of `certifi`."""
     context = ssl.create_default_context()
     if certifi is not None:
         context.load_verify_locations(certifi.where())
+    return context
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    context = trusted()
     return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
 
 
-def _retry_after(answered: Answered) -> float | None:
-    """Returns the seconds that the server asks to wait (RFC 9110, section 10.2.3), if it says them as a number."""
-    for name, value in answered.headers:
+def asked_wait(headers: Iterable[tuple[str, str]], now: float) -> float | None:
+    """Returns the seconds that the server asks to wait (RFC 9110, section 10.2.3), if it says so.
+
+    Args:
+        headers: of its answer.
+        now: the time, in seconds since 1970, where the server names the time to come back.
+    """
+    for name, value in headers:
         if name.lower() == "retry-after":
-            try:
+            with suppress(ValueError):
                 return max(0.0, float(value))
-            except ValueError:
-                return None
+            with suppress(ValueError, TypeError, OverflowError):
+                return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+            return None
     return None
 
 

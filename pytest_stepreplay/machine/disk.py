@@ -257,6 +257,26 @@ def overwrite(path: AnyPath, content: bytes) -> None:
         _system.close(descriptor)
 
 
+def open_to_append(path: AnyPath) -> int:
+    """Returns a file that is open to add to its end, made if need be, for its owner alone.
+
+    Raises:
+        OSError, ValueError: it cannot be had.
+    """
+    return _open(
+        path, _system.O_WRONLY | _system.O_CREAT | _system.O_APPEND | getattr(_system, "O_NOFOLLOW", 0)
+    )
+
+
+def flush(descriptor: int) -> None:
+    """Brings what was written to an open file to the disk.
+
+    Raises:
+        OSError: that failed.
+    """
+    _system.fsync(descriptor)
+
+
 def write(descriptor: int, content: bytes | memoryview) -> None:
     """Writes all of it to an open file.
 

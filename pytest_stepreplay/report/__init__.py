@@ -13,6 +13,7 @@ __all__ = [
     "misses",
     "mutated_runs",
     "renderers",
+    "token_costs",
     "totals",
     "verified_runs",
 ]

@@ -30,7 +30,7 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
     sums: dict[tuple[str, str], list[int]] = {}
     for request, response in answered:
         endpoint = endpoint_of_url(request.url)
-        found = _tokens_of(response, endpoint)
+        found = tokens_of(response, endpoint)
         entry = sums.setdefault((endpoint.name, endpoint.model_of(request) or ""), [0] * 5)
         for i, number in enumerate((1, found.input, found.output, found.cached, found.sum)):
             entry[i] += number or 0
@@ -38,7 +38,7 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
         yield use, name, model, requests, asked, answered_with, cached, total
 
 
-def _tokens_of(response: Response, endpoint: Endpoint) -> Tokens:
+def tokens_of(response: Response, endpoint: Endpoint) -> Tokens:
     """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
     tokens = Tokens()
     for tree in _telling(response, endpoint):

@@ -255,6 +255,26 @@ def _prices(value: object) -> object:
     return tuple(pairs)
 
 
+def _host_keys(value: object) -> object:
+    """Reads pairs of a host and the variable with its key, from a mapping or from lines of ``HOST: VARIABLE``."""
+    if isinstance(value, str):
+        value = value.splitlines()
+    if isinstance(value, Mapping):
+        pairs = [(str(host), str(name)) for host, name in value.items()]
+    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
+        lines = [line.rpartition(":") for line in value if line.strip()]
+        pairs = [(host.strip(), name.strip()) for host, _, name in lines]
+    else:
+        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of HOST: VARIABLE")
+    for host, name in pairs:
+        if not host or not re.fullmatch(r"\w+", name):
+            raise ValueError(
+                f"{f'{host}: {name}'!r:.100} is not HOST: VARIABLE, such as api.example.com: EXAMPLE_KEY"
+            )
+        hosts.Hosts.read([host])
+    return tuple(pairs)
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -425,6 +445,13 @@ FIELDS: Final[Mapping[str, Field]] = {
         ini_type="args",
         marker=False,
     ),
+    "host_keys": Field(
+        _host_keys,
+        "which environment variable holds the API key of a host, for `stepreplay verify`, as lines of HOST: VARIABLE "
+        "(none: it needs no key)",
+        ini_type="linelist",
+        marker=False,
+    ),
     "api_keys": Field(
         _texts,
         "environment variables to fill with a placeholder where they are not set",
@@ -478,6 +505,7 @@ class Settings:
     allow_secret: tuple[tuple[str, str], ...] = ()
     prices: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
+    host_keys: tuple[tuple[str, str], ...] = ()
     upstream: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     cassette: str | None = field(default=None)

@@ -1,7 +1,18 @@
 """Asks again: requests that are recorded are sent once more, and today's answers are judged by the stored ones.
 
-A test asks its own in verify mode (`in_background`). Frozen `Verdict`s come out, and what drifted is left beside the
-cassettes. Names are imported when they are first used.
+A test asks its own in verify mode (`in_background`); all requests of a folder are asked without tests
+(`whole_folder`), within a `budget`, and with a `journal` of what was sent. Frozen `Verdict`s come out, and what
+drifted is left beside the cassettes. Names are imported when they are first used.
 """
 
-__all__ = ["drift_policy", "in_background", "judging", "left_pending"]
+__all__ = [
+    "budget",
+    "drift_policy",
+    "in_background",
+    "journal",
+    "judging",
+    "left_pending",
+    "pacing",
+    "recorded_requests",
+    "whole_folder",
+]

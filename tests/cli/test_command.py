@@ -32,6 +32,7 @@ COMMANDS = [
     "relink",
     "adopt",
     "serve",
+    "verify",
 ]
 
 

@@ -1,0 +1,314 @@
+"""`stepreplay verify`: asks what is recorded again, without the tests, within a rate and a budget."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..commands import stepreplay_command
+from ..drift.baseline import is_known
+from ..errors import StepReplayError
+from ..housekeeping import publishing
+from ..interception import async_sending
+from ..interception.sending import TIMEOUT
+from ..machine import clock
+from ..redaction.redactor import Redactor
+from ..report import ledger, renderers, token_costs
+from ..report.verified_runs import VerifiedRun
+from ..settings import FIELDS, VERIFY, Settings, read_values
+from ..settings.prices import Prices
+from ..store.paths import iter_cassettes
+from ..verify import journal as journals
+from ..verify import judging, pacing, recorded_requests, whole_folder
+from ..verify.budget import Budget, Limits
+from . import printing
+from .command import AS_JSON, Command, Operand, Option, existing_paths, number_from_1, one_of
+from .naming import adopted_folders
+from .project import (
+    cache_folder,
+    cassette_folder,
+    display,
+    guarded_by_project,
+    project_root,
+    project_settings,
+)
+from .terminal import echo, json_text, plural, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..interception.async_sending import AsyncSender
+    from ..verify.recorded_requests import AskedCassette
+
+AT_ONCE: Final = 4
+SHOWN_UNREADABLE: Final = 5
+BETWEEN_LINES: Final = 30.0
+"""Seconds between two lines about the progress, where there is no terminal."""
+INTERRUPTED: Final = 130
+FAILING: Final = ("contract", "behavior", "content", "metadata", "never")
+
+
+def _run(
+    *,
+    cassettes: tuple[Path, ...],
+    concurrency: int,
+    rpm: int | None,
+    tpm: int | None,
+    max_calls: int | None,
+    max_tokens: int | None,
+    timeout: float,
+    base_url: Sequence[str],
+    fail_on: str | None,
+    report: str | None,
+    fresh: bool,
+    as_json: bool,
+) -> int:
+    if find_spec("aiohttp") is None:
+        raise StepReplayError(
+            "stepreplay verify needs aiohttp, which is not installed.\n"
+            "Install it with: pip install 'pytest-stepreplay[watch]'"
+        )
+    # The path of a report is one of the command line, and not of the ini file.
+    given = {"fail_on": fail_on, "report": str(Path(report).absolute()) if report else None}
+    settings = Settings.merge(
+        {**project_settings(), "report": None}, read_values("command line", given, FIELDS)
+    )
+    settings = replace(settings, mode=VERIFY)
+    if settings.report:
+        publishing.check_report_file(settings, "command line")
+    known = publishing.read_known(settings, project_root()) if settings.baseline else None
+    rebased = recorded_requests.read_rebased(base_url)
+    asked, unreadable = _read_all(cassettes or (cassette_folder(), *adopted_folders()), settings)
+    if not asked and not unreadable:
+        raise StepReplayError(
+            f"there is no cassette in {' or '.join(map(display, cassettes or (cassette_folder(),)))}"
+        )
+    requests = [*recorded_requests.requests_of(asked)]
+    what = " ".join(map(display, cassettes)) or "all cassettes"
+    # Tests that were run elsewhere, or a project, may share the cache: the journal says whose it is.
+    name = f"verify-{sha256(what.encode()).hexdigest()[:12]}.jsonl"
+    place = cache_folder() / "d" / "stepreplay" / name
+    with (
+        guarded_by_project(),
+        journals.open_journal(place, root=project_root(), what=what, fresh=fresh) as journal,
+    ):
+        if journal.past:
+            echo(f"going on with a run that has sent {plural(_sent(journal), 'call')}", err=True)
+        limits = Limits(rpm, tpm, max_calls, max_tokens)
+        pacer, sender = pacing.ClockPacer(), async_sending.AsyncSender(timeout)
+        run = whole_folder.FolderRun(
+            requests,
+            recorded_requests.Sendable(settings, os.environ, rebased),
+            sender,
+            Budget(limits, pacer, journal.calls(pacer.now())),
+            journal,
+            settings,
+            Redactor(fields=settings.redact_fields, values=settings.secrets),
+            pacer,
+        )
+        interrupted = _ask_all(run, sender, concurrency)
+        judged = run.judge(known=interrupted)
+        problems = [*unreadable]
+        if settings.leaves_pending() and not interrupted:
+            problems += whole_folder.leave_all_pending(judged.items())
+        results = [
+            judging.result_of(each, test=cassette.test, path=cassette.name)
+            for cassette, verdicts in judged.items()
+            for each in verdicts
+        ]
+        if known is not None:
+            results = [each | {"known": is_known(each, known)} for each in results]
+        around = publishing.Surroundings(
+            Path.cwd(), project_root(), (cassette_folder(),), lambda test, _: test
+        )
+        lines = publishing.publish(
+            results, replace(settings, report=None) if interrupted else settings, around
+        )
+        if run.is_done and not interrupted:
+            journal.remove()
+    spent = _spent(judged, run.budget.calls, settings)
+    if as_json:
+        verified = VerifiedRun(results, fail_on=settings.fail_on or "behavior")
+        tree = json.loads(renderers.render(verified, "json"))
+        told = {"calls": run.budget.calls, "tokens": run.budget.tokens, "left": len(requests) - run.answered}
+        echo(json_text(tree | told | {"problems": problems}))
+    else:
+        echo("\n".join([*lines, spent] if lines else [spent]))
+    for problem in problems[:SHOWN_UNREADABLE]:
+        echo(safe(problem), err=True)
+    if len(problems) > SHOWN_UNREADABLE:
+        echo(f"and {len(problems) - SHOWN_UNREADABLE:,} more", err=True)
+    if not run.is_done:
+        again = stepreplay_command("verify", *map(display, cassettes))
+        left = plural(len(requests) - run.answered, "request")
+        echo(f"{left} left: to go on, run {again}; to begin anew, add --fresh", err=True)
+    if interrupted:
+        return INTERRUPTED
+    return 1 if problems or _fails(results, settings) else 0
+
+
+def _fails(results: Sequence[dict[str, Any]], settings: Settings) -> bool:
+    if settings.fail_on == "never":
+        return False
+    return any(
+        each["status"] == "unverified"
+        or (each["drift"] and not each["drift"]["passes"] and not each["known"])
+        for each in results
+    )
+
+
+def _read_all(searched: Sequence[Path], settings: Settings) -> tuple[list[AskedCassette], list[str]]:
+    """Returns the cassettes, and why others cannot be read."""
+    found, unreadable = list[Any](), list[str]()
+    paths = (path for each in searched for path in (iter_cassettes(each) if each.is_dir() else (each,)))
+    for path in dict.fromkeys(path.absolute() for path in paths):
+        try:
+            found.append(recorded_requests.read_asked(path, display(path), settings))
+        except StepReplayError as error:
+            unreadable.append(str(error))
+    return found, unreadable
+
+
+def _sent(journal: journals.Journal) -> int:
+    return sum(each.tries for each in journal.past.values())
+
+
+def _spent(judged: dict[AskedCassette, tuple[judging.Verdict, ...]], calls: int, settings: Settings) -> str:
+    answered = [
+        (cassette.interactions[each.position].request, each.response)
+        for cassette, verdicts in judged.items()
+        for each in verdicts
+        if each.response is not None
+    ]
+    rows = token_costs.rows_of([{"ledger": [*ledger.entries("spent", answered)]}])
+    prices = Prices(settings.prices) if settings.prices else None
+    return f"sent {plural(calls, 'call')}, {token_costs.amount(rows, prices)}"
+
+
+def _ask_all(run: whole_folder.FolderRun, sender: AsyncSender, at_once: int) -> bool:
+    """Sends what is to be sent, and shows how far that is; returns whether Ctrl-C has ended it."""
+
+    async def ask() -> None:
+        async with sender:
+            await run.ask_all(at_once)
+
+    with ExitStack() as stack:
+        run.watch = _bar(stack) if sys.stderr.isatty() else _lines()
+        try:
+            asyncio.run(ask())
+        except KeyboardInterrupt:
+            return True
+        except OSError as error:
+            raise StepReplayError(
+                f"{display(run.journal.path)} cannot be written: {error.strerror or error}. Nothing more was sent"
+            ) from None
+    return False
+
+
+def _bar(stack: ExitStack) -> Callable[[whole_folder.Tally], None]:
+    """Returns what shows the progress as a bar, with the rate, the spend and the time left."""
+    bar = stack.enter_context(printing.progress_bar("Asking", "{task.fields[told]}"))
+    task = bar.add_task("", total=None, told="")
+    began = clock.seconds()
+
+    def show(tally: whole_folder.Tally) -> None:
+        told = _told(tally, clock.seconds() - began)
+        bar.update(task, total=tally.total, completed=tally.done, told=told)
+
+    return show
+
+
+def _lines() -> Callable[[whole_folder.Tally], None]:
+    """Returns what tells the progress in a line, now and then."""
+    began = told_at = clock.seconds()
+
+    def show(tally: whole_folder.Tally) -> None:
+        nonlocal told_at
+        now = clock.seconds()
+        if now - told_at >= BETWEEN_LINES:
+            told_at = now
+            echo(f"{tally.done:,} of {tally.total:,}: {_told(tally, now - began)}", err=True)
+
+    return show
+
+
+def _told(tally: whole_folder.Tally, passed: float) -> str:
+    """Returns the rate, the spend and the time left."""
+    parts = [f"{plural(tally.calls, 'call')}, {plural(tally.tokens, 'token')}"]
+    if tally.asked and passed > 1:
+        parts.insert(0, f"{60 * tally.asked / passed:,.0f} a minute")
+        left = int((tally.total - tally.done) * passed / tally.asked)
+        parts.append(f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+    return ", ".join(parts)
+
+
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _limit(label: str, text: str) -> Option:
+    return Option(label, text, {"type": number_from_1})
+
+
+VERIFY_COMMAND: Final = Command(
+    name="verify",
+    description="""
+    Send what is recorded again, without the tests, and compare the answers.
+
+    CASSETTES are cassettes, tests (by name or by id) and folders; by default the project's folder. What drifted is
+    left as pending changes for `stepreplay review`, unless CI is set. A run that was ended goes on where it was, and
+    sends no call twice. Exit status 1 means that something has drifted, or could not be verified; 130, that Ctrl-C
+    ended it.
+    """,
+    examples=(
+        "stepreplay verify",
+        "stepreplay verify cassettes/test_chat --rpm 60 --max-tokens 200000",
+        "stepreplay verify --report drift.json --fail-on contract",
+    ),
+    operands=(Operand("cassettes", "any", existing_paths, spreads=True),),
+    options=(
+        Option(
+            "--concurrency N",
+            f"How many requests to send at the same time. [default: {AT_ONCE}]",
+            {"type": number_from_1, "default": AT_ONCE},
+        ),
+        _limit("--rpm N", "Send at most N calls in any minute."),
+        _limit("--tpm N", "Use at most N tokens in any minute."),
+        _limit("--max-calls N", "Send at most N calls in all, those included that are tried again."),
+        _limit("--max-tokens N", "Use at most N tokens in all."),
+        Option(
+            "--timeout SECONDS",
+            f"How long to wait for the next byte of an answer. [default: {TIMEOUT:g}]",
+            {"type": _seconds, "default": TIMEOUT},
+        ),
+        Option(
+            "--base-url FROM=TO",
+            "Send to TO what was recorded from URLs that begin with FROM; can be given several times.",
+            {"action": "append", "default": []},
+        ),
+        Option(
+            f"--fail-on [{'|'.join(FAILING)}]",
+            "The lowest level of drift that fails. [default: stepreplay_fail_on, or behavior]",
+            {"type": one_of(FAILING)},
+        ),
+        Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
+        Option("--fresh", "Begin anew, whatever an earlier run has sent."),
+        AS_JSON,
+    ),
+    run=_run,
+)
