@@ -1,6 +1,6 @@
 """What a comparison returns: a `Drift`, its `Change`s and their `Level`. Frozen values, nothing else.
 
-What they say of themselves is made by `forms`; whoever wants another form asks `report.render`.
+What they say of themselves is made by `forms`; further forms stand in `report.renderers`.
 """
 
 from __future__ import annotations

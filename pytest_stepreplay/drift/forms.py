@@ -1,6 +1,6 @@
 """What a change and a drift say of themselves: text of any length, a JSON value, and Markdown.
 
-The fact comes first, then how much it matters. `report.RENDERERS` builds on this; other forms are made there.
+The fact comes first, then how much it matters. `report.renderers` builds on this; further forms stand there.
 """
 
 from __future__ import annotations

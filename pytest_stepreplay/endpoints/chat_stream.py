@@ -86,7 +86,7 @@ def assemble(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     is not done here.
 
     Args:
-        chunks: parsed ``chat.completion.chunk`` objects, as `wire.events.chunks_of` returns them.
+        chunks: parsed ``chat.completion.chunk`` objects, as `wire.events.json_chunks_of` returns them.
 
     Returns:
         A new dict, JSON throughout.

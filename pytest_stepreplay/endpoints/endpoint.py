@@ -162,7 +162,8 @@ class Endpoint:
 
     Attributes:
         name: what `compare` and the settings call it.
-    paths: how the paths of its URLs end; ``*`` stands for any one step. The first is where its answers come from.
+        paths: how the paths of its URLs end; ``*`` stands for any one step. The first is where its answers come
+            from.
         model_in: a regular expression with a group, which finds the model in a URL, where no body names it.
         optional: by place, which values of which fields mean the same as their absence, as documented.
         optional_by_host: the same for fields at the top whose default differs from host to host.

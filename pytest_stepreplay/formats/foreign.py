@@ -1,7 +1,7 @@
 """What every foreign cassette becomes first: exchanges as they went over the wire, and what had to be left out.
 
-The readers of the families build these values from a file's tree; `Exchange.interaction` makes of one what we
-store. A part that does not fit what its tool writes is a `MisfitError` with its place, never a guess.
+The readers of the families build these values from a file's tree; `ForeignExchange.interaction` makes of one what
+we store. A part that does not fit what its tool writes is a `MisfitError` with its place, never a guess.
 """
 
 from __future__ import annotations

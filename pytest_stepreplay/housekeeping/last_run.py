@@ -99,7 +99,7 @@ def sum_up(
     """Returns what is to be remembered of a run.
 
     Args:
-        outcomes: `session.Outcome` as mappings, of all processes.
+        outcomes: `session.outcome.Outcome` as mappings, of all processes.
         owned: the cassettes of the collected tests, with the id of a test for each.
         on_disk: the cassettes of the suite, or those of them that no collected test owns.
         folders: where they lie.

@@ -32,7 +32,7 @@ Place = tuple[str | int, ...]
 """The steps from the top of a file to a value: keys and indexes, into the JSON in a text too."""
 
 _PERCENT: Final = re.compile(rb"(%[0-9A-Fa-f]{2})")
-# Escapes that may hide a part of a key, or of its name; those of a line's end are but edges, which `rules` knows.
+# Escapes that may hide a part of a key, or of its name; those of a line's end are only edges: see `secret_rules`.
 _IN_BACKSLASHES: Final = (
     rb"(?:u(?:00)?\{?00(?P<u>[2-7][0-9A-Fa-f])\}?|u\{(?P<braces>[2-7][0-9A-Fa-f])\}|U000000(?P<U>[2-7][0-9A-Fa-f])"
     rb"|x(?P<x>[2-7][0-9A-Fa-f])|(?P<octal>[01]?[0-7]{2})|(?P<char>[-_.+/=:~#*!@$&%g-mo-qsw-zA-TV-Z]))"

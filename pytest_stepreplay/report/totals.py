@@ -59,7 +59,7 @@ def add_up(
     """Returns the totals of a run.
 
     Args:
-        outcomes: `session.Outcome` as mappings, of all processes.
+        outcomes: `session.outcome.Outcome` as mappings, of all processes.
         on_disk: the cassettes of the suite, or those of them that no collected test owns.
         owned: those that a collected test uses.
         complete: nothing narrowed the run. Only then is what nothing used reported; a test's own cassette is

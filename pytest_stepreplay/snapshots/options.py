@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..settings.text_rules import TextRuleInput
 
 OPTIONS: Final = ("fail_on", "ignore", "tolerances", "text", "contract", "volatile")
-"""What may be said of one snapshot: `drift.Policy`, in the words of its arguments."""
+"""What may be said of one snapshot: `settings.policy.Policy`, in the words of its arguments."""
 
 _LONGEST_NAME = 100
 

@@ -1,7 +1,7 @@
 """Cassettes on disk: where they lie, how their files read, and how they are written in one step.
 
 Paths and `Cassette` values go in and come out; every file that cannot be used is a `CassetteError` that says
-why. `bodies` turns what went over the wire into what is stored, and back.
+why. `codec` turns their text into trees, and back.
 """
 
 __all__ = [

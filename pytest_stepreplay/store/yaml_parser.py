@@ -1,8 +1,8 @@
 """The shapes of YAML that cassettes are written in -> trees of JSON values.
 
-`parse` reads what `yaml_text.render` writes, and what vcrpy does, whose scalars go on over many lines, many times
-faster than a general YAML parser can; for text of any other shape it gives up at once, and `yaml_events` reads it
-instead.
+`parse` reads what `yaml_text.render_yaml` writes, and what vcrpy does, whose scalars go on over many lines,
+many times faster than a general YAML parser can; for text of any other shape it gives up at once, and `yaml_events`
+reads it instead.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class UnusualTextError(Exception):
 
 
 def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree:
-    """Return the tree that `render`, or vcrpy, made this text from.
+    """Return the tree that `render_yaml`, or vcrpy, made this text from.
 
     Args:
         text: of a file.

@@ -1,6 +1,7 @@
 """The clients that vcrpy's stubs serve: their entries in the table of clients, which `interception` fills and reads.
 
-`serve` is called by whoever opens cassettes, before the first one: the plugin, and the package for `use_cassette`.
+Whoever opens cassettes calls `serve_stubbed_clients` before the first one: the plugin, and the package for
+`use_cassette`.
 """
 
 from __future__ import annotations

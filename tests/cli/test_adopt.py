@@ -87,6 +87,15 @@ def test_the_lines_are_shown_then_written_and_once(
     assert file.read_text(encoding="utf-8") == after
 
 
+def test_every_rival_that_is_installed_is_kept_out(
+    suite: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suites, "find_spec", lambda name: object())
+    assert project.run("adopt", "--yes").status == 0
+    text = (suite / "pytest.ini").read_text(encoding="utf-8")
+    assert text == f"[pytest]\naddopts = -p no:cassetter -p no:vcr -p no:recording\n{LINE}\n"
+
+
 def test_what_cannot_be_mapped_is_listed_with_its_place(suite: Path, project: Project) -> None:
     (suite / "tests/conftest.py").write_text(CONFIG, encoding="utf-8")
     (suite / "tests/test_hand.py").write_text(

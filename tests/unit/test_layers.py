@@ -28,11 +28,16 @@ def rooms() -> Iterator[tuple[str, Path]]:
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> tuple[str, ...]:
     """Returns the absolute names of all modules that a file imports, at its top or later."""
     package = ("pytest_stepreplay", *path.relative_to(PACKAGE).parts[:-1])
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -89,7 +94,7 @@ def test_one_room_reads_the_clock() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"
         for room, path in rooms()
         if room != "machine"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute)
         and node.attr in CLOCKS
         and ast.unparse(node.value) in {"time", "datetime", "date", "asyncio", "anyio", "trio"}
@@ -162,7 +167,7 @@ def test_one_room_touches_the_disk_while_tests_run() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node.func)}"
         for room, path in rooms()
         if room not in {"machine", "cli", "upstream"}
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and (
             (isinstance(node.func, ast.Attribute) and node.func.attr in DISK)
@@ -198,7 +203,7 @@ def test_rooms_use_each_other_through_their_front_doors() -> None:
         path.parent.name: next(
             (
                 ast.literal_eval(node.value)
-                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                for node in tree_of(path).body
                 if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
             ),
             [],
@@ -247,7 +252,7 @@ def test_each_word_means_one_thing() -> None:
         module = path.parent.name if path.stem == "__init__" else path.stem
         if module != "__main__":
             seen.setdefault(f"module {module}", []).append(place)
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef):
                 seen.setdefault(f"class {node.name.strip('_')}", []).append(place)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith(
@@ -258,3 +263,40 @@ def test_each_word_means_one_thing() -> None:
     assert {
         name: places for name, places in again.items() if name.removeprefix("function ") not in SAME
     } == {}
+
+
+NAMED = re.compile(r"(?<!`)`(?:pytest_stepreplay\.)?([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?:\(\))?`(?!`)")
+CLASS = re.compile(r"^class (\w+)(?:\((.*)\))?:\n((?:[ )].*\n|\n)*)", re.MULTILINE)
+
+
+def test_what_docstrings_and_comments_name_is_there() -> None:
+    """A name with dots that begins with a module or a class of ours goes on as that does."""
+    pages = [REPOSITORY / "docs/architecture.md", REPOSITORY / "docs/contributing.md"]
+    texts = {path: path.read_text(encoding="utf-8") for path in [*(path for _, path in rooms()), *pages]}
+    owners: dict[str, str] = {}
+    for path, text in texts.items():
+        if path in pages:
+            continue
+        parts = [part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"]
+        inside = "".join(f"def {each.stem}\n" for each in path.parent.glob("*") if path.stem == "__init__")
+        for start in range(len(parts)):
+            owners[".".join(parts[start:])] = text + inside
+    for text in texts.values():
+        owners |= {name: body for name, _, body in CLASS.findall(text)}
+    for text in texts.values():
+        for name, bases, _ in CLASS.findall(text):
+            owners[name] += "".join(owners.get(base.strip(), "") for base in bases.split(","))
+    missing = [
+        f"{path.name}: {name}"
+        for path, text in texts.items()
+        for name in NAMED.findall(text)
+        if (owner := owners.get(name.rpartition(".")[0])) is not None
+        and not defines(owner, name.rpartition(".")[2])
+    ]
+    assert not missing
+
+
+def defines(text: str, name: str) -> bool:
+    """Whether the text of a module or a class defines a name, imports it, or lists it among what it gives out."""
+    defined = rf"^ *(?:(?:async )?def |class )?(?:self\.)?{name}\b *[:=(\n]|^ *from .* import .*\b{name}\b"
+    return bool(re.search(rf'{defined}|^ +{name}(?: as \w+)?,$|"{name}"', text, re.MULTILINE))
