@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 from ..drift.answers import read_answer
 from ..drift.keeping import binary_of, body_of
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
+from ..models import Request
+from ..wire import arrays
 from ..wire.events import frame_of
-from ..wire.large import data_of, head_of
-from ..wire.multipart import part_of
+from ..wire.large import body_parts_of, data_of, head_of
+from ..wire.multipart import BOUNDARY, part_of
 from . import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..endpoints import Remark
-    from ..models import BodyPart, Interaction, RawFrame, Request, Response
+    from ..models import BodyPart, Interaction, RawFrame, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,13 @@ def stream_of(response: Response) -> str | None:
     return response.text if "event-stream" in response.headers.get("content-type", "") else None
 
 
+def is_streamed(response: Response) -> bool:
+    """Says whether a response came in events, or as an array item by item."""
+    return response.events is not None or bool(
+        response.stream and response.text and arrays.items_of(response.text)
+    )
+
+
 def body_shown(message: Request | Response) -> Any:
     """Returns a body as JSON can hold it: a tree, a text, or the base64 of other bytes under that key."""
     if message.body_kind == "json":
@@ -147,8 +156,11 @@ def summary_of(message: Request | Response) -> str | None:
 
     A multipart body is a line for each part.
     """
-    if message.parts is not None:
-        return "\n".join(_summary_of_part(part) for part in message.parts)
+    parts = message.parts
+    if parts is None and isinstance(message, Request) and (message.text or "").startswith(f"--{BOUNDARY}"):
+        parts = body_parts_of((message.text or "").encode())  # a form that is short, and all text
+    if parts is not None:
+        return "\n".join(_summary_of_part(part) for part in parts)
     found = binary_of(message)
     if found is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from ..models import Interaction, Request
 
 FAIL_ON: Final = ("contract", "behavior", "content", "metadata", "never")
+
+_FIELD: Final = re.compile(r"\s*(?:data|event|id|retry)?:")
+"""How a stream of server-sent events begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ def _json_in(text: str) -> Any:
 
 
 def _is_stream(text: str) -> bool:
-    return bool(json_chunks_of(text))
+    # In a cassette, frames are indented; it begins otherwise.
+    return bool(_FIELD.match(text) and json_chunks_of(text))
 
 
 def _item_of(number: int, interaction: Interaction) -> Item:

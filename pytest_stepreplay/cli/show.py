@@ -13,7 +13,7 @@ from ..store.snapshot_files import read_snapshots
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
-from .conversation import body_shown, compact, read_turns, summary_of
+from .conversation import body_shown, compact, is_streamed, read_turns, summary_of
 from .naming import find_cassette
 from .project import display
 from .terminal import echo, json_text, plural, safe
@@ -208,7 +208,7 @@ def _print_response(block: Callable[..., None], turn: Turn) -> None:
 
 def _outcome_of(interaction: Interaction) -> str:
     facts = [str(interaction.response.status)]
-    if interaction.response.events is not None:
+    if is_streamed(interaction.response):
         facts.append("streamed")
     if interaction.elapsed is not None:
         facts.append(f"{interaction.elapsed:.2f} s")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..housekeeping.ages import age_in_words, moment_of
 from . import printing
-from .conversation import model_of, read_turns
+from .conversation import is_streamed, model_of, read_turns
 from .terminal import plural, safe
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Statistics:
                 self.hosts.setdefault(host, Share()),
             ):
                 share.add(turn, self.prices)
-            self.streamed += response.events is not None
+            self.streamed += is_streamed(response)
             self.errors += response.status >= 400
             self._add_age(moment_of(turn.interaction.recorded_at))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
@@ -9,7 +10,7 @@ from .chat import CHAT
 from .completions import COMPLETIONS
 from .embeddings import EMBEDDINGS
 from .messages import MESSAGES
-from .reading import Tokens, object_of
+from .reading import Remark, Tokens, object_of
 from .responses import RESPONSES
 
 if TYPE_CHECKING:
@@ -60,6 +61,25 @@ def tokens_in(line: Mapping[str, Any]) -> Tokens | None:
     said = object_of(object_of(line.get("result")).get("message"))
     found = (each.tokens_in(said if each is MESSAGES else body) for _, each in _ANSWERS)
     return next((each for each in found if each), None)
+
+
+def told_in(tree: Mapping[str, Any]) -> Iterator[Remark]:
+    """Yields what the answers say, each labelled with its `custom_id`."""
+    for name, line in object_of(tree.get(_RESULTS)).items():
+        response, result = (
+            object_of(object_of(line).get("response")),
+            object_of(object_of(line).get("result")),
+        )
+        body = object_of(response.get("body"))
+        said = object_of(result.get("message"))
+        owner = next((each for _, each in _ANSWERS if each.sort_of(said if each is MESSAGES else body)), None)
+        if owner is None or owner.reading is None:
+            yield Remark(
+                "result", str(result.get("type") or response.get("status_code") or "none"), label=name
+            )
+            continue
+        for remark in owner.reading.answer(said if owner is MESSAGES else body):
+            yield replace(remark, label=name)
 
 
 def _places(*kinds: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from ..settings.levels import Level
 from . import batch_results, binary, error_object, files_models
 from .endpoint import Contract, Endpoint
 from .ids import Ids
+from .reading import Reading, Remark, number, object_of, objects_of, plural_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +69,68 @@ _IDS: Final = Ids(_keys_in, are_kept=True)
 
 _PAGES: Final = ("first_id", "last_id")
 
+
+def _told(
+    role: str, *facts: Callable[[Mapping[str, Any]], str]
+) -> Callable[[Mapping[str, Any]], tuple[Remark, ...]]:
+    """Returns what says what an object of this kind is, or each in a list of them, by some facts."""
+
+    def told(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+        items = objects_of(tree.get("data")) if "data" in tree else [tree]
+        texts = (", ".join(filter(None, (fact(it) for fact in facts))) for it in items)
+        return tuple(Remark(role, text or str(it.get("id"))) for it, text in zip(items, texts, strict=True))
+
+    return told
+
+
+def _field(name: str, form: str = "{}") -> Callable[[Mapping[str, Any]], str]:
+    return lambda it: form.format(it[name]) if it.get(name) is not None else ""
+
+
+def _done(name: str, what: str) -> Callable[[Mapping[str, Any]], str]:
+    """Returns what says how many of them are done, by the counts under a name."""
+
+    def done(it: Mapping[str, Any]) -> str:
+        counts = object_of(it.get(name))
+        whole = number(counts, "total")
+        if whole is None:
+            return ", ".join(f"{count} {sort}" for sort, count in counts.items())
+        failed = number(counts, "failed")
+        return f"{number(counts, 'completed')} of {plural_of(whole, what)}" + (
+            f", {failed} failed" if failed else ""
+        )
+
+    return done
+
+
+def _end(tree: Mapping[str, Any]) -> str:
+    """Returns how things stand, in a few words."""
+    if "data" in tree:
+        return f"{len(objects_of(tree['data'])):,} of them"
+    if tree.get("deleted") or str(tree.get("type")).endswith("_deleted"):
+        return "deleted"
+    return str(tree.get("status") or tree.get("processing_status") or "stored")
+
+
+_FILE_TOLD = _told(
+    "file",
+    _field("filename"),
+    _field("bytes", "{:,} bytes"),
+    _field("size_bytes", "{:,} bytes"),
+    _field("mime_type"),
+    _field("purpose", "for {}"),
+)
+
+
+def _said_in_file(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+    return tuple(batch_results.told_in(tree)) if batch_results.are_results(tree) else _FILE_TOLD(tree)
+
+
+def _end_of_file(tree: Mapping[str, Any]) -> str:
+    results = tree.get("results_by_custom_id")
+    return plural_of(len(results), "result") if isinstance(results, dict) else _end(tree)
+
+
 FILES: Final = Endpoint(
     name="files",
     paths=("/files", "/files/*", "/files/*/content", "/messages/batches/*/results"),
@@ -75,6 +138,7 @@ FILES: Final = Endpoint(
     sort_of=error_object.sort_by(_is_file),
     are_chunks=batch_results.are_lines,
     fold=batch_results.fold,
+    reading=Reading(lambda _: None, _said_in_file, _end_of_file),
     tokens_in=batch_results.tokens_in,
     levels={
         "*": Level.METADATA,
@@ -117,6 +181,9 @@ BATCHES: Final = Endpoint(
     name="batches",
     paths=("/batches", "/batches/*", "/batches/*/cancel"),
     noun="a batch",
+    reading=Reading(
+        lambda _: None, _told("batch", _field("endpoint"), _done("request_counts", "request")), _end
+    ),
     sort_of=error_object.sort_by(_is("batch", "message_batch", "message_batch_deleted")),
     levels={
         "*": Level.METADATA,
@@ -146,6 +213,7 @@ VECTOR_STORES: Final = Endpoint(
         "/vector_stores/*/files/*",
     ),
     noun="a vector store",
+    reading=Reading(lambda _: None, _told("store", _field("name"), _done("file_counts", "file")), _end),
     sort_of=error_object.sort_by(
         _is("vector_store", "vector_store.deleted", "vector_store.file", "vector_store.file.deleted")
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..wire.vectors import Vector
 from . import gemini_parts
 from .chat_reading import named_part
-from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of
+from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of, plural_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,5 +103,5 @@ def _embedded(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 READING: Final = Reading(_asked, _answered, _end)
 EMBEDDINGS: Final = Reading(
-    _to_embed, _embedded, lambda tree: f"{len(_embedded(tree)):,} of them", ("content", "requests")
+    _to_embed, _embedded, lambda tree: plural_of(len(_embedded(tree)), "embedding"), ("content", "requests")
 )

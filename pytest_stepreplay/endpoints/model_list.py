@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings.levels import Level
 from . import error_object, model_list_models
 from .endpoint import Contract, Endpoint, Paired
-from .reading import objects_of
+from .reading import Reading, Remark, objects_of, plural_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +22,20 @@ def _name_of(model: Any) -> Any:
     return model.get("id") if isinstance(model, dict) else None
 
 
+def _told(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
+    items = objects_of(tree.get("data")) if "data" in tree else [tree]
+    return tuple(Remark("model", str(it.get("id"))) for it in items)
+
+
+def _end(tree: Mapping[str, Any]) -> str:
+    return plural_of(len(_told(tree)), "model")
+
+
 MODELS: Final = Endpoint(
     name="models",
     paths=("/models", "/models/*"),
     noun="a list of models",
+    reading=Reading(lambda _: None, _told, _end),
     sort_of=error_object.sort_by(_is_answer),
     levels={
         "*": Level.METADATA,

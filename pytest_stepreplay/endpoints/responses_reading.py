@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import responses_items as items
 from .chat_reading import named_part
-from .reading import Reading, Remark, Tokens, number, object_of, objects_of
+from .reading import Reading, Remark, Tokens, number, object_of, objects_of, plural_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,4 +92,8 @@ def tokens_in(tree: Mapping[str, Any]) -> Tokens | None:
 
 
 READING: Final = Reading(_asked, _answered, _end)
-ITEMS: Final = Reading(_asked, _answered, lambda tree: str(tree.get("object")))
+ITEMS: Final = Reading(
+    _asked,
+    _answered,
+    lambda tree: plural_of(len(objects_of(tree["data"])), "item") if "data" in tree else str(tree.get("id")),
+)

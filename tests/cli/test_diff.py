@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.cli.diff import FAIL_ON as CHOICES
-from pytest_stepreplay.models import Request, Response
+from pytest_stepreplay.models import RawFrame, Request, Response
 from pytest_stepreplay.settings.levels import FAIL_ON
 
 from .conftest import URL, Project, chat, completion, user
@@ -221,3 +221,12 @@ def test_other_bodies_are_compared_too(project: Project) -> None:
     assert result.status == 1
     assert "1  GET https://example.com/x\n" in result.out
     assert result.out.endswith("3 responses compared, 1 drifted\n")
+
+
+def test_a_cassette_of_frames_is_a_cassette(project: Project) -> None:
+    """Its text holds lines that begin with ``data:``, but it is no stream itself."""
+    frame = RawFrame(frame='event: a\ndata: {"type": "response.created", "response": {"id": "%s"}}\n\n')
+    for name in "ab":
+        event = replace(frame, frame=frame.frame % name)
+        project.write(f"{name}.yaml", chat(response=Response(status=200, events=(event,))))
+    assert project.run("diff", "a.yaml", "b.yaml").out == "no difference except in volatile fields\n"

@@ -124,7 +124,7 @@ def test_texts_moderations_and_models(
         "test_text": "prompt      How is Paris?\ntext        It is sunny in Paris today.\nends        stop, 3 + 6 tokens",
         "test_streamed_text": "text        It is sunny in Paris today.\nends        stop, 3 + 6 tokens",
         "test_moderation": "result      not flagged\nends        0 of 1 flagged",
-        "test_models": '"id": "step-3.5-flash"',
+        "test_models": "model       step-3.5-flash",
     }.items():
         capsys.readouterr()
         assert main(["show", name]) == 0
@@ -258,6 +258,8 @@ def test_gemini(suite: Suite, model: Dialects, capsys: pytest.CaptureFixture[str
     model.named = named
     suite.write(GEMINI)
     check_rounds(suite, 4)
+    if not named:
+        return
     capsys.readouterr()
     assert main(["show", "test_events"]) == main(["lint"]) == main(["list", "--stats"]) == 0
     shown = capsys.readouterr().out
