@@ -120,7 +120,7 @@ def written_location(location: Sequence[str | int]) -> str:
 
 def line_at(text: str, location: Sequence[str | int]) -> int | None:
     """Return the line at which a part of a file stands, or what is nearest around it."""
-    return yaml_events.line_of(text, location)
+    return yaml_events.lines_of(text, [location])[0]
 
 
 def lines_at(text: str, locations: Sequence[Sequence[str | int]]) -> list[int | None]:

@@ -27,7 +27,7 @@ _MOST_EXPANDED = 10_000_000  # characters that aliases may stand for, besides th
 _ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
-_BEFORE_ROOT = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
+_NO_STEP = object()  # to what stands at, or in, a key that is no text
 _TEXT_TAGS = frozenset({"!", f"{TAG_PREFIX}str"})
 _BLOCK_TAGS = frozenset({f"{TAG_PREFIX}map", f"{TAG_PREFIX}seq"})
 
@@ -89,78 +89,64 @@ def _refuse_depth(text: str, construct: Construct | None) -> None:
         _build(text, construct)
 
 
-def line_of(text: str, path: Sequence[object]) -> int | None:
-    """Return the line at which the value at a path stands, or the nearest value around it that exists.
+def lines_of(text: str, paths: Sequence[Sequence[object]]) -> list[int | None]:
+    """Return the lines at which the values at some paths stand, or the nearest values around them that exist.
 
     Args:
         text: YAML that `parse_any` reads.
-        path: keys and indexes from the top.
+        paths: keys and indexes from the top.
     """
-    line = None
-    try:
-        events = yaml.parse(text, Loader=_Loader)
-        event = next(each for each in events if not isinstance(each, _BEFORE_ROOT))
-        for step in path:
-            found = _member(events, event, step)
-            if found is None:
-                break
-            line, event = found
-    except yaml.YAMLError:
-        pass  # what was found before it is right
-    return line
+    wanted = {tuple(path[:end]) for path in paths for end in range(1, len(path) + 1)}
+    lines: dict[tuple[object, ...], int] = {}
+    with suppress(yaml.YAMLError):  # what was found before it is right
+        for place, line in _places_in(text, max(map(len, wanted), default=0)):
+            if place in wanted:
+                lines.setdefault(place, line)
+                if len(lines) == len(wanted):
+                    break
+    nearest = ([tuple(path[:end]) for end in range(len(path), 0, -1)] for path in paths)
+    return [next((lines[place] for place in places if place in lines), None) for places in nearest]
 
 
-def lines_of(text: str, paths: Sequence[Sequence[object]]) -> list[int | None]:
-    """Return what `line_of` does for many paths, at the cost of reading the text once."""
-    try:
-        root = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        return [None] * len(paths)
-    return [_line_in(root, path) for path in paths]
+def _places_in(text: str, deepest: int) -> Iterator[tuple[tuple[object, ...], int]]:
+    """Yield the place of each member of a block, and its line, as far as that many steps lead."""
+    open_blocks: list[_Steps] = []
+    deeper = 0  # open blocks that no step leads into
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            if deeper:
+                deeper -= 1
+            else:
+                open_blocks.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            if open_blocks and not deeper and open_blocks[-1].take(event):
+                yield tuple(each.step for each in open_blocks), _line(event)
+            if isinstance(event, yaml.CollectionStartEvent):
+                if deeper or len(open_blocks) == deepest:
+                    deeper += 1
+                else:
+                    open_blocks.append(_Steps(isinstance(event, yaml.MappingStartEvent)))
 
 
-def _line_in(node: Any, path: Sequence[object]) -> int | None:
-    line: int | None = None
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == step), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+class _Steps:
+    """An open block, and the step to the member of it that came last."""
 
+    __slots__ = ("expects_key", "is_mapping", "step")
 
-def _member(events: Iterator[Any], start: Any, step: object) -> tuple[int, Any] | None:
-    """Return the line of one member of the block that starts here, and the event that its value starts with."""
-    if isinstance(start, yaml.MappingStartEvent):
-        while not isinstance(key := next(events), yaml.MappingEndEvent):
-            _pass_over(events, key)
-            value = next(events)
-            if isinstance(key, yaml.ScalarEvent) and key.value == step:
-                return _line(key), value
-            _pass_over(events, value)
-    elif isinstance(start, yaml.SequenceStartEvent):
-        number = 0
-        while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            if number == step:
-                return _line(item), item
-            _pass_over(events, item)
-            number += 1
-    return None
+    def __init__(self, is_mapping: bool) -> None:
+        self.is_mapping = is_mapping
+        self.expects_key = is_mapping
+        self.step: Any = None if is_mapping else -1
 
-
-def _pass_over(events: Iterator[Any], start: Any) -> None:
-    depth = 0
-    while True:
-        depth += isinstance(start, yaml.CollectionStartEvent) - isinstance(start, yaml.CollectionEndEvent)
-        if depth == 0:
-            return
-        start = next(events)
+    def take(self, event: Any) -> bool:
+        """Take the event that a key, value or item starts with, and tell whether it starts a member."""
+        if not self.is_mapping:
+            self.step += 1
+            return True
+        is_key, self.expects_key = self.expects_key, not self.expects_key
+        if is_key:
+            self.step = event.value if isinstance(event, yaml.ScalarEvent) else _NO_STEP
+        return is_key
 
 
 def _line(event: Any) -> int:

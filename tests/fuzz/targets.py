@@ -18,7 +18,7 @@ from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.selectors import Selector, Selectors, format_path, without
 from pytest_stepreplay.store.cassettes import parse_cassette
 from pytest_stepreplay.store.snapshot_files import parse_snapshots
-from pytest_stepreplay.store.yaml_events import BrokenYamlError, line_of, parse_any
+from pytest_stepreplay.store.yaml_events import BrokenYamlError, lines_of, parse_any
 from pytest_stepreplay.store.yaml_parser import UnusualTextError, parse
 from pytest_stepreplay.store.yaml_text import render_yaml
 from pytest_stepreplay.wire.bodies import body_bytes
@@ -79,7 +79,7 @@ def yaml(data: bytes) -> None:
         assert quick is None
         slow = None
     assert quick is None or same(quick, slow)
-    line_of(text, ["a", 0, "a"])
+    lines_of(text, [["a", 0, "a"]])
     if slow and isinstance(slow, dict):
         rendered = render_yaml(slow)
         assert same(parse_any(rendered), slow)

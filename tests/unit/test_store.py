@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine import disk
 from pytest_stepreplay.models import Cassette, Interaction, RawFrame, Request, Response
-from pytest_stepreplay.store import cassettes, files, paths, yaml_events, yaml_parser, yaml_text
+from pytest_stepreplay.store import cassettes, codec, files, paths, yaml_events, yaml_parser, yaml_text
 from pytest_stepreplay.wire.json_values import MAX_DEPTH
 from tests.rendering import render_cassette
 
@@ -368,16 +368,14 @@ def test_the_parser_written_in_python_refuses_half_a_surrogate_pair(monkeypatch:
 
 
 def test_a_line_is_found_for_any_path() -> None:
-    assert (
-        yaml_events.line_of(GREETING, ["interactions", 0, "request", "json", "messages", 0, "content"]) == 13
-    )
-    assert yaml_events.line_of(GREETING, ["interactions", 0, "response", "missing", 5]) == 14
-    assert yaml_events.line_of(GREETING, ["interactions", 7]) == 3
-    assert yaml_events.line_of(GREETING, ["test", "x"]) == 2
-    assert yaml_events.line_of(GREETING, []) is None
-    assert yaml_events.line_of("a: [", ["a"]) == 1
-    assert yaml_events.line_of("[", ["a"]) is yaml_events.line_of("", ["a"]) is None
-    assert yaml_events.line_of("? {a: [b]}\n: c\na: [[], {b: c}, d]", ["a", 2]) == 3
+    assert codec.line_at(GREETING, ["interactions", 0, "request", "json", "messages", 0, "content"]) == 13
+    assert codec.line_at(GREETING, ["interactions", 0, "response", "missing", 5]) == 14
+    assert codec.line_at(GREETING, ["interactions", 7]) == 3
+    assert codec.line_at(GREETING, ["test", "x"]) == 2
+    assert codec.line_at(GREETING, []) is None
+    assert codec.line_at("a: [", ["a"]) == 1
+    assert codec.line_at("[", ["a"]) is codec.line_at("", ["a"]) is None
+    assert codec.line_at("? {a: [b]}\n: c\na: [[], {b: c}, d]", ["a", 2]) == 3
 
 
 # ---------------------------------------------------------------- what a person may edit
