@@ -22,7 +22,7 @@ from ..settings.policy import Policy
 from ..texts.alignment import match
 from ..wire import arrays
 from ..wire.events import frame_of, json_chunks_of
-from ..wire.json_values import objects_in
+from ..wire.json_values import objects_in, texts_below
 from .answers import read_answer
 from .comparison import compare
 
@@ -153,7 +153,7 @@ class _KeptTurn:
         if self.same:
             before, after = (read_answer(body_of(it), self._endpoint).tree for it in (one, other))
             self._keep_old_texts(before, after)
-            self.fresh = frozenset(set(_texts(after)) - set(_texts(before)) - self.ids.keys())
+            self.fresh = frozenset(set(texts_below(after)) - set(texts_below(before)) - self.ids.keys())
 
     def _keep_old_texts(self, before: Any, after: Any) -> None:
         """Notes what else is new on each call and comes back from clients, with what the old answer has there."""
@@ -355,19 +355,6 @@ def _media_type(response: Response) -> str:
     return response.headers.get("content-type", "")
 
 
-def _texts(tree: Any) -> Iterator[str]:
-    """Yields every text in a JSON tree, keys left out."""
-    pending = [tree]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-
-
 # ---------------------------------------------------------------- ids
 
 
@@ -387,7 +374,7 @@ def _other_texts(request: Request, ids: Ids) -> set[str]:
     """Returns what a request says but for that."""
     if request.body_kind != "json":
         return {request.text or "", *(part.text for part in request.parts or () if part.text)}
-    return set(_texts(ids.replaced_in(request.json, dict.fromkeys(_ids_of(request, ids), ""))))
+    return set(texts_below(ids.replaced_in(request.json, dict.fromkeys(_ids_of(request, ids), ""))))
 
 
 def _event_with_ids(event: Any, ids: Names) -> Any:

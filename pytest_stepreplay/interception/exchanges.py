@@ -14,6 +14,7 @@ from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from ..machine import clock
 from ..settings import PLACEHOLDER_KEY
 from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
@@ -284,6 +285,21 @@ class Playback:
         if not self._pace:
             return 0.0
         return max(0.0, chunk.at / 1000 * self._pace - self._exchange.elapsed())
+
+    def paced(self) -> Iterator[Chunk]:
+        """Yields each chunk when it is due, and raises, as a socket would, what broke the response off after them."""
+        for chunk in self.chunks:
+            pause = self.pause_before(chunk)
+            if pause:
+                clock.sleep(pause)
+            yield chunk
+        past = self.past_the_end()
+        if past is not None:
+            raise past
+        if self.error == "reset":
+            raise ConnectionResetError("the connection was reset (recorded)")
+        if self.error == "timeout":
+            raise TimeoutError("timed out (recorded)")
 
     def past_the_end(self) -> BaseException | None:
         """Returns the error for a client that reads on where the recorded one had stopped; None where it had not."""

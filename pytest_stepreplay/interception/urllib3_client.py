@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import urllib3
 
 from ..errors import StepReplayError
-from ..machine import clock
 from .exchanges import Playback, Tape, authorized, begin, failing, player_for
 
 if TYPE_CHECKING:
@@ -303,18 +302,8 @@ def _wire(playback: Playback) -> Iterator[bytes]:
     yield "\r\n".join([*lines, "", ""]).encode() + (playback.whole or b"")
     if playback.whole is not None:
         return
-    for chunk in playback.chunks:
-        pause = playback.pause_before(chunk)
-        if pause:
-            clock.sleep(pause)
+    for chunk in playback.paced():
         yield b"%x\r\n%b\r\n" % (len(chunk.data), chunk.data)
-    past = playback.past_the_end()
-    if past is not None:
-        raise past
-    if playback.error == "reset":
-        raise ConnectionResetError("the connection was reset (recorded)")
-    if playback.error == "timeout":
-        raise TimeoutError("timed out (recorded)")
     if playback.error == "protocol":
         yield b"no length\r\n"
     elif playback.error is None:

@@ -13,10 +13,11 @@ from ..endpoints import endpoint_of_answer
 from ..wire import arrays
 from ..wire.bodies import body_bytes
 from ..wire.events import json_chunks_of
+from ..wire.json_values import texts_below
 from .canonical import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ..models import Request, Response
 
@@ -39,7 +40,7 @@ def find_quoting(old: Response, new: Response, later: Iterable[Request]) -> tupl
 
 def _quotes(request: Request, lost: set[str], long: list[str]) -> bool:
     if request.body_kind == "json":
-        said = set(_texts(request.json))
+        said = set(texts_below(request.json))
     else:
         said = {request.text or "", *(part.text for part in request.parts or () if part.text)}
     if not lost.isdisjoint(said) or any(text in each for each in said for text in long):
@@ -58,7 +59,7 @@ def _said_by(response: Response) -> set[str]:
         chunks = arrays.items_of(text) if response.stream else []
         fold = endpoint_of_answer(chunks).fold if chunks else None
         tree = fold(chunks) if fold else response.json if response.body_kind == "json" else text
-    return {_as_json(text) for text in _texts(tree) if text.strip()}
+    return {_as_json(text) for text in texts_below(tree) if text.strip()}
 
 
 def _as_json(text: str) -> str:
@@ -68,15 +69,3 @@ def _as_json(text: str) -> str:
         return canonical_text(json.loads(text))
     except (ValueError, RecursionError):
         return text
-
-
-def _texts(tree: Any) -> Iterator[str]:
-    pending = [tree]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)

@@ -25,7 +25,6 @@ from ..interception.exchanges import (
     player_for,
 )
 from ..interception.own_requests import is_unseen, unseen
-from ..machine import clock
 from .stubs import import_stubs, is_called_by_vcrpy
 from .vcr_bodies import read_body, whole_body
 
@@ -332,20 +331,9 @@ def _stored(exchange: PlayerExchange, method: str) -> dict[str, Any]:
     if exchange.response is None:  # nobody asks for it then
         raise LookupError(method)
     playback = Playback(exchange, exchange.response, method)
-    for chunk in playback.chunks:
-        pause = playback.pause_before(chunk)
-        if pause:
-            clock.sleep(pause)
-    past = playback.past_the_end()
-    if past is not None:
-        raise past
-    if playback.error == "reset":
-        raise ConnectionResetError("the connection was reset (recorded)")
-    if playback.error == "timeout":
-        raise TimeoutError("timed out (recorded)")
+    body = b"".join(chunk.data for chunk in playback.paced())
     if playback.error is not None:
-        raise IncompleteRead(b"".join(chunk.data for chunk in playback.chunks))
-
+        raise IncompleteRead(body)
     response = vcrpy.vcr_response(exchange.response)
     if playback.framing is not None and playback.whole is not None:
         name, value = playback.framing

@@ -120,6 +120,19 @@ def canonical(value: Any) -> str:
     return "".join(parts)
 
 
+def texts_below(tree: Any) -> Iterator[str]:
+    """Yields every text in a tree, keys left out, in no order."""
+    pending = [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
 def objects_in(tree: Any) -> Iterator[dict[str, Any]]:
     """Yields every object of a tree, in the order of the document."""
     pending = [tree]
