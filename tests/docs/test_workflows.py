@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -35,6 +36,23 @@ def test_a_release_is_published_without_a_stored_token() -> None:
     assert publish["permissions"] == {"id-token": "write"}
     assert [step["uses"].partition("@")[0] for step in publish["steps"]][-1] == "pypa/gh-action-pypi-publish"
     assert "secrets." not in (REPOSITORY / ".github/workflows/release.yml").read_text(encoding="utf-8")
+
+
+def test_an_action_is_pinned_by_its_commit() -> None:
+    """What a tag stands for can change. PyPA's own action stays on the branch that PyPA asks for."""
+    used = [
+        line.partition("uses: ")[2]
+        for path in (REPOSITORY / ".github/workflows").glob("*.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "uses: " in line and "pypa/" not in line
+    ]
+    assert len(used) == 8
+    assert [
+        each for each in used if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
+    ] == []
+    assert [each["package-ecosystem"] for each in read(".github/dependabot.yml")["updates"]] == [
+        "github-actions"
+    ]
 
 
 @pytest.mark.parametrize(("length", "status"), [(72, 0), (73, 1)])
