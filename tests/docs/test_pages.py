@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from pytest_stepreplay.endpoints import ENDPOINTS, GENERIC
+from pytest_stepreplay.interception import clients
 from pytest_stepreplay.settings import FIELDS, MARKER_ARGUMENTS, Settings
+from pytest_stepreplay.vcr import stubbed_clients
 from pytest_stepreplay.wire.headers import KEPT_RESPONSE_HEADERS
 
 from .measure_peers import SCENARIOS
@@ -173,3 +175,12 @@ def _written(default: object) -> str:
     if isinstance(default, tuple):
         return f"`{' '.join(default)}`" if default else "none"
     return f"`{default}`"
+
+
+def test_the_pages_name_every_client_and_mock() -> None:
+    stubbed_clients.serve_stubbed_clients()
+    pages = {
+        name: (REPOSITORY / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("clients", "mocks")
+    }
+    assert [name for name in clients.intercepted() if name not in pages["clients"]] == []
+    assert [name for name in clients.recognized() if name not in pages["mocks"]] == []
