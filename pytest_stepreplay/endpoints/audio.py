@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import audio_models, binary, error_object
+from . import binary, error_object, openai_models
 from .endpoint import BY_SHAPE, Contract, Endpoint
 from .reading import Reading, Remark, input_and_output
 
@@ -99,7 +99,7 @@ TRANSCRIPTIONS: Final = Endpoint(
         "**.compression_ratio": "0.2",
     },
     contracts=Contract(
-        lambda: (audio_models.Transcription, audio_models.TranscriptionEvent),
+        lambda: (openai_models.Transcription, openai_models.TranscriptionEvent),
         "the OpenAI-compatible API reference, the transcription object",
         "the OpenAI-compatible API reference, the transcription's events",
     ).of_all_hosts(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import chat_altering, chat_answer, completions_models, error_object
+from . import chat_altering, chat_answer, error_object, openai_models
 from .chat_reading import end_of, tokens_in
 from .endpoint import BY_SHAPE, Contract, Endpoint, nullable
 from .folding import STATE, Growing, Shape
@@ -129,7 +129,7 @@ COMPLETIONS: Final = Endpoint(
     paired=chat_answer.PAIRED_CHOICES,
     parts=chat_answer.parts_of,
     contracts=Contract(
-        lambda: (completions_models.TextCompletion, completions_models.TextCompletion),
+        lambda: (openai_models.TextCompletion, openai_models.TextCompletion),
         "the OpenAI-compatible API reference, the completion object",
         "the OpenAI-compatible API reference, the completion object, streamed",
     ).of_all_hosts(),

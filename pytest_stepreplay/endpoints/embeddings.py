@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
 from ..wire.vectors import Vector
-from . import embeddings_models, error_object
+from . import error_object, openai_models
 from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
 from .reading import Reading, Remark, objects_of, remarks
@@ -69,7 +69,7 @@ EMBEDDINGS: Final = Endpoint(
     tolerances={"data[*].embedding": "cosine>=0.999"},
     paired={"data": Paired((_index_of,))},
     contracts=Contract(
-        lambda: (embeddings_models.Embeddings, embeddings_models.Embeddings),
+        lambda: (openai_models.Embeddings, openai_models.Embeddings),
         "the OpenAI-compatible API reference, the list of embeddings",
     ).of_all_hosts(),
     tokens_in=tokens_in,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import binary, error_object, images_models
+from . import binary, error_object, openai_models
 from .endpoint import Contract, Endpoint, nullable
 from .reading import Reading, Remark, input_and_output, objects_of, remarks
 
@@ -96,7 +96,7 @@ IMAGES: Final = Endpoint(
     volatile=("created", *(f"data[*].{name}" for name in _IMAGE)),
     fleeting=("data[*].seed", *binary.ANEW, *error_object.FLEETING),
     contracts=Contract(
-        lambda: (images_models.Images, images_models.ImageEvent),
+        lambda: (openai_models.Images, openai_models.ImageEvent),
         "the OpenAI-compatible API reference, the list of images",
         "the OpenAI-compatible API reference, the image events",
     ).of_all_hosts(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object, model_list_models
+from . import error_object, openai_models
 from .endpoint import Contract, Endpoint, Paired
 from .reading import Reading, Remark, objects_of, plural_of
 
@@ -50,7 +50,7 @@ MODELS: Final = Endpoint(
     fleeting=("permission", "data[*].permission", *error_object.FLEETING),
     paired={"data": Paired((_name_of,))},
     contracts=Contract(
-        lambda: (model_list_models.ModelAnswer, model_list_models.ModelAnswer),
+        lambda: (openai_models.ModelAnswer, openai_models.ModelAnswer),
         "the OpenAI-compatible API reference, the model object",
     ).of_all_hosts(),
 )

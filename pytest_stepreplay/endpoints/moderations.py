@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object, moderations_models
+from . import error_object, openai_models
 from .endpoint import Contract, Endpoint
 from .reading import Reading, Remark, object_of, objects_of, remarks
 
@@ -66,7 +66,7 @@ MODERATIONS: Final = Endpoint(
     # How sure the model is differs a little from call to call.
     tolerances={"results[*].category_scores.*": "0.05"},
     contracts=Contract(
-        lambda: (moderations_models.Moderation, moderations_models.Moderation),
+        lambda: (openai_models.Moderation, openai_models.Moderation),
         "the OpenAI-compatible API reference, the moderation object",
     ).of_all_hosts(),
 )

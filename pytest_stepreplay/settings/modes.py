@@ -33,22 +33,22 @@ class Mode:
 
     Attributes:
         name: what users call it.
+        on_miss: what becomes of a request that is not recorded.
         answers: a recorded request is answered from the cassette.
         sends: a recorded request is sent, whether it is answered from the cassette or not.
         writes: what the run leaves: nothing, pending files, new interactions, or all of them anew.
         compares: new responses are compared with the stored ones.
         guards: the network is kept away from tests.
-        on_miss: what becomes of a request that is not recorded.
         mutates: tests that pass run again, each time with one recorded answer changed; a mode of whole runs.
     """
 
     name: str
-    answers: bool
-    sends: bool
-    writes: Writes
-    compares: bool
-    guards: bool
     on_miss: OnMiss
+    answers: bool = False
+    sends: bool = False
+    writes: Writes = Writes.NOTHING
+    compares: bool = False
+    guards: bool = False
     mutates: bool = False
 
     def __str__(self) -> str:
@@ -90,62 +90,12 @@ class Mode:
         return self.on_miss is OnMiss.PASS_BY
 
 
-REPLAY: Final = Mode(
-    "replay",
-    answers=True,
-    sends=False,
-    writes=Writes.NOTHING,
-    compares=False,
-    guards=True,
-    on_miss=OnMiss.FAIL,
-)
-RECORD: Final = Mode(
-    "record",
-    answers=True,
-    sends=False,
-    writes=Writes.NEW,
-    compares=False,
-    guards=False,
-    on_miss=OnMiss.RECORD,
-)
-REWRITE: Final = Mode(
-    "rewrite",
-    answers=False,
-    sends=True,
-    writes=Writes.ALL,
-    compares=True,
-    guards=False,
-    on_miss=OnMiss.RECORD,
-)
-VERIFY: Final = Mode(
-    "verify",
-    answers=True,
-    sends=True,
-    writes=Writes.PENDING,
-    compares=True,
-    guards=False,
-    on_miss=OnMiss.FAIL,
-)
-LIVE: Final = Mode(
-    "live",
-    answers=False,
-    sends=True,
-    writes=Writes.NOTHING,
-    compares=False,
-    guards=False,
-    on_miss=OnMiss.PASS_BY,
-)
-
-MUTATE: Final = Mode(
-    "mutate",
-    answers=True,
-    sends=False,
-    writes=Writes.NOTHING,
-    compares=False,
-    guards=True,
-    on_miss=OnMiss.FAIL,
-    mutates=True,
-)
+REPLAY: Final = Mode("replay", OnMiss.FAIL, answers=True, guards=True)
+RECORD: Final = Mode("record", OnMiss.RECORD, answers=True, writes=Writes.NEW)
+REWRITE: Final = Mode("rewrite", OnMiss.RECORD, sends=True, writes=Writes.ALL, compares=True)
+VERIFY: Final = Mode("verify", OnMiss.FAIL, answers=True, sends=True, writes=Writes.PENDING, compares=True)
+LIVE: Final = Mode("live", OnMiss.PASS_BY, sends=True)
+MUTATE: Final = Mode("mutate", OnMiss.FAIL, answers=True, guards=True, mutates=True)
 
 MODES: Final[dict[str, Mode]] = {mode.name: mode for mode in (REPLAY, RECORD, REWRITE, VERIFY, LIVE, MUTATE)}
 """Every mode by its name."""

@@ -25,8 +25,7 @@ from ..interception.exchanges import (
     player_for,
 )
 from ..interception.own_requests import is_unseen, unseen
-from .stubs import import_stubs, is_called_by_vcrpy
-from .vcr_bodies import read_body, whole_body
+from .stubs import import_stubs, is_called_by_vcrpy, read_body, whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -31,7 +31,7 @@ from ..store import cassettes as cassette_files
 from ..store import files, locks, secrets
 from ..store.secrets import told_place
 from ..wire.bodies import request_from_wire
-from .vcr_bodies import whole_body
+from .stubs import whole_body
 
 if TYPE_CHECKING:
     import os

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..formats.vcrpy import vcr_response
 from ..interception.exchanges import Playback, Tape, authorized, begin, player_for
 from . import tornado_errors
-from .stubs import import_stubs, is_called_by_vcrpy
-from .vcr_bodies import whole_body
+from .stubs import import_stubs, is_called_by_vcrpy, whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
