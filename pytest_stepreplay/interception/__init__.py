@@ -15,6 +15,7 @@ __all__ = [
     "failures",
     "installing",
     "own_requests",
+    "pauses",
     "player",
     "sending",
 ]

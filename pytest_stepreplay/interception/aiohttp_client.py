@@ -41,7 +41,12 @@ def _connect(route: Route, real: Any) -> object:
             return await real(connector, req, *args, **kwargs)
         exchange = begin(player, req.method, url, req.headers, await _body(req))
         if exchange.response is not None:
-            return _connection_from(connector, req, Playback(exchange, exchange.response, req.method))
+            playback = Playback(exchange, exchange.response, req.method)
+            if playback.is_paused:
+                timeout = kwargs.get("timeout", args[1] if len(args) > 1 else None)
+                limits = [getattr(timeout, name, None) for name in ("sock_read", "total")]
+                playback.be_patient(min((each for each in limits if each), default=None))
+            return _connection_from(connector, req, playback)
         for name, value in (authorized(player, exchange, url, req.headers) or {}).items():
             if value != req.headers[name]:
                 req.headers[name] = value
@@ -63,6 +68,9 @@ def _start(real: Any) -> object:
                 await real(response, connection)
             _record(response, player, exchange, url)
             return response
+        feed = getattr(connection.protocol, "stepreplay", None)
+        if isinstance(feed, _Feed):
+            feed.lose()
         await real(response, connection)
         if (
             isinstance(getattr(connection.protocol, "stepreplay", None), _Feed)
@@ -196,6 +204,13 @@ class _Feed:
             lines.append(": ".join(playback.framing))
         self._protocol.data_received("\r\n".join([*lines, "", ""]).encode() + (playback.whole or b""))
 
+    def lose(self) -> None:
+        """Loses the connection in place of an answer, if that is what is to happen."""
+        if self._playback.lost == "timeout":
+            self._protocol._on_read_timeout()
+        elif self._playback.lost is not None:
+            self._protocol.connection_lost(ConnectionResetError(104, "the connection was reset (recorded)"))
+
     async def feed_next(self) -> bool:
         """Feeds the next chunk, or the end; returns whether there was something to feed."""
         chunk = next(self._next, None)
@@ -272,5 +287,6 @@ def _connection_from(connector: Any, req: Any, playback: Playback) -> Any:
     protocol: Any = ResponseHandler(loop)
     protocol.connection_made(_CassetteEnd())
     protocol.stepreplay = _Feed(protocol, playback)
-    protocol.stepreplay.feed_head()
+    if playback.lost is None:
+        protocol.stepreplay.feed_head()
     return _CassetteConnection(connector, req.connection_key, protocol, loop)

@@ -20,13 +20,14 @@ from ..wire.bodies import request_from_wire
 from ..wire.chunks import Chunk, chunks_of, response_from_chunks
 from ..wire.encodings import EncodingError, undo_encodings
 from ..wire.headers import kept_headers
-from . import own_requests, sending
+from . import own_requests, pauses, sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Literal
 
     from ..models import Response, StreamError
+    from .pauses import Disturbance
     from .player import Player, PlayerExchange, Route
 
 KEY_OF_HOST: Final = {
@@ -256,6 +257,8 @@ class Playback:
         whole: the body in one piece, where it comes at once and whole; else None.
         error: what breaks it off after the last chunk, in the terms of `Stream`; None for nothing.
         left: whether the recorded client left it before its end.
+        lost: with what the connection is lost before anything comes; None where it is not.
+        is_paused: the client is to say how long it waits, with `be_patient`.
     """
 
     def __init__(self, exchange: PlayerExchange, response: Response, method: str) -> None:
@@ -263,13 +266,42 @@ class Playback:
         self.status = response.status
         self.headers = response.headers
         stream = response.stream
-        self.chunks = chunks_of(response)
+        self._all = chunks_of(response)
+        self.chunks: list[Chunk] | pauses.PausedChunks = self._all
         self._pace = exchange.pace
         self.error: StreamError | None = stream.error if stream else None
         self.left = stream is not None and (stream.end == "closed" or stream.error == "cancelled")
-        once = response.events is None and len(self.chunks) < 2 and (stream is None or stream.end is None)
-        self.whole = b"".join(chunk.data for chunk in self.chunks) if once else None
+        once = response.events is None and len(self._all) < 2 and (stream is None or stream.end is None)
+        self.whole = b"".join(chunk.data for chunk in self._all) if once else None
         self.framing = self._framing(method)
+        self.lost: StreamError | None = None
+        self.is_paused = False
+        if exchange.disturbance is not None:
+            self._disturb(exchange.disturbance)
+
+    def _disturb(self, disturbance: Disturbance) -> None:
+        self.lost = disturbance.lost
+        self.is_paused = bool(disturbance.pauses)
+        self._disturbance = disturbance
+        if self.is_paused and self.whole is None:
+            self.chunks = pauses.PausedChunks(self._all, disturbance, self._give_up)
+
+    def _give_up(self) -> None:
+        self.error = "timeout"
+
+    def be_patient(self, patience: float | None) -> None:
+        """Takes how long the client waits for what comes next, in seconds; None for as long as it takes."""
+        if isinstance(self.chunks, pauses.PausedChunks):
+            self.chunks.patience = patience
+        elif pauses.bear(sum(self._disturbance.pauses), patience, self._disturbance.clock):
+            self.lost = "timeout"
+
+    def wait_really(self) -> float:
+        """Lets pauses take their time, for a client whose patience nobody knows; returns the one before all of it."""
+        if isinstance(self.chunks, pauses.PausedChunks):
+            self.chunks.waits_really = True
+            return 0.0
+        return sum(self._disturbance.pauses)
 
     def _framing(self, method: str) -> tuple[str, str] | None:
         if self.whole is None:
@@ -282,6 +314,8 @@ class Playback:
 
     def pause_before(self, chunk: Chunk) -> float:
         """Returns the seconds to wait before a chunk comes."""
+        if self.is_paused and isinstance(self.chunks, pauses.PausedChunks):
+            return self.chunks.left
         if not self._pace:
             return 0.0
         return max(0.0, chunk.at / 1000 * self._pace - self._exchange.elapsed())
@@ -305,4 +339,4 @@ class Playback:
         """Returns the error for a client that reads on where the recorded one had stopped; None where it had not."""
         if not self.left:
             return None
-        return self._exchange.read_past_the_end(sum(len(chunk.data) for chunk in self.chunks))
+        return self._exchange.read_past_the_end(sum(len(chunk.data) for chunk in self._all))

@@ -61,7 +61,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             return through_mocks(transport, request, player, url, body)
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
-            return streams.replay(Playback(exchange, exchange.response, request.method))
+            return streams.replay(Playback(exchange, exchange.response, request.method), request)
         with failing(exchange, url):
             response = real(transport, streams.authorized(player, exchange, request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
@@ -75,7 +75,7 @@ def _handle_request(streams: _Streams, route: Route, real: Any) -> object:
             passed = True
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
-                return streams.replay_below(Playback(exchange, exchange.response, request.method))
+                return streams.replay_below(Playback(exchange, exchange.response, request.method), request)
             with failing(exchange, url):
                 response = send(streams.authorized_below(player, exchange, request, sent))
             return streams.record_below(player, exchange, url, response)
@@ -103,7 +103,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             return await through_mocks(transport, request, player, url, body)
         exchange = begin(player, request.method, url, request.headers, body)
         if exchange.response is not None:
-            return streams.replay(Playback(exchange, exchange.response, request.method))
+            return streams.replay(Playback(exchange, exchange.response, request.method), request)
         with failing(exchange, url):
             response = await real(transport, streams.authorized(player, exchange, request))
         response.stream = streams.taped(player, exchange, url, response, response.stream)
@@ -117,7 +117,7 @@ def _handle_async_request(streams: _Streams, route: Route, real: Any) -> object:
             passed = True
             exchange = begin(player, request.method, url, request.headers, body)
             if exchange.response is not None:
-                return streams.replay_below(Playback(exchange, exchange.response, request.method))
+                return streams.replay_below(Playback(exchange, exchange.response, request.method), request)
             with failing(exchange, url):
                 response = await send(streams.authorized_below(player, exchange, request, sent))
             return streams.record_below(player, exchange, url, response)
@@ -186,8 +186,12 @@ class _Streams:
             extensions=response.extensions,
         )
 
-    def replay(self, playback: Playback) -> Any:
+    def replay(self, playback: Playback, request: Any) -> Any:
         """Returns the stored response, as little read as one that comes from the network."""
+        if playback.is_paused:
+            playback.be_patient(request.extensions.get("timeout", {}).get("read"))
+        if playback.lost is not None:
+            raise self._error(playback.lost)
         headers = playback.headers
         if playback.framing is not None:
             headers = headers | dict((playback.framing,))
@@ -209,9 +213,9 @@ class _Streams:
         """What stands for the connection: httpcore's own kind that knows nothing of it, and reads nothing."""
         return type("NoNetworkStream", (self.core.NetworkStream, self.core.AsyncNetworkStream), {})()
 
-    def replay_below(self, playback: Playback) -> Any:
+    def replay_below(self, playback: Playback, request: Any) -> Any:
         """Returns the stored response as httpcore's."""
-        response = self.replay(playback)
+        response = self.replay(playback, request)
         return self.core.Response(
             response.status_code,
             headers=response.headers.raw,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..models import Request, Response
+    from .pauses import Disturbance
     from .sending import Outgoing
 
 
@@ -31,6 +32,10 @@ class PlayerExchange(Protocol):
     @property
     def pace(self) -> float:
         """What the recorded times of a stream are multiplied with; 0 for no pauses."""
+
+    @property
+    def disturbance(self) -> Disturbance | None:
+        """What goes wrong on the way of the stored response; None for nothing."""
 
     def verify(self, outgoing: Outgoing) -> None:
         """Takes the request as the client made it, to be sent once more."""

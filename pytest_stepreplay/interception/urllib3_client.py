@@ -59,6 +59,8 @@ def _make_request(route: Route, real: Any) -> object:
             if options.get("response_conn") is not None:
                 pool._put_conn(conn)  # nothing will be read from it, so the response cannot hand it back
             playback = Playback(exchange, exchange.response, method)
+            if playback.is_paused or playback.lost is not None:
+                _lose(pool, playback, url, getattr(conn, "timeout", None), options)
             return _replay(pool, playback, method, url, options)
         options["headers"] = authorized(player, exchange, full_url, headers) or options.get("headers")
         tunnel = conn.__dict__.pop("stepreplay_tunnel", None)
@@ -239,6 +241,19 @@ class _TapedFile:
 
 
 # ---------------------------------------------------------------- replaying
+
+
+def _lose(pool: Any, playback: Playback, url: str, timeout: Any, options: dict[str, Any]) -> None:
+    """Raises what the pool does where the connection is lost in place of an answer."""
+    read = getattr(options.get("timeout"), "read_timeout", timeout)
+    patience = float(read) if isinstance(read, int | float) else None
+    if playback.is_paused:
+        playback.be_patient(patience)
+    if playback.lost == "timeout":
+        told = f"Read timed out. (read timeout={patience})"
+        raise urllib3.exceptions.ReadTimeoutError(pool, url, told)
+    if playback.lost is not None:
+        raise ConnectionResetError(104, "the connection was reset (recorded)")
 
 
 def _replay(pool: Any, playback: Playback, method: str, url: str, options: dict[str, Any]) -> Any:

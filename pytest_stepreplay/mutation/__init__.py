@@ -4,4 +4,4 @@ Interactions go in, and responses come out that a server could have sent, told i
 the JSON of an API is made of is asked of its `Endpoint`. Pure: no pytest, no files, nothing is sent.
 """
 
-__all__ = ["mutants", "operator_table", "survivors", "taped_answers"]
+__all__ = ["faulty_answers", "mutants", "operator_table", "survivors", "taped_answers"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..models import Response
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
-from ..wire.json_values import BrokenJson, is_equal, name_type, parsed
+from ..wire.json_values import BrokenJson, name_type, parsed
 from . import places
 from .taped_answers import TapedAnswer, cut_off, number_of_chunks
 
@@ -372,12 +372,7 @@ OPERATORS: Final[tuple[DriftOperator, ...]] = (
 """Every operator, in the order in which they are tried on an answer."""
 
 
-def changes_anything(taped: TapedAnswer, response: Response) -> bool:
-    """Whether a changed response is another answer than the recorded one."""
-    recorded = taped.response
-    return not (
-        response.status == recorded.status
-        and response.stream == recorded.stream
-        and response.events == recorded.events
-        and is_equal(response.json, recorded.json)
-    )
+def changes_by(name: str, taped: TapedAnswer) -> Altered | None:
+    """Returns the first change that an operator makes of an answer; None where it does not apply."""
+    operator = next(each for each in OPERATORS if each.name == name)
+    return next(operator.changes(taped), None)

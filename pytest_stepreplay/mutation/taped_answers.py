@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..endpoints import endpoint_of_url
-from ..models import RawFrame, Response, Stream
+from ..models import Interaction, RawFrame, Response, Stream
 from ..wire.bodies import body_bytes, frames_of
 from ..wire.chunks import chunks_of, response_from_chunks
 from ..wire.events import json_chunks_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ..endpoints import Altering, Endpoint
-    from ..models import Interaction, Request, StreamError
+    from ..models import Request, StreamError
 
     Tree = dict[str, Any]
 
@@ -58,6 +58,10 @@ class TapedAnswer:
         listed = ((body.get(key), name_of) for key, name_of in self.endpoint.tools.items())
         named = (name_of(each) for tools, name_of in listed if isinstance(tools, list) for each in tools)
         return [name for each in named if each for name in each.split(", ")]
+
+    def interaction_with(self, response: Response) -> Interaction:
+        """Returns the interaction with another response."""
+        return Interaction(request=self.request, response=response)
 
     def with_tree(self, tree: Tree) -> Response:
         """Returns the response that holds another answer, streamed where the recorded one was."""

@@ -18,7 +18,7 @@ from ..errors import SettingsError, StepReplayError, standing_in
 from ..housekeeping import publishing
 from ..network import guard
 from ..session import outcome, routing
-from ..settings import FIELDS, PLACEHOLDER_KEY, read_values
+from ..settings import FIELDS, PLACEHOLDER_KEY, read_marker, read_values
 from ..store import paths
 from ..vcr import marker
 from . import mutating, serving, snapshot_fixture
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from ..server.of_test import ServerOfTest
+    from ..session.faulting import RequestFaults
     from ..session.outcome import Outcome
     from ..session.sessions import Session
 
@@ -213,6 +214,32 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
 def stepreplay_server(request: pytest.FixtureRequest, stepreplay: Session) -> ServerOfTest:
     """The test's cassette for other processes: `base_url`, and `env` with what common clients read."""
     return serving.serve(request.config, stepreplay)
+
+
+@pytest.fixture
+def stepreplay_faults(stepreplay: Session) -> RequestFaults:
+    """What goes wrong with the test's requests: call it with faults for the next ones, one for each in turn."""
+    return stepreplay.faults
+
+
+@pytest.fixture
+def stepreplay_fault(request: pytest.FixtureRequest) -> str:
+    """The fault that this run of the test is for; empty where its marker has no `faults`."""
+    return str(getattr(request, "param", ""))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test once with each fault of its marker's `faults`."""
+    marker = metafunc.definition.get_closest_marker("stepreplay")
+    if marker is None or "faults" not in marker.kwargs:
+        return
+    try:
+        faults = read_marker((), {"faults": marker.kwargs["faults"]})["faults"]
+    except SettingsError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
+    if "stepreplay_fault" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("stepreplay_fault")
+    metafunc.parametrize("stepreplay_fault", [str(each) for each in faults], indirect=True)  # type: ignore[attr-defined]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

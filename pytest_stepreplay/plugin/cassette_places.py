@@ -224,4 +224,13 @@ _OF_TESTS: Final = ("dir", *MARKER_SETTINGS)
 def name_of(item: pytest.Item) -> str:
     """Returns the name of a test in its module: ``TestClass.test_name[parameter]``."""
     name, bracket, parameters = item.nodeid.partition("::")[2].partition("[")
+    fault = fault_of(item)
+    if fault:  # each run of a test with another fault is answered from one tape
+        others = [each for each in parameters.removesuffix("]").split("-") if each != fault]
+        bracket, parameters = ("[", "-".join(others) + "]") if others else ("", "")
     return name.replace("::", ".") + bracket + parameters
+
+
+def fault_of(item: pytest.Item) -> str:
+    """Returns the fault that a test is run with for its marker's `faults`; empty for none."""
+    return str(getattr(getattr(item, "callspec", None), "params", {}).get("stepreplay_fault", ""))

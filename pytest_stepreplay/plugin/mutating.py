@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..models import Interaction, Response
     from ..mutation.mutants import Mutant
     from ..session.sessions import Session
+    from ..settings import Settings
 
     When = Literal["setup", "call", "teardown"]
 
@@ -75,13 +76,13 @@ class Seen:
     Attributes:
         played: what answered it, in the order of its requests.
         missed: it asked what was not recorded.
-        mutate: whether its settings let it be mutated.
+        left_out: why it is not to be mutated; empty where it is.
         path: its cassette, as a person would type it.
     """
 
     played: tuple[tuple[int, Interaction], ...]
     missed: bool
-    mutate: bool
+    left_out: str
     path: str
 
 
@@ -140,8 +141,8 @@ class MutatedRuns:
             "mutants": [],
         }
         chosen = mutants.mutants_of(seen.played, most=self._most, lowest=self._lowest)
-        if not seen.mutate:
-            return result | {"status": "unmutated", "reason": "says mutate=False"}
+        if seen.left_out:
+            return result | {"status": "unmutated", "reason": seen.left_out}
         if not chosen:
             return result | {"status": "unmutated", "reason": _why_none(seen, self._lowest)}
         with self._quietly(item):
@@ -279,8 +280,17 @@ def _duration(seconds: float) -> str:
 
 def _seen(session: Session) -> Seen:
     return Seen(
-        session.answered_by, bool(session.failures), session.settings.mutate, display_path(session.path)
+        session.answered_by,
+        bool(session.failures),
+        _why_left_out(session.settings),
+        display_path(session.path),
     )
+
+
+def _why_left_out(settings: Settings) -> str:
+    if not settings.mutate:
+        return "says mutate=False"
+    return "has faults of its own" if settings.fault else ""
 
 
 def _why_none(seen: Seen, lowest: object) -> str:

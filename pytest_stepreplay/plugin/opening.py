@@ -7,6 +7,7 @@ that outlive a test have cassettes of their own, so the test's is closed before 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import normalize
 
@@ -14,9 +15,10 @@ import pytest
 
 from ..errors import StepReplayError, display_path
 from ..session import routing, sessions
+from ..settings.faults import read_faults
 from ..store import files
 from ..vcr import marker
-from .cassette_places import name_of
+from .cassette_places import fault_of, name_of
 from .run import (
     ADOPTED,
     ADOPTER,
@@ -157,6 +159,9 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
     try:
         home = run.places.home_of(item.path)
         settings = with_secrets(run.settings(check_config(given), markers_of(item), home), item.config)
+        fault = fault_of(item)
+        if fault:
+            settings = replace(settings, fault=read_faults(fault))
         path = run.places.of_test(item, settings)
         shared = settings.cassette is not None or path in run.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
@@ -174,6 +179,8 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
     except StepReplayError as error:
         raise failure(error) from None
     run.owned[path] = run.places.id_of(item)
+    if fault and (why := session.why_no_fault()):
+        raise pytest.skip.Exception(f"the fault {fault} does not apply: {why}", _use_item_location=True)
     return begin_session(item, session)
 
 

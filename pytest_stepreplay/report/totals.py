@@ -46,6 +46,7 @@ class Totals:
     stale: Mapping[str, str] | None = None
     otherwise: Mapping[str, int] | None = None
     answered_otherwise: int = 0
+    faults: tuple[str, ...] = ()
 
     @property
     def unused(self) -> int:
@@ -103,6 +104,7 @@ def add_up(
         stale={each["path"]: each["stale"] for each in outcomes if each["stale"]},
         otherwise=Counter(cause for each in outcomes if each["passed"] for cause in each["otherwise"]),
         answered_otherwise=sum(each["passed"] and bool(each["otherwise"]) for each in outcomes),
+        faults=tuple(each for outcome in outcomes for each in outcome["faults"]),
         blocked=tuple(sorted({attempt for each in outcomes for attempt in each["blocked"]})),
     )
 
@@ -173,6 +175,7 @@ def render_totals(
         (f"too old: {what} in {_relative(path, root)}" for path, what in (totals.stale or {}).items()),
         "cassettes",
     )
+    lines += _listed(totals.faults, "tests with faults")
     lines += _otherwise(totals)
     lines += _listed((f"blocked: {attempt}" for attempt in totals.blocked), "attempts")
     lines += _listed((f"matched nothing (a typo?): {selector}" for selector in totals.unmatched), "selectors")

@@ -330,6 +330,14 @@ async def _play(request: web.BaseRequest, exchange: Exchange) -> web.StreamRespo
     stored = exchange.response
     assert stored is not None  # noqa: S101 - who comes here has looked
     playback = Playback(exchange, stored, request.method)
+    if playback.is_paused:
+        await waiting.sleep(playback.wait_really())
+    if playback.lost is not None:
+        answer = _EndedAnswer()
+        if playback.lost == "timeout":
+            await waiting.sleep(HANGING)
+        _break_off(request, answer, "reset")
+        return answer
     headers = CIMultiDict(playback.headers)
     if playback.whole is not None:
         if playback.framing is not None:

@@ -8,6 +8,7 @@ imported when they are first used, since a pytest run names itself as the `Host`
 __all__ = [
     "event_loops",
     "exchange",
+    "faulting",
     "host",
     "merging",
     "outcome",

@@ -95,6 +95,7 @@ class Answers:
         self.matcher = keys.Matcher.of(settings)
         self.played: dict[int, int] = {}
         self.missed_some = False
+        self._again = set[int]()
         self._allow_repeats = settings.allow_repeats
         self._path = path
         self._test = test
@@ -190,12 +191,20 @@ class Answers:
         for position in positions:
             if position not in self.played:
                 return position
+        again = next((each for each in positions if each in self._again), None)
+        if again is not None:
+            self._again.discard(again)
+            return again
         return positions[-1] if positions and self._allow_repeats else None
 
     def play(self, position: int) -> Interaction:
         """Returns what stands at a position, and counts that it has answered."""
         self.played[position] = self.played.get(position, 0) + 1
         return self._all[position]
+
+    def give_again(self, position: int) -> None:
+        """Lets what has answered answer once more: a fault has spoiled it."""
+        self._again.add(position)
 
     def at(self, position: int) -> Interaction:
         """Returns what stands at a position."""

@@ -32,7 +32,13 @@ REFUSED: Final = 401
 
 
 def count(
-    history: History, answers: Answers, settings: Settings, name: str, verdicts: Iterable[Verdict] = ()
+    history: History,
+    answers: Answers,
+    settings: Settings,
+    name: str,
+    *,
+    verdicts: Iterable[Verdict] = (),
+    faulted: set[int] | None = None,
 ) -> dict[str, Any]:
     """Returns those fields of an `Outcome` that say what became of the requests.
 
@@ -42,16 +48,20 @@ def count(
         settings: the session's.
         name: of the test or, without one, of the cassette, for responses that were errors.
         verdicts: on what was sent once more.
+        faulted: the positions of what would have answered, had there been no faults.
     """
     played = history.played if not settings.mode.verifies else ()  # what is sent once more saves nothing
     asked = (*history.gone.elements(), *(each.position for each in history.exchanges))
     positions = [each for each in asked if each is not None]
+    if faulted:  # what a fault kept back is no recording that nobody needs
+        positions += sorted(faulted - {*positions})
     errors = [each for each in history.exchanges if each.error_status is not None]
     return {
         "total": len(answers.own),
         "replayed": tuple([each for each in positions if each < len(answers.own)]),
         "missed": len(history.misses),
-        "sent": history.gone[None] + sum([each.answer is None for each in history.exchanges]),
+        "sent": history.gone[None]
+        + sum([each.answer is None and each.served is None for each in history.exchanges]),
         "errors_not_recorded": tuple(_errors(errors, history, answers, name)) if errors else (),
         "refused_keys": tuple(_refused(errors)) if errors else (),
         "unsent": tuple([(why, name) for why in _unsent(history)]),

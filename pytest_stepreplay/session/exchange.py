@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import TestOutcomeError
+    from ..interception.pauses import Disturbance
     from ..interception.player import Recording
     from ..interception.sending import Outgoing
     from ..models import Request, Response
@@ -90,6 +91,7 @@ class Exchange:
     position: int | None = None
     answer: Interaction | None = None
     served: Response | None = None
+    disturbance: Disturbance | None = None
     recorded: Interaction | None = None
     error_status: int | None = None
     unsent: Unsent | None = None
@@ -112,6 +114,7 @@ class Exchange:
         """Whether nothing is known yet of what answers the request."""
         return (
             self.answer is None
+            and self.served is None
             and self.recorded is None
             and self.error_status is None
             and self.unsent is None

@@ -37,5 +37,6 @@ class Outcome:
     borrowed: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
     stale: str = ""
     ownerless: bool = False
+    faults: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError, display_path
 from ..housekeeping import ages
+from ..interception import pauses
+from ..mutation import faulty_answers
 from ..redaction import wall
 from ..redaction.redactor import Redactor
 from ..redaction.variables import environment_secrets
@@ -19,7 +21,7 @@ from ..settings.hosts import Hosts
 from ..store import files, paths
 from ..store import secrets as secret_checks
 from ..verify import drift_policy, judging, left_pending
-from . import saving, threads
+from . import faulting, saving, threads
 from .answering import Answers, read_own
 from .counting import count
 from .exchange import Exchange, Filters, Unsent
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from ..models import Interaction, Request, Response
     from ..redaction.wall import Wall
     from ..settings import Settings
+    from ..settings.faults import Fault
     from ..verify.judging import Verdict
+    from .faulting import RequestFaults
     from .saving import Work
 
 
@@ -123,6 +127,7 @@ class Session:
         self._saving = threading.Lock()
         self._ignored_hosts = Hosts.read(settings.ignore_hosts)
         self._altered: Mapping[int, Response] = {}
+        self._faults = faulting.RequestFaults(settings.fault) if settings.fault else None
 
     @property
     def mode(self) -> str:
@@ -271,17 +276,72 @@ class Session:
             if mode.answers:
                 position = self._answers.find(request)
                 if position is not None:
-                    exchange.position = position
-                    exchange.answer = self._answers.play(position)
-                    if self._altered:
-                        exchange.served = self._altered.get(position)
-                    self._history.tell("played", position)
+                    fault = self._faults.take() if self._faults is not None else None
+                    if fault is not None:
+                        self._answer_faultily(exchange, position, fault)
+                    else:
+                        self._answer(exchange, position)
                 elif mode.on_miss is OnMiss.FAIL:
                     raise self._history.miss(self._answers.matcher.key(request), request)
                 elif mode.on_miss is OnMiss.RECORD:
                     self._answers.note_miss(request)
             self._history.exchanges.append(exchange)
         return exchange
+
+    def _answer(self, exchange: Exchange, position: int) -> None:
+        exchange.position = position
+        exchange.answer = self._answers.play(position)
+        if self._altered:
+            exchange.served = self._altered.get(position)
+        if self._faults is not None:
+            self._faults.note(position, str(exchange.answer.response.status))
+        self._history.tell("played", position)
+
+    def _answer_faultily(self, exchange: Exchange, position: int, fault: Fault) -> None:
+        """Answers a request with what has gone wrong.
+
+        What comes in place of an answer leaves it for the next try, and so does an answer that came broken.
+        """
+        try:
+            faulty = faulty_answers.make_faulty(fault, self._answers.at(position))
+        except faulty_answers.CannotFailSoError as why:
+            raise self._history.stop(
+                f"the fault {fault} does not apply to the answer of interaction {position + 1} of "
+                f"{display_path(self.path)}: {why}"
+            ) from None
+        exchange.served = faulty.response
+        if faulty.is_answer:
+            exchange.position = position
+            exchange.answer = self._answers.play(position)
+            self._answers.give_again(position)
+            self._history.tell("played", position)
+        else:
+            self._history.tell("sent", None)
+        told = faulty.lost or (
+            f"{faulty.response.status} ({fault})" if faulty.is_answer else str(faulty.response.status)
+        )
+        self.faults.note(position, told)
+        if faulty.lost is not None or faulty.pauses:
+            exchange.disturbance = pauses.Disturbance(faulty.lost, faulty.pauses, self.faults.clock)
+
+    @property
+    def faults(self) -> RequestFaults:
+        """What goes wrong with the requests."""
+        if self._faults is None:
+            self._faults = faulting.RequestFaults()
+        return self._faults
+
+    def why_no_fault(self) -> str:
+        """Returns why the first fault that is set applies to no recorded answer; empty where it may to one."""
+        why = ""
+        for each in self._answers.every:
+            try:
+                faulty_answers.make_faulty(self.settings.fault[0], each)
+            except faulty_answers.CannotFailSoError as error:
+                why = str(error)
+            else:
+                return ""
+        return why
 
     def alter(self, answers: Mapping[int, Response]) -> None:
         """Has other responses served in the place of stored ones.
@@ -411,14 +471,24 @@ class Session:
             late=tuple(each.not_come(self._name) for each in under_way),
             stale=self.stale,
             ownerless=not self.test and self._answers.is_ownerless(),
+            faults=self._told_faults(),
             **count(
                 self._history,
                 self._answers,
                 self.settings,
                 self.test or display_path(self.path),
                 verdicts=() if interrupted else self.verdicts,
+                faulted=self._faults.positions if self._faults is not None else None,
             ),
         )
+
+    def _told_faults(self) -> tuple[str, ...]:
+        """Returns what the faults did to the number of requests, for the summary."""
+        if self._faults is None or len(self._faults.requests) < 2:
+            return ()
+        asked, answers = len(self._faults.requests), len(self._faults.positions)
+        requests = f"{asked} request{'s' * (asked != 1)} for {answers} answer{'s' * (answers != 1)}"
+        return (f"{self._name}: {requests}: {', '.join(self._faults.requests)}",)
 
     def _work(self) -> Work:
         self._history.hear()

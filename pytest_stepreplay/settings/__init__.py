@@ -37,6 +37,7 @@ __all__ = [
     "OnMiss",
     "Settings",
     "Writes",
+    "faults",
     "fields",
     "hosts",
     "levels",

@@ -18,6 +18,7 @@ from .. import selectors
 from ..errors import SettingsError
 from ..texts import spelling, varying
 from . import hosts, policy, prices
+from .faults import Fault, read_fault_table, read_faults
 from .levels import Level
 from .modes import MODES, REPLAY, Mode
 
@@ -324,6 +325,18 @@ FIELDS: Final[Mapping[str, Field]] = {
         option="--stepreplay-baseline",
         metavar="FILE",
     ),
+    "fault": Field(
+        read_faults,
+        "what goes wrong with a recorded answer: rate_limit, server_error, timeout, reset, cut_at=CHUNKS, "
+        "stall=SECONDS, slow=FACTOR, truncated_arguments, invalid_json, empty, content_filter; of several, one for "
+        "each request in turn",
+        ini_type="args",
+    ),
+    "faults": Field(
+        read_fault_table,
+        "faults, or all, with each of which the test is run once",
+        ini_type="args",
+    ),
     "mutate": Field(
         _flag,
         "whether the mode mutate runs a test again with changed answers (default: yes)",
@@ -478,6 +491,8 @@ class Settings:
     fail_on: str | None = None
     report: str | None = None
     baseline: str | None = None
+    fault: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = ()
     mutate: bool = True
     mutants: str | None = None
     pending: bool | None = None

@@ -262,7 +262,7 @@ class _HttpRequest:
         exchange = self._exchange or self.ask()
         version = 11
         if exchange.response is not None:
-            self._response = _stored(exchange, self._stub._vcr_request.method)
+            self._response = _stored(exchange, self._stub._vcr_request.method, self._patience())
         else:
             with failing(exchange, self._url), self._sending():
                 response = real(self._conn)
@@ -278,6 +278,10 @@ class _HttpRequest:
         answer = self._stub.getresponse()
         answer.version = version
         return answer
+
+    def _patience(self) -> float | None:
+        timeout = getattr(self._conn, "timeout", None)
+        return float(timeout) if isinstance(timeout, int | float) else None
 
     @contextmanager
     def _sending(self) -> Iterator[None]:
@@ -322,7 +326,7 @@ def _taken_down(response: HTTPResponse, tape: Tape) -> bytes:
     return body
 
 
-def _stored(exchange: PlayerExchange, method: str) -> dict[str, Any]:
+def _stored(exchange: PlayerExchange, method: str, patience: float | None) -> dict[str, Any]:
     """Returns the stored response as vcrpy's stub takes it; raises where the recorded one had broken off.
 
     vcrpy gives a response in one piece, so a pause lies before all of it.
@@ -330,6 +334,12 @@ def _stored(exchange: PlayerExchange, method: str) -> dict[str, Any]:
     if exchange.response is None:  # nobody asks for it then
         raise LookupError(method)
     playback = Playback(exchange, exchange.response, method)
+    if playback.is_paused:
+        playback.be_patient(patience)
+    if playback.lost == "timeout":
+        raise TimeoutError("timed out (recorded)")
+    if playback.lost is not None:
+        raise ConnectionResetError(104, "the connection was reset (recorded)")
     body = b"".join(chunk.data for chunk in playback.paced())
     if playback.error is not None:
         raise IncompleteRead(body)

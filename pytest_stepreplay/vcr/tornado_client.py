@@ -80,6 +80,8 @@ class _TornadoRequest:
         if exchange.response is None:
             return False
         self._playback = Playback(exchange, exchange.response, request.method)
+        if self._playback.is_paused:
+            self._playback.be_patient(request.request_timeout)
         self._response = vcr_response(exchange.response)
         self._response["url"] = exchange.response.headers.get(_WHERE, self._url)
         if self._playback.framing is not None and self._playback.whole is not None:

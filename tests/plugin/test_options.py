@@ -74,7 +74,7 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
     [
         (
             "cassete='x'",
-            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, mutate, match_on, *",
+            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, fault, faults, mutate, *",
         ),
         (
             "mode='recrod'",
