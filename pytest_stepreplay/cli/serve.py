@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import shlex
 import signal
@@ -228,6 +229,7 @@ def _run(
                 echo(safe(desk.served.waiting), err=True)
             if not running.is_this_machine_alone(host):
                 echo(safe(_reached_by_others(host, token)), err=True)
+            gc.freeze()  # what is there now stays; no request waits while a collection looks through it all
             until_stopped()
         desk.close()
     return _report(desk, settings)

@@ -82,7 +82,9 @@ def _measure(works: Sequence[str], size: Size, environments: Environments) -> di
             {"measure": each.measure, "tool": each.tool, "values": each.values} for each in series
         ]
     if not environments.here:
-        report["versions"] = {tool: environments.versions(tool) for tool in PACKAGES}
+        report["versions"] = {
+            tool: environments.versions(tool) for tool in PACKAGES if tool in environments.used
+        }
     return report
 
 

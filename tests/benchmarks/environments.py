@@ -23,6 +23,7 @@ RECORDING = "pytest-recording"
 CASSETTER = "cassetter"
 SYRUPY = "syrupy"
 INLINE = "inline-snapshot"
+MITMPROXY = "mitmproxy"
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     FLOOR: (),
@@ -31,8 +32,11 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     CASSETTER: (CASSETTER,),
     SYRUPY: (SYRUPY,),
     INLINE: (INLINE,),
+    MITMPROXY: (MITMPROXY,),
 }
 """What is installed into the environment of a tool, beside pytest and the clients."""
+WITHOUT_CLIENTS = (MITMPROXY,)
+"""Tools that are asked from outside, and whose requirements would hold clients at old versions."""
 
 _VERSIONS = """
 import json, sys
@@ -49,11 +53,13 @@ class Environments:
         folder: holds an environment for each tool. Those that exist are used as they are.
         here: no other environment than the one of this process, and so no other tools than those in it.
         say: is told what takes time.
+        used: the tools whose interpreters were asked for.
     """
 
     folder: Path
     here: bool = False
     say: Callable[[str], object] = print
+    used: set[str] = field(default_factory=set)
     _versions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def has(self, tool: str) -> bool:
@@ -66,6 +72,7 @@ class Environments:
         Raises:
             BenchmarkError: it cannot be installed.
         """
+        self.used.add(tool)
         if self.here:
             return Path(sys.executable)
         python = self.folder.resolve() / tool / "bin" / "python"
@@ -74,7 +81,8 @@ class Environments:
             self.say(f"installing {tool} into {python.parent.parent}")
             _install([sys.executable, "-m", "venv", "--clear", str(python.parent.parent)])
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _install([*pip, "pytest", *CLIENTS, *PACKAGES[tool]])
+            clients = () if tool in WITHOUT_CLIENTS else ("pytest", *CLIENTS)
+            _install([*pip, *clients, *PACKAGES[tool]])
             done.write_text(wanted, encoding="utf-8")
         return python
 

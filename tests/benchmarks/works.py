@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pytest_stepreplay.upstream import Upstream, answer
 
-from . import snapshots
+from . import serving, snapshots
 from .environments import CASSETTER, FLOOR, OURS, RECORDING, REPOSITORY, Environments
 from .inside.streaming import CLIENTS
 from .measuring import CPU, WALL, BenchmarkError, Series, Values, run, take_turns
@@ -40,6 +40,10 @@ class Size:
         large: megabytes of one response.
         pace: seconds between two frames of a stream.
         clients: for streams.
+        connections: to a server.
+        rate: requests in a second, over all connections to a server.
+        asked: requests to a server over so many connections.
+        many: requests in which its memory is not to grow.
     """
 
     rounds: int = 5
@@ -55,10 +59,29 @@ class Size:
     large: tuple[int, ...] = (1, 10)
     pace: float = 0.01
     clients: tuple[str, ...] = tuple(CLIENTS)
+    connections: tuple[int, ...] = (1, 50, 200)
+    rate: int = 200
+    asked: int = 2_000
+    many: int = 100_000
 
 
-QUICK = Size(2, 60, 10, 1750, (1, 100, 1_000), 200, 200, 4, (200, 2_000), (20, 200), (1, 4), 0.005)
-TINY = Size(1, 2, 2, 100, (1, 6), 2, 3, 1, (12,), (3,), (1,), 0.0, ("httpx",))
+QUICK = Size(
+    2,
+    60,
+    10,
+    1750,
+    (1, 100, 1_000),
+    200,
+    200,
+    4,
+    (200, 2_000),
+    (20, 200),
+    (1, 4),
+    0.005,
+    asked=400,
+    many=5_000,
+)
+TINY = Size(1, 2, 2, 100, (1, 6), 2, 3, 1, (12,), (3,), (1,), 0.0, ("httpx",), (1, 3), 1_000, 6, 6)
 
 
 @dataclass(frozen=True)
@@ -357,6 +380,25 @@ def _snapshots(bench: Bench) -> list[Series]:
     return take_turns(bench.size.rounds, runs)
 
 
+def _serving(bench: Bench) -> list[Series]:
+    """Asks servers that replay, over several connections, and this one very often."""
+    size = bench.size
+    with serving.servers(bench.environments, bench.folder) as servers:
+        for base, _ in servers.values():
+            serving.ask_fast(base, size.asked)  # so that all are warm
+        runs = {
+            tool: serving.measured(base, connections=size.connections, rate=size.rate, requests=size.asked)
+            for tool, (base, _) in servers.items()
+        }
+        found = take_turns(size.rounds, runs)
+        base, process = servers[OURS]
+        before = serving.resident(process)
+        serving.ask_fast(base, size.many)
+        after = serving.resident(process)
+    measure = f"memory before and after {size.many:,} requests, MB"
+    return [*found, Series(measure, OURS, (before, after))]
+
+
 WORKS: Mapping[str, Work] = {
     "suite-plain": Work("A suite, each test asking 3 times, replayed", FLOOR, partial(_suite, "plain", 3)),
     "suite-streamed": Work(
@@ -375,6 +417,7 @@ WORKS: Mapping[str, Work] = {
     "checks": Work("Checks at the end of a run", FLOOR, _checks_at_the_end),
     "large": Work("One large response", OURS, _large),
     "streams": Work("A stream while it is recorded, and replayed", FLOOR, _streams),
+    "server": Work("A request to a server that replays", serving.ALONE, _serving),
 }
 
 

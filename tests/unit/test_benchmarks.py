@@ -97,7 +97,7 @@ def test_a_name_that_means_no_work_is_refused(capsys: pytest.CaptureFixture[str]
 
 
 def test_works_run_at_the_smallest_size(tmp_path: Path) -> None:
-    works = ["suite-plain", "cassette", "comparing", "streams"]
+    works = ["suite-plain", "cassette", "comparing", "streams", "server"]
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--here", "--size=tiny", f"--json={report}"]
     command += [f"--only={work}" for work in works]
