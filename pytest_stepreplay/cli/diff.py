@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..drift.comparison import compare
 from ..drift.keeping import body_of
-from ..endpoints import endpoint_of_url
-from ..endpoints.dialects import contract_of_url
+from ..endpoints import contract_of_url, endpoint_of_url
 from ..errors import StepReplayError
 from ..matching.keys import Matcher
 from ..report.renderers import render

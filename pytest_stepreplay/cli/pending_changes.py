@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..commands import pytest_command, stepreplay_command
 from ..drift import keeping
 from ..drift.comparison import compare
-from ..endpoints import endpoint_of_url
-from ..endpoints.dialects import contract_of_url
+from ..endpoints import contract_of_url, endpoint_of_url
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.quoted_answers import find_quotes_of
 from ..models import Interaction

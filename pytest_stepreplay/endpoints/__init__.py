@@ -15,7 +15,6 @@ from .altering import Altering, CallPlace
 from .audio import SPEECH, TRANSCRIPTIONS
 from .chat import CHAT
 from .completions import COMPLETIONS
-from .dialects import contract_of_url
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .files_api import BATCHES, FILES, VECTOR_STORES
@@ -49,7 +48,6 @@ __all__ = [
     "base_of_url",
     "chat_models",
     "contract_of_url",
-    "dialects",
     "endpoint_named",
     "endpoint_of",
     "endpoint_of_answer",
@@ -83,6 +81,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 """Those that are known by their path, the first that fits first."""
 
 
+_DIALECTS: Final = {"stepfun.com": "stepfun", "stepfun.ai": "stepfun"}
+"""The contract of a domain and of all names below it."""
+
+_SHARED: Final = "openai"
+"""What all compatible servers share."""
+
+
 @lru_cache(maxsize=1024)
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
@@ -107,6 +112,13 @@ def endpoint_of_url(url: str) -> Endpoint:
         return endpoint_of(urlsplit(url).path)
     except ValueError:
         return GENERIC
+
+
+def contract_of_url(url: str) -> str:
+    """Returns the name of the documented object that a server answers with: StepFun's own for its hosts."""
+    host = urlsplit(url).hostname or ""
+    own = (name for domain, name in _DIALECTS.items() if host == domain or host.endswith(f".{domain}"))
+    return next(own, _SHARED)
 
 
 def endpoint_named(name: str) -> Endpoint:
