@@ -318,9 +318,9 @@ def vcr(request: pytest.FixtureRequest) -> Any:
     folder, given = str(request.getfixturevalue("vcr_cassette_dir")), _merged_config(request, [])
     if folder == str(folder_beside(request.node)):  # it is pytest-recording's
         folder = str(Path(folder).parent)
-    mode = request.config.getoption("stepreplay_record_mode") or given.get("record_mode")
-    mode = mode or request.getfixturevalue("record_mode")
-    given["record_mode"] = "all" if mode == "rewrite" else mode  # vcrpy itself has no `rewrite`
+    asked = request.config.getoption("stepreplay_record_mode") or given.get("record_mode")
+    asked = asked or request.getfixturevalue("record_mode")
+    given["record_mode"] = "all" if asked == "rewrite" else asked  # vcrpy itself has no `rewrite`
     return project_vcr.make_vcr(folder, ".yaml", given)
 
 

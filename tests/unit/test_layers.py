@@ -197,6 +197,20 @@ def test_what_an_api_s_json_is_made_of_is_known_to_the_endpoints_alone() -> None
     assert not told, "ask the endpoint instead"
 
 
+BY_NAME = re.compile(r"\bmode(?:\.name)?\)? (?:==|!=|in|not in) [\"'({\[]|(?:==|!=) mode\.name\b")
+
+
+def test_no_room_compares_the_name_of_a_mode() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
+        for room, path in rooms()
+        if room != "settings"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if BY_NAME.search(line)
+    ]
+    assert not found, "ask the mode what it does"
+
+
 def test_rooms_use_each_other_through_their_front_doors() -> None:
     """A room's ``__all__`` names what others may use: names, and modules, which run when they are first used."""
     doors: dict[str, list[str]] = {
