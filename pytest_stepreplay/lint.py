@@ -129,7 +129,12 @@ def _broken_contract(interaction: Interaction, expected: Expected) -> Iterator[t
     if response.status >= _ERROR_STATUS or contract == "none":
         return
     told = set()
-    answer = read_answer(body_of(response), endpoint_of_url(interaction.request.url))
+    asked = endpoint_of_url(interaction.request.url)
+    answer = read_answer(body_of(response), asked)
+    if answer.sort == "answer" and asked.noun and answer.endpoint is not asked:
+        what = f"should be {asked.noun}, not {answer.endpoint.noun}"
+        yield "contract", ("response",), what, f"{expected.again}, or set stepreplay_contract"
+        return
     for breach in breaches_of(answer, contract):
         place: Place = ("response", response.body_kind or "json", *breach.path)
         if breach.path[:1] == ("chunks",):  # the chunks of a stream, which are not its events

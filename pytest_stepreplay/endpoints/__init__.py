@@ -18,7 +18,7 @@ from .completions import COMPLETIONS
 from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
 from .files_api import BATCHES, FILES, VECTOR_STORES
-from .gemini import GEMINI, GEMINI_EMBEDDINGS
+from .gemini import GEMINI, GEMINI_EMBEDDINGS, GEMINI_TOKENS
 from .generic import GENERIC
 from .ids import Ids
 from .images import IMAGES
@@ -62,6 +62,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     CHAT,
     GEMINI,
     GEMINI_EMBEDDINGS,
+    GEMINI_TOKENS,
     MESSAGES,
     TOKEN_COUNT,
     INPUT_TOKENS,

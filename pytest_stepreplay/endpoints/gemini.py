@@ -168,6 +168,25 @@ def _is_embedding(tree: Mapping[str, Any]) -> bool:
     return any(isinstance(it, dict) and "values" in it for it in (one, *many))
 
 
+GEMINI_TOKENS: Final = Endpoint(
+    name="gemini_tokens",
+    paths=(":countTokens",),
+    model_in=r"/models/([^/:]+):",
+    telling=_TELLING,
+    conversation=GEMINI.conversation,
+    tools={"tools": _tool_name},
+    noun="a count of Gemini's tokens",
+    sort_of=error_object.sort_by(lambda tree: "totalTokens" in tree),
+    reading=gemini_reading.READING._replace(
+        answer=lambda _: (), end=lambda tree: f"{tree.get('totalTokens')} tokens"
+    ),
+    key_headers=_KEY_HEADERS,
+    key_parameter="key",
+    levels={"*": Level.METADATA, **error_object.LEVELS, "error.status": Level.BEHAVIOR},
+    fleeting=(*_BY_SDK, "cachedContentTokenCount", *error_object.FLEETING),
+    ids=gemini_parts.IDS,
+)
+
 GEMINI_EMBEDDINGS: Final = Endpoint(
     name="gemini_embeddings",
     paths=(":embedContent", ":batchEmbedContents"),

@@ -47,6 +47,9 @@ def test_the_paths_of_both_hosts_are_known() -> None:
     )
     assert endpoint_of("/v1beta/models/gemini-2.5-flash:generateContent") is endpoint_of(vertex) is GEMINI
     assert endpoint_of("/v1beta/models/gemini-embedding-001:batchEmbedContents") is GEMINI_EMBEDDINGS
+    counting = endpoint_of("/v1beta/models/gemini-2.5-flash:countTokens")
+    assert counting.name == "gemini_tokens"
+    assert str(compare({"totalTokens": 9}, {"totalTokens": 8}, endpoint=counting).level) == "metadata"
     assert GEMINI.model_of(asked(("a", "b"))) == "gemini-2.5-flash"
 
 

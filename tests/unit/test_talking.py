@@ -224,13 +224,16 @@ def test_lint_knows_both() -> None:
         Interaction(
             request=asked("responses", input=f"Look at {uuid}."), response=Response(status=200, json=RESPONSE)
         ),
+        Interaction(request=asked("messages", messages=[]), response=Response(status=200, json=PLAIN)),
     )
     problems = check_cassette(Cassette(test=None, interactions=interactions), Expected())
     assert [(each.check, each.place[1], each.place[-1]) for each in problems] == [
         ("contract", 0, "usage"),
         ("contract", 1, "output"),
         ("volatile", 2, "input"),
+        ("contract", 3, "response"),
     ]
+    assert problems[-1].what == "should be a message, not a chat completion"
 
 
 def test_logs_without_a_url_are_told_by_their_bodies() -> None:
