@@ -15,6 +15,7 @@ from ..endpoints import BY_SHAPE, CHAT, GENERIC
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
 from ..texts.words import similarity
+from ..wire.encoded import without_base64
 from ..wire.json_values import name_type
 from . import operators
 from .answers import Mask, unmasked
@@ -147,7 +148,10 @@ def _change(path: Path, old: Any, new: Any, zones: _Zones, judge: Judge) -> Chan
     kind = "changed" if path in judge.broken else _kind(old, new, prose=prose)
     settled = judge.levels.get(path)
     level = settled or (_shape_level(path, kind, old, new, depth) if zone is BY_SHAPE else zone)
-    old, new = _shown(old, new)
+    one, other = _shown(old, new)
+    old, new = without_base64(one), without_base64(other)
+    if kind == "text" and not (old is one and new is other):
+        kind = "changed"
     return Change(
         selector=format_path(path),
         level=level,

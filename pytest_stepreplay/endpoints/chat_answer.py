@@ -89,6 +89,9 @@ FLEETING: Final = (
     *_ANEW.split(),
     *(f"{usage}.**.{name}" for usage in _USAGE for name in _MEASURED.split()),
     *(f"choices[*].message.{place}" for place in _SEALED.split()),
+    # What a model speaks or paints is new on each call; what it said stands beside the sound.
+    "choices[*].message.audio.data",
+    "choices[*].message.images[*].image_url.url",
 )
 """What else is known to differ between identical calls."""
 

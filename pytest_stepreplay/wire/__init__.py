@@ -7,6 +7,7 @@ __all__ = [
     "arrays",
     "bodies",
     "chunks",
+    "encoded",
     "encodings",
     "events",
     "headers",

@@ -13,6 +13,8 @@ from binascii import Error as BrokenBase64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .encoded import describe_base64
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -92,7 +94,9 @@ _IS_BIG_ENDIAN: Final = array("H", b"\0\1")[0] == 1
 
 
 def shorten(tree: Any) -> Any:
-    """Returns a JSON tree with what each long row of numbers is, in its place; what holds none is shared with it."""
+    """Returns a JSON tree with a few words in place of each long row of numbers or of base64; else it is shared."""
+    if isinstance(tree, str):
+        return describe_base64(tree) or tree
     if isinstance(tree, dict):
         made = {key: shorten(value) for key, value in tree.items()}
         return tree if all(made[key] is value for key, value in tree.items()) else made

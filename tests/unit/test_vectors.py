@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+import random
+import re
 from typing import Any
 
 import pytest
@@ -128,3 +131,27 @@ def test_a_row_of_numbers_comes_back_from_its_line(numbers: list[Any]) -> None:
 def test_no_other_row_is_taken_for_one(row: str) -> None:
     with pytest.raises(yaml_parser.UnusualTextError):
         yaml_parser.parse(f"a: {row}\n")
+
+
+def test_a_long_text_of_base64_is_told_and_never_printed() -> None:
+    def drawn(seed: int) -> str:
+        return base64.b64encode(random.Random(seed).randbytes(3000)).decode()
+
+    old, new = (
+        {"image": {"url": f"data:image/png;base64,{drawn(seed)}"}, "raw": drawn(seed)} for seed in (1, 2)
+    )
+    drift = compare(old, new)
+    told = r'"3,000 bytes in base64, SHA-256 \w{16}" -> "3,000 bytes in base64, SHA-256 \w{16}"'
+    assert re.search(rf"raw: {told}", drift.full())
+    assert 'image.url: "image/png, 3,000 bytes in base64, SHA-256 ' in drift.full()
+    for text in (drift.full(), drift.to_markdown(), json.dumps(drift.to_json()), json.dumps(shorten([old]))):
+        assert len(text) < 1200
+    assert shorten("word " * 400) == "word " * 400
+    message = {
+        "role": "assistant",
+        "content": "x",
+        "audio": {"id": "a", "data": drawn(1), "transcript": "Hi"},
+    }
+    spoken = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
+    again = json.loads(json.dumps(spoken).replace(drawn(1), drawn(2)))
+    assert not compare(spoken, again)
