@@ -121,7 +121,9 @@ def _run(
         if settings.leaves_pending() and not interrupted:
             problems += whole_folder.leave_all_pending(judged.items())
         results = [
-            judging.result_of(each, test=cassette.test, path=cassette.name)
+            judging.result_of(
+                each, cassette.interactions[each.position], test=cassette.test, path=cassette.name
+            )
             for cassette, verdicts in judged.items()
             for each in verdicts
         ]

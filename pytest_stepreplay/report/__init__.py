@@ -7,6 +7,7 @@ when they are first used.
 
 __all__ = [
     "causes",
+    "conversations",
     "failing_tests",
     "ledger",
     "marks",

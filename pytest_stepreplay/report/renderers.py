@@ -7,10 +7,12 @@ suffix, every option that takes a file for this kind of report writes it, by the
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..drift.changes import Drift
 from ..errors import SettingsError
+from . import run_as_html
 from .mutated_runs import MutatedRun, mutants_as_json, mutants_as_markdown, mutants_in_terminal
 from .run_as_json import render_as_json
 from .run_as_markdown import render_as_markdown
@@ -27,14 +29,20 @@ class Renderer(NamedTuple):
     Attributes:
         render: takes the value; returns text that is safe where it is read.
         suffix: what the names of files in this form end in; empty where it is for no file.
+        needs: a library that the form needs, and the extra that brings it; empty for none.
     """
 
     render: Callable[[Any], str]
     suffix: str = ""
+    needs: tuple[str, str] | None = None
 
 
 def _drift_as_json(drift: Drift) -> str:
     return json.dumps(drift.to_json(), indent=2, ensure_ascii=False)
+
+
+def _run_as_html(run: VerifiedRun) -> str:
+    return run_as_html.render_as_html(run)  # what imports jinja2 is imported when it is used
 
 
 RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
@@ -49,6 +57,7 @@ RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
         "terminal": Renderer(render_in_terminal),
         "json": Renderer(render_as_json, ".json"),
         "markdown": Renderer(render_as_markdown, ".md"),
+        "html": Renderer(_run_as_html, ".html", ("jinja2", "html")),
     },
     MutatedRun: {
         "terminal": Renderer(mutants_in_terminal),
@@ -83,11 +92,23 @@ def form_for(file: str, kind: type) -> str:
         kind: what is reported, a class in `RENDERERS`.
 
     Raises:
-        SettingsError: no form has such files; the message lists what a name may end in.
+        SettingsError: no form has such files; the message lists what a name may end in. Or the library that the form
+            needs is not installed.
     """
     suffixes = {renderer.suffix: form for form, renderer in RENDERERS[kind].items() if renderer.suffix}
     for suffix, form in suffixes.items():
         if file.endswith(suffix):
+            _check_library(file, RENDERERS[kind][form])
             return form
     *others, last = suffixes
     raise SettingsError(f"{file!r} must end in {', '.join(others)} or {last}")
+
+
+def _check_library(file: str, renderer: Renderer) -> None:
+    if renderer.needs is None or find_spec(renderer.needs[0]) is not None:
+        return
+    library, extra = renderer.needs
+    raise SettingsError(
+        f"{file!r} needs {library}, which is not installed.\n"
+        f"Install it with: pip install 'pytest-stepreplay[{extra}]'"
+    )

@@ -3,8 +3,9 @@
 One plain mapping per interaction goes in, so that xdist can carry it: ``test`` (its id), ``path`` (of the
 cassette, as a person would type it), ``interaction`` (from 1), ``status`` (``same``, ``drifted`` or
 ``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified), ``known`` (it
-stands in the baseline), and, where later requests quote the stored answer, ``quoted`` (who, in words) and
-``again`` (the tests to record anew, as a person types them).
+stands in the baseline), ``said`` (what was asked and answered, as `conversations` has it, or None), and,
+where later requests quote the stored answer, ``quoted`` (who, in words) and ``again`` (the tests to record
+anew, as a person types them).
 """
 
 from __future__ import annotations

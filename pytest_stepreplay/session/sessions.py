@@ -557,7 +557,12 @@ class Session:
             return ()
 
         judged = self._work().verdicts() if self.settings.mode.rewrites else self.verdicts
-        return tuple(judging.result_of(each, test=self.test, path=display_path(self.path)) for each in judged)
+        return tuple(
+            judging.result_of(
+                each, self._answers.at(each.position), test=self.test, path=display_path(self.path)
+            )
+            for each in judged
+        )
 
     def drifted(self) -> list[dict[str, Any]]:
         """Returns those results of `verify` that have drift."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from .alignment import MAX_EDITS, common_items
 
@@ -70,6 +70,18 @@ def diff_words(old: str, new: str, *, width: int = DEFAULT_WIDTH, max_edits: int
             return shown + text[: limit - len(shown) - 1] + _ELLIPSIS
         shown += text
     return shown
+
+
+def stretches_of(old: str, new: str) -> list[tuple[Literal["", "removed", "added"], str]]:
+    """Returns both texts in one, stretch by stretch, each with what became of it."""
+    found: list[tuple[Literal["", "removed", "added"], str]] = []
+    for piece in _pieces(old, new):
+        if piece.same:
+            found.append(("", piece.old))
+        else:
+            found += [("removed", piece.old)] if piece.old else []
+            found += [("added", piece.new)] if piece.new else []
+    return found
 
 
 def changed_words(old: str, new: str) -> list[str]:

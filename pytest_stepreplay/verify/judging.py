@@ -15,6 +15,7 @@ from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Unanswered
+from ..report import conversations
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
 from ..wire.headers import kept_headers
@@ -49,8 +50,18 @@ class Verdict:
     response: Response | None = None
 
 
-def result_of(verdict: Verdict, *, test: str, path: str) -> dict[str, Any]:
-    """Returns a verdict as plain values, as reports take it and xdist carries it."""
+def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) -> dict[str, Any]:
+    """Returns a verdict as plain values, as reports take it and xdist carries it.
+
+    Args:
+        verdict: on the answer of today.
+        stored: the interaction as it is recorded.
+        test: the id of its test.
+        path: of its cassette, as a person would type it.
+    """
+    said = None
+    if verdict.status == "drifted" and verdict.response is not None:
+        said = _conversation_in(stored, verdict.response)
     return {
         "test": test,
         "path": path,
@@ -59,7 +70,15 @@ def result_of(verdict: Verdict, *, test: str, path: str) -> dict[str, Any]:
         "drift": verdict.drift.to_json() if verdict.drift else None,
         "reason": verdict.reason,
         "known": False,
+        "said": said,
     }
+
+
+def _conversation_in(stored: Interaction, new: Response) -> dict[str, Any] | None:
+    try:
+        return conversations.conversation_of(stored.request, stored.response, new)
+    except Exception:  # noqa: BLE001 - whatever cannot be read in an answer, its drift is known
+        return None
 
 
 def compare_interactions(settings: Settings, stored: Interaction, new: Interaction, position: int) -> Verdict:

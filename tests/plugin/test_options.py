@@ -22,7 +22,7 @@ def ini(suite: Suite, *lines: str) -> None:
         ),
         ("--stepreplay-unused=maybe", "'maybe' is not one of ignore, warn, error"),
         ("--stepreplay-fail-on=worse", "'worse' is not one of contract, behavior, content, metadata, never"),
-        ("--stepreplay-report=x.pdf", "'x.pdf' must end in .json or .md"),
+        ("--stepreplay-report=x.pdf", "'x.pdf' must end in .json, .md or .html"),
         (
             "--stepreplay-report=md:/x.md",
             "'md:/x.md' must be the path alone, such as '/x.md'; its ending names the form",

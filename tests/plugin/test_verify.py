@@ -213,19 +213,19 @@ def test_a_form_that_a_project_adds_is_written_by_its_ending(suite: Suite) -> No
         from pytest_stepreplay.report.renderers import RENDERERS, Renderer
         from pytest_stepreplay.report.verified_runs import VerifiedRun
 
-        RENDERERS[VerifiedRun]["html"] = Renderer(lambda run: "<p>" + escape(run.numbers), ".html")
+        RENDERERS[VerifiedRun]["text"] = Renderer(lambda run: "<p>" + escape(run.numbers), ".txt")
 
         def pytest_unconfigure():  # this run is inside of another
-            del RENDERERS[VerifiedRun]["html"]
+            del RENDERERS[VerifiedRun]["text"]
         """,
         "conftest.py",
     )
-    result = verify(suite, "--stepreplay-report=out/report.html")
+    result = verify(suite, "--stepreplay-report=out/report.txt")
     result.assert_outcomes(passed=1)
-    page = (suite.pytester.path / "out/report.html").read_text(encoding="utf-8")
+    page = (suite.pytester.path / "out/report.txt").read_text(encoding="utf-8")
     assert page == "<p>verified 1 interaction in 1 cassette: 1 unchanged, 0 drifted"
     verify(suite, "--stepreplay-report=x.pdf").stderr.fnmatch_lines(
-        ["*'x.pdf' must end in .json, .md or .html"]
+        ["*'x.pdf' must end in .json, .md, .html or .txt"]
     )
 
 
