@@ -23,6 +23,7 @@ from ..interception.sending import TIMEOUT
 from ..machine import clock
 from ..redaction.redactor import Redactor
 from ..report import ledger, renderers, token_costs
+from ..report.merged_runs import Shard, read_shard
 from ..report.verified_runs import VerifiedRun
 from ..settings import FIELDS, VERIFY, Settings, read_values
 from ..settings.prices import Prices
@@ -69,6 +70,7 @@ def _run(
     base_url: Sequence[str],
     fail_on: str | None,
     report: str | None,
+    shard: Shard | None,
     fresh: bool,
     as_json: bool,
 ) -> int:
@@ -92,8 +94,11 @@ def _run(
         raise StepReplayError(
             f"there is no cassette in {' or '.join(map(display, cassettes or (cassette_folder(),)))}"
         )
-    requests = [*recorded_requests.requests_of(asked)]
+    requests = [
+        each for each in recorded_requests.requests_of(asked) if shard is None or shard.holds(each.key)
+    ]
     what = " ".join(map(display, cassettes)) or "all cassettes"
+    what += f", shard {shard}" if shard else ""
     # Tests that were run elsewhere, or a project, may share the cache: the journal says whose it is.
     name = f"verify-{sha256(what.encode()).hexdigest()[:12]}.jsonl"
     place = cache_folder() / "d" / "stepreplay" / name
@@ -132,17 +137,20 @@ def _run(
         around = publishing.Surroundings(
             Path.cwd(), project_root(), (cassette_folder(),), lambda test, _: test
         )
-        lines = publishing.publish(
-            results, replace(settings, report=None) if interrupted else settings, around
-        )
+        told = replace(settings, report=None) if interrupted else settings
+        lines = publishing.publish(results, told, around, shard=str(shard or ""))
         if run.is_done and not interrupted:
             journal.remove()
     spent = _spent(judged, run.budget.calls, settings)
     if as_json:
-        verified = VerifiedRun(results, fail_on=settings.fail_on or "behavior")
+        verified = VerifiedRun(results, fail_on=settings.fail_on or "behavior", shard=str(shard or ""))
         tree = json.loads(renderers.render(verified, "json"))
-        told = {"calls": run.budget.calls, "tokens": run.budget.tokens, "left": len(requests) - run.answered}
-        echo(json_text(tree | told | {"problems": problems}))
+        numbers = {
+            "calls": run.budget.calls,
+            "tokens": run.budget.tokens,
+            "left": len(requests) - run.answered,
+        }
+        echo(json_text(tree | numbers | {"problems": problems}))
     else:
         echo("\n".join([*lines, spent] if lines else [spent]))
     for problem in problems[:SHOWN_UNREADABLE]:
@@ -150,7 +158,8 @@ def _run(
     if len(problems) > SHOWN_UNREADABLE:
         echo(f"and {len(problems) - SHOWN_UNREADABLE:,} more", err=True)
     if not run.is_done:
-        again = stepreplay_command("verify", *map(display, cassettes))
+        part = ("--shard", str(shard)) if shard else ()
+        again = stepreplay_command("verify", *map(display, cassettes), *part)
         left = plural(len(requests) - run.answered, "request")
         echo(f"{left} left: to go on, run {again}; to begin anew, add --fresh", err=True)
     if interrupted:
@@ -263,6 +272,13 @@ def _seconds(word: str) -> float:
     return seconds
 
 
+def _shard(word: str) -> Shard:
+    try:
+        return read_shard(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _limit(label: str, text: str) -> Option:
     return Option(label, text, {"type": number_from_1})
 
@@ -309,6 +325,11 @@ VERIFY_COMMAND: Final = Command(
             {"type": one_of(FAILING)},
         ),
         Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
+        Option(
+            "--shard I/N",
+            "Ask only this part of the requests, as one of N machines; `stepreplay merge` adds their reports up.",
+            {"type": _shard},
+        ),
         Option("--fresh", "Begin anew, whatever an earlier run has sent."),
         AS_JSON,
     ),

@@ -106,8 +106,17 @@ def check_report_file(settings: Settings, source: str) -> None:
         raise SettingsError(f"{source}, report: {error}") from None
 
 
-def publish(results: Sequence[dict[str, Any]], settings: Settings, around: Surroundings) -> list[str]:
-    """Writes the files that were asked for, and returns the lines for the terminal."""
+def publish(
+    results: Sequence[dict[str, Any]], settings: Settings, around: Surroundings, *, shard: str = ""
+) -> list[str]:
+    """Writes the files that were asked for, and returns the lines for the terminal.
+
+    Args:
+        results: as in `report.verified_runs`.
+        settings: of the run.
+        around: where it was started.
+        shard: which part of a run this is; empty for all of it.
+    """
     # The id of a test may hold a key too, where one is its parameter.
     masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
     mode = settings.mode if settings.mode.rewrites else VERIFY
@@ -120,6 +129,7 @@ def publish(results: Sequence[dict[str, Any]], settings: Settings, around: Surro
         mode=mode,
         pending=pending,
         waiting=[*_waiting(around.folders)] if pending else (),
+        shard=shard,
     )
     lines = masked(renderers.render(run, "terminal")).split("\n")
     if mode.rewrites:

@@ -11,6 +11,7 @@ __all__ = [
     "failing_tests",
     "ledger",
     "marks",
+    "merged_runs",
     "misses",
     "mutated_runs",
     "renderers",

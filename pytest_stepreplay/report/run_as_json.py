@@ -28,6 +28,8 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
 
         {"stepreplay_report": 1,                          the version of this schema
          "mode": "verify",                                or "rewrite"
+         "fail_on": "behavior",                           the level from which on drift fails in this run
+         "shard": "",                                     or "2/3", of a run in several parts
          "counts": {"same": 7, "drifted": 4,              interactions by status
                     "unverified": 1,
                     "known": 1, "failed": 2},             of those that drifted
@@ -45,7 +47,8 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
                                    "old": ..., "new": ...}]},
             "reason": "",                                 why it is unverified
             "known": false,                               its drift stands in the baseline
-            "failed": true}]}                             it drifted, is not known, and does not pass
+            "failed": true,                               it drifted, is not known, and does not pass
+            "said": ...}]}                                what was asked and answered, as `conversations` has it
 
     The interactions stand by path and number.
     """
@@ -57,6 +60,8 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
     return {
         "stepreplay_report": REPORT_VERSION,
         "mode": run.mode.name,
+        "fail_on": str(run.fail_on),
+        "shard": run.shard,
         "counts": counts,
         "levels": {level: levels[level] for level in LEVELS},
         "interactions": listed,
@@ -74,4 +79,5 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
         "reason": result["reason"],
         "known": bool(drift and result["known"]),
         "failed": bool(not mode.rewrites and drift and not drift["passes"] and not result["known"]),
+        "said": result.get("said"),
     }

@@ -44,6 +44,7 @@ class VerifiedRun:
         pending: the new responses were left in pending files.
         waiting: the paths of all cassettes and snapshots for which a decision is pending, of earlier runs too.
         width: the columns of the terminal.
+        shard: which of several parts of a run this is, such as ``2/3``; empty for all of it.
     """
 
     results: Sequence[Result]
@@ -52,6 +53,7 @@ class VerifiedRun:
     pending: bool = True
     waiting: Sequence[str] = ()
     width: int = 80
+    shard: str = ""
 
     @cached_property
     def ordered(self) -> list[Result]:

@@ -107,7 +107,7 @@ def requests_of(asked: Iterable[AskedCassette]) -> Iterator[RecordedRequest]:
     for cassette in asked:
         times = Counter[str]()
         for position, each in enumerate(cassette.interactions):
-            sent = _digest_of(f"{each.request.method} {each.request.url} {_shown_body(each)}".encode())
+            sent = _digest_of(f"{each.request.method} {_place_of(each)} {_shown_body(each)}".encode())
             times[sent] += 1
             key = _digest_of(f"{cassette.name} {sent} {times[sent]}".encode())[:32]
             yield RecordedRequest(cassette, position, key, _most_tokens(each))
@@ -265,6 +265,15 @@ def _shown_body(interaction: Interaction) -> str:
     if request.body_kind == "json":
         return json.dumps(request.json, sort_keys=True)
     return f"{request.text}{request.base64}{request.parts}{request.file}"
+
+
+def _place_of(interaction: Interaction) -> str:
+    """Returns what is asked, without the port: servers under test move."""
+    try:
+        parts = urlsplit(interaction.request.url)
+    except ValueError:
+        return interaction.request.url
+    return urlunsplit(parts._replace(netloc=parts.hostname or ""))
 
 
 def _again(recorded: RecordedRequest) -> str:

@@ -33,6 +33,7 @@ COMMANDS = [
     "adopt",
     "serve",
     "verify",
+    "merge",
 ]
 
 

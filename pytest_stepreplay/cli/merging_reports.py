@@ -1,0 +1,67 @@
+"""`stepreplay merge`: the reports of several machines become one, as if one had done all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import StepReplayError
+from ..report import merged_runs, renderers
+from ..report.verified_runs import VerifiedRun
+from .command import AS_JSON, Command, Operand, Option, existing_path
+from .project import display
+from .terminal import echo, safe
+
+
+def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int:
+    form = renderers.form_for(report, VerifiedRun) if report else ""
+    merged = merged_runs.merge_reports((display(path), _read(path)) for path in results)
+    try:
+        told = renderers.render(merged.run, "json" if as_json else "terminal").rstrip("\n")
+        page = renderers.render(merged.run, form) if form else ""
+    except Exception as problem:
+        raise StepReplayError(
+            f"the reports cannot be rendered ({type(problem).__name__}): one of them is not as it was written"
+        ) from problem
+    echo(told.replace("##", "\\u0023#") if as_json else told or "nothing was verified")
+    if report:
+        Path(report).parent.mkdir(parents=True, exist_ok=True)
+        Path(report).write_text(page, encoding="utf-8")
+        if not as_json:
+            echo(safe(f"report written to {report}"))
+    if merged.missing:
+        shards = ", ".join(map(str, merged.missing))
+        echo(f"missing: {'shard' if len(merged.missing) == 1 else 'shards'} {shards}", err=True)
+    return 1 if merged.missing or _has_failed(merged.run) else 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _has_failed(run: VerifiedRun) -> bool:
+    if run.mode.rewrites or run.fail_on == "never":
+        return False
+    failing: list[Any] = [each for each in run.new if not each["drift"]["passes"]]
+    return bool(failing or run.unverified)
+
+
+MERGE: Final = Command(
+    name="merge",
+    description="""
+    Make one report of those of several machines.
+
+    RESULTS are reports in JSON, of `stepreplay verify --shard` or of pytest --stepreplay=verify. The exit status is 1
+    if something fails in one of them, or a shard is missing.
+    """,
+    examples=("stepreplay merge drift-*.json --report drift.html",),
+    operands=(Operand("results", "some", existing_path),),
+    options=(
+        Option("--report FILE", "Write all of it to this file, in the form that its name ends in.", {}),
+        AS_JSON,
+    ),
+    run=_run,
+)

@@ -1,0 +1,164 @@
+"""Reports of several runs that add up to one: the shards of a suite, or of a folder that was asked again.
+
+JSON reports go in, as `run_as_json` writes them, each with the name of its file; one `VerifiedRun` comes out. What
+does not add up, such as a shard that came twice, is an error that names the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import StepReplayError
+from ..settings import MODES
+from .run_as_json import REPORT_VERSION
+from .verified_runs import VerifiedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SHARD: Final = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
+_KEYS: Final = ("test", "path", "interaction", "status", "drift", "reason", "known")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts of a run.
+
+    Attributes:
+        number: from 1.
+        total: how many there are.
+    """
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def holds(self, digest: str) -> bool:
+        """Whether something belongs to this part, by a digest of what it is, in hexadecimal digits."""
+        return int(digest, 16) % self.total == self.number - 1
+
+
+def read_shard(text: str) -> Shard:
+    """Returns the shard that a text such as ``2/3`` names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    found = _SHARD.fullmatch(text)
+    if not found or int(found[1]) > int(found[2]):
+        raise ValueError(f"{text!r:.40} is not a shard such as 2/3")
+    return Shard(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What several reports come to.
+
+    Attributes:
+        run: all of it.
+        missing: the shards that are not there.
+    """
+
+    run: VerifiedRun
+    missing: tuple[Shard, ...]
+
+
+def merge_reports(reports: Iterable[tuple[str, str]]) -> Merged:
+    """Returns what reports come to.
+
+    Args:
+        reports: the name of each file, and its text.
+
+    Raises:
+        StepReplayError: one is no report, or they do not belong together.
+    """
+    read = [(name, _read(name, text)) for name, text in reports]
+    for what in ("mode", "fail_on"):
+        values = {tree[what]: name for name, tree in read}
+        if len(values) > 1:
+            told = " and ".join(f"{value} in {name}" for value, name in values.items())
+            raise StepReplayError(f"the reports are not of one run: {what.replace('_', '-')} is {told}")
+    missing = _missing([(name, tree["shard"]) for name, tree in read])
+    owners: dict[tuple[str, str, int], str] = {}
+    results: list[Mapping[str, Any]] = []
+    for name, tree in read:
+        for each in tree["interactions"]:
+            key = (each["test"], each["path"], each["interaction"])
+            if key in owners:
+                place = f"{each['path']}#{each['interaction']}"
+                raise StepReplayError(f"{place} is in {owners[key]} and in {name}; give each report once")
+            owners[key] = name
+            results.append(each)
+    mode, fail_on = read[0][1]["mode"], read[0][1]["fail_on"]
+    return Merged(VerifiedRun(results, fail_on=fail_on, mode=MODES[mode], pending=False), missing)
+
+
+def _missing(shards: list[tuple[str, str]]) -> tuple[Shard, ...]:
+    named: dict[Shard, str] = {}
+    for name, text in shards:
+        if not text:
+            continue
+        shard = read_shard(text)
+        if shard in named:
+            raise StepReplayError(f"shard {shard} is in {named[shard]} and in {name}; give each report once")
+        named[shard] = name
+    if not named:
+        return ()
+    totals = {shard.total for shard in named}
+    whole = [name for name, text in shards if not text]
+    if len(totals) > 1 or whole:
+        told = ", ".join(f"{name} is {text or 'no shard'}" for name, text in shards)
+        raise StepReplayError(f"the reports are not of one run: {told}")
+    total = totals.pop()
+    return tuple(each for n in range(1, total + 1) if (each := Shard(n, total)) not in named)
+
+
+def _read(name: str, text: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        tree = None
+    if not isinstance(tree, dict) or "stepreplay_report" not in tree:
+        raise StepReplayError(
+            f"{name} is no report in JSON, as --report FILE.json or --stepreplay-report writes it"
+        )
+    if tree["stepreplay_report"] != REPORT_VERSION:
+        raise StepReplayError(
+            f"{name} is a report of version {tree['stepreplay_report']!r:.20}, not {REPORT_VERSION}"
+        )
+    tree = {"fail_on": "behavior", "shard": "", **tree}
+    if not _is_right(tree):
+        raise StepReplayError(f"{name} is broken: it is not as a report is written. Make it anew")
+    return tree
+
+
+def _is_right(tree: Mapping[str, Any]) -> bool:
+    listed = tree.get("interactions")
+    return (
+        tree.get("mode") in MODES
+        and isinstance(tree["fail_on"], str)
+        and isinstance(tree["shard"], str)
+        and (not tree["shard"] or bool(_SHARD.fullmatch(tree["shard"])))
+        and isinstance(listed, list)
+        and all(isinstance(each, dict) and all(key in each for key in _KEYS) for each in listed)
+        and all(isinstance(each["interaction"], int) and isinstance(each["path"], str) for each in listed)
+        and all(_is_drift(each["drift"]) for each in listed if each["status"] == "drifted")
+    )
+
+
+def _is_drift(drift: Any) -> bool:
+    return (
+        isinstance(drift, dict)
+        and {"level", "passes", "fail_on"} <= drift.keys()
+        and isinstance(drift.get("changes"), list)
+        and bool(drift["changes"])
+        and all(
+            isinstance(each, dict) and {"selector", "level", "kind", "summary"} <= each.keys()
+            for each in drift["changes"]
+        )
+    )
