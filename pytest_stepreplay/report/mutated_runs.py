@@ -48,6 +48,11 @@ class MutatedRun:
     details: bool = False
 
     @property
+    def ordered(self) -> list[Result]:
+        """The results in the order of the tests' ids."""
+        return _ordered(self.results)
+
+    @property
     def fails(self) -> bool:
         """Whether a survivor fails the run."""
         survived = (mutant for each in self.results for mutant in _survivors(each))
@@ -90,6 +95,25 @@ def survivor_line(result: Result, mutant: Result) -> str:
     return f"{result['test']} stays green when{where} {mutant['told']}"
 
 
+def headline_of(run: MutatedRun) -> str:
+    """Returns the numbers of a run."""
+    return _headline(run.ordered)
+
+
+def survivors_by_level(run: MutatedRun) -> Iterable[tuple[str, list[tuple[Result, Result]]]]:
+    """Yields each level at which something survived, the worst first, with the tests and their mutants."""
+    found = [(each, it) for each in run.ordered for it in _survivors(each)]
+    for level in _LEVELS:
+        here = [(each, it) for each, it in found if it["level"] == level]
+        if here:
+            yield level, here
+
+
+def told_apart(run: MutatedRun) -> list[str]:
+    """Returns a line for each test that is not counted, with the reason."""
+    return [f"{_APART[each['status']]}: {each['test']} {each['reason']}" for each in _apart(run.ordered)]
+
+
 def mutants_in_terminal(run: MutatedRun) -> str:
     """Returns the lines for the terminal: the numbers, a line for each survivor, and what else a person must know."""
     fail_on, baseline, details = run.fail_on, run.baseline, run.details
@@ -112,7 +136,7 @@ def mutants_in_terminal(run: MutatedRun) -> str:
     hidden = sum(number - _MOST_OF_A_TEST for number in told.values() if number > _MOST_OF_A_TEST)
     if hidden and not details:
         lines.append(f"… and {hidden} more; -v lists them all")
-    lines += [f"{_APART[each['status']]}: {each['test']} {each['reason']}" for each in _apart(ordered)]
+    lines += told_apart(run)
     if new:
         known = baseline or "survivors.json"
         write = pytest_command(
@@ -180,13 +204,10 @@ def mutants_as_markdown(run: MutatedRun) -> str:
     """Returns a run's results as a page in Markdown."""
     ordered = _ordered(run.results)
     lines = ["# What the tests notice", "", escape_for_markdown(_headline(ordered)), ""]
-    found = [(each, it) for each in ordered for it in _survivors(each)]
-    for level in _LEVELS:
-        here = [(each, it) for each, it in found if it["level"] == level]
-        if here:
-            lines += [f"## Survived: {level} ({len(here)})", ""]
-            lines += [f"- {_known(it)}{_marked(each, it)}" for each, it in here]
-            lines.append("")
+    for level, here in survivors_by_level(run):
+        lines += [f"## Survived: {level} ({len(here)})", ""]
+        lines += [f"- {_known(it)}{_marked(each, it)}" for each, it in here]
+        lines.append("")
     apart = _apart(ordered)
     if apart:
         lines += ["## Not counted", ""]

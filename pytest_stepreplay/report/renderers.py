@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..drift.changes import Drift
 from ..errors import SettingsError
 from . import run_as_html
+from .mutated_page import mutants_as_html
 from .mutated_runs import MutatedRun, mutants_as_json, mutants_as_markdown, mutants_in_terminal
 from .run_as_json import render_as_json
 from .run_as_markdown import render_as_markdown
@@ -63,6 +64,7 @@ RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
         "terminal": Renderer(mutants_in_terminal),
         "json": Renderer(mutants_as_json, ".json"),
         "markdown": Renderer(mutants_as_markdown, ".md"),
+        "html": Renderer(mutants_as_html, ".html"),
     },
 }
 """By what is reported, the forms by their names."""

@@ -80,8 +80,6 @@ class _TornadoRequest:
         if exchange.response is None:
             return False
         self._playback = Playback(exchange, exchange.response, request.method)
-        if self._playback.is_paused:
-            self._playback.be_patient(request.request_timeout)
         self._response = vcr_response(exchange.response)
         self._response["url"] = exchange.response.headers.get(_WHERE, self._url)
         if self._playback.framing is not None and self._playback.whole is not None:
@@ -134,10 +132,13 @@ class _TornadoRequest:
         past = playback.past_the_end()
         if past is not None:
             raise past
-        if playback.error is not None:
-            error = tornado_errors.recorded_error(playback.error)
-            response = type(response)(response.request, _NO_ANSWER, error=error)
+        if playback.is_paused:
+            playback.be_patient(getattr(response.request, "request_timeout", None))
         pause = max(map(playback.pause_before, playback.chunks), default=0.0)
+        broken = playback.lost or playback.error
+        if broken is not None:
+            error = tornado_errors.recorded_error(broken)
+            response = type(response)(response.request, _NO_ANSWER, error=error)
         if pause:
             client.io_loop.call_later(pause, callback, response)
         else:

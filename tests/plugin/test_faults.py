@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from pytest_stepreplay import RequestStoppedError, use_cassette
+from pytest_stepreplay.formats.vcrpy import import_vcr
 from pytest_stepreplay.settings.faults import FAULTS, read_fault_table, read_faults
 from tests.odd_server import GREETING, OddServer, Wire, stream
 
@@ -110,6 +112,30 @@ def test_http_client_sees_them_too(tmp_path: Path, odd: OddServer) -> None:
     ):
         with use_cassette(path, fault=fault), pytest.raises(error):
             urllib.request.urlopen(request, timeout=1).read()
+
+
+def test_tornado_sees_them_too(tmp_path: Path, odd: OddServer) -> None:
+    tornado = pytest.importorskip("tornado.httpclient")
+    errors = pytest.importorskip("tornado.simple_httpclient")
+    import_vcr("vcr.stubs.tornado_stubs")  # not in an event loop
+    path = taped(tmp_path, odd.chat)
+
+    async def fetch(fault: str) -> bytes:
+        async with use_cassette(path, fault=fault):
+            head = {"Content-Type": "application/json"}
+            asked = tornado.HTTPRequest(odd.chat, "POST", head, json.dumps(BODY), request_timeout=2)
+            answer = await tornado.AsyncHTTPClient().fetch(asked)
+            return bytes(answer.body)
+
+    for fault, error in (
+        ("reset", errors.HTTPStreamClosedError),
+        ("timeout", errors.HTTPTimeoutError),
+        ("stall=9", errors.HTTPTimeoutError),
+        ("cut_at=1", errors.HTTPStreamClosedError),
+    ):
+        with pytest.raises(error):
+            asyncio.run(fetch(fault))
+    assert asyncio.run(fetch("stall=1")) == b"".join(GREETING)
 
 
 ASKED = {"messages": [{"role": "user", "content": "plain"}]}
