@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import stepreplay_command
 from ..errors import SettingsError, StepReplayError
 from ..report import renderers
 from ..report.verified_runs import VerifiedRun
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _UNNAMED: Final = "server"
 """The cassette of a folder that is recorded into as long as no other one was chosen."""
+_MODES: Final = tuple(name for name, mode in MODES.items() if not mode.mutates)
 _ORDERED: Final = ("cassette", "mode")
 _SERVED: Final = tuple(name for name, mode in MODES.items() if not mode.mutates)
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGBREAK")
@@ -65,7 +67,9 @@ class _ServedFiles:
         if found:
             raise UsageError(f"{word!r} names {len(found)} cassettes; name one, or a folder")
         if not may_be_new:
-            raise UsageError(f"{word!r} does not exist{nearest_names(word)}")
+            record = stepreplay_command("serve", word, "--mode=record", "--upstream=URL")
+            nearest = nearest_names(word) or f"; record it with: {record}"
+            raise UsageError(f"{word!r} does not exist{nearest}")
         return path
 
 
@@ -143,7 +147,10 @@ class _Desk:
             raise UsageError(f"in {session.mode}, requests are sent: name the API with --upstream URL")
         found = apis.recorded_upstreams(session.answering)
         if not found:
-            raise UsageError(f"{display(session.path)} holds nothing: name the API with --upstream URL")
+            where = session.path.parent if session.path.stem == _UNNAMED else session.path
+            raise UsageError(
+                f"nothing is recorded in {display(where)}: add --mode record, and name the API with --upstream URL"
+            )
         return found
 
     async def switch(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -325,8 +332,11 @@ SERVE: Final = Command(
 Record and replay for any process that can be told a base URL: in a container, in a browser, in another language.
 
 The first line that it prints is the base URL, to which a client adds /chat/completions. Requests are answered
-from CASSETTES, a file or a folder, as those of tests are; what is not recorded gets an error that says what differs.
-SIGTERM and Ctrl-C save what was recorded, and end it. Exit status 1 means that something was missed, or has drifted.
+from CASSETTES, a file or a folder, as those of tests are; without it, from the project's folder of cassettes. What is
+not recorded gets an error that says what differs. What is being recorded is saved at once.
+
+SIGTERM and Ctrl-C end it. Exit status 1 means that something was missed or has drifted, 2 that something could not be
+saved.
 """,
     examples=(
         "stepreplay serve cassettes/chat.yaml --mode record --upstream https://api.stepfun.com/v1",

@@ -194,6 +194,8 @@ def test_verify_ends_with_status_1_where_something_has_drifted(tmp_path: Path, u
         (["nothing.yaml"], "'nothing.yaml' does not exist"),
         (["x.yaml", "--mode", "record"], "name the API with --upstream URL"),
         (["x.yaml", "--mode", "relay"], "'relay' is not one of replay, record, rewrite, verify, live"),
+        (["x.yaml", "--mode", "mutate"], "'mutate' is not one of replay, record, rewrite, verify, live"),
+        (["nothing-like-it.yaml"], "record it with: stepreplay serve nothing-like-it.yaml --mode=record"),
         (["x.yaml", "--port", "70000"], "'70000' is not a port"),
         (["x.yaml", "--upstream", "stepfun"], "is not a base URL such as"),
         (["x.yaml", "--token", "a/b"], "--token: use letters"),
@@ -285,7 +287,9 @@ def test_the_contract_is_what_the_openapi_file_says(tmp_path: Path, upstream: Up
     status_path, cassette_path = "/__stepreplay__/status", "/__stepreplay__/cassette"
     assert set(contract["paths"]) == {status_path, cassette_path}
     properties = contract["paths"][cassette_path]["post"]["requestBody"]["content"]["application/json"]
-    assert properties["schema"]["properties"]["mode"]["enum"] == list(MODES)
+    assert properties["schema"]["properties"]["mode"]["enum"] == [
+        name for name, mode in MODES.items() if not mode.mutates
+    ]
     (tmp_path / "t").mkdir()
     with serve("t", "--mode", "verify", "--upstream", upstream.url, "--token", "s", cwd=tmp_path) as serving:
         status = httpx.get(f"{serving.root}{status_path}", verify=False)
