@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -25,6 +24,7 @@ from .redaction.shapes import PLACEHOLDER, without_keys_in_lines
 from .selectors import Selectors, format_path
 from .settings import MATCHERS
 from .texts.varying import Normalizer
+from .value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -7,9 +7,10 @@ file, and there it is pydantic that tells what is wrong with one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+from .value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

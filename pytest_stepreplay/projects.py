@@ -9,12 +9,12 @@ from __future__ import annotations
 import configparser
 import shlex
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import StepReplayError, display_path
 from .machine import disk
 from .settings import fields
+from .value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .errors import SelectorError
+from .value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

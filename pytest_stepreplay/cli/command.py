@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from ..errors import StepReplayError
+from ..value_classes import dataclass, field
 from . import naming, project
 from .terminal import echo
 

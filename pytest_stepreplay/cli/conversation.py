@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..drift.answers import read_answer
 from ..drift.keeping import binary_of, body_of
 from ..endpoints import GENERIC, Endpoint, Tokens, endpoint_of_url
 from ..models import Request
+from ..value_classes import dataclass
 from ..wire import arrays
 from ..wire.events import frame_of
 from ..wire.large import body_parts_of, data_of, head_of

@@ -7,7 +7,7 @@ A file that takes its source's place must hold all of it, and no other file is e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from ..redaction.shapes import PLACEHOLDER
 from ..store import codec, files
 from ..store.cassettes import parse_source, write_cassette
 from ..store.files import read_bytes, write_bytes
+from ..value_classes import dataclass, field
 from .checking import find_differences
 
 if TYPE_CHECKING:

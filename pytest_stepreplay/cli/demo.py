@@ -12,7 +12,6 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +22,7 @@ from ..commands import stepreplay_command
 from ..errors import StepReplayError
 from ..upstream.example import CHANGED, PROMPT, changed_answer, example_test
 from ..upstream.stand_in import Upstream
+from ..value_classes import dataclass
 from . import printing
 from .command import Command, Option, folder_path
 from .terminal import safe

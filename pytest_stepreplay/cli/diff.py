@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..drift.comparison import compare
@@ -18,6 +17,7 @@ from ..settings.policy import Policy
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
 from ..store.snapshot_files import read_snapshots
+from ..value_classes import dataclass
 from ..wire.events import json_chunks_of
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of

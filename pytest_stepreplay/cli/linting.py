@@ -7,7 +7,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,7 @@ from ..store.cassettes import ReadCassette, parse_cassette, read_cassette
 from ..store.files import read_bytes, write_bytes
 from ..store.paths import READ_SUFFIXES
 from ..store.secrets import told_place
+from ..value_classes import dataclass
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
 from .naming import adopted_folders
 from .project import cassette_folder, display, project_settings, typed_test

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from ..settings.prices import Prices
 from ..store.cassettes import read_cassette
 from ..store.paths import iter_cassettes
 from ..store.pending import read_new_version
+from ..value_classes import dataclass
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, existing_paths
 from .conversation import model_of, read_turns

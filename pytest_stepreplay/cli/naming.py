@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -23,6 +22,7 @@ from ..housekeeping import CACHE_KEY
 from ..housekeeping.last_run import read_last_run
 from ..store.paths import iter_cassettes, stems_of
 from ..store.pending import iter_pending
+from ..value_classes import dataclass, field
 from .project import PASSED_OVER, cache_folder, cassette_folder, display, project_around
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import glob
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
+from ..value_classes import dataclass
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1

@@ -6,11 +6,11 @@ Cassettes go in one by one; their sums come out, for a table or as JSON.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..housekeeping.ages import age_in_words, moment_of
+from ..value_classes import dataclass, field
 from . import printing
 from .conversation import is_streamed, model_of, read_turns
 from .terminal import plural, safe

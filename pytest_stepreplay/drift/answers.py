@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import endpoints
 from ..endpoints import GENERIC, Endpoint
 from ..selectors import format_path
+from ..value_classes import dataclass
 from ..wire import events
 from ..wire.json_values import BrokenJson, exact_number, name_type, parsed
 

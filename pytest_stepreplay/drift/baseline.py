@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
 from ..settings.levels import Level
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,10 +5,10 @@ What they say of themselves is made by `forms`; further forms stand in `report.r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..settings.levels import FailOn, Level, read_fail_on
+from ..value_classes import dataclass
 from . import forms
 from .values import Fact
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,6 +20,7 @@ from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..models import Response
 from ..settings.policy import Policy
 from ..texts.alignment import match
+from ..value_classes import dataclass, field
 from ..wire import arrays
 from ..wire.events import frame_of, json_chunks_of
 from ..wire.json_values import objects_in, texts_below

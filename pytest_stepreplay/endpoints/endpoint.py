@@ -6,10 +6,10 @@ It holds tables and small pure functions, and no code of any one endpoint.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ..settings.levels import CONTRACTS
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence

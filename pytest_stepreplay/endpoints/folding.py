@@ -6,8 +6,9 @@ which lists belong together. An endpoint describes its stream by shapes; nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..machine import clock
 from ..models import Interaction
+from ..value_classes import dataclass
 from ..wire.bodies import request_from_wire, response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
 from ..wire.headers import kept_headers

@@ -6,7 +6,7 @@ An interaction that does not say when it was recorded, as those of other tools, 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from ..commands import pytest_command
 from ..errors import CassetteReadError
 from ..machine import clock
 from ..settings import PLACEHOLDER_KEY, REWRITE, parse_age
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,12 @@ The outcomes of a run go in, and a `LastRun` comes out; as JSON it lies in pytes
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from ..machine import disk
 from ..settings import MODES
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

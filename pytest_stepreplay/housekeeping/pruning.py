@@ -7,7 +7,7 @@ a person, or cannot be read, stays as it is.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ..errors import CassetteError, CassetteReadError, CassetteWriteError, displ
 from ..machine import disk
 from ..models import Cassette
 from ..store import body_files, cassettes, files, locks, paths, pending
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -6,7 +6,6 @@ Results go in, with what was set; the files are written, and the lines for the t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..commands import pytest_command
@@ -20,6 +19,7 @@ from ..report.mutated_runs import MutatedRun
 from ..report.verified_runs import VerifiedRun
 from ..settings import VERIFY
 from ..store import pending as pending_files
+from ..value_classes import dataclass
 from . import quoted_answers
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ old one, and the test asks something that is not recorded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from ..errors import CassetteError, display_path
 from ..matching.quoting import find_quoting
 from ..models import Interaction
 from ..store import cassettes, paths
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

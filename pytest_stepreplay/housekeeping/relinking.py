@@ -7,7 +7,7 @@ uses, and that answers what the test asked, or was recorded by a test of the sam
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +19,7 @@ from ..matching.keys import Matcher
 from ..redaction.redactor import Redactor
 from ..store import cassettes, files, paths, pending, snapshot_files
 from ..store.files import read_bytes, write_bytes
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,12 +7,12 @@ Redirects are not followed, nothing is tried again, and proxies and certificates
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import StepReplayError
+from ..value_classes import dataclass
 from . import clients
 
 if TYPE_CHECKING:

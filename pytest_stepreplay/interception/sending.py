@@ -10,7 +10,6 @@ import ssl
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ except ModuleNotFoundError:
     certifi = None  # type: ignore[assignment]  # then there are the system's own
 
 from ..machine import clock
+from ..value_classes import dataclass
 from .own_requests import unseen
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from .. import selectors
 from ..endpoints import endpoint_of_url
 from ..settings import MATCHERS
 from ..texts import alignment, words
+from ..value_classes import dataclass
 from .canonical import canonical_text
 from .keys import DEFAULT_MATCHER
 

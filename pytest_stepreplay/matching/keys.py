@@ -6,7 +6,7 @@ differs from run to run without meaning anything (the ids of tool calls, the por
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
@@ -18,6 +18,7 @@ from ..endpoints import endpoint_of, endpoint_of_url
 from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
+from ..value_classes import dataclass
 from .body_keys import EMPTY, read_other, with_normalized, with_order, without_empty
 from .canonical import canonical_text
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import endpoint_of_url
 from ..texts.varying import KINDS, Normalizer
+from ..value_classes import dataclass, field
 from .body_keys import read_other
 from .canonical import canonical_text
 from .contrast import Rewording, count_common, differences, read_content

@@ -6,10 +6,11 @@ was lost, or the pauses that a client has to bear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..models import Response
+from ..value_classes import dataclass
 from ..wire.chunks import chunks_of
 from . import operator_table, places
 from .taped_answers import TapedAnswer, cut_off, number_of_chunks, read_taped

@@ -7,12 +7,12 @@ same tape.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..selectors import Selectors
 from ..settings.levels import Level
+from ..value_classes import dataclass
 from . import places
 from .operator_table import OPERATORS
 from .taped_answers import read_taped

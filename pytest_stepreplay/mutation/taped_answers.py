@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..endpoints import endpoint_of_url
 from ..models import Interaction, RawFrame, Response, Stream
+from ..value_classes import dataclass
 from ..wire.bodies import body_bytes, frames_of
 from ..wire.chunks import chunks_of, response_from_chunks
 from ..wire.events import json_chunks_of

@@ -6,10 +6,10 @@ library is asked through. `find_doors` names them, and each finds the host in it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.hosts import read_address
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

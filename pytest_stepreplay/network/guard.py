@@ -12,7 +12,6 @@ import sys
 import sysconfig
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..commands import pytest_command
 from ..errors import NetworkBlockedError, display_path
 from ..settings.hosts import ANY_HOST, Hosts, is_this_machine, read_address, read_name
+from ..value_classes import dataclass
 from .compiled import LIBRARIES, Door, Target, addresses_in, door_owners, find_doors, hear_answer
 
 if TYPE_CHECKING:

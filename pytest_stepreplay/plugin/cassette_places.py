@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ import pytest
 from .. import projects
 from ..settings import MARKER_SETTINGS, Settings
 from ..store import paths
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,6 +20,7 @@ from ..housekeeping import publishing
 from ..machine import clock
 from ..mutation import mutants
 from ..settings import read_mutants
+from ..value_classes import dataclass
 from .opening import DECIDED
 from .run import INTERRUPTIONS, RUN, SESSION, with_secrets
 

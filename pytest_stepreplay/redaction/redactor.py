@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
+from ..value_classes import dataclass
 from ..wire.headers import NEVER_KEPT
 from .escapes import layers_of, may_be_escaped
 from .shapes import (

@@ -11,13 +11,13 @@ import json
 import re
 from base64 import b64encode
 from bisect import bisect_left
-from dataclasses import dataclass, field
 from functools import lru_cache
 from html import unescape
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import selectors
+from ..value_classes import dataclass, field
 from .secret_rules import BY_NAME, Bounds, Hit, decoded_base64, find_hits, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
 from .streams import events_in, parsed_json, path_of, split_texts

@@ -6,12 +6,12 @@ Results go in, as in `report.verified_runs`; groups of them come out, what chang
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command, review_command, stepreplay_command
 from ..texts.words import changed_words
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..commands import project_command, pytest_command, stepreplay_command
@@ -11,6 +10,7 @@ from ..endpoints import base_of_url
 from ..errors import Explanation
 from ..texts.escaping import escape_for_terminal
 from ..texts.varying import KINDS
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command
 from ..settings.levels import FAIL_ON
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command
 from ..settings import MODES
 from ..texts.escaping import escape_for_terminal
+from ..value_classes import dataclass
 from . import token_costs
 from .token_costs import rows_of
 

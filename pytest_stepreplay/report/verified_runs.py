@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from ..settings import VERIFY, Mode
 from ..settings.levels import FAIL_ON, FailOn
+from ..value_classes import dataclass
 from .grouping import group_by_cause
 
 Result = Mapping[str, Any]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
 from ..settings import PLACEHOLDER_KEY
+from ..value_classes import dataclass, field
 from .served import Served
 from .upstreams import read_upstreams, recorded_upstreams
 

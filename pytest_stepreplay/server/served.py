@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import display_path
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

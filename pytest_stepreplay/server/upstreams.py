@@ -7,12 +7,12 @@ have a name, which stands before that: ``/anthropic/v1/messages``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from ..endpoints import base_of_url
 from ..errors import SettingsError, StepReplayError
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

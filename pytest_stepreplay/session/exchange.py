@@ -7,13 +7,13 @@ sink what comes, and builds the interaction to keep; `Filters` are what the proj
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..errors import RequestStoppedError
 from ..interception import failures
 from ..machine import clock
 from ..models import Interaction
+from ..value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,6 @@ copy it hands over what happens, since nobody would ever close that one.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property, partial
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from ..errors import Explanation, RequestStoppedError, UnrecordedRequestError
 from ..models import Interaction, Request
 from ..store import body_files, locks
 from ..store.schema import interaction_of, request_of, tree_of
+from ..value_classes import dataclass
 from ..verify import in_background
 from .exchange import Exchange, Unsent, too_late
 from .host import host

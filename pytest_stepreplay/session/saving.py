@@ -7,7 +7,7 @@ merged with what others have written there meanwhile. It may go there several ti
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..drift import keeping
@@ -16,6 +16,7 @@ from ..models import Cassette, Interaction
 from ..settings import RECORD
 from ..store import body_files, cassettes, files, locks
 from ..store import pending as pending_files
+from ..value_classes import dataclass
 from ..verify import judging
 from .answering import read_own
 from .merging import merge_recorded, merge_rewritten, places_of

@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

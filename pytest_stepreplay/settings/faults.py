@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ..texts import spelling
+from ..value_classes import dataclass
 
 FAULTS: Final[dict[str, float | None]] = {
     "rate_limit": 0,

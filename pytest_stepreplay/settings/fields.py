@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import selectors
 from ..errors import SettingsError
 from ..texts import spelling, varying
+from ..value_classes import dataclass, field
 from . import hosts, policy, prices
 from .faults import Fault, read_fault_table, read_faults
 from .levels import Level

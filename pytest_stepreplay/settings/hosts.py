@@ -6,11 +6,11 @@ Text as people and programs write it comes in; it is compared in one spelling. N
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,9 +5,10 @@ A mode is one entry in `MODES`. Nobody compares the name of one; it is for users
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+from ..value_classes import dataclass
 
 
 class Writes(Enum):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from ..errors import SettingsError
 from ..selectors import Selector
+from ..value_classes import dataclass, field
 from .levels import CONTRACTS, VOLATILE_RULES, FailOn, Level, read_fail_on
 from .text_rules import TextRule, TextRuleInput
 

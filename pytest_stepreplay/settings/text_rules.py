@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from ..texts import words
+from ..value_classes import dataclass
 
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
 

@@ -7,13 +7,13 @@ whoever writes it, at the same time or again, writes the same. It is written bef
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
+from ..value_classes import dataclass, field
 from .files import put, write_error
 from .secrets import refuse_secrets
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import formats
 from ..commands import mend_or_record, stepreplay_command
 from ..errors import CassetteReadError, display_path
 from ..models import Cassette
+from ..value_classes import dataclass
 from . import body_files, codec, locks
 from .files import read_bytes, write_bytes
 from .schema import cassette_of, tree_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -18,6 +18,7 @@ from ..commands import pytest_command, stepreplay_command
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
 from ..models import Cassette, Interaction
+from ..value_classes import dataclass, field
 from . import body_files, codec
 from .cassettes import parse_cassette
 from .files import PENDING_SUFFIX, exists, read_bytes, remove_cassette, write_bytes

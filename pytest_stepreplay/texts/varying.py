@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import SettingsError
+from ..value_classes import dataclass
 from . import spelling
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from ..machine import clock
+from ..value_classes import dataclass
 
 MODELS = ("step-3.5-flash", "step-3.7-flash")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import SettingsError
 from ..settings import MATCHERS, RECORD, REPLAY, REWRITE, Mode
+from ..value_classes import dataclass
 
 _ONCE: Final = "once"
 _MODE_FOR: Final[Mapping[str, Mode]] = {

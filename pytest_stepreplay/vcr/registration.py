@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +29,7 @@ from ..settings import Settings
 from ..store import cassettes as cassette_files
 from ..store import files, locks, secrets
 from ..store.secrets import told_place
+from ..value_classes import dataclass, field
 from ..wire.bodies import request_from_wire
 from .stubs import whole_body
 

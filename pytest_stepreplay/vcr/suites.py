@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from ..errors import display_path
 from ..machine import disk
+from ..value_classes import dataclass, field
 from .config import REFUSED
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ in no minute of the server's own can there be more calls than the limit, however
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

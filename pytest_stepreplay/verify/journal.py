@@ -11,13 +11,13 @@ import json
 import threading
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CassetteWriteError, StepReplayError, display_path
 from ..machine import disk
 from ..machine.file_lock import FileLock
 from ..store import secrets
+from ..value_classes import dataclass
 from ..wire.bodies import body_bytes, response_from_wire
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ The same judgement holds whether a test asked in verify mode, a rewrite recorded
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,6 +15,7 @@ from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Unanswered
 from ..report import conversations
+from ..value_classes import dataclass
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
 from ..wire.headers import kept_headers

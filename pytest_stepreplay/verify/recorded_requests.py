@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -25,6 +24,7 @@ from ..settings import PLACEHOLDER_KEY
 from ..settings.hosts import is_this_machine, plain_name
 from ..store import cassettes
 from ..store.files import read_bytes
+from ..value_classes import dataclass
 from ..wire.bodies import body_bytes
 from ..wire.multipart import BOUNDARY
 

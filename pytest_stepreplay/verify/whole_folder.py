@@ -8,13 +8,13 @@ the cassettes. What was not asked, and why, is told apart from what was answered
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from ..errors import CassetteError
 from ..interception.sending import LONGEST_WAIT, RETRIED, TRIES, Unanswered, asked_wait
+from ..value_classes import dataclass, field
 from . import judging, left_pending
 from .budget import BudgetSpentError
 from .journal import CallResult

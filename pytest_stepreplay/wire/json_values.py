@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

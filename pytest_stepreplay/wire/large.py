@@ -7,11 +7,11 @@ without a copy until they are written; and back.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from ..models import LARGE, LARGE_TEXT, BodyFile, BodyPart
+from ..value_classes import dataclass
 from .multipart import BOUNDARY, joined, part_of, split_parts
 
 if TYPE_CHECKING:

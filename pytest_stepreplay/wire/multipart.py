@@ -7,10 +7,11 @@ as their parts.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Final
+
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

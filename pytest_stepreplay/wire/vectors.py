@@ -10,9 +10,9 @@ import math
 from array import array
 from base64 import b64decode
 from binascii import Error as BrokenBase64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..value_classes import dataclass
 from .encoded import describe_base64
 
 if TYPE_CHECKING:
