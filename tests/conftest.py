@@ -78,17 +78,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session", autouse=True)
-def environment(authority: Path) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, authority: Path) -> None:
     """No test depends on the keys, proxies or pytest options of the person who runs it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(authority))
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what one child compiles, the next need not
-        for name in [*os.environ]:
-            if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
-                "PYTEST_ADDOPTS",
-                "CI",
-                "GITHUB_ACTIONS",
-            }:
-                patch.delenv(name)
-        yield
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what one child compiles, the next need not
+    for name in [*os.environ]:
+        if name.upper().endswith(("_PROXY", "_API_KEY")) or name in {
+            "PYTEST_ADDOPTS",
+            "CI",
+            "GITHUB_ACTIONS",
+        }:
+            monkeypatch.delenv(name)
