@@ -238,6 +238,9 @@ def test_a_suite_is_recorded_and_replayed_beside(name: str, suite: Suite) -> Non
     suite.monkeypatch.setenv("STEP_API_KEY", "sk-step-test-4f9a1c77d2e84b0b")
 
     suite.monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # benchmarks would be off
+    suite.monkeypatch.delenv(
+        "COVERAGE_FILE", raising=False
+    )  # pytest-cov would erase what this run itself counts
 
     def run(*args: str) -> pytest.RunResult:
         args = ("-p", "no:cacheprovider", *beside.options, *args)
