@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import selectors
+from ..commands import pytest_command
 from ..errors import SettingsError
 from ..texts import spelling, varying
 from ..value_classes import dataclass, field
@@ -581,7 +582,9 @@ def _read(where: str, name: str, value: object, *, of_run: bool) -> object:
     except (ValueError, SettingsError) as error:
         raise SettingsError(f"{where}: {error}") from None
     if isinstance(found, Mode) and found.mutates and not of_run:
-        raise SettingsError(f"{where}: {found} is a mode of a whole run: pytest --stepreplay={found}")
+        raise SettingsError(
+            f"{where}: {found} is a mode of a whole run: {pytest_command(f'--stepreplay={found}')}"
+        )
     return found
 
 

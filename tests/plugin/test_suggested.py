@@ -134,7 +134,7 @@ class Situation:
         places: those that made the commands, as ``report/misses.py:_fixes``.
         first: what the message says to do before, by hand.
         in_turn: the commands are run one after another; otherwise each is run in the situation.
-        ends: the exit statuses of commands by their verb, where that is not 0.
+        ends: the exit statuses of commands by their verb or first option, where that is not 0.
     """
 
     make: Callable[[Case], str]
@@ -415,10 +415,27 @@ def snapshots_of(case: Case) -> Path:
     return case.cassette.with_name("test_greeting.snapshots.yaml")
 
 
-@situation("housekeeping/publishing.py:read_known")
+@situation("housekeeping/publishing.py:_read_known")
 def a_missing_baseline(case: Case) -> str:
     case.record()
     return case.run("--stepreplay=verify", "--stepreplay-baseline=known drift.json", key=KEY)
+
+
+@situation("report/mutated_runs.py:mutants_in_terminal")
+def survivors(case: Case) -> str:
+    case.record()
+    return case.run("--stepreplay=mutate")
+
+
+def without_the_mode(case: Case) -> None:
+    case.write(PLAIN)
+    case.suite.record()
+
+
+@situation("settings/fields.py:_read", first=without_the_mode, stepreplay=1)
+def a_mode_of_a_run_at_one_test(case: Case) -> str:
+    case.write(PLAIN.replace("mark.stepreplay", 'mark.stepreplay(mode="mutate")'))
+    return case.run()
 
 
 @situation("session/answering.py:read_own")
@@ -690,7 +707,7 @@ def test_a_command_that_is_suggested_does_what_it_says(case: Case, name: str) ->
             if told.first:
                 told.first(case)
         status, said = case.obey(command)
-        verb = [*shlex.split(command.rpartition(" && ")[2]), ""][1]
+        verb = [*shlex.split(command.rpartition(" && ")[2]), ""][1].lstrip("-").partition("=")[0]
         assert status == told.ends.get(verb, 0), f"{command}\n{said}"
 
 
@@ -706,7 +723,11 @@ def test_every_place_that_suggests_a_command_has_a_case() -> None:
     assert covered | OTHERWISE.keys() == _places(), "and no case is of a place that is gone"
 
 
-OTHERWISE: Final = {"cli/demo.py:_live_access": "stepreplay demo, which tests/cli/test_demo.py runs"}
+OTHERWISE: Final = {
+    "cli/demo.py:_live_access": "stepreplay demo, which tests/cli/test_demo.py runs",
+    "cli/verifying.py:_run": "stepreplay verify, which tests/cli/test_verify.py runs until all is asked",
+    "verify/recorded_requests.py:_again": "pytest --stepreplay=verify, made in an event loop that these tests watch",
+}
 
 
 def _places() -> set[str]:
