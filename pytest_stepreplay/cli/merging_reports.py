@@ -15,7 +15,7 @@ from .terminal import echo, safe
 
 def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int:
     form = renderers.form_for(report, VerifiedRun) if report else ""
-    merged = merged_runs.merge_reports((display(path), _read(path)) for path in results)
+    merged = merged_runs.merge_reports((display(path), report_text(path)) for path in results)
     try:
         told = renderers.render(merged.run, "json" if as_json else "terminal").rstrip("\n")
         page = renderers.render(merged.run, form) if form else ""
@@ -35,7 +35,8 @@ def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int
     return 1 if merged.missing or _has_failed(merged.run) else 0
 
 
-def _read(path: Path) -> str:
+def report_text(path: Path) -> str:
+    """Returns the text of a report; nothing for what is no text."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

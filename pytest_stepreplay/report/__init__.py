@@ -8,6 +8,7 @@ when they are first used.
 __all__ = [
     "causes",
     "conversations",
+    "drift_history",
     "failing_tests",
     "ledger",
     "marks",

@@ -77,7 +77,7 @@ def merge_reports(reports: Iterable[tuple[str, str]]) -> Merged:
     Raises:
         StepReplayError: one is no report, or they do not belong together.
     """
-    read = [(name, _read(name, text)) for name, text in reports]
+    read = [(name, read_report(name, text)) for name, text in reports]
     for what in ("mode", "fail_on"):
         values = {tree[what]: name for name, tree in read}
         if len(values) > 1:
@@ -118,7 +118,12 @@ def _missing(shards: list[tuple[str, str]]) -> tuple[Shard, ...]:
     return tuple(each for n in range(1, total + 1) if (each := Shard(n, total)) not in named)
 
 
-def _read(name: str, text: str) -> dict[str, Any]:
+def read_report(name: str, text: str) -> dict[str, Any]:
+    """Returns what a report in JSON holds.
+
+    Raises:
+        StepReplayError: it is no report of a verified run, or it is broken.
+    """
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError):

@@ -34,6 +34,7 @@ COMMANDS = [
     "serve",
     "verify",
     "merge",
+    "history",
 ]
 
 
