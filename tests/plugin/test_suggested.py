@@ -725,6 +725,7 @@ def test_every_place_that_suggests_a_command_has_a_case() -> None:
 
 OTHERWISE: Final = {
     "cli/demo.py:_live_access": "stepreplay demo, which tests/cli/test_demo.py runs",
+    "cli/serve.py:_ServedFiles._named": "stepreplay serve, whose URL has to be filled in",
     "cli/verifying.py:_run": "stepreplay verify, which tests/cli/test_verify.py runs until all is asked",
     "verify/recorded_requests.py:_again": "pytest --stepreplay=verify, made in an event loop that these tests watch",
 }
