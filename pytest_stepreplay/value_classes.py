@@ -152,7 +152,7 @@ def _make_fields(cls: type) -> dict[str, Field[Any]]:
     names = {name: each.given for name, each in members.items() if each.given is not MISSING}
     # Nothing of a module is looked up: a fake file system makes Python forget those that were imported in it.
     plain: type[DataclassInstance] = type(
-        cls.__name__, (), {**names, "__annotations__": dict.fromkeys(members, object), "__doc__": ""}
+        cls.__name__, (), {**names, "__annotations__": dict.fromkeys(members, object), "__doc__": "-"}
     )
     dataclasses.dataclass(init=False, repr=False, eq=False)(plain)
     for name, each in plain.__dataclass_fields__.items():

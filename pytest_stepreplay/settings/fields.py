@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
@@ -537,7 +536,7 @@ class Settings:
     @classmethod
     def merge(cls, *layers: Mapping[str, object]) -> Settings:
         """Returns the settings of all layers; a later layer wins for what it names."""
-        known = {each.name for each in fields(cls)}
+        known = cls.__match_args__
         values: dict[str, Any] = {}
         for layer in layers:
             values.update((name, value) for name, value in layer.items() if name in known)
