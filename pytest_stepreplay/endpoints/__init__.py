@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from .altering import Altering, CallPlace
 from .audio import SPEECH, TRANSCRIPTIONS
 from .chat import CHAT
 from .completions import COMPLETIONS
@@ -33,9 +32,7 @@ __all__ = [
     "CHAT",
     "ENDPOINTS",
     "GENERIC",
-    "Altering",
     "Call",
-    "CallPlace",
     "Calls",
     "Contract",
     "Conversation",
@@ -45,6 +42,7 @@ __all__ = [
     "Reading",
     "Remark",
     "Tokens",
+    "altering",
     "base_of_url",
     "chat_models",
     "contract_of_url",

@@ -83,5 +83,5 @@ CHAT: Final = Endpoint(
     ids=IDS,
     parts=chat_answer.parts_of,
     contracts=chat_answer.CONTRACTS,
-    altering=chat_altering.ALTERING,
+    altering=lambda: chat_altering.ALTERING,
 )

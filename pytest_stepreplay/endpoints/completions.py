@@ -133,5 +133,5 @@ COMPLETIONS: Final = Endpoint(
         "the OpenAI-compatible API reference, the completion object",
         "the OpenAI-compatible API reference, the completion object, streamed",
     ).of_all_hosts(),
-    altering=chat_altering.OF_TEXTS,
+    altering=lambda: chat_altering.OF_TEXTS,
 )

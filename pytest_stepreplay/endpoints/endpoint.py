@@ -202,7 +202,7 @@ class Endpoint:
         contracts: the documented objects, by the name that a policy gives them.
         refusal: returns the body that refuses a request, in the API's own form, of a message and a short code.
         miss_status: the status of an answer to a request that is not recorded: one that no client tries again.
-        altering: how an answer can be changed so that it stays one; None where nobody has said.
+        altering: returns how an answer can be changed so that it stays one; None where nobody has said.
     """
 
     name: str
@@ -244,7 +244,7 @@ class Endpoint:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     refusal: Callable[[str, str], dict[str, Any]] = error_object
     miss_status: int = 404
-    altering: Altering | None = None
+    altering: Callable[[], Altering | None] = _nothing
 
     def answers_at(self, path: str) -> bool:
         """Whether a URL's path is one of its own."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from . import error_object, gemini_models, gemini_parts, gemini_reading
-from .altering import Altering, CallPlace, EndPlace
+from . import altering, error_object, gemini_models, gemini_parts, gemini_reading
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, Paired
 from .reading import most_of, object_of, objects_of
 
@@ -151,9 +150,9 @@ GEMINI: Final = Endpoint(
         _SOURCE,
         f"{_SOURCE}, streamed",
     ).of_all_hosts(),
-    altering=Altering(
-        calls=(CallPlace(_PART, ("functionCall", "name"), ("functionCall", "args"), id=""),),
-        ends=(EndPlace("candidates[*].finishReason", ("MAX_TOKENS", "STOP")),),
+    altering=lambda: altering.Altering(
+        calls=(altering.CallPlace(_PART, ("functionCall", "name"), ("functionCall", "args"), id=""),),
+        ends=(altering.EndPlace("candidates[*].finishReason", ("MAX_TOKENS", "STOP")),),
         alternatives="candidates",
         usage="usageMetadata",
         refused=_filtered,

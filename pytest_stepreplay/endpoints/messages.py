@@ -148,7 +148,7 @@ MESSAGES: Final = Endpoint(
             f"{_STEPFUN}'s events",
         ),
     },
-    altering=messages_altering.ALTERING,
+    altering=lambda: messages_altering.ALTERING,
 )
 
 TOKEN_COUNT: Final = Endpoint(

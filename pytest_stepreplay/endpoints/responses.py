@@ -200,7 +200,7 @@ RESPONSES: Final = Endpoint(
             f"{_STEPFUN}'s events",
         ),
     },
-    altering=responses_altering.ALTERING,
+    altering=lambda: responses_altering.ALTERING,
 )
 
 CONVERSATIONS: Final = Endpoint(

@@ -94,7 +94,8 @@ def controls_of(played: Iterable[tuple[int, Interaction]]) -> dict[int, Response
 @cache
 def _volatile_in(endpoint: Endpoint) -> Selectors:
     """Returns where values stand that differ on every call."""
-    calls = endpoint.altering.calls if endpoint.altering else ()
+    known = endpoint.altering()
+    calls = known.calls if known else ()
     ids = {f"{each.at}.{each.id}" for each in calls if each.id}
     return Selectors([*endpoint.volatile, *endpoint.fleeting, *sorted(ids)])
 

@@ -21,7 +21,7 @@ from .taped_answers import TapedAnswer, cut_off, number_of_chunks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..endpoints import CallPlace
+    from ..endpoints import altering
     from ..selectors import Path
 
 MOST_PLACES: Final = 10
@@ -75,7 +75,7 @@ def _with(taped: TapedAnswer, path: Path, told: str, tree: Any) -> Altered:
 
 class _CallMade(NamedTuple):
     path: Path
-    at: CallPlace
+    at: altering.CallPlace
     name: str
     given: Any
 

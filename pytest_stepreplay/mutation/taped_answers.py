@@ -17,7 +17,7 @@ from ..wire.json_values import parsed
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ..endpoints import Altering, Endpoint
+    from ..endpoints import Endpoint, altering
     from ..models import Request, StreamError
 
     Tree = dict[str, Any]
@@ -42,9 +42,9 @@ class TapedAnswer:
     chunks: tuple[Tree, ...] = ()
 
     @property
-    def altering(self) -> Altering | None:
+    def altering(self) -> altering.Altering | None:
         """How answers of its API can be changed."""
-        return self.endpoint.altering
+        return self.endpoint.altering()
 
     @property
     def is_streamed(self) -> bool:
@@ -104,7 +104,8 @@ def read_taped(interaction: Interaction) -> TapedAnswer | None:
 def _streamed(
     endpoint: Endpoint, request: Request, response: Response, chunks: list[Any]
 ) -> TapedAnswer | None:
-    alterable = endpoint.altering is not None and endpoint.altering.unfold is not None
+    known = endpoint.altering()
+    alterable = known is not None and known.unfold is not None
     if not chunks or not all(isinstance(each, dict) for each in chunks) or not alterable:
         return None
     if endpoint.fold is None or not endpoint.are_chunks(chunks, True):

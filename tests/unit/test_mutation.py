@@ -287,8 +287,8 @@ def test_no_answer_is_too_odd(name: str, tree: Any) -> None:
 
 def test_every_operator_has_a_name_of_its_own() -> None:
     assert len({it.name for it in OPERATORS}) == len(OPERATORS)
-    assert GENERIC.altering is None
-    assert [it.name for it in ENDPOINTS if it.altering] == [
+    assert GENERIC.altering() is None
+    assert [it.name for it in ENDPOINTS if it.altering()] == [
         "chat",
         "gemini",
         "messages",
