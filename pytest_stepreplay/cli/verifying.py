@@ -161,7 +161,7 @@ def _run(
         part = ("--shard", str(shard)) if shard else ()
         again = stepreplay_command("verify", *map(display, cassettes), *part)
         left = plural(len(requests) - run.answered, "request")
-        echo(f"{left} left: to go on, run {again}; to begin anew, add --fresh", err=True)
+        echo(f"{left} left; --fresh begins anew. To go on: {again}", err=True)
     if interrupted:
         return INTERRUPTED
     return 1 if problems or _fails(results, settings) else 0

@@ -13,7 +13,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from ..commands import pytest_command
 from ..endpoints import endpoint_of_url
 from ..errors import CassetteReadError, SettingsError
 from ..interception import exchanges
@@ -159,9 +158,7 @@ class Sendable:
             return str(error)
         for held, text in (("URL", url), ("body", body.decode("utf-8", "replace"))):
             if PLACEHOLDER in text:
-                return (
-                    f"its {held} held a secret, which is not stored; its test can send it: {_again(recorded)}"
-                )
+                return f"its {held} held a secret, which is not stored: only its test can send it"
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             return "its URL has no scheme or no host"
@@ -274,11 +271,6 @@ def _place_of(interaction: Interaction) -> str:
     except ValueError:
         return interaction.request.url
     return urlunsplit(parts._replace(netloc=parts.hostname or ""))
-
-
-def _again(recorded: RecordedRequest) -> str:
-    test = recorded.cassette.test
-    return pytest_command("--stepreplay=verify", tests=[test] if test else ())
 
 
 def _digest_of(content: bytes) -> str:

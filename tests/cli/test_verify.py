@@ -118,7 +118,7 @@ def test_what_cannot_be_done_is_one_message_and_sends_nothing(
         found = project.run("verify", "--max-calls", "1")
         assert (found.status, upstream.count) == (1, 1)
         assert "b.yaml: is empty" in found.err
-        assert "1 request left: to go on, run stepreplay verify; to begin anew, add --fresh" in found.err
+        assert "1 request left; --fresh begins anew. To go on: stepreplay verify" in found.err
         assert "not asked: --max-calls 1 is reached" in found.out
         assert project.run("verify", "--max-calls", "1").status == 1
         assert upstream.count == 1
@@ -176,7 +176,7 @@ def test_ctrl_c_prints_what_is_known_and_another_run_goes_on(project: Project) -
             out, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "verified 1 interaction in 1 cassette: 1 unchanged, 0 drifted\nsent 2 calls, 85 tokens" in out
-        assert "2 requests left: to go on, run stepreplay verify; to begin anew, add --fresh" in err
+        assert "2 requests left; --fresh begins anew. To go on: stepreplay verify" in err
         over.set()
         found = project.run("verify")
         assert "verified 2 of 3 interactions in 1 cassette: 2 unchanged" in found.out

@@ -673,6 +673,13 @@ def what_was_relinked(case: Case) -> str:
     return case.stepreplay("relink", "--yes")
 
 
+@situation("cli/verifying.py:_run")
+def a_budget_that_leaves_something_to_ask(case: Case) -> str:
+    case.record()
+    case.suite.monkeypatch.setenv("STEP_API_KEY", KEY)
+    return case.stepreplay("verify", "--max-tokens", "1")
+
+
 @situation("cli/adopt.py:_run")
 def what_was_adopted(case: Case) -> str:
     case.write(PLAIN.replace("mark.stepreplay", "mark.vcr"))
@@ -726,8 +733,6 @@ def test_every_place_that_suggests_a_command_has_a_case() -> None:
 OTHERWISE: Final = {
     "cli/demo.py:_live_access": "stepreplay demo, which tests/cli/test_demo.py runs",
     "cli/serve.py:_ServedFiles._named": "stepreplay serve, whose URL has to be filled in",
-    "cli/verifying.py:_run": "stepreplay verify, which tests/cli/test_verify.py runs until all is asked",
-    "verify/recorded_requests.py:_again": "pytest --stepreplay=verify, made in an event loop that these tests watch",
 }
 
 

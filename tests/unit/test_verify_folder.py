@@ -443,8 +443,7 @@ def test_each_host_gets_its_own_key_and_what_cannot_be_sent_is_told(tmp_path: Pa
         "the API key of api.openai.com is not set: set OPENAI_API_KEY",
         "which variable holds the API key of other.example.com is not known: add the line "
         "'other.example.com: VARIABLE' to stepreplay_host_keys, or 'other.example.com: none'",
-        "its body held a secret, which is not stored; its test can send it: "
-        "pytest test_x.py::test_x --stepreplay=verify",
+        "its body held a secret, which is not stored: only its test can send it",
     ]
     with pytest.raises(SettingsError, match="is not FROM=TO"):
         read_rebased(["http://127.0.0.1"])
