@@ -19,7 +19,7 @@ from tests.odd_server import GREETING, OddServer, Wire, stream
 from . import labelled
 from .stream_clients import ALL, BODY, CLIENTS
 from .suite import Suite
-from .test_streams import write_cassette
+from .test_streams import SLOW, write_cassette
 from .test_streams_endings import at_once
 
 URL = "http://127.0.0.1/v1/chat/completions"
@@ -98,6 +98,15 @@ def test_a_stall_ends_when_the_clock_is_moved_on(tmp_path: Path, odd: OddServer)
     with use_cassette(path, fault="stall=3") as session:
         assert httpx.post(odd.chat, json=BODY, timeout=None).content == b"".join(GREETING)
         assert session.faults.clock.now == 3
+
+
+def test_a_slow_answer_takes_its_recorded_time_longer_by_the_factor(tmp_path: Path, odd: OddServer) -> None:
+    stream_of_300_ms = write_cassette(tmp_path / "x.yaml", odd.chat, SLOW)
+    with use_cassette(stream_of_300_ms, fault="slow=10") as session:
+        assert "[DONE]" in httpx.post(odd.chat, json=BODY, timeout=5).text
+        assert session.faults.clock.now == 3
+    with use_cassette(stream_of_300_ms, fault="slow=10"), pytest.raises(httpx.ReadTimeout):
+        httpx.post(odd.chat, json=BODY, timeout=1.5)
 
 
 def test_http_client_sees_them_too(tmp_path: Path, odd: OddServer) -> None:
