@@ -21,6 +21,7 @@ from ..redaction.shapes import PLACEHOLDER
 from ..store import codec, files
 from ..store.cassettes import parse_source, write_cassette
 from ..store.files import read_bytes, write_bytes
+from ..store.paths import READ_SUFFIXES
 from ..value_classes import dataclass, field
 from .checking import find_differences
 
@@ -35,7 +36,10 @@ SUFFIXES: Final = {OURS: ".yaml"} | {name: each.suffix for name, each in WRITABL
 
 _LINES: Final = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz)?$", re.IGNORECASE)
 _ORDINARY: Final = re.compile(r"\.(?:ya?ml|json)$", re.IGNORECASE)
-_FOREIGN: Final = re.compile(r"\.(?:ya?ml|json|toml|har|jsonl|ndjson)(?:\.gz)?$|\.gz$", re.IGNORECASE)
+_FOREIGN: Final = re.compile(
+    rf"(?:{'|'.join(re.escape(each.removesuffix('.gz')) for each in READ_SUFFIXES)})(?:\.gz)?$|\.gz$",
+    re.IGNORECASE,
+)
 _ANY_SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$")
 _NO_CASSETTE: Final = (".snapshots.yaml", ".new", ".tmp")
 

@@ -1,7 +1,7 @@
 """Text rules: when a changed text counts as the same.
 
 What a user writes goes in: a name, a number, a pattern or a callable. A frozen `TextRule` comes out. A new rule is
-one entry in `TEXT_RULES`.
+one entry: in `TEXT_RULES`, or in `RULES_WITH_ARGUMENT`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,7 @@ from ..value_classes import dataclass
 
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
 
-_SIMILARITY = re.compile(r"similarity\s*>=\s*(\d*\.?\d+)\s*(%?)", re.ASCII)
-_MORE_RULES = (
-    '"similarity>=0.9" (or the number 0.9), "regex:PATTERN" (or a compiled pattern), or a callable that takes the '
-    "old text and the new one"
-)
+_NUMBER: Final = re.compile(r"(\d*\.?\d+)\s*(%?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,20 +65,33 @@ TEXT_RULES: Final[dict[str, TextRule]] = {
 
 
 def _list_rules() -> str:
-    return ", ".join([*(f'"{name}"' for name in TEXT_RULES), _MORE_RULES])
+    with_argument = [shown for _, shown in RULES_WITH_ARGUMENT.values()]
+    names = [f'"{name}"' for name in TEXT_RULES]
+    return ", ".join([*names, *with_argument, "or a callable that takes the old text and the new one"])
 
 
 def _read_rule(text: str) -> TextRule:
     if text in TEXT_RULES:
         return TEXT_RULES[text]
-    if text.startswith("regex:"):
-        try:
-            return _matching(re.compile(text.removeprefix("regex:")))
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{text!r:.60} is not a regular expression: {error}") from None
-    if read := _SIMILARITY.fullmatch(text):
-        return _similar(float(read[1]) / (100 if read[2] else 1))
+    for start, (read, _) in RULES_WITH_ARGUMENT.items():
+        named, end, argument = text.partition(start[-1])
+        if "".join([*named.split(), end]) == start:
+            return read(argument.strip() if start[-1] == "=" else argument)
     raise ValueError(f"{text!r:.60} is not a text rule; write {_list_rules()}")
+
+
+def _read_similar(argument: str) -> TextRule:
+    read = _NUMBER.fullmatch(argument)
+    if read is None:
+        raise ValueError(f"{f'similarity>={argument}'!r:.60} is not a text rule; write {_list_rules()}")
+    return _similar(float(read[1]) / (100 if read[2] else 1))
+
+
+def _read_matching(argument: str) -> TextRule:
+    try:
+        return _matching(re.compile(argument))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{f'regex:{argument}'!r:.60} is not a regular expression: {error}") from None
 
 
 def _similar(least: float) -> TextRule:
@@ -102,3 +111,10 @@ def _matching(pattern: re.Pattern[str]) -> TextRule:
         lambda _, new: pattern.search(new),
         f"does not match /{pattern.pattern}/",
     )
+
+
+RULES_WITH_ARGUMENT: Final[dict[str, tuple[Callable[[str], TextRule], str]]] = {
+    "similarity>=": (_read_similar, '"similarity>=0.9" (or the number 0.9)'),
+    "regex:": (_read_matching, '"regex:PATTERN" (or a compiled pattern)'),
+}
+"""By how they begin: what reads the rest, and how they are shown in messages."""

@@ -27,6 +27,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 BESIDE = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
 """The names of the files beside cassettes that hold what is too large for one."""
+
 READ_SUFFIXES = (
     *SUFFIXES,
     ".yaml.gz",
