@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 _UNNAMED: Final = "server"
 """The cassette of a folder that is recorded into as long as no other one was chosen."""
-_MODES: Final = tuple(name for name, mode in MODES.items() if not mode.mutates)
 _ORDERED: Final = ("cassette", "mode")
 _SERVED: Final = tuple(name for name, mode in MODES.items() if not mode.mutates)
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGBREAK")

@@ -119,7 +119,7 @@ def publish(
     """
     # The id of a test may hold a key too, where one is its parameter.
     masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
-    mode = settings.mode if settings.mode.rewrites else VERIFY
+    mode = settings.mode if settings.mode.compares else VERIFY
     pending = settings.leaves_pending()
     if pending and not mode.rewrites:
         results = _with_quotes(results, around)
@@ -132,11 +132,11 @@ def publish(
         shard=shard,
     )
     lines = masked(renderers.render(run, "terminal")).split("\n")
-    if mode.rewrites:
-        return lines
     if settings.report:
         text = renderers.render(run, renderers.form_for(settings.report, VerifiedRun))
         lines += _write(around.root / settings.report, masked(text), "report")
+    if mode.rewrites:
+        return lines
     if settings.baseline and settings.fail_on == "never":
         lines += _write(
             around.root / settings.baseline, masked(baseline.render_baseline(results)), "baseline"

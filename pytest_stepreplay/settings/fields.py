@@ -314,7 +314,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "report": Field(
         _report_file,
-        "write what verify found to this file, in the form that its name ends in: .json, .md, .html",
+        "write what verify or rewrite found to this file, in the form that its name ends in: .json, .md, .html",
         marker=False,
         option="--stepreplay-report",
         metavar="FILE",

@@ -246,9 +246,11 @@ def test_a_rewrite_says_how_it_drifted_and_keeps_what_did_not(suite: Suite) -> N
     suite.run("--stepreplay=rewrite", key=KEY).assert_outcomes(passed=1)
     assert suite.cassette("test_chat/test_weather.yaml").read_text(encoding="utf-8") == before
     suite.say = turns(text="Today it is sunny.")
-    result = suite.run("--stepreplay=rewrite", key=KEY)
+    result = suite.run("--stepreplay=rewrite", "--stepreplay-report=drift.md", key=KEY)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*content (1): *", "*Today*"])
+    report = suite.pytester.path.joinpath("drift.md").read_text(encoding="utf-8")
+    assert report.startswith("## stepreplay: rewritten") and "Today" in report
     after = suite.cassette("test_chat/test_weather.yaml").read_text(encoding="utf-8")
     first = before.index("- recorded_at", before.index("- recorded_at") + 1)
     assert after[:first] == before[:first], "the first turn is as it was"
