@@ -75,7 +75,7 @@ OUTCOME: dict[str, Any] = {
     "path": "a.yaml", "mode": "replay", "shared": False, "passed": True, "total": 1, "replayed": (0,), "recorded": 0,
     "missed": 0, "sent": 0, "errors_not_recorded": (), "refused_keys": (), "unsent": (), "written": False,
     "not_written": "", "ledger": (), "seconds_saved": 0.0, "blocked": (), "selectors": (), "matched": (), "late": (),
-    "borrowed": (), "stale": "", "ownerless": False, "otherwise": (),
+    "borrowed": (), "stale": "", "ownerless": False, "otherwise": (), "faults": (),
 }  # fmt: skip
 
 
