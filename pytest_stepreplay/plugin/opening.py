@@ -17,7 +17,7 @@ from ..errors import StepReplayError, display_path
 from ..session import routing, sessions
 from ..settings.faults import read_faults
 from ..store import files
-from ..vcr import marker
+from ..vcr import marker, stubbed_clients
 from .cassette_places import fault_of, name_of
 from .run import (
     ADOPTED,
@@ -195,6 +195,7 @@ def open_adopted(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
 
 def begin_session(item: pytest.Item, session: Session) -> Session:
     """Makes a session that of the running test, and returns it."""
+    stubbed_clients.serve_stubbed_clients()
     run = item.config.stash[RUN]
     item.stash[SESSION] = session
     item.stash[SHOWN] = set()

@@ -243,7 +243,6 @@ def start_of(config: pytest.Config, run: Run) -> Start:
 
 def be_host(config: pytest.Config) -> None:
     """Lets `use_cassette` inside tests follow the run's settings and count in its summary."""
-    stubbed_clients.serve_stubbed_clients()
     run = config.stash[RUN]
     own = host.Host(lambda: with_secrets(run.settings_now(), config), run.pending.append, run.test_now)
     stack = ExitStack()
@@ -304,6 +303,7 @@ def fixture_session(
     settings = with_secrets(run.settings(_config_for(request), home=home), request.config)
     path, test = run.places.of_fixture(request, fixturedef, settings)
     run.owned[path] = test
+    stubbed_clients.serve_stubbed_clients()
     session = sessions.Session(
         settings,
         path,
