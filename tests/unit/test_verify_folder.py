@@ -77,10 +77,10 @@ class TestClock:
     async def go_on(self) -> None:
         """Runs the clock for as long as there is something to wait for."""
         while True:
-            for _ in range(20):  # everybody who can go on does
+            quiet = 0
+            while quiet < 20:  # everybody who can go on does, also those whom a thread has just let go
                 await asyncio.sleep(0)
-            if self._busy:
-                continue
+                quiet = 0 if self._busy else quiet + 1
             self._waiting = [each for each in self._waiting if not each[2].done()]
             if self._waiting:
                 until, _, future = min(self._waiting, key=lambda each: each[:2])
