@@ -79,7 +79,8 @@ RESPONSES = """
         assert client.conversations.items.list(talk.id).data[0].role == "user"
         assert client.responses.input_items.list(answer.id) == chat_snapshot
         assert client.responses.retrieve(answer.id).id == answer.id
-        assert client.responses.input_tokens.count(model="m", input=[QUESTION]).input_tokens == 11
+        if hasattr(client.responses, "input_tokens"):  # openai 2.0 has none
+            assert client.responses.input_tokens.count(model="m", input=[QUESTION]).input_tokens == 11
 
     def test_streamed():
         events = list(ask([QUESTION], stream=True))
