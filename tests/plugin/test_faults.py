@@ -309,8 +309,9 @@ SERVED = """
         if stepreplay_server.mode == "record":
             assert ask(stepreplay_server).status == 200
             return
-        with pytest.raises(urllib.error.HTTPError, match="429"):
+        with pytest.raises(urllib.error.HTTPError, match="429") as refused:
             ask(stepreplay_server)
+        refused.value.close()
         with pytest.raises(ConnectionError):
             ask(stepreplay_server)
         with pytest.raises(TimeoutError):
