@@ -117,8 +117,6 @@ def publish(
         around: where it was started.
         shard: which part of a run this is; empty for all of it.
     """
-    # The id of a test may hold a key too, where one is its parameter.
-    masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
     mode = settings.mode if settings.mode.compares else VERIFY
     pending = settings.leaves_pending()
     if pending and not mode.rewrites:
@@ -131,20 +129,8 @@ def publish(
         waiting=[*_waiting(around.folders)] if pending else (),
         shard=shard,
     )
-    lines = masked(renderers.render(run, "terminal")).split("\n")
-    if settings.report:
-        text = renderers.render(run, renderers.form_for(settings.report, VerifiedRun))
-        lines += _write(around.root / settings.report, masked(text), "report")
-    if mode.rewrites:
-        return lines
-    if settings.baseline and settings.fail_on == "never":
-        lines += _write(
-            around.root / settings.baseline, masked(baseline.render_baseline(results)), "baseline"
-        )
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and os.environ.get("GITHUB_ACTIONS"):
-        disk.write_file(summary, masked(renderers.render(run, "markdown")).encode(), append=True)
-    return lines
+    known = None if mode.rewrites else baseline.render_baseline(results)
+    return _publish(run, settings, around.root, known)
 
 
 def publish_mutants(
@@ -164,21 +150,36 @@ def publish_mutants(
         known: the survivors that fail no run.
         details: leave nothing out in the terminal.
     """
-    masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
     judged = survivors.with_known(results, known)
     run = MutatedRun(
         judged, fail_on=settings.fail_on or "behavior", baseline=settings.baseline, details=details
     )
+    return _publish(run, settings, root, survivors.render_survivors(judged)), run.fails
+
+
+def _publish(run: VerifiedRun | MutatedRun, settings: Settings, root: Path, known: str | None) -> list[str]:
+    """Writes what was asked for of a run, and returns the lines for the terminal.
+
+    Args:
+        run: what is reported.
+        settings: of the run.
+        root: the folder that files are named from in settings.
+        known: what the baseline says after this run; None where the run has none.
+    """
+    # The id of a test may hold a key too, where one is its parameter.
+    masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
     lines = masked(renderers.render(run, "terminal")).split("\n")
     if settings.report:
-        text = renderers.render(run, renderers.form_for(settings.report, MutatedRun))
+        text = renderers.render(run, renderers.form_for(settings.report, type(run)))
         lines += _write(root / settings.report, masked(text), "report")
+    if known is None:
+        return lines
     if settings.baseline and settings.fail_on == "never":
-        lines += _write(root / settings.baseline, masked(survivors.render_survivors(judged)), "baseline")
+        lines += _write(root / settings.baseline, masked(known), "baseline")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and os.environ.get("GITHUB_ACTIONS"):
         disk.write_file(summary, masked(renderers.render(run, "markdown")).encode(), append=True)
-    return lines, run.fails
+    return lines
 
 
 def _with_quotes(results: Sequence[dict[str, Any]], around: Surroundings) -> list[dict[str, Any]]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LONG: Final = 1024
 """Characters. A shorter one may be shown; a longer one without a space in it is no prose."""
@@ -28,14 +31,21 @@ def describe_base64(text: str) -> str | None:
     return f"{named}{size:,} bytes in base64, SHA-256 {sha256(text.encode()).hexdigest()[:16]}"
 
 
-def without_base64(tree: Any) -> Any:
-    """Returns a JSON tree with what each long text of base64 holds in its place; what has none is shared with it."""
+def without_base64(tree: Any, tell: Callable[[list[Any]], str | None] = lambda _: None) -> Any:
+    """Returns a JSON tree with what each long text of base64 holds in its place; what has none is shared with it.
+
+    Args:
+        tree: the tree.
+        tell: what stands in place of a list; None for what the list holds.
+    """
     if isinstance(tree, str):
         return describe_base64(tree) or tree
     if isinstance(tree, dict):
-        made = {key: without_base64(value) for key, value in tree.items()}
+        made = {key: without_base64(value, tell) for key, value in tree.items()}
         return tree if all(made[key] is value for key, value in tree.items()) else made
     if not isinstance(tree, list):
         return tree
-    items = [without_base64(value) for value in tree]
+    if told := tell(tree):
+        return told
+    items = [without_base64(value, tell) for value in tree]
     return tree if all(one is other for one, other in zip(items, tree, strict=True)) else items

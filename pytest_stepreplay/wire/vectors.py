@@ -13,7 +13,7 @@ from binascii import Error as BrokenBase64
 from typing import TYPE_CHECKING, Any, Final
 
 from ..value_classes import dataclass
-from .encoded import describe_base64
+from .encoded import without_base64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,14 +95,9 @@ _IS_BIG_ENDIAN: Final = array("H", b"\0\1")[0] == 1
 
 def shorten(tree: Any) -> Any:
     """Returns a JSON tree with a few words in place of each long row of numbers or of base64; else it is shared."""
-    if isinstance(tree, str):
-        return describe_base64(tree) or tree
-    if isinstance(tree, dict):
-        made = {key: shorten(value) for key, value in tree.items()}
-        return tree if all(made[key] is value for key, value in tree.items()) else made
-    if not isinstance(tree, list):
-        return tree
-    if len(tree) >= LONG and (vector := Vector.read(tree)):
-        return f"[{vector}]"
-    items = [shorten(value) for value in tree]
-    return tree if all(one is other for one, other in zip(items, tree, strict=True)) else items
+    return without_base64(tree, _told)
+
+
+def _told(items: list[Any]) -> str | None:
+    vector = Vector.read(items) if len(items) >= LONG else None
+    return f"[{vector}]" if vector else None
