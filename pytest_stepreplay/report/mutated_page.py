@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from .mutated_runs import MutatedRun
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+"""What the page may do (Content Security Policy, level 3): nothing but look as it does."""
+
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
@@ -40,6 +43,7 @@ def mutants_as_html(run: MutatedRun) -> str:
     parts.append(f"<h2>Tests</h2>\n<table><tr>{heads}</tr>{rows}</table>")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>What the tests notice</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<style>{_STYLE}</style></head><body>\n<h1>What the tests notice</h1>\n"
         + "\n".join(parts)
         + "\n</body></html>\n"

@@ -100,6 +100,7 @@ def test_known_survivors_fail_no_run_and_workers_find_the_same(suite: Suite) -> 
     page = suite.start_pytest(*chosen, "--stepreplay-mutants=3", "--stepreplay-report=page.html")
     assert page.ret == 1
     text = (folder / "page.html").read_text()
+    assert "default-src 'none'" in text
     assert (
         "<li>test_shop.py::test_tools_planted stays green when the tool is <code>cancel_order</code>" in text
     )
