@@ -7,9 +7,9 @@ drift is a level at a place in an interaction, whatever the values there: a mode
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from ..value_classes import dataclass
 from .merged_runs import read_report
 from .verified_runs import LEVELS
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
 from ..settings import MODES
+from ..value_classes import dataclass
 from .run_as_json import REPORT_VERSION
 from .verified_runs import VerifiedRun
 
