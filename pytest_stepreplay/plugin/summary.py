@@ -240,11 +240,7 @@ class Summary:
         if self._causes:
             self._lines += causes.render_causes(self._causes)
         if settings.adopt_vcr_marker and sums.missed and "body" in settings.match_on:
-            self._lines += [
-                "vcrpy does not compare bodies unless told to, so tests pass with requests other than the recorded "
-                "ones. To match as vcrpy does:",
-                f"  {suites.HOW_TO_MATCH_AS_VCRPY}",
-            ]
+            self._lines += suites.ADVICE_ON_MISSES
         self._lines += self._problems + notes
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:

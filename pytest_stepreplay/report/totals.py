@@ -209,7 +209,7 @@ def _otherwise(totals: Totals) -> list[str]:
     return [
         f"{_count(number, 'test')} passed with another request than the recorded one, since bodies are not compared:",
         *_listed((f"  {_count(tests, 'test')}: {cause} differs" for cause, tests in causes), "causes"),
-        '  to make them fail, add "body" to match_on (stepreplay_match_on, or the match_on of vcr_config)',
+        '  to make them fail, add "body" to match_on (stepreplay_match_on, or the one that the suite has set)',
     ]
 
 

@@ -69,7 +69,7 @@ def count(
         "seconds_saved": sum([each.elapsed or 0.0 for each in played]),
         "borrowed": tuple(answers.borrowed(positions)),
         "asked": _asked_in_vain(history, settings),
-        "otherwise": _answered_otherwise(history, settings) if _is_lenient(settings) else (),
+        "otherwise": _answered_otherwise(history, settings) if settings.takes_other_bodies() else (),
     }
 
 
@@ -81,11 +81,6 @@ def _ledger(
     spent = [(each.request, each.response) for each in recorded]
     spent += [(answers.at(each.position).request, each.response) for each in verdicts if each.response]
     yield from entries("spent", spent)
-
-
-def _is_lenient(settings: Settings) -> bool:
-    """Whether a suite that was made for another plugin has its bodies not compared, as there."""
-    return settings.adopt_vcr_marker and settings.mode.answers and "body" not in settings.match_on
 
 
 def _answered_otherwise(history: History, settings: Settings) -> tuple[str, ...]:

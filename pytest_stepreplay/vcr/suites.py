@@ -33,6 +33,13 @@ RIVALS: Final = {
 HOW_TO_MATCH_AS_VCRPY: Final = "stepreplay_match_on = method scheme host port path query"
 """The line of an ini file: vcrpy does not compare bodies unless told to."""
 
+ADVICE_ON_MISSES: Final = (
+    "vcrpy does not compare bodies unless told to, so tests pass with requests other than the recorded ones. "
+    "To match as vcrpy does:",
+    f"  {HOW_TO_MATCH_AS_VCRPY}",
+)
+"""What the summary says where bodies are compared and requests were missed."""
+
 _TOLD: Final = re.compile(r"\bvcr\b|\bvcr_\w+|pytest_recording")
 _MARK: Final = re.compile(r"\bmark\.vcr\b")
 

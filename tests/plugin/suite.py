@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import textwrap
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -75,6 +77,9 @@ class _ClosedClients:
             ours = type(value).__module__.partition(".")[0] in _CLIENTS
             if ours and callable(close) and not iscoroutinefunction(close):
                 close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of a client that a test has made for itself
+            gc.collect(1)
 
 
 @dataclass
