@@ -7,6 +7,7 @@ tried again here, not even by the HTTP library: whoever calls counts each try.
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
@@ -79,6 +80,10 @@ class AsyncSender:
                     return Answered(response.status, tuple(response.headers.items()), body, number)
         except aiohttp.ClientConnectorError as error:
             return Unanswered(f"no answer ({_why_unconnected(error.os_error)})", arrived=False)
+        except aiohttp.ClientHttpProxyError as error:
+            return Unanswered(f"no answer (the proxy answered {error.status})", arrived=False)
+        except aiohttp.ConnectionTimeoutError:
+            return Unanswered(f"no answer (no connection within {self._timeout:g} s)", arrived=False)
         except TimeoutError:
             return Unanswered(f"no answer within {self._timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -86,6 +91,8 @@ class AsyncSender:
 
 
 def _why_unconnected(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):  # its number is none of the system's
+        return f"certificate verify failed: {error.verify_message}"
     # asyncio says it in words of its own, with the address in them.
     return (
         (os.strerror(error.errno) if error.errno and error.errno > 0 else "") or error.strerror or str(error)

@@ -105,7 +105,7 @@ class Budget:
             await self._pacer.wait(granted)
 
     def give_back(self, reservation: Reservation) -> None:
-        """Takes leave back that was not used: nothing was sent."""
+        """Takes leave back that was not used: nothing has come to a server."""
         self._open.remove(reservation)
         self.calls -= 1
         self._pacer.wake()

@@ -39,12 +39,14 @@ class CallResult:
         response: redacted.
         again: the server has refused the call for now, so that another one may follow.
         tokens: that it has cost.
+        reached: it may have come to the server; a connection that was refused is no call.
     """
 
     reason: str = ""
     response: Response | None = None
     again: bool = False
     tokens: int = 0
+    reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Journal:
             line["reason"] = answer.reason
         if answer.again:
             line["again"] = True
+        if not answer.reached:
+            line["reached"] = False
         if answer.response is not None:
             line["response"] = _tree_of_response(answer.response)
         try:
@@ -195,6 +199,9 @@ def _take_line(past: dict[str, Past], line: Mapping[str, Any]) -> None:
         past[line["sent"]] = Past(before.tries + 1, None, calls)
         return
     before = past[line["answered"]]
+    if not line.get("reached", True):  # nothing was sent, and it may be tried as often as before
+        past[line["answered"]] = Past(before.tries - 1, CallResult(again=True), before.calls[:-1])
+        return
     tokens, at = int(line["tokens"]), float(line["at"])
     tree = line.get("response")
     answer = CallResult(

@@ -173,7 +173,7 @@ class FolderRun:
                 return answer
             tries += 1
             if not answer.again:
-                return answer
+                return answer if answer.reached else answer.reason
 
     async def _try(
         self, recorded: RecordedRequest, outgoing: Outgoing, host: _HostState, number: int
@@ -193,11 +193,14 @@ class FolderRun:
             self.budget.give_back(reserved)
         note = partial(self.journal.note_sent, recorded.key, at=self.pacer.now(), tokens=reserved.tokens)
         await self.pacer.apart(note)
-        self._asked += 1
         came = await self.sender.send_once(outgoing, number)
         answer = self._answer_of(recorded, came, host, number, urlsplit(outgoing.url).hostname or "")
         await self.pacer.apart(partial(self.journal.note_answer, recorded.key, answer, at=self.pacer.now()))
-        self.budget.settle(reserved, answer.tokens)
+        if answer.reached:
+            self._asked += 1
+            self.budget.settle(reserved, answer.tokens)
+        else:
+            self.budget.give_back(reserved)
         return answer
 
     def _answer_of(
@@ -224,10 +227,11 @@ class FolderRun:
             host.closed = f"{name} asks for a pause of {wait:,.0f} s"
             return CallResult(reason)
         host.paused_until = max(host.paused_until, self.pacer.now() + wait)
+        reached = not isinstance(came, Unanswered)
         if number >= TRIES:
             self._give_up(host, name, reason)
-            return CallResult(reason)
-        return CallResult(reason, again=True)
+            return CallResult(reason, reached=reached)
+        return CallResult(reason, again=True, reached=reached)
 
     def _give_up(self, host: _HostState, name: str, reason: str) -> None:
         host.in_a_row += 1

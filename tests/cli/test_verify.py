@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import trustme
 
 from pytest_stepreplay.cli import verifying
 from pytest_stepreplay.models import Interaction, Response
@@ -129,8 +133,9 @@ def test_what_cannot_be_done_is_one_message_and_sends_nothing(
     found = project.run("verify", "--json")
     assert found.status == 1
     assert {each["reason"] for each in found.json["interactions"]} == {
-        "no answer (Connection refused), after 3 tries"
+        "not asked: no answer (Connection refused), after 3 tries"
     }
+    assert (found.json["calls"], found.json["left"]) == (0, 2)
 
 
 def test_a_run_in_ci_tells_its_progress_in_lines_and_leaves_nothing_pending(
@@ -198,6 +203,29 @@ def test_an_answer_that_breaks_off_is_not_asked_for_again(project: Project) -> N
         found = project.run("verify")
         assert (found.status, upstream.count) == (1, 1)
         assert "no answer (" in found.out
+
+
+def test_a_server_whose_certificate_is_not_trusted_is_asked_nothing(project: Project) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(60)
+        port = listening.getsockname()[1]
+
+        def serve() -> None:
+            for _ in range(3):
+                connection, _ = listening.accept()
+                with connection, suppress(OSError):
+                    context.wrap_socket(connection, server_side=True)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        project.write("cassettes/a.yaml", chat(url=f"https://localhost:{port}/v1/chat/completions"))
+        found = project.run("verify", "--json")
+        server.join(60)
+    assert (found.status, found.json["calls"]) == (1, 0)
+    assert "certificate verify failed" in found.json["interactions"][0]["reason"]
 
 
 def test_the_port_of_a_server_may_be_another_one(project: Project) -> None:

@@ -398,6 +398,30 @@ def test_a_host_that_answers_nothing_is_given_up(
         assert not run.is_done
 
 
+def test_a_connection_that_is_refused_is_no_call(tmp_path: Path) -> None:
+    """It has reached nobody: it takes no budget, and what was not asked is asked by the next run."""
+    asked = cassette_of(tmp_path, *many(4))
+    refused = Unanswered("no answer (refused)", arrived=False)
+    down = Server(TestClock(), answer=lambda *_: refused)
+    with run_over(tmp_path, [asked], down, Limits(calls=4, tokens=2_000)) as run:
+        ask_all(run, at_once=1)
+        assert (run.budget.calls, run.budget.tokens, run.budget.under_way, run.answered) == (0, 0, 0, 0)
+        assert set(reasons(run)) == {
+            "not asked: no answer (refused), after 3 tries",
+            "not asked: api.stepfun.com has answered none of the last 3 requests: "
+            "no answer (refused), after 3 tries",
+        }
+    flaky = Server(
+        TestClock(),
+        answer=lambda _, times: refused if times < 3 else answered(200, completion(), tries=times),
+    )
+    with run_over(tmp_path, [asked], flaky, Limits(calls=4)) as run:
+        assert run.budget.calls == 0
+        ask_all(run)
+        assert (run.budget.calls, run.is_done) == (4, True)
+        assert reasons(run) == ["same"] * 4
+
+
 def test_each_host_gets_its_own_key_and_what_cannot_be_sent_is_told(tmp_path: Path) -> None:
     def to(url: str, **more: Any) -> Interaction:
         return chat(user("Hello"), url=url, **more)
