@@ -18,6 +18,7 @@ from ..endpoints import contract_of_url, endpoint_of_url
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.quoted_answers import find_quotes_of
 from ..models import Interaction
+from ..report.grouping import cause_of
 from ..report.renderers import render
 from ..settings.levels import Level
 from ..settings.policy import Policy
@@ -33,7 +34,7 @@ from .project import cassette_folder, display, guarded_by_project, typed_test
 from .terminal import echo, json_text, plural, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from ..drift.changes import Drift
     from ..housekeeping.quoted_answers import Quoting
@@ -304,6 +305,14 @@ class PendingDrift:
     def _quoting(self) -> Quoting:
 
         return find_quotes_of(self.pending, self.unit)
+
+    @cached_property
+    def cause(self) -> Hashable:
+        """What it has in common with other changes that one cause has brought about."""
+        if self.drift is None:
+            return (self.pending.kind, self.unit.change)
+        drift = {"status": "drifted", "drift": self.drift.to_json()}
+        return (tuple(self.around), cause_of(drift) if self.drift else None)
 
     @property
     def level(self) -> str:

@@ -10,6 +10,7 @@ __all__ = [
     "conversations",
     "drift_history",
     "failing_tests",
+    "grouping",
     "ledger",
     "marks",
     "merged_runs",

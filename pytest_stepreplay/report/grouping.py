@@ -40,11 +40,11 @@ def group_by_cause(results: Iterable[Result]) -> list[list[Result]]:
     """Returns the results in groups of one cause, in the order in which the first of each stands."""
     groups: dict[Hashable, list[Result]] = {}
     for each in results:
-        groups.setdefault(_cause_of(each), []).append(each)
+        groups.setdefault(cause_of(each), []).append(each)
     return [*groups.values()]
 
 
-def _cause_of(result: Result) -> Hashable:
+def cause_of(result: Result) -> Hashable:
     """Returns what a result has in common with others of its cause: where something changed, and what.
 
     What matters less than the worst change of a drift comes with it, and may differ.

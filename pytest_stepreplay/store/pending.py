@@ -65,6 +65,21 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided about units of one pending file, and how both files were before.
+
+    Attributes:
+        path: the pending file.
+        left: the names of the units that are still pending.
+    """
+
+    path: Path
+    left: tuple[str, ...]
+    _before: tuple[bytes | None, ...] = field(repr=False)
+    _after: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A pending file.
 
@@ -155,19 +170,52 @@ def iter_pending(root: Path) -> Iterator[Path]:
             yield path
 
 
-def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[str, ...]:
+def decide_pending(path: Path, verb: Literal["accept", "reject"], units: Collection[Unit]) -> Decided:
+    """Accept or reject units as a person was shown them, so that it can be undone.
+
+    Raises:
+        CassetteError: as for `accept_pending`, and where a unit is another one by now.
+        CassetteWriteError: a file could not be written.
+    """
+    decide = accept_pending if verb == "accept" else reject_pending
+    with locked(path):
+        before = _contents(path)
+        left = decide(path, units)
+        return Decided(path, left, before, _digests(_contents(path)))
+
+
+def undo_decision(decided: Decided) -> None:
+    """Put both files back as they were before a decision.
+
+    Raises:
+        CassetteError: one of them is another one by now; nothing has changed.
+        CassetteWriteError: a file could not be written.
+    """
+    path = decided.path
+    with locked(path):
+        if _digests(_contents(path)) != decided._after:
+            raise CassetteError(_target_of(path), "has changed since it was decided about, so that stands")
+        # The pending file first: if the other one cannot be written, it is out of date, but not lost.
+        for file, content in zip((path, _target_of(path)), decided._before, strict=True):
+            if content is None:
+                remove_cassette(file)
+            else:
+                write_bytes(file, content)
+
+
+def accept_pending(path: Path, units: Collection[str | Unit] | None = None) -> tuple[str, ...]:
     """Put new units in the place of the old ones, and drop them from the pending file.
 
     Args:
         path: the pending file.
-        units: their names; by default all.
+        units: their names, or they themselves as they were shown; by default all.
 
     Returns:
         The names of the units that are still pending. Without any, the pending file is gone.
 
     Raises:
-        CassetteError: one of the files cannot be read, the file beside it has changed since or is not ours, or
-            there is no such unit pending; nothing has changed.
+        CassetteError: one of the files cannot be read, the file beside it has changed since or is not ours,
+            there is no such unit pending, or it is another one than was shown; nothing has changed.
         CassetteWriteError: a file could not be written.
     """
     if not exists(_checked(path)):
@@ -194,12 +242,13 @@ def accept_pending(path: Path, units: Collection[str] | None = None) -> tuple[st
         return opened.keep_others(_Version.read(opened.value.target), after.units, chosen)
 
 
-def reject_pending(path: Path, units: Collection[str] | None = None) -> tuple[str, ...]:
+def reject_pending(path: Path, units: Collection[str | Unit] | None = None) -> tuple[str, ...]:
     """Drop new units from the pending file; the file beside it stays as it is.
 
     Args:
         path: the pending file.
-        units: their names; by default all, and then neither file need be readable.
+        units: their names, or they themselves as they were shown; by default all, and then neither file need
+            be readable.
 
     Returns:
         The names of the units that are still pending. Without any, the pending file is gone.
@@ -278,7 +327,7 @@ class _Opened:
     """A pending file with the file beside it, both read once."""
 
     def __init__(self, path: Path) -> None:
-        target = _checked(path).with_name(path.name.removesuffix(PENDING_SUFFIX))
+        target = _target_of(_checked(path))
         content = read_bytes(path)
         mark = _MARK.search(content)
         self.after = _Version.parse(content[: mark.start()] if mark else content, path)
@@ -312,13 +361,20 @@ class _Opened:
                 fix=f"{_verify()}\nOr drop it: {stepreplay_command('reject', display_path(self.value.path))}",
             )
 
-    def chosen(self, names: Collection[str] | None) -> list[str]:
-        pending = [unit.name for unit in self.value.units]
-        unknown = [name for name in names or () if name not in pending]
+    def chosen(self, units: Collection[str | Unit] | None) -> list[str]:
+        waiting = {unit.name: unit for unit in self.value.units}
+        pending = [*waiting]
+        names = None if units is None else [each if isinstance(each, str) else each.name for each in units]
+        unknown = [name for name in names or () if name not in waiting]
         if unknown:
             what = "interaction" if self.value.kind == "cassette" else "snapshot"
             there_are = f"there are {', '.join(pending)}" if pending else "there is none"
             raise CassetteError(self.value.path, f"has no pending {what} {unknown[0]!r:.60}; {there_are}")
+        for each in units or ():
+            if isinstance(each, Unit) and each != waiting[each.name]:
+                raise CassetteError(
+                    self.value.path, f"has changed since {each.name} was shown; look at it again"
+                )
         return pending if names is None else [name for name in pending if name in names]
 
     def keep_others(self, base: _Version, units: _Units, decided: Collection[str]) -> tuple[str, ...]:
@@ -410,9 +466,22 @@ def _checked(path: Path) -> Path:
         raise CassetteReadError(
             path, "is a symbolic link, and a pending file may not be one", fix="Delete it"
         )
-    target = path.with_name(path.name.removesuffix(PENDING_SUFFIX))
+    target = _target_of(path)
     check_inside(target, target.parent)
     return path
+
+
+def _target_of(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(PENDING_SUFFIX))
+
+
+def _contents(path: Path) -> tuple[bytes | None, ...]:
+    """Return what a pending file holds, and the one beside it; None for one that is not there."""
+    return tuple(read_bytes(each) if exists(each) else None for each in (path, _target_of(path)))
+
+
+def _digests(contents: tuple[bytes | None, ...]) -> tuple[str, ...]:
+    return tuple(_NO_FILE if each is None else sha256(each).hexdigest() for each in contents)
 
 
 def _is_pending(entry: os.DirEntry[str]) -> bool:
