@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -115,6 +116,9 @@ def _each(
     for number, interaction in enumerate(interactions):
         for name, place, what, fix in check(interaction, expected):
             yield Problem(name, ("interactions", number, *place), what, fix)
+        for i, sample in enumerate(interaction.samples if check in _OF_ANSWERS else ()):
+            for name, place, what, fix in check(replace(interaction, response=sample), expected):
+                yield Problem(name, ("interactions", number, "samples", i, *place[1:]), what, fix)
 
 
 # ---------------------------------------------------------------- one interaction
@@ -277,6 +281,7 @@ def _stale(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, 
 
 
 _OF_EACH: Final = (_broken_contract, _never_matching, _volatile, _wrong_body, _stale)
+_OF_ANSWERS: Final = (_broken_contract, _wrong_body)
 
 
 # ---------------------------------------------------------------- all of them

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from .value_classes import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Buffer = bytes | memoryview
 
@@ -262,6 +262,8 @@ class Interaction:
     Attributes:
         recorded_at: when the request was sent, ISO 8601 in UTC to the second.
         elapsed: seconds from the request to the end of the response.
+        response: the answer that is replayed.
+        samples: further answers to the same request, which show how the model varies; none of them is replayed.
     """
 
     __pydantic_config__: ClassVar = _FORBID
@@ -270,6 +272,7 @@ class Interaction:
     elapsed: float | None = None
     request: Request
     response: Response
+    samples: tuple[Response, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the time.
@@ -279,6 +282,17 @@ class Interaction:
         """
         if self.elapsed is not None and not self.elapsed >= 0:
             raise FieldError("elapsed", "should be at least 0 seconds")
+
+    @property
+    def answers(self) -> tuple[Response, ...]:
+        """All that was answered: what is replayed, and the samples."""
+        return (self.response, *self.samples)
+
+    def messages(self) -> Iterator[tuple[tuple[str | int, ...], Request | Response]]:
+        """Yields the request and all answers, each with its place in the interaction."""
+        yield ("request",), self.request
+        yield ("response",), self.response
+        yield from ((("samples", i), each) for i, each in enumerate(self.samples))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from enum import StrEnum
+from operator import is_
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -225,24 +226,30 @@ def _convert(source: Source, shown: Path, plan: Plan) -> Conversion:
 
 
 def _finished(cassette: Cassette) -> tuple[Cassette, tuple[Skipped, ...]]:
-    """Return the interactions whose stream came to its end: elsewhere, the others would look whole."""
+    """Return the interactions whose stream came to its end: elsewhere, the others would look whole.
+
+    What another format cannot hold beside them is named.
+    """
     kept: list[Interaction] = []
     skipped: list[Skipped] = []
     for i, each in enumerate(cassette.interactions):
         if each.response.stream and each.response.stream.end:
             reason = "its stream did not end, which no other format can express"
             skipped.append(Skipped(("interactions", i, "response", "stream"), reason))
-        else:
-            kept.append(each)
+            continue
+        if each.samples:
+            reason = "the samples of an interaction have no place in other formats"
+            skipped.append(Skipped(("interactions", i, "samples"), reason))
+        kept.append(each)
     return replace(cassette, interactions=tuple(kept)), tuple(skipped)
 
 
 def _redacted(interaction: Interaction, redactor: Redactor) -> Interaction:
     request = redactor.redact_request(interaction.request)
-    response = redactor.redact_response(interaction.response)
-    if request is interaction.request and response is interaction.response:
+    answers = tuple(map(redactor.redact_response, interaction.answers))
+    if request is interaction.request and all(map(is_, answers, interaction.answers)):
         return interaction
-    return replace(interaction, request=request, response=response)
+    return replace(interaction, request=request, response=answers[0], samples=answers[1:])
 
 
 def _count_redacted(before: Interaction, after: Interaction) -> int:

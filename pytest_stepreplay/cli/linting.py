@@ -224,9 +224,9 @@ def _check_files(cassette: Cassette, path: Path, wall: Wall, again: str) -> Iter
     """Yields what is wrong with the files beside a cassette that hold what is too large for it."""
     fix = f"restore it, or {again}"
     for number, interaction in enumerate(cassette.interactions):
-        for name, file, problem in problems_with(interaction, path):
-            place = ("interactions", number, name)
-            yield Problem("file", place, f"{file.name}, beside the cassette, {problem}", fix)
+        for place, file, problem in problems_with(interaction, path):
+            what = f"{file.name}, beside the cassette, {problem}"
+            yield Problem("file", ("interactions", number, *place), what, fix)
     for file in {each.name: each for each in cited_in(cassette.interactions)}.values():
         with suppress(CassetteError):
             for text in texts_in(file.read()):

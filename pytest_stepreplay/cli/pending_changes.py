@@ -294,6 +294,9 @@ class PendingDrift:
             one, other = (each.headers.get(name, "nothing") for each in (old, new))
             if one != other:
                 found.append(escape_for_terminal(f"header {name}: {one} -> {other}"))
+        samples = [each.samples for each in (self.unit.old, self.unit.new) if isinstance(each, Interaction)]
+        if len(samples) == 2 and samples[0] != samples[1]:
+            found.append(f"samples: {len(samples[0])} -> {len(samples[1])} others")
         return found
 
     @property

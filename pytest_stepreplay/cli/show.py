@@ -111,6 +111,7 @@ def _as_json(turn: Turn) -> dict[str, Any]:
             "completion": turn.answer,
             "body": None if turn.answer else body_shown(response),
         },
+        "samples": [body_shown(each) for each in interaction.samples],
     }
 
 
@@ -214,6 +215,8 @@ def _outcome_of(interaction: Interaction) -> str:
         facts.append(f"{interaction.elapsed:.2f} s")
     if interaction.recorded_at:
         facts.append(interaction.recorded_at)
+    if interaction.samples:
+        facts.append(plural(len(interaction.samples), "sample"))
     return ", ".join(facts)
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..endpoints import GENERIC, contract_of_url, endpoint_of_url
 from ..models import Response
+from ..settings.levels import Level
 from ..settings.policy import Policy
 from ..texts.alignment import match
 from ..value_classes import dataclass, field
@@ -115,7 +116,7 @@ def keep_volatile(
         ids |= turn.ids
         if turn.old is None or not turn.same:
             response = turn.renamed(turn.ids) or turn.new.response
-            kept.append(replace(turn.new, request=request, response=response))
+            kept.append(replace(turn.new, request=request, response=response, samples=turn.samples))
         elif turn.says_the_same(request, turn.old.request, set(ids.values())):
             kept.append(turn.old)
         else:
@@ -132,6 +133,7 @@ class _KeptTurn:
         same: the responses differ in volatile values alone, so the old one can stay.
         ids: of the new response's tool calls, each with the id that it shall have.
         fresh: the other texts of the new response that the old one does not hold, where that can stay.
+        samples: of the old interaction, unless the model does something else now.
     """
 
     new: Interaction
@@ -140,6 +142,7 @@ class _KeptTurn:
     same: bool = False
     ids: dict[str, str] = field(default_factory=dict)
     fresh: frozenset[str] = frozenset()
+    samples: tuple[Response, ...] = ()
 
     def __post_init__(self) -> None:
         one, other = self.old.response if self.old else None, self.new.response
@@ -149,7 +152,10 @@ class _KeptTurn:
             return
         policy = Policy(contract=contract_of_url(self.new.request.url), volatile=self.volatile)
         alike = (one.status, _media_type(one), _end(one)) == (other.status, _media_type(other), _end(other))
-        self.same = alike and not compare(body_of(one), body_of(other), policy, endpoint=self._endpoint)
+        drift = compare(body_of(one), body_of(other), policy, endpoint=self._endpoint)
+        self.same = alike and not drift
+        if self.old and alike and drift.level < Level.BEHAVIOR:
+            self.samples = self.old.samples
         self._keep_old_ids(self._calls_of(one), calls)
         if self.same:
             before, after = (read_answer(body_of(it), self._endpoint).tree for it in (one, other))

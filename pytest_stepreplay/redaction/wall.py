@@ -139,8 +139,13 @@ class Wall:
 
 
 def within_interaction(place: Place) -> Place:
-    """Returns the steps from an interaction down to a place in it; other places as they are."""
-    return place[2:] if place[:1] == ("interactions",) and len(place) > 2 else place
+    """Returns the steps from an interaction down to a place in it; other places as they are.
+
+    What is allowed in the answer that is replayed is allowed in its samples, so these have the same place.
+    """
+    if place[:1] != ("interactions",) or len(place) <= 2:
+        return place
+    return ("response", *place[4:]) if place[2] == "samples" and len(place) > 4 else place[2:]
 
 
 def scan(content: bytes, tree: Any, *, secrets: Collection[str] = ()) -> tuple[Finding, ...]:

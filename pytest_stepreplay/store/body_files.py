@@ -66,8 +66,8 @@ def bind_files(message: Request | Response, cassette: Path) -> None:
 def cited_in(interactions: Iterable[Interaction]) -> Iterator[BodyFile]:
     """Yields the files beside a cassette that its interactions cite."""
     for each in interactions:
-        yield from each.request.files
-        yield from each.response.files
+        for _, message in each.messages():
+            yield from message.files
 
 
 def check_files(interactions: Iterable[Interaction], cassette: Path) -> None:
@@ -86,13 +86,15 @@ def check_files(interactions: Iterable[Interaction], cassette: Path) -> None:
                 raise CassetteReadError(path, f"{problem}; {display_path(cassette)} cites it", fix=_fix())
 
 
-def problems_with(interaction: Interaction, cassette: Path) -> Iterator[tuple[str, BodyFile, str]]:
+def problems_with(
+    interaction: Interaction, cassette: Path
+) -> Iterator[tuple[tuple[str | int, ...], BodyFile, str]]:
     """Yields what is wrong with the files that an interaction cites: in which message, which file, and what."""
-    for name in ("request", "response"):
-        for file in getattr(interaction, name).files:
+    for place, message in interaction.messages():
+        for file in message.files:
             problem = _problem_beside(cassette, file)
             if problem:
-                yield name, file, problem
+                yield place, file, problem
 
 
 def write_files(interactions: Iterable[Interaction], cassette: Path) -> None:

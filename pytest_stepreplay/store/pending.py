@@ -406,7 +406,7 @@ def _differing(before: _Version, after: _Version) -> list[Unit]:
         return [
             Unit(name, "changed", old[name], new[name], requests[number:])
             for number, name in enumerate(new, 1)
-            if not _is_same(old[name].response, new[name].response)
+            if not _is_same(old[name].answers, new[name].answers)
         ]
     changed = [
         Unit(name, "changed", old[name], new[name])

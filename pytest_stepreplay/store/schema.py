@@ -7,7 +7,7 @@ it reads what may be read nevertheless, and tells the first problem of the rest.
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from ..commands import mend_or_record
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _SIMPLE = frozenset({"events", "stream", "parts", "file"})
 """Keys of a message whose values are more than JSON."""
+_LEFT_OUT = frozenset({"headers", "samples"})
+"""Keys that do not stand in the file where they hold nothing."""
 _ONLY_TEXT = frozenset({str})
 _TEXT_OR_NOTHING = frozenset({str, type(None)})
 _ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
@@ -51,7 +53,7 @@ def tree_of(value: Any) -> dict[str, Tree]:
         if is_message and key in BODY_KINDS:
             if key == value.body_kind:
                 body[key] = _plain(part)
-        elif part is not None and (part or key != "headers"):
+        elif part is not None and (part or key not in _LEFT_OUT):
             tree[key] = _plain(part)
     return tree | body
 
@@ -87,8 +89,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
         tree = {**tree, "interactions": tuple(found)}
     cassette = _plainly(tree) or validating.validated(Cassette, tree, (), text, path)
     for number, interaction in enumerate(cassette.interactions):
-        for name in ("request", "response"):
-            message = getattr(interaction, name)
+        for where, message in interaction.messages():
             place: list[str | int] = []
             if message.parts is not None or message.file is not None:
                 body_files.bind_files(message, path)
@@ -103,7 +104,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
             elif _is_no_base64(message):
                 place = ["base64"]
             if place:
-                location = ["interactions", number, name, *place]
+                location = ["interactions", number, *where, *place]
                 problem = f"{written_location(location)}: should be valid base64"
                 raise CassetteReadError(path, problem, line=line_at(text, location))
     return cassette
@@ -142,22 +143,39 @@ def interaction_of(tree: Any, path: Path | None = None) -> Interaction | None:
         request = _message_of(Request, tree["request"])
         response = _message_of(Response, tree["response"])
         found = Interaction(**{**tree, "request": request, "response": response})
+        if "samples" in tree:
+            found = replace(found, samples=_samples_of(tree["samples"]))
         right = (
             request.method.__class__ is str
             and request.url.__class__ is str
-            and response.status.__class__ is int
-            and response.headers.__class__ is dict
-            and _ONLY_TEXT.issuperset(map(type, (*response.headers, *response.headers.values())))
-            and (response.stream is None or (response.stream.end, response.stream.error) in _ENDS)
+            and _is_plain(response)
             and found.recorded_at.__class__ in _TEXT_OR_NOTHING
             and (found.elapsed is None or found.elapsed.__class__ is float)
         )
     except (TypeError, KeyError, ValueError, AttributeError, _NotPlainError):
         return None
     if right and path is not None:
-        for message in (request, response):
+        for _, message in found.messages():
             body_files.bind_files(message, path)
     return found if right else None
+
+
+def _samples_of(tree: Any) -> tuple[Response, ...]:
+    if tree.__class__ is not list:
+        raise _NotPlainError
+    samples = tuple(_message_of(Response, each) for each in tree)
+    if not all(map(_is_plain, samples)):
+        raise _NotPlainError
+    return samples
+
+
+def _is_plain(response: Response) -> bool:
+    return (
+        response.status.__class__ is int
+        and response.headers.__class__ is dict
+        and _ONLY_TEXT.issuperset(map(type, (*response.headers, *response.headers.values())))
+        and (response.stream is None or (response.stream.end, response.stream.error) in _ENDS)
+    )
 
 
 def request_of(tree: Any) -> Request | None:

@@ -63,10 +63,16 @@ def validated(kind: type[_Model], tree: Tree, here: tuple[str | int, ...], text:
 def _oversize(tree: Tree) -> tuple[list[str | int], str]:
     """Return where a part has more that is wrong than memory can tell of, and what it is; else no problem."""
     places: list[list[str | int]] = [[], ["request"], ["response"], ["response", "headers"]]
+    samples = tree.get("samples") if isinstance(tree, dict) else None
+    if isinstance(samples, list):
+        places += [["samples", i, *more] for i in range(len(samples)) for more in ([], ["headers"])]
     for location in places:
         part = tree
         for step in location:
-            part = part.get(step) if isinstance(part, dict) else None
+            if isinstance(part, list) and isinstance(step, int):
+                part = part[step]
+            else:
+                part = part.get(step) if isinstance(part, dict) else None
         if isinstance(part, dict):
             if len(part) > _MOST_KEYS:
                 return location, f"has {len(part):,} keys, and may have {_MOST_KEYS}"
