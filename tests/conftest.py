@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from pytest_stepreplay.machine import clock, disk
 from pytest_stepreplay.session.routing import leave
 from pytest_stepreplay.upstream import Upstream
+from tests.browser import NAMES, Browser, find_chromium
 
 pytest_plugins = ["pytester"]
 
@@ -66,6 +67,18 @@ def upstream() -> Iterator[Upstream]:
     """A server that speaks StepFun's documented dialect. It is ours, not StepFun."""
     with Upstream() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium, where there is one; with `STEPREPLAY_NEEDS_CHROMIUM`, as in CI, there must be."""
+    program = find_chromium()
+    if program is None:
+        why = f"no Chromium is installed ({', '.join(NAMES)}); STEPREPLAY_CHROMIUM names one elsewhere"
+        (pytest.fail if os.environ.get("STEPREPLAY_NEEDS_CHROMIUM") else pytest.skip)(why)
+    running = Browser(program, tmp_path_factory.mktemp("chromium"))
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

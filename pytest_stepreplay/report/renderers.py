@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..drift.changes import Drift
 from ..errors import SettingsError
-from . import run_as_html
-from .mutated_page import mutants_as_html
+from . import mutated_page, run_as_html
 from .mutated_runs import MutatedRun, mutants_as_json, mutants_as_markdown, mutants_in_terminal
 from .run_as_json import render_as_json
 from .run_as_markdown import render_as_markdown
@@ -46,6 +45,10 @@ def _run_as_html(run: VerifiedRun) -> str:
     return run_as_html.render_as_html(run)  # what imports jinja2 is imported when it is used
 
 
+def _mutants_as_html(run: MutatedRun) -> str:
+    return mutated_page.mutants_as_html(run)
+
+
 RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
     Drift: {
         "line": Renderer(Drift.line),
@@ -64,7 +67,7 @@ RENDERERS: Final[dict[type, dict[str, Renderer]]] = {
         "terminal": Renderer(mutants_in_terminal),
         "json": Renderer(mutants_as_json, ".json"),
         "markdown": Renderer(mutants_as_markdown, ".md"),
-        "html": Renderer(mutants_as_html, ".html"),
+        "html": Renderer(_mutants_as_html, ".html", ("jinja2", "html")),
     },
 }
 """By what is reported, the forms by their names."""
