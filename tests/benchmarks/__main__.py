@@ -14,10 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from . import counts
 from .environments import PACKAGES, Environments
 from .measuring import BenchmarkError
 from .tables import render_table
-from .works import QUICK, TINY, WORKS, Bench, Size, measured
+from .works import QUICK, TINY, WORKS, Bench, Size, named
 
 SIZES = {"whole": Size(), "quick": QUICK, "tiny": TINY}
 
@@ -48,14 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="install nothing: compare this project with the floor only, in the environment that runs this",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="take no time: count what this project does in some works, and fail if that has grown since "
+        f"{counts.TABLE.name} was written; --only takes {', '.join(counts.WORKS)}",
+    )
+    parser.add_argument("--renew", action="store_true", help="with --check: write the counts to that table")
     given = parser.parse_args(arguments)
     if given.rounds is not None and given.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if given.renew and not given.check:
+        parser.error("--renew needs --check")
     size = SIZES[given.size]
     if given.rounds:
         size = Size(**{**vars(size), "rounds": given.rounds})
     try:
-        works = measured(given.only)
+        if given.check:
+            return _check(given.only, given.json, renew=given.renew)
+        works = named(given.only, WORKS)
         with ExitStack() as stack:
             folder = given.environments or Path(stack.enter_context(TemporaryDirectory()))
             report = _measure(works, size, Environments(folder, given.here, _say))
@@ -65,6 +77,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def _check(only: Sequence[str], report: Path | None, *, renew: bool) -> int:
+    """Counts, and returns the exit status: 1 where something has grown that is not written to the table now."""
+    found = counts.count(named(only, counts.WORKS))
+    if report:
+        functions = {work: vars(each) for work, each in found.items()}
+        report.write_text(json.dumps(functions, indent=1) + "\n", encoding="utf-8")
+    if renew:
+        counts.renew(found)
+    lines, good = counts.check(found)
+    print("\n".join(lines))
+    return 0 if good else 1
 
 
 def _measure(works: Sequence[str], size: Size, environments: Environments) -> dict[str, object]:

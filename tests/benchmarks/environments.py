@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,12 +53,14 @@ class Environments:
         folder: holds an environment for each tool. Those that exist are used as they are.
         here: no other environment than the one of this process, and so no other tools than those in it.
         say: is told what takes time.
+        module: runs pytest, with arguments of its own before pytest's.
         used: the tools whose interpreters were asked for.
     """
 
     folder: Path
     here: bool = False
     say: Callable[[str], object] = print
+    module: Sequence[object] = ("pytest",)
     used: set[str] = field(default_factory=set)
     _versions: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -85,6 +87,17 @@ class Environments:
             _install([*pip, *clients, *PACKAGES[tool]])
             done.write_text(wanted, encoding="utf-8")
         return python
+
+    def pytest(self, tool: str) -> list[object]:
+        """Returns the command that runs pytest with a tool, and with no other plugin."""
+        only = ("-p", "stepreplay") if self.here and tool == OURS else ()
+        return [self.python(tool), "-m", *self.module, "-q", "-p", "no:cacheprovider", *only]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that the command needs."""
+        # Here, other plugins than the tool are installed, too.
+        return {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(REPOSITORY)} if self.here else {}
 
     def versions(self, tool: str) -> dict[str, str]:
         """Returns the version of each package in the tool's environment."""

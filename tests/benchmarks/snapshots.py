@@ -72,7 +72,8 @@ class SnapshotSuite:
 
     def __init__(self, folder: Path, kind: Kind, tests: int, fill: int, environments: Environments) -> None:
         self._folder, self._kind, self._tests = folder, kind, tests
-        self._python = environments.python(kind.environment)
+        self._command = environments.pytest(kind.environment)
+        self._environment = environments.variables
         folder.mkdir(parents=True)
         text = (FILL * (fill // len(FILL) + 1))[:fill]
         (folder / "replies.py").write_text(_REPLIES.format(fill=text), encoding="utf-8")
@@ -100,5 +101,4 @@ class SnapshotSuite:
         return cost
 
     def _pytest(self, *options: str) -> Cost:
-        command = [self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-        return run(command, folder=self._folder)
+        return run([*self._command, *options], folder=self._folder, environment=self._environment)

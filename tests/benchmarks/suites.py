@@ -188,13 +188,9 @@ class Project:
     def __init__(self, folder: Path, suite: Suite, tool: Tool, environments: Environments) -> None:
         self.folder = folder
         self._suite, self._tool = suite, tool
-        self._python = environments.python(tool.environment)
+        self._command = environments.pytest(tool.environment)
+        self._environment = environments.variables
         self._url = "http://127.0.0.1:9/v1"
-        self._only: tuple[str, ...] = ()
-        self._environment: dict[str, str] = {}
-        if environments.here:  # other plugins than the tool are installed, too
-            self._only = () if tool.name == FLOOR else ("-p", "stepreplay")
-            self._environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         self._write(mocked=tool.name == FLOOR)
 
     def record(self, upstream: Upstream) -> Cost:
@@ -212,6 +208,11 @@ class Project:
     def collect(self) -> Cost:
         """Collects the suite without running it, and returns what that cost."""
         return self._pytest("--collect-only", *self._tool.replay)
+
+    def miss(self) -> Cost:
+        """Runs the suite with other questions than were recorded, all of whose tests fail, and returns what that cost."""
+        self.watch("\n\nimport asking\n\nuser = asking.user\nasking.user = lambda text: user(text[::-1])\n")
+        return self._pytest(*self._tool.replay, ended="failed")
 
     def watch(self, code: str) -> None:
         """Adds code to the suite's conftest."""
@@ -241,10 +242,10 @@ class Project:
         for name, text in files.items():
             (self.folder / name).write_text(text, encoding="utf-8")
 
-    def _pytest(self, *options: str) -> Cost:
-        command = [self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *self._only, *options]
+    def _pytest(self, *options: str, ended: str = "passed") -> Cost:
+        command = [*self._command, *options]
         cost = run(command, folder=self.folder, environment={"BASE_URL": self._url, **self._environment})
-        done = re.search(r"^(\d+) (?:passed|tests? collected)", cost.output, re.MULTILINE)
+        done = re.search(rf"^(\d+) (?:{ended}|tests? collected)", cost.output, re.MULTILINE)
         if not done or int(done[1]) != self._suite.tests:
-            raise BenchmarkError(f"{self._tool.name}: not all tests passed:\n{cost.output[-3000:]}")
+            raise BenchmarkError(f"{self._tool.name}: not all tests {ended}:\n{cost.output[-3000:]}")
         return cost

@@ -421,13 +421,14 @@ WORKS: Mapping[str, Work] = {
 }
 
 
-def measured(names: Sequence[str]) -> list[str]:
-    """Returns the works that these names mean: each is a work or the beginning of some.
+def named(names: Sequence[str], works: Iterable[str]) -> list[str]:
+    """Returns the works that these names mean: each is a work or the beginning of some; all of them without a name.
 
     Raises:
         BenchmarkError: a name means none.
     """
+    every = list(works)
     for name in names:
-        if not any(work.startswith(name) for work in WORKS):
-            raise BenchmarkError(f"there is no work {name!r}; there are {', '.join(WORKS)}")
-    return [work for work in WORKS if not names or any(work.startswith(name) for name in names)]
+        if not any(work.startswith(name) for work in every):
+            raise BenchmarkError(f"there is no work {name!r}; there are {', '.join(every)}")
+    return [work for work in every if not names or any(work.startswith(name) for name in names)]

@@ -14,8 +14,9 @@ if sys.platform == "win32":
 
 import fcntl
 
-from tests.benchmarks import measuring
+from tests.benchmarks import counts, measuring
 from tests.benchmarks.__main__ import main
+from tests.benchmarks.counts import Counted
 from tests.benchmarks.environments import FLOOR, OURS, REPOSITORY
 from tests.benchmarks.measuring import BenchmarkError, Series, run, take_turns
 from tests.benchmarks.tables import render_table
@@ -109,3 +110,68 @@ def test_works_run_at_the_smallest_size(tmp_path: Path) -> None:
         measured = reports[work]
         assert {each["tool"] for each in measured} >= {OURS}, work
         assert all(value >= 0 for each in measured for value in each["values"]), work
+
+
+def counted(calls: int, fsyncs: int) -> Counted:
+    """Returns what a work came to in which the store does ten calls, and the session the rest."""
+    return Counted({"calls": calls, "fsyncs": fsyncs}, {"session": calls - 10, "store": 10}, {})
+
+
+def test_a_count_that_grew_says_in_which_work_and_room_and_how_to_renew_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "counts.json"
+    counts.renew({"replay": counted(1000, 2)}, table)
+    assert counts.check({"replay": counted(1050, 3)}, table) == (
+        [
+            "GREW:",
+            "replay: calls: 1,000 -> 1,050 (+5.0%)",
+            "  calls of session: 990 -> 1,040 (+5.1%)",
+            "replay: fsyncs: 2 -> 3 (+50.0%)",
+            "If that is what it has to cost, say why in the commit that renews the table:",
+            "  python -m tests.benchmarks --check --renew",
+        ],
+        False,
+    )
+
+
+def test_a_count_within_its_tolerance_is_good_and_one_that_fell_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "counts.json"
+    counts.renew({"replay": counted(1000, 2), "idle": counted(100, 0)}, table)
+    assert counts.check({"replay": counted(1015, 2)}, table) == (["1 works counted"], True)
+    lines, good = counts.check({"replay": counted(900, 2)}, table)
+    assert good
+    assert lines[:2] == ["fell:", "replay: calls: 1,000 -> 900 (-10.0%)"]
+    assert lines[-1] == "  python -m tests.benchmarks --check --renew"
+
+
+def test_a_renewed_table_keeps_the_works_that_were_not_counted(tmp_path: Path) -> None:
+    table = tmp_path / "counts.json"
+    counts.renew({"replay": counted(1000, 2), "idle": counted(100, 0)}, table)
+    counts.renew({"replay": counted(2000, 2)}, table)
+    assert counts.check({"idle": counted(100, 0), "replay": counted(2000, 2)}, table)[1]
+
+
+def test_a_table_that_is_missing_or_lacks_a_work_is_an_error_that_says_so(tmp_path: Path) -> None:
+    table = tmp_path / "counts.json"
+    with pytest.raises(BenchmarkError, match="make it anew with --check --renew"):
+        counts.check({"idle": counted(1, 0)}, table)
+    counts.renew({"idle": counted(1, 0)}, table)
+    with pytest.raises(BenchmarkError, match=r"counts\.json has no replay; add it with --check --renew"):
+        counts.check({"replay": counted(1, 0)}, table)
+
+
+def test_what_is_counted_is_that_of_our_code_and_the_same_every_time() -> None:
+    one, other = (counts.count(["recording"])["recording"] for _ in range(2))
+    assert one == other
+    assert one.counts["files replaced"] == 6  # a cassette for each of six tests
+    assert one.counts["fsyncs"] == 12  # each with its folder
+    assert one.counts["locks"] >= 6
+    assert one.functions["store/files.py:put"] == 6
+    assert sum(one.rooms.values()) == one.counts["calls"]
+
+
+def test_renewing_needs_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--renew"])
+    assert "--renew needs --check" in capsys.readouterr().err
+    assert main(["--check", "--only", "speed"]) == 1
+    assert "there is no work 'speed'; there are idle, replay" in capsys.readouterr().err
