@@ -179,18 +179,24 @@ class Redactor:
                 if node not in rules.clean and (self.redact_text(node) != node or BEGIN_OF_KEY in node):
                     return False  # or it may be the first line of a key
             elif isinstance(node, dict):
-                if not rules.plain_names.issuperset(node) and not all(map(self._is_plain_name, node)):
-                    return False
+                if not rules.plain_names.issuperset(node):
+                    for name, value in node.items():
+                        if name not in rules.plain_names and not self._is_plain_field(name, value, node):
+                            return False
                 todo += node.values()
             elif isinstance(node, list):
                 todo += node
         return True
 
-    def _is_plain_name(self, name: object) -> bool:
-        """Whether a field's name is no secret, and says of no value that it is one."""
+    def _is_plain_field(self, name: object, value: object, beside: dict[Any, Any]) -> bool:
+        """Whether a field's name is no secret, and says of its value that it is none."""
         text, rules = str(name), self._rules
-        if may_hold_secret(text, rules.names) or self.redact_text(text) != text:
+        if self.redact_text(text) != text:
             return False
+        if may_hold_secret(text, rules.names):
+            return not isinstance(value, str | dict | list) or not holds_secret(
+                text, value, rules.names, beside=beside
+            )
         if text in rules.clean:
             rules.plain_names.add(text)
         return True

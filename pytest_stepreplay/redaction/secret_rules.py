@@ -189,6 +189,11 @@ class Bounds(NamedTuple):
         return self.ends[first : min(first + _MOST_ENDS, bisect_left(self.ends, end))]
 
 
+_harmless: Final = set[bytes]()
+"""Runs that can hold no key, each with the context that decides it: cassettes repeat them all the time."""
+_MOST_HARMLESS: Final = 4096
+_LONGEST_HARMLESS: Final = 512
+
 _MOST_ENDS: Final = 32
 _SHOWN: Final = Bounds((), ())
 
@@ -202,21 +207,23 @@ def find_hits(data: bytes, depth: int = 0, bounds: Bounds = _SHOWN) -> Iterator[
         bounds: where a key may begin and end beside where the bytes show it.
     """
     mask = data.translate(_MASK)
-    harmless: set[bytes] = set()  # a cassette repeats its ids and models all the time
+    if len(_harmless) > _MOST_HARMLESS:
+        _harmless.clear()
     start = mask.find(_RUN)
     while start >= 0:
         end = mask.find(b" ", start)
         end = len(data) if end < 0 else end
         context = data[max(0, start - _CONTEXT) : start]
         known = context + data[start:end]
-        if known not in harmless:
+        if known not in _harmless:
             hits = list(_hits_in_run(data, start, end, depth, bounds))
             name = b"" if hits else _name_of(context)
-            if name:
-                hits = list(_hits_by_name(data, start, end, name))
+            opaque = _opaque_part(data, start, end) if name and _may_name_secret(name) else None
+            if opaque and _names_secret(data, start, end, name):
+                hits = [Hit(*opaque, BY_NAME)]
             yield from hits
-            if not hits and not name and bounds is _SHOWN:
-                harmless.add(known)
+            if not (hits or opaque or depth) and bounds is _SHOWN and len(known) <= _LONGEST_HARMLESS:
+                _harmless.add(known)
         start = mask.find(_RUN, end)
     if b"PRIVATE KEY" in data:
         yield from _private_keys(data, mask)
@@ -422,24 +429,31 @@ def _is_opaque(value: bytes) -> bool:
     return not _MADE_UP.search(value) and not is_made_up(text)
 
 
-def _hits_by_name(data: bytes, start: int, end: int, name: bytes) -> Iterator[Hit]:
-    """Yields a run that could be any key, if what stands before it says that it is one."""
+def _opaque_part(data: bytes, start: int, end: int) -> tuple[int, int] | None:
+    """Returns the part of a run that could be any key, if its name says so; None where it could be none."""
     rest = _REST_OF_ESCAPE.match(data, start, end)
     at = rest.end() if rest else start
     value = data[at:end].rstrip(b".")
-    if _is_opaque(value) and not _PUBLIC.fullmatch(value) and _names_secret(data, start, end, name):
-        yield Hit(at, at + len(value), BY_NAME)
+    return (at, at + len(value)) if _is_opaque(value) and not _PUBLIC.fullmatch(value) else None
+
+
+@lru_cache(maxsize=1024)
+def _may_name_secret(name: bytes) -> bool:
+    """Tells whether a value with this name may be secret, whatever stands around them."""
+    return (
+        name == _SCHEME
+        or _is_key_name(name[1:], in_url=name[:1] in (b"?", b"&"))
+        or _COOKIE_NAME.fullmatch(_plain(name)) is not None
+    )
 
 
 def _names_secret(data: bytes, start: int, end: int, name: bytes) -> bool:
+    """Tells whether a value is secret by its name, which may be that of a secret."""
     if name == _SCHEME:
         return True
-    plain = _plain(name)
-    if plain == "token" and _PIECE.search(data, max(0, start - _NEAR), end + _NEAR):
+    if _plain(name) == "token" and _PIECE.search(data, max(0, start - _NEAR), end + _NEAR):
         return False  # of text, with its probability
-    if _is_key_name(name[1:], in_url=name[:1] in (b"?", b"&")):
-        return True
-    return _COOKIE_NAME.fullmatch(plain) is not None and bool(
+    return _is_key_name(name[1:], in_url=name[:1] in (b"?", b"&")) or bool(
         _COOKIE.search(data, max(0, start - _FARTHEST_COOKIE), start)
     )
 

@@ -24,7 +24,7 @@ from .streams import events_in, parsed_json, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from .streams import Link
 
@@ -382,13 +382,13 @@ def _texts(tree: Any) -> Iterator[tuple[Place, str]]:
 
 def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
     """Yields the texts that the bytes of a file do not show as they are."""
-    for link, value in _nodes(tree):
+    for link, value in _nodes(tree, _may_hide):
         kind = value.__class__
         if kind is str:
             if value.startswith(_GZIP_IN_BASE64):
                 packed = decoded_base64(value.encode("utf-8", "replace"))
                 yield path_of(link), packed.decode("utf-8", "replace")
-            elif "\\" in value or "\n" in value:
+            else:
                 yield from _hidden_in_text(path_of(link), value)
         elif kind is bytes:
             yield path_of(link), unpacked(value).decode("utf-8", "replace")
@@ -398,6 +398,14 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
             elif link[1].__class__ is str and names_key(link[1]):
                 texts = ((i, item) for i, item in enumerate(value) if isinstance(item, str))
                 yield from (((*path_of(link), i), f"{link[1]}: {text}") for i, text in texts)
+
+
+def _may_hide(value: Any) -> bool:
+    """Tells whether the bytes of a file may not show a value, or what is in it, as it is."""
+    kind = value.__class__
+    if kind is str:
+        return "\\" in value or "\n" in value or value.startswith(_GZIP_IN_BASE64)
+    return kind is dict or kind is list or kind is bytes
 
 
 def _hidden_in_text(place: Place, text: str) -> Iterator[tuple[Place, str]]:
@@ -423,14 +431,19 @@ def _event_text(event: Any) -> str:
     return event if isinstance(event, str) else ""
 
 
-def _nodes(tree: Any) -> Iterator[tuple[Link, Any]]:
-    """Yields every value of a tree with the way to it. Without recursion: a deep body must not hide anything."""
+def _nodes(tree: Any, wanted: Callable[[Any], bool] = lambda _: True) -> Iterator[tuple[Link, Any]]:
+    """Yields every value of a tree with the way to it. Without recursion: a deep body must not hide anything.
+
+    Args:
+        tree: the values.
+        wanted: of which values, the tree's own aside; what is in others is not seen either.
+    """
     todo: list[tuple[Link, Any]] = [(None, tree)]
     while todo:
         link, node = todo.pop()
         yield link, node
         kind = node.__class__
         if kind is dict:
-            todo += [((link, key), value) for key, value in node.items()][::-1]
+            todo += [((link, key), value) for key, value in node.items() if wanted(value)][::-1]
         elif kind is list:
-            todo += [((link, i), item) for i, item in enumerate(node)][::-1]
+            todo += [((link, i), item) for i, item in enumerate(node) if wanted(item)][::-1]
