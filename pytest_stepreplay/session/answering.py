@@ -173,6 +173,8 @@ class Answers:
 
         What goes on with a conversation that was missed is not answered: it is recorded anew to its end.
         """
+        if not self._all:
+            return None
         if self._missed_conversations:
             conversation = self.matcher.conversation(request)
             if not self._missed_conversations.isdisjoint(conversation[:-1]):
@@ -218,7 +220,8 @@ class Answers:
     def note_miss(self, request: Request) -> None:
         """Notes that a request is recorded anew, and so is the rest of its conversation."""
         self.missed_some = True
-        self._missed_conversations.update(self.matcher.conversation(request)[-1:])
+        if self._all:
+            self._missed_conversations.update(self.matcher.conversation(request)[-1:])
 
     def borrowed(self, positions: Iterable[int]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
         """Yields each lender with how many interactions it holds, and those of the positions that are its own."""
