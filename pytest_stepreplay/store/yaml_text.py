@@ -155,7 +155,7 @@ def _render_float(value: float) -> str:
 
 def _render_text(text: str, pad: str, *, at_end: bool) -> str:
     if "\n" not in text:
-        return text if text and is_plain(text) and not _NEEDS_ESCAPE.search(text) else _quote(text)
+        return _render_short_line(text) if len(text) <= _SHORT else _render_line(text)
     # Editors strip spaces at the end of a line and empty lines at the end of a file: those need quotes too.
     fragile = at_end and text.endswith("\n\n")
     if fragile or not text.strip("\n") or _NEEDS_QUOTES_IN_LINES.search(text):
@@ -166,6 +166,16 @@ def _render_text(text: str, pad: str, *, at_end: bool) -> str:
     chomping = "+" if text.endswith("\n\n") else "" if text.endswith("\n") else "-"
     lines = text.removesuffix("\n").split("\n")
     return f"|{indentation}{chomping}\n" + "\n".join(pad + line if line else "" for line in lines)
+
+
+def _render_line(text: str) -> str:
+    return text if text and is_plain(text) and not _NEEDS_ESCAPE.search(text) else _quote(text)
+
+
+_SHORT = 48
+_render_short_line = lru_cache(maxsize=1024)(
+    _render_line
+)  # interactions repeat their models, roles and types
 
 
 def _quote(text: str) -> str:
