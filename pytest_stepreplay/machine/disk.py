@@ -220,8 +220,9 @@ def create(path: AnyPath, content: bytes | memoryview, mode: int = 0o644) -> Non
     """
     descriptor = _open(path, _system.O_WRONLY | _system.O_CREAT | _system.O_EXCL, mode)
     try:
-        if _umask() != UMASK and hasattr(_system, "fchmod"):
-            _system.fchmod(descriptor, mode & ~UMASK)
+        wanted = mode & ~UMASK
+        if hasattr(_system, "fchmod") and _stat.S_IMODE(_system.fstat(descriptor).st_mode) != wanted:
+            _system.fchmod(descriptor, wanted)  # a test has set another umask
         write(descriptor, content)
         _system.fsync(descriptor)
     finally:
@@ -250,11 +251,20 @@ def overwrite(path: AnyPath, content: bytes) -> None:
     """
     descriptor = _open(path, _system.O_WRONLY | getattr(_system, "O_NOFOLLOW", 0))
     try:
-        write(descriptor, content)
-        # Not O_TRUNC: after it, ext4 brings the file to the disk when it is closed.
-        _system.ftruncate(descriptor, len(content))
+        overwrite_open(descriptor, content)
     finally:
         _system.close(descriptor)
+
+
+def overwrite_open(descriptor: int, content: bytes) -> None:
+    """Does the same to a file that was just opened.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write(descriptor, content)
+    # Not O_TRUNC: after it, ext4 brings the file to the disk when it is closed.
+    _system.ftruncate(descriptor, len(content))
 
 
 def open_to_append(path: AnyPath) -> int:

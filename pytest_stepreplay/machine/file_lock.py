@@ -57,6 +57,15 @@ class FileLock:
                 disk.close(descriptor)
         return self._descriptor is not None
 
+    def sign(self, content: bytes) -> None:
+        """Puts into the file who holds the lock; only its holder may.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self._descriptor is not None:
+            disk.overwrite_open(self._descriptor, content)
+
     def release(self) -> None:
         """Lets the lock go, and removes its file."""
         descriptor, self._descriptor = self._descriptor, None

@@ -29,7 +29,11 @@ TIMEOUT: Final = 30.0
 
 _MOST_READ: Final = 1000  # bytes of a lock file
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
+_FEW: Final = 64
+"""So many files in a folder are looked at in each save; of more, so many on average."""
 _held = threading.local()
+_left_alone: Final = dict[str, int]()
+"""By folder, how many saves do not look for leftovers."""
 
 
 @contextmanager
@@ -58,11 +62,12 @@ def locked(path: Path) -> Iterator[None]:
         yield
         return
     with _acquired(path, target):
-        held.add(str(target))
+        added = {str(path), str(target)}
+        held |= added
         try:
             yield
         finally:
-            held.remove(str(target))
+            held -= added
 
 
 @contextmanager
@@ -86,7 +91,7 @@ def _acquired(path: Path, target: Path) -> Iterator[None]:
         yield
         return
     try:
-        _sign(file)
+        _sign(lock)
         _remove_leftovers(target)
         yield
     finally:
@@ -94,10 +99,19 @@ def _acquired(path: Path, target: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes have left in the folder: nobody holds the locks of those files."""
+    """Remove what killed processes have left in the folder: nobody holds the locks of those files.
+
+    In a folder of many files this looks only now and then, or saving all of them would take the square of the time.
+    """
+    folder = str(target.parent)
+    if _left_alone.get(folder, 0) > 0:
+        _left_alone[folder] -= 1
+        return
     left: dict[str, list[Path]] = {}
     with suppress(OSError):
-        for name in disk.names_in(target.parent):
+        names = disk.names_in(target.parent)
+        _left_alone[folder] = len(names) // _FEW
+        for name in names:
             found = HIDDEN.fullmatch(name) if name.startswith(".") else None
             if found:
                 left.setdefault(found[1], []).append(target.with_name(name))
@@ -121,15 +135,15 @@ def _unlink(files: list[Path]) -> None:
             disk.remove(each)
 
 
-def _sign(file: Path) -> None:
-    """Write into a lock file who holds it."""
+def _sign(lock: FileLock) -> None:
+    """Write into the file of a lock who holds it."""
     who = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": clock.now().isoformat("T", "seconds"),
     }
     with suppress(OSError):  # it is for a message alone
-        disk.overwrite(file, json.dumps(who).encode())
+        lock.sign(json.dumps(who).encode())
 
 
 def _holder(file: Path) -> str:

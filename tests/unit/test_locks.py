@@ -18,6 +18,7 @@ import pytest
 
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
+from pytest_stepreplay.machine import disk
 from pytest_stepreplay.machine.file_lock import FileLock
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store import cassettes, locks, paths, pending
@@ -225,3 +226,22 @@ def test_a_save_killed_at_any_line_leaves_the_old_file_or_the_new_and_no_rubbish
     assert killed.keys() == {"cassette", "beside", "snapshots", "removal", "pending", "accept"}
     assert min(killed.values()) >= 30, killed
     assert sum(killed.values()) >= 300, killed
+
+
+def test_a_folder_of_many_files_is_not_listed_at_every_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}.yaml").touch()
+    listed: list[int] = []
+    names_of = disk.names_in
+
+    def names_in(folder: Path) -> list[str]:
+        names = names_of(folder)
+        listed.append(len(names))
+        return names
+
+    monkeypatch.setattr(disk, "names_in", names_in)
+    for number in range(64):
+        cassettes.write_cassette(tmp_path / f"{number}.yaml", Cassette())
+    assert 1 <= len(listed) <= 5  # or 64 saves would look at 64,000 names
