@@ -15,6 +15,7 @@ import pytest
 
 from ..errors import StepReplayError, display_path
 from ..session import routing, sessions
+from ..settings import Writes
 from ..settings.faults import read_faults
 from ..store import files
 from ..vcr import marker, stubbed_clients
@@ -201,6 +202,11 @@ def begin_session(item: pytest.Item, session: Session) -> Session:
     item.stash[SHOWN] = set()
     item.stash[FAILED] = ""
     run.open = session
+    if session.settings.mode.writes is not Writes.NOTHING and not run.flushes_together:
+        run.flushes_together = True
+        together = ExitStack()
+        together.enter_context(files.flushed_together())
+        item.config.add_cleanup(together.close)
     if run.altered:
         session.alter(run.altered)
     with ExitStack() as stack:

@@ -67,6 +67,7 @@ class Run:
     torn_down: list[Session] = field(default_factory=list)
     collected: set[Path] = field(default_factory=set)
     unseen: bool = False
+    flushes_together: bool = False
     usage_error: str = ""
     complete: bool = True
 

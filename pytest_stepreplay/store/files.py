@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_SIZE = 32 * 1024 * 1024
 """The most bytes that a file may have. A hostile one can take thirty times its size in memory, and whoever
@@ -27,6 +31,11 @@ PENDING_SUFFIX = ".new"
 
 HIDDEN = re.compile(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTALL)
 """The names of the files that are there only during a save: the stem tells whose."""
+
+_MOST_UNFLUSHED: Final = 32
+"""So many files of one folder wait at most for their names to be brought to the disk."""
+_groups: Final = list[None]()
+_unflushed: Final = dict[str, int]()
 
 _WHAT_TO_DO = {
     errno.ENOSPC: "Free some disk space, then run it again.",
@@ -147,7 +156,34 @@ def put(target: Path, content: bytes | memoryview, *, owner: Path) -> None:
         with suppress(OSError):
             disk.remove(temporary)
         raise
-    disk.flush_folder(target.parent)
+    if _groups and target == owner:
+        _flush_later(str(target.parent))
+    else:
+        disk.flush_folder(target.parent)
+
+
+@contextmanager
+def flushed_together() -> Iterator[None]:
+    """Brings the names of files that are written inside to the disk many at a time, the last when the block ends.
+
+    Their bytes are there before they have their names, so whatever happens, each file is the old one or the new one.
+    What a file's owner cites is not put off.
+    """
+    _groups.append(None)
+    try:
+        yield
+    finally:
+        _groups.pop()
+        if not _groups:
+            while _unflushed:
+                disk.flush_folder(_unflushed.popitem()[0])
+
+
+def _flush_later(folder: str) -> None:
+    waiting = _unflushed[folder] = _unflushed.get(folder, 0) + 1
+    if waiting >= _MOST_UNFLUSHED:
+        _unflushed.pop(folder, None)
+        disk.flush_folder(folder)
 
 
 def write_error(path: Path, error: OSError | ValueError) -> CassetteWriteError:

@@ -863,3 +863,26 @@ def test_reading_our_own_files_needs_no_yaml_parser(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+def test_names_are_flushed_together_in_a_run_and_at_once_outside_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(disk, "flush_folder", lambda folder: flushed.append(Path(folder).name))
+
+    def write(folder: str, count: int) -> None:
+        for number in range(count):
+            files.write_bytes(tmp_path / folder / f"{number}.yaml", b"x")
+
+    write("alone", 2)
+    assert flushed == ["alone", "alone"]
+    flushed.clear()
+    with files.flushed_together():
+        write("many", 70)
+        write("few", 3)
+        assert flushed == ["many", "many"]
+        with files.flushed_together():
+            write("inner", 1)
+        assert "inner" not in flushed
+    assert sorted(flushed) == ["few", "inner", "many", "many", "many"]
