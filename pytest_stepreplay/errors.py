@@ -7,7 +7,11 @@ The tree::
     │   └── SelectorError        a selector that cannot be parsed
     ├── CassetteError            a cassette that cannot be used
     │   ├── CassetteReadError    it is broken, newer than this version, or not a cassette
+    │   │   ├── NoCassetteError  it is a file of something else
+    │   │   └── NotPulledError   it is kept outside of git, and not here yet
     │   └── CassetteWriteError   it could not be written; the file on disk is the old one
+    ├── StoreError               where cassettes are kept outside of git cannot be used
+    │   └── ObjectError          it does not hold what the lock file names, or holds something else
     └── NetworkBlockedError      a test in replay tried to reach a host (also a RuntimeError)
     TestOutcomeError             pytest's own Failed, which is no Exception: clients cannot swallow it
     ├── UnrecordedRequestError   a request that no recorded interaction answers
@@ -95,8 +99,32 @@ class CassetteReadError(CassetteError):
     """The file is broken, written by a newer version, or not a cassette. It is left as it is."""
 
 
+class NoCassetteError(CassetteReadError):
+    """The file is readable, and is a cassette of no known tool."""
+
+
+class NotPulledError(CassetteReadError):
+    """The lock file lists the cassette, and nobody has pulled it yet."""
+
+
 class CassetteWriteError(CassetteError):
     """The cassette could not be written. What was on disk before is still there."""
+
+
+class StoreError(StepReplayError):
+    """Where cassettes are kept outside of git cannot be reached, or does not do what it is asked."""
+
+
+class ObjectError(StoreError):
+    """The store does not hold what a digest stands for, or holds something else under it.
+
+    Attributes:
+        is_absent: it holds nothing under it.
+    """
+
+    def __init__(self, message: str, *, is_absent: bool = False) -> None:
+        self.is_absent = is_absent
+        super().__init__(message)
 
 
 class NetworkBlockedError(StepReplayError, RuntimeError):

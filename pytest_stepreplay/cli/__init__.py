@@ -31,6 +31,7 @@ from . import (
     review,
     serve,
     show,
+    syncing,
     verifying,
 )
 from .command import HELP, UsageError, help_page, unknown
@@ -63,11 +64,14 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
     "merge": ("Make one report of those of several machines.", lambda: merging_reports.MERGE),
     "pending": ("List pending changes.", lambda: pending_changes.PENDING),
     "prune": ("Remove what the last run did not play.", lambda: prune.PRUNE),
+    "pull": ("Bring cassettes that are kept outside of git.", lambda: syncing.PULL),
+    "push": ("Put cassettes where they are kept outside of git.", lambda: syncing.PUSH),
     "reject": ("Drop pending changes.", lambda: pending_changes.REJECT),
     "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),
     "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
     "serve": ("Record and replay for other processes and languages.", lambda: serve.SERVE),
     "show": ("Print a cassette as a conversation.", lambda: show.SHOW),
+    "status": ("Tell what to pull and what to push.", lambda: syncing.STATUS),
     "verify": ("Send what is recorded again, and compare the answers.", lambda: verifying.VERIFY_COMMAND),
 }
 """What each is for, in the list of all; and the command itself, whose module is imported when it is called."""

@@ -26,7 +26,7 @@ from ..value_classes import dataclass, field
 from .project import PASSED_OVER, cache_folder, cassette_folder, display, project_around
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 SHOWN: Final = 5
 """How many names a message lists at most."""
@@ -94,13 +94,17 @@ def find_cassette(name: str) -> Path:
     return Path(display(found[0].target))
 
 
-def find_named(name: str) -> list[Named]:
+def find_named(name: str, among: Sequence[Named] | None = None) -> list[Named]:
     """Returns those whose name, or whose test's id, the word is; several, where it means all tests of a function.
+
+    Args:
+        name: the word.
+        among: what it may name; by default all that is there.
 
     Raises:
         StepReplayError: it means tests that have nothing to do with each other.
     """
-    known = known_names()
+    known = known_names() if among is None else among
     # What is said of the file of a test counts from here and from the rootdir, and then as the end of its path.
     for word in (_WordOfName(name), _WordOfName(name, anywhere=True)):
         exact = [each for each in known if word.names(each)]
@@ -114,7 +118,7 @@ def find_named(name: str) -> list[Named]:
 
 def _is_meant(pattern: str, named: Named) -> bool:
     """Whether a glob is meant to find this: by its name, its path in the folder, or the id of its test."""
-    pattern = pattern if "::" in pattern else _without_endings(pattern)
+    pattern = pattern if "::" in pattern else without_endings(pattern)
     ways = (named.place.name, named.place.as_posix(), named.test, named.test.rpartition("::")[2])
     return any(way and fnmatchcase(way, pattern) for way in ways)
 
@@ -129,7 +133,7 @@ def _own_names() -> list[Named]:
     named: dict[PurePath, Named] = {}
     snapshots = sorted(folder.rglob("*.snapshots.yaml"))
     for path in (*iter_cassettes(folder), *snapshots, *iter_pending(folder)):
-        place = path.relative_to(folder).with_name(_without_endings(path.name))
+        place = path.relative_to(folder).with_name(without_endings(path.name))
         named.setdefault(place, Named(place)).files.append(path)
     return [*named.values()]
 
@@ -149,7 +153,7 @@ def adopted_names() -> list[Named]:
         for path in (*iter_cassettes(folder), *iter_pending(folder)):
             if path.is_relative_to(own):
                 continue
-            stem = _without_endings(path.name)
+            stem = without_endings(path.name)
             target = path.with_name(path.name.removesuffix(".new"))
             test = noted.pop(target, "") or _test_of(folder, target.relative_to(folder).parent, stem, root)
             place = path.relative_to(root).with_name(stem) if path.is_relative_to(root) else PurePath(path)
@@ -224,7 +228,7 @@ class _WordOfName:
             head, bracket, parameters = word.partition("[")
             parts = PurePath(head or ".").parts
             self._folders = parts[:-1]
-            self._name = self._id = _without_endings((parts[-1] if parts else "") + bracket + parameters)
+            self._name = self._id = without_endings((parts[-1] if parts else "") + bracket + parameters)
         self._stems = stems_of(self._name) if self._name else set[str]()
 
     def names(self, named: Named) -> bool:
@@ -286,10 +290,10 @@ def _unclear(name: str, found: Iterable[Named]) -> str:
     return "\n".join(lines)
 
 
-def nearest_names(name: str) -> str:
+def nearest_names(name: str, among: Sequence[Named] | None = None) -> str:
     """Returns the names that are most like it, in a line of their own; nothing where none is."""
-    known = known_names()
-    wanted = _without_endings(name).lower()
+    known = known_names() if among is None else among
+    wanted = without_endings(name).lower()
     spelled: dict[str, list[str]] = {}
     for each in known:
         path = display(each.target)
@@ -301,7 +305,8 @@ def nearest_names(name: str) -> str:
     return f"\nDid you mean {' or '.join(paths)}?" if paths else ""
 
 
-def _without_endings(name: str) -> str:
+def without_endings(name: str) -> str:
+    """Returns the name of a file without what says what sort of file it is."""
     for ending in _ENDINGS:
         name = name.removesuffix(ending)
     return name

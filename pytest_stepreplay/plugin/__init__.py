@@ -29,6 +29,7 @@ from .opening import (
     decide_late,
     open_adopted,
     open_cassette,
+    refuse_unpulled,
     serve_fixtures,
     stop_serving,
 )
@@ -166,6 +167,7 @@ def pytest_collection_modifyitems(
     result = yield
     try:
         decide(config, [*dict.fromkeys([*collected, *items])])
+        refuse_unpulled(config)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise

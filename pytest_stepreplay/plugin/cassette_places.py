@@ -217,7 +217,7 @@ def _module_below(root: Path, home: Home, file: Path) -> PurePath:
     return PurePath(os.path.relpath(file, home.root))
 
 
-_OF_TESTS: Final = ("dir", *MARKER_SETTINGS)
+_OF_TESTS: Final = ("dir", "store", *MARKER_SETTINGS)
 """The settings that are a test's own; all others are the run's."""
 
 

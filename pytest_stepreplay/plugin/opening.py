@@ -13,11 +13,13 @@ from unicodedata import normalize
 
 import pytest
 
-from ..errors import StepReplayError, display_path
+from ..commands import project_command
+from ..errors import NotPulledError, StepReplayError, display_path
+from ..remote import lock_file
 from ..session import routing, sessions
 from ..settings import Writes
 from ..settings.faults import read_faults
-from ..store import files
+from ..store import files, paths
 from ..vcr import marker, stubbed_clients
 from .cassette_places import fault_of, name_of
 from .run import (
@@ -107,6 +109,31 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
         run.wide_fixtures.update(wide_fixtures_of(item))
 
 
+def refuse_unpulled(config: pytest.Config) -> None:
+    """Does nothing where cassettes are in git, or one of them is here: what others lack, their tests say.
+
+    Raises:
+        UsageError: the tests have cassettes, and none of them has been pulled.
+    """
+    run = config.stash[RUN]
+    settings = run.settings({})
+    if settings.store is None or not settings.mode.answers or config.getoption("collectonly", False):
+        return
+    if any(map(files.exists, run.owned)):
+        return
+    try:
+        absent = sum(lock_file.is_listed(path, run.folder) for path in run.owned)
+    except StepReplayError as error:
+        raise pytest.UsageError(str(error)) from None
+    if absent:
+        of_them = "the cassette" if absent == 1 else f"{absent:,} cassettes"
+        raise pytest.UsageError(
+            f"{of_them} of these tests {'is' if absent == 1 else 'are'} listed in "
+            f"{display_path(run.folder / paths.LOCK)}, and not here yet.\n"
+            f"Bring {'it' if absent == 1 else 'them'} with: {project_command('pull')}"
+        )
+
+
 class _Claim(NamedTuple):
     """A test's claim to a file."""
 
@@ -178,6 +205,9 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
         )
         session.load()
     except StepReplayError as error:
+        if isinstance(error, NotPulledError):
+            cause = f"their cassettes are not here yet: {project_command('pull')}"
+            run.causes.append({"cause": cause, "records": False, "test": run.places.typed(item)})
         raise failure(error) from None
     run.owned[path] = run.places.id_of(item)
     if fault and (why := session.why_no_fault()):

@@ -16,6 +16,7 @@ from ..mutation import faulty_answers
 from ..redaction import wall
 from ..redaction.redactor import Redactor
 from ..redaction.variables import environment_secrets
+from ..remote import lock_file
 from ..settings import OnMiss, Writes
 from ..settings.hosts import Hosts
 from ..store import files, paths
@@ -219,6 +220,7 @@ class Session:
         """Reads the cassette, once.
 
         Raises:
+            NotPulledError: it is kept outside of git, and is not here yet.
             CassetteReadError: it exists but cannot be read; it stays as it is.
             CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
             CassetteError: a symbolic link leads out of the folder of the cassettes.
@@ -237,6 +239,8 @@ class Session:
                 )
                 self._history.settings = self.settings
             self._answers.hold(loaded, self.settings.mode)
+        elif self.settings.store is not None and self.settings.mode.answers and self._root is not None:
+            lock_file.check_pulled(self.path, self._root)
         self._answers.borrow(self.settings.mode)
         self._loaded = True
 

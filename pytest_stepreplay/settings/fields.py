@@ -7,6 +7,7 @@ this runs at the start of every pytest run.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -277,6 +278,34 @@ def _host_keys(value: object) -> object:
     return tuple(pairs)
 
 
+def _store(value: object) -> object:
+    url = str(_text(value)).strip().rstrip("/")
+    if not re.match(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://[^/]|file:///[^/]", url):
+        shown = f"{url!r:.100} " if "@" not in url else ""  # before that may be a password
+        raise ValueError(f"{shown}is not a URL such as s3://BUCKET/FOLDER or file:///FOLDER")
+    return url
+
+
+def _store_options(value: object) -> object:
+    """Reads pairs of an option and its value, which is JSON or else a text, from a mapping or from lines."""
+    if isinstance(value, str):
+        value = value.splitlines()
+    if isinstance(value, Mapping):
+        return tuple((str(name), each) for name, each in value.items())
+    if not isinstance(value, Iterable) or not all(isinstance(line, str) for line in value):
+        raise ValueError("it is neither a mapping nor lines of NAME: VALUE")
+    pairs: list[tuple[str, object]] = []
+    for number, line in enumerate((line for line in value if line.strip()), 1):
+        name, colon, text = (part.strip() for part in line.partition(":"))
+        if not colon or not name.isidentifier() or not text:
+            raise ValueError(f"line {number} is not NAME: VALUE, such as endpoint_url: http://127.0.0.1:9000")
+        try:
+            pairs.append((name, json.loads(text)))
+        except ValueError:
+            pairs.append((name, text))
+    return tuple(pairs)
+
+
 def _contract(value: object) -> object:
     """Returns a dialect, or a project's own pydantic model, which only Python can name."""
     if isinstance(value, type) and hasattr(value, "model_validate"):
@@ -466,6 +495,19 @@ FIELDS: Final[Mapping[str, Field]] = {
         ini_type="linelist",
         marker=False,
     ),
+    "store": Field(
+        _store,
+        "where cassettes are kept outside of git, for `stepreplay pull` and `push`: a URL that fsspec opens, such as "
+        "s3://BUCKET/FOLDER",
+        marker=False,
+        metavar="URL",
+    ),
+    "store_options": Field(
+        _store_options,
+        "what fsspec is told to open the store, as lines of NAME: VALUE, such as endpoint_url: http://127.0.0.1:9000",
+        ini_type="linelist",
+        marker=False,
+    ),
     "api_keys": Field(
         _texts,
         "environment variables to fill with a placeholder where they are not set",
@@ -522,6 +564,8 @@ class Settings:
     prices: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
     host_keys: tuple[tuple[str, str], ...] = ()
+    store: str | None = field(default=None, repr=False)
+    store_options: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
     upstream: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     cassette: str | None = field(default=None)

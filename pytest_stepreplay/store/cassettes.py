@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import formats
 from ..commands import mend_or_record, stepreplay_command
-from ..errors import CassetteReadError, display_path
+from ..errors import CassetteReadError, NoCassetteError, display_path
 from ..models import Cassette
 from ..value_classes import dataclass
 from . import body_files, codec, locks
@@ -167,9 +167,7 @@ def _read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> For
     if found is None:
         kinds: dict[type, str] = {dict: "other keys", list: "a list", str: "text", type(None): "nothing"}
         kind = next((kind for each, kind in kinds.items() if isinstance(tree, each)), "a single value")
-        raise CassetteReadError(
-            path, f"is not a cassette: it holds {kind}, and no 'stepreplay: 1' at the top"
-        )
+        raise NoCassetteError(path, f"is not a cassette: it holds {kind}, and no 'stepreplay: 1' at the top")
     skipped: list[Skipped] = []
     for number, each in enumerate(found.skipped):
         placed = each

@@ -41,6 +41,12 @@ READ_SUFFIXES = (
 )
 """What the names of files may end with that are read as cassettes; those of other tools are never recorded into."""
 
+LOCK = "stepreplay.lock"
+"""The file in the folder of the cassettes that lists them for git, where git does not hold them itself."""
+
+BASE = ".stepreplay.base"
+"""The file beside it that tells what of it was in this folder when it was last pulled or pushed."""
+
 SNAPSHOTS_SUFFIX = ".snapshots.yaml"
 """What the names of files with snapshots end with."""
 
@@ -247,8 +253,15 @@ def cassette_names(root: Path) -> list[str]:
 
 def holds_cassettes_alone(root: Path) -> bool:
     """Tell whether every file under a folder has the name of a cassette, a snapshot, or of what lies beside one."""
-    names = (each.name.lower().removesuffix(PENDING_SUFFIX) for each in disk.walk(root, hidden=True))
-    return all(name.endswith(READ_SUFFIXES) or BESIDE.fullmatch(name) for name in names)
+    names = (each.name.removesuffix(PENDING_SUFFIX) for each in disk.walk(root, hidden=True))
+    return all(
+        belongs_to_cassettes(name) or name == LOCK or name.startswith((".git", BASE)) for name in names
+    )
+
+
+def belongs_to_cassettes(name: str) -> bool:
+    """Tell whether a file of this name is a cassette, holds snapshots, or lies beside a cassette; none is pending."""
+    return name.lower().endswith(READ_SUFFIXES) or BESIDE.fullmatch(name.lower()) is not None
 
 
 def _is_snapshots(file: str) -> bool:

@@ -43,13 +43,14 @@ def guarded_by(wall: Callable[[], Wall] | None) -> Iterator[None]:
         _wall.reset(token)
 
 
-def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
+def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any], *, verb: str = "written") -> None:
     """Does nothing where a file holds no secret.
 
     Args:
         path: the file.
         content: the bytes about to be written.
         tree: what they stand for.
+        verb: what is not done with the file then.
 
     Raises:
         CassetteWriteError: the file, or its name, would hold one. No message of ours shows it.
@@ -68,7 +69,8 @@ def refuse_secrets(path: Path, content: bytes, tree: dict[str, Any]) -> None:
     if len(places) > _MOST_SHOWN:
         shown.append(f"  and {len(places) - _MOST_SHOWN} more places")
     lines = "\n".join(shown)
-    problem = f"was not written, since it would hold what looks like a secret:\n{lines}"
+    would = "would hold" if verb == "written" else "holds"
+    problem = f"was not {verb}, since it {would} what looks like a secret:\n{lines}"
     fix = "Keep it out of what the test sends and receives, or name its field in stepreplay_redact_fields."
     redactor = redactors.Redactor(values=wall.secrets or ())
     secrets = [each.secret for each in (*found, *in_name)]

@@ -186,7 +186,7 @@ class Reader:
             self._not_yet_run -= named or set(self._not_yet_run)
             with few_plugins(*(["xdist"] if "-n" in arguments else [])) as few:
                 result = self._pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", *arguments)
-            return int(result.ret), result.stdout.str() + result.stderr.str()
+            return int(result.ret), f"{result.stdout.str()}\n{result.stderr.str()}"
         printed = _Printed()
         with redirect_stdout(printed), redirect_stderr(printed):
             status = stepreplay(arguments) if program == "stepreplay" else _run_python(program, arguments)
@@ -277,7 +277,10 @@ def _run_python(program: str, arguments: list[str]) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", arguments)
         try:
-            runpy.run_path(arguments[0], run_name="__main__")
+            if arguments[0] == "-c":
+                exec(arguments[1], {})
+            else:
+                runpy.run_path(arguments[0], run_name="__main__")
         except BaseException as error:  # noqa: BLE001 - as Python itself ends a script
             traceback.print_exception(error)
             return 1

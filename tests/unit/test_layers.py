@@ -153,6 +153,8 @@ OTHERS = {
     "entry.is_file",
     "entry.is_symlink",
     "_opener().open",  # a URL
+    "self._system.makedirs",  # a store, and not the disk
+    "self._system.exists",
     "module.is_file",  # when the run has ended
     "(config.invocation_params.dir / arg).resolve",
     "root.resolve",
