@@ -70,6 +70,7 @@ def _run(
     base_url: Sequence[str],
     fail_on: str | None,
     report: str | None,
+    history: Sequence[str] | None,
     shard: Shard | None,
     fresh: bool,
     as_json: bool,
@@ -80,13 +81,18 @@ def _run(
             "Install it with: pip install 'pytest-stepreplay[watch]'"
         )
     # The path of a report is one of the command line, and not of the ini file.
-    given = {"fail_on": fail_on, "report": str(Path(report).absolute()) if report else None}
+    given = {
+        "fail_on": fail_on,
+        "report": str(Path(report).absolute()) if report else None,
+        "history": [str(Path(each).absolute()) for each in history] if history else None,
+    }
     settings = Settings.merge(
         {**project_settings(), "report": None}, read_values("command line", given, FIELDS)
     )
     settings = replace(settings, mode=VERIFY)
     if settings.report:
         publishing.check_report_file(settings, "command line")
+    publishing.check_history(settings, project_root(), asked=bool(history))
     known = publishing.read_known(settings, project_root()) if settings.baseline else None
     rebased = recorded_requests.read_rebased(base_url)
     asked, unreadable = _read_all(cassettes or (cassette_folder(), *adopted_folders()), settings)
@@ -325,6 +331,11 @@ VERIFY_COMMAND: Final = Command(
             {"type": one_of(FAILING)},
         ),
         Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
+        Option(
+            "--history REPORT...",
+            "Earlier reports in JSON, or globs of them, the oldest first: a report in .html shows them.",
+            {"nargs": "+", "action": "extend"},
+        ),
         Option(
             "--shard I/N",
             "Ask only this part of the requests, as one of N machines; `stepreplay merge` adds their reports up.",

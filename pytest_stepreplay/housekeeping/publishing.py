@@ -6,15 +6,17 @@ Results go in, with what was set; the files are written, and the lines for the t
 from __future__ import annotations
 
 import os
+from glob import glob, has_magic
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..commands import pytest_command
 from ..drift import baseline
-from ..errors import CassetteError, SettingsError, display_path
+from ..errors import CassetteError, SettingsError, StepReplayError, display_path
 from ..machine import disk
 from ..mutation import survivors
 from ..redaction import variables, wall
-from ..report import renderers
+from ..report import drift_history, renderers
 from ..report.mutated_runs import MutatedRun
 from ..report.verified_runs import VerifiedRun
 from ..settings import VERIFY
@@ -24,10 +26,10 @@ from . import quoted_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from ..drift.baseline import Baseline
     from ..mutation.survivors import Survivor
+    from ..report.verified_runs import EarlierRun
     from ..settings import Mode, Settings
 
 Known = TypeVar("Known")
@@ -106,6 +108,44 @@ def check_report_file(settings: Settings, source: str) -> None:
         raise SettingsError(f"{source}, report: {error}") from None
 
 
+def check_history(settings: Settings, root: Path, *, asked: bool) -> None:
+    """Checks that the report that is asked for can show the earlier ones.
+
+    Args:
+        settings: of the run.
+        root: the folder that files are named from in settings.
+        asked: they are asked for in the command line, and not by the project.
+
+    Raises:
+        SettingsError: one is missing, or no report; or no report would show them.
+    """
+    if asked and not (settings.report or "").endswith(".html"):
+        raise SettingsError(
+            "command line, history: only a report for a browser shows it; write one to a FILE.html"
+        )
+    _read_earlier(settings, root)
+
+
+def _read_earlier(settings: Settings, root: Path) -> list[EarlierRun]:
+    """Returns what the earlier reports say that the report of this run shows; nothing where it shows none."""
+    if not (settings.report or "").endswith(".html"):
+        return []
+    names: list[str] = []
+    for given in settings.history:
+        # `Path.glob` refuses absolute ones.
+        found = sorted(glob(given, root_dir=root, recursive=True)) if has_magic(given) else [given]  # noqa: PTH207
+        names += [each for each in found if each not in names]
+    try:
+        paths = [root / each for each in names]
+        return drift_history.read_runs(
+            (display_path(each), disk.read(each).decode(errors="replace")) for each in paths
+        )
+    except OSError as error:
+        raise SettingsError(f"history: {display_path(Path(str(error.filename)))}: {error.strerror}") from None
+    except StepReplayError as error:
+        raise SettingsError(f"history: {error}") from None
+
+
 def publish(
     results: Sequence[dict[str, Any]], settings: Settings, around: Surroundings, *, shard: str = ""
 ) -> list[str]:
@@ -121,6 +161,12 @@ def publish(
     pending = settings.leaves_pending()
     if pending and not mode.rewrites:
         results = _with_quotes(results, around)
+    earlier, problems = [], list[str]()
+    if settings.report:
+        try:
+            earlier = _read_earlier(settings, around.root)
+        except SettingsError as error:  # it was right when the run began, and what was found is worth more
+            problems = [f"ERROR: {error}"]
     run = VerifiedRun(
         results,
         fail_on=settings.fail_on or "behavior",
@@ -128,9 +174,10 @@ def publish(
         pending=pending,
         waiting=[*_waiting(around.folders)] if pending else (),
         shard=shard,
+        earlier=earlier,
     )
     known = None if mode.rewrites else baseline.render_baseline(results)
-    return _publish(run, settings, around.root, known)
+    return _publish(run, settings, around.root, known) + problems
 
 
 def publish_mutants(

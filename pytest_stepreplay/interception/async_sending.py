@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from yarl import URL
 
+from ..machine import clock
 from .own_requests import unseen
 from .sending import Answered, Unanswered, headers_to_send, trusted
 
@@ -67,6 +68,7 @@ class AsyncSender:
         """
         if self._client is None:
             raise RuntimeError("the sender is open only inside its `async with` block")
+        began = clock.seconds()
         try:
             with unseen():
                 async with self._client.request(
@@ -77,7 +79,8 @@ class AsyncSender:
                     allow_redirects=False,  # each hop of a redirect is a request of its own in the cassette
                 ) as response:
                     body = await response.read()
-                    return Answered(response.status, tuple(response.headers.items()), body, number)
+                    told = response.status, tuple(response.headers.items()), body
+                    return Answered(*told, number, clock.seconds() - began)
         except aiohttp.ClientConnectorError as error:
             return Unanswered(f"no answer ({_why_unconnected(error.os_error)})", arrived=False)
         except aiohttp.ClientHttpProxyError as error:

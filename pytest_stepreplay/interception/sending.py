@@ -64,12 +64,18 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the server said; the content encoding is not undone."""
+    """What the server said; the content encoding is not undone.
+
+    Attributes:
+        tries: how often it was asked.
+        seconds: from the last request to the end of the response, as far as that is known.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     tries: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +135,11 @@ def _send_once(outgoing: Outgoing, number: int) -> Answered:
     request = urllib.request.Request(  # noqa: S310 - the URL is the one that the client asked
         outgoing.url, data=outgoing.body or None, headers=headers, method=outgoing.method
     )
+    began = clock.seconds()
     try:
         with unseen(), _opener().open(request, timeout=TIMEOUT) as response:
-            return Answered(response.status, tuple(response.headers.items()), response.read(), number)
+            told = response.status, tuple(response.headers.items()), response.read()
+            return Answered(*told, number, clock.seconds() - began)
     except urllib.error.HTTPError as error:
         with error:
             return Answered(error.code, tuple(error.headers.items()), error.read(), number)

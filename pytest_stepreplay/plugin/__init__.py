@@ -109,6 +109,8 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = run.settings({})
         if settings.report:
             publishing.check_report_file(settings, "command line" if "report" in command_line else "ini file")
+        if settings.history and (settings.mode.compares or "history" in command_line):
+            publishing.check_history(settings, config.rootpath, asked="history" in command_line)
         if settings.baseline and not settings.mode.mutates:
             run.baseline = publishing.read_known(settings, config.rootpath)
     except SettingsError as error:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..value_classes import dataclass
 from .merged_runs import read_report
-from .verified_runs import LEVELS
+from .verified_runs import LEVELS, EarlierRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from .verified_runs import Result, VerifiedRun
 
 _WORST_FIRST: Final = {level: place for place, level in enumerate(LEVELS)}
 
@@ -72,6 +74,30 @@ def read_history(reports: Iterable[tuple[str, str]]) -> list[SeenDrift]:
     return sorted(found, key=_order)
 
 
+def read_runs(reports: Iterable[tuple[str, str]]) -> list[EarlierRun]:
+    """Returns what reports say of each interaction that they compare.
+
+    Args:
+        reports: the name of each file, and its text, the oldest first.
+
+    Raises:
+        StepReplayError: one is no report.
+    """
+    return [
+        EarlierRun(
+            name,
+            {
+                (each["path"], each["interaction"], each["test"]): each["drift"]["level"]
+                if each["status"] == "drifted"
+                else ""
+                for each in read_report(name, text)["interactions"]
+                if each["status"] != "unverified"
+            },
+        )
+        for name, text in reports
+    ]
+
+
 def _places_in(result: dict[str, Any]) -> set[tuple[str, str]]:
     changes = result["drift"]["changes"] if result["status"] == "drifted" else ()
     return {(each["selector"], each["level"]) for each in changes}
@@ -102,3 +128,31 @@ def _seen(
 def _order(drift: SeenDrift) -> tuple[Any, ...]:
     worst = _WORST_FIRST.get(drift.level, len(_WORST_FIRST))
     return (not drift.is_there, worst, drift.path, drift.interaction, drift.selector)
+
+
+def since_when(run: VerifiedRun, result: Result) -> tuple[list[tuple[str, str | None]], str]:
+    """Returns how an interaction fared in the runs before, the oldest first, and since when it drifts, in words.
+
+    Args:
+        run: the run of today.
+        result: one of its results, which has drifted.
+
+    Returns:
+        The names of the reports, each with the level, empty for no drift and None where it was not compared; and
+        a sentence.
+    """
+    key = result["path"], result["interaction"], result["test"]
+    fared = [(each.name, each.levels.get(key)) for each in run.earlier]
+    compared = [(name, level) for name, level in fared if level is not None]
+    drifted = [name for name, level in compared if level]
+    if not compared:
+        return fared, "in no earlier report"
+    if not drifted:
+        return (
+            fared,
+            f"new: no drift in {len(compared):,} earlier {'report' if len(compared) == 1 else 'reports'}",
+        )
+    holds = [*(bool(level) for _, level in compared), True]
+    came_back = sum(now and not before for before, now in zip([False, *holds], holds, strict=False)) - 1
+    flickers = f", came back {came_back:,} {'time' if came_back == 1 else 'times'}" if came_back else ""
+    return fared, f"since {drifted[0]}: in {len(drifted) + 1:,} of {len(compared) + 1:,} runs{flickers}"

@@ -80,6 +80,7 @@ def _environment() -> Environment:
         "line": line,
         "code_and_text": _code_and_text,
         "number": "{:,}".format,
+        "sum_of": lambda counts: sum(counts.values()),
     }
     environment.globals |= {
         "stretches": _stretches,

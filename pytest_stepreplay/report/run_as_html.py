@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .drift_history import since_when
 from .grouping import group_by_cause, shared_change
 from .pages import render_page
+from .plots import HEIGHT, WIDTH, bars_of, plots_of
 from .verified_runs import LEVELS, MEANING
 
 if TYPE_CHECKING:
@@ -24,6 +27,10 @@ def render_as_html(run: VerifiedRun) -> str:
         names=LEVELS,
         counts={level: sum(each["drift"]["level"] == level for each in run.new) for level in LEVELS},
         unverified=[(each[0]["reason"], each) for each in group_by_cause(run.unverified)],
+        plots=plots_of(run),
+        bars=bars_of(run),
+        size=(WIDTH, HEIGHT),
+        since_when=partial(since_when, run) if run.earlier else None,
         unchanged=sum(each["status"] == "same" for each in run.results),
     )
 

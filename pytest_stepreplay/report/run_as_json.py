@@ -48,7 +48,9 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
             "reason": "",                                 why it is unverified
             "known": false,                               its drift stands in the baseline
             "failed": true,                               it drifted, is not known, and does not pass
-            "said": ...}]}                                what was asked and answered, as `conversations` has it
+            "said": ...,                                  what was asked and answered, as `conversations` has it
+            "tokens": [41, 57],                           of the stored answer and the new one; null where unknown
+            "seconds": [0.412, 0.385]}]}                  that they took
 
     The interactions stand by path and number.
     """
@@ -80,4 +82,6 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
         "known": bool(drift and result["known"]),
         "failed": bool(not mode.rewrites and drift and not drift["passes"] and not result["known"]),
         "said": result.get("said"),
+        "tokens": result.get("tokens"),
+        "seconds": result.get("seconds"),
     }

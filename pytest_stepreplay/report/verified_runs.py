@@ -3,7 +3,8 @@
 One plain mapping per interaction goes in, so that xdist can carry it: ``test`` (its id), ``path`` (of the
 cassette, as a person would type it), ``interaction`` (from 1), ``status`` (``same``, ``drifted`` or
 ``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified), ``known`` (it
-stands in the baseline), ``said`` (what was asked and answered, as `conversations` has it, or None), and,
+stands in the baseline), ``said`` (what was asked and answered, as `conversations` has it, or None),
+``tokens`` and ``seconds`` (of the stored answer and of the new one, each None where unknown), and,
 where later requests quote the stored answer, ``quoted`` (who, in words) and ``again`` (the tests to record
 anew, as a person types them).
 """
@@ -33,6 +34,19 @@ MANY: Final = 3
 """So many interactions with one cause are reported as one."""
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """What an earlier report says.
+
+    Attributes:
+        name: of its file.
+        levels: of each interaction that it compares, by path, number and test; empty where nothing drifted.
+    """
+
+    name: str
+    levels: Mapping[tuple[str, int, str], str]
+
+
 @dataclass(frozen=True)
 class VerifiedRun:
     """A run that verified or rewrote cassettes.
@@ -45,6 +59,7 @@ class VerifiedRun:
         waiting: the paths of all cassettes and snapshots for which a decision is pending, of earlier runs too.
         width: the columns of the terminal.
         shard: which of several parts of a run this is, such as ``2/3``; empty for all of it.
+        earlier: earlier runs, the oldest first.
     """
 
     results: Sequence[Result]
@@ -54,6 +69,7 @@ class VerifiedRun:
     waiting: Sequence[str] = ()
     width: int = 80
     shard: str = ""
+    earlier: Sequence[EarlierRun] = ()
 
     @cached_property
     def ordered(self) -> list[Result]:

@@ -348,6 +348,14 @@ FIELDS: Final[Mapping[str, Field]] = {
         option="--stepreplay-report",
         metavar="FILE",
     ),
+    "history": Field(
+        _texts,
+        "earlier reports in JSON, or globs of them, the oldest first; a report for a browser shows them",
+        ini_type="args",
+        marker=False,
+        option="--stepreplay-history",
+        metavar="GLOB",
+    ),
     "baseline": Field(
         _text,
         "a file of known drift, which fails no test",
@@ -533,6 +541,7 @@ class Settings:
     unused: Unused = "warn"
     fail_on: str | None = None
     report: str | None = None
+    history: tuple[str, ...] = ()
     baseline: str | None = None
     fault: tuple[Fault, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -52,7 +52,8 @@ class Verifier:
         new = new_response(answer, stored.response, self._settings, self._redactor)
         if isinstance(new, str):
             return Verdict(position, "unverified", reason=new)
-        return verdict_on(self._settings, stored, new, position)
+        seconds = answer.seconds if isinstance(answer, Answered) else None
+        return verdict_on(self._settings, stored, new, position, seconds=seconds)
 
 
 def _send_into(future: Future[Answered | Unanswered], outgoing: Outgoing) -> None:

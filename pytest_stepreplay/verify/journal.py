@@ -40,6 +40,7 @@ class CallResult:
         again: the server has refused the call for now, so that another one may follow.
         tokens: that it has cost.
         reached: it may have come to the server; a connection that was refused is no call.
+        seconds: until the response had come, as far as that is known.
     """
 
     reason: str = ""
@@ -47,6 +48,7 @@ class CallResult:
     again: bool = False
     tokens: int = 0
     reached: bool = True
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Journal:
             line["again"] = True
         if not answer.reached:
             line["reached"] = False
+        if answer.seconds is not None:
+            line["seconds"] = round(answer.seconds, 3)
         if answer.response is not None:
             line["response"] = _tree_of_response(answer.response)
         try:
@@ -209,6 +213,7 @@ def _take_line(past: dict[str, Past], line: Mapping[str, Any]) -> None:
         _response_of_tree(tree) if tree else None,
         bool(line.get("again")),
         tokens,
+        seconds=seconds if isinstance(seconds := line.get("seconds"), int | float) else None,
     )
     past[line["answered"]] = Past(before.tries, answer, (*before.calls[:-1], (at, tokens)))
 

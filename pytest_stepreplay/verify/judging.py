@@ -14,7 +14,7 @@ from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..errors import StepReplayError
 from ..interception.sending import Answered, Unanswered
-from ..report import conversations
+from ..report import conversations, ledger
 from ..value_classes import dataclass
 from ..wire.bodies import response_from_wire
 from ..wire.encodings import EncodingError, undo_encoding
@@ -41,6 +41,7 @@ class Verdict:
         drift: how the two differ; None where unverified.
         reason: why it is unverified.
         response: the new one, redacted; None where unverified.
+        seconds: from the request to the end of the response, as far as that is known.
     """
 
     position: int
@@ -48,6 +49,7 @@ class Verdict:
     drift: changes.Drift | None = None
     reason: str = ""
     response: Response | None = None
+    seconds: float | None = None
 
 
 def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) -> dict[str, Any]:
@@ -59,7 +61,10 @@ def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) ->
         test: the id of its test.
         path: of its cassette, as a person would type it.
     """
-    said = None
+    said, tokens = None, None
+    if verdict.response is not None:
+        endpoint = endpoint_of_url(stored.request.url)
+        tokens = [ledger.tokens_of(each, endpoint).output for each in (stored.response, verdict.response)]
     if verdict.status == "drifted" and verdict.response is not None:
         said = _conversation_in(stored, verdict.response)
     return {
@@ -71,6 +76,8 @@ def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) ->
         "reason": verdict.reason,
         "known": False,
         "said": said,
+        "tokens": tokens,
+        "seconds": None if verdict.response is None else [stored.elapsed, verdict.seconds],
     }
 
 
@@ -83,11 +90,13 @@ def _conversation_in(stored: Interaction, new: Response) -> dict[str, Any] | Non
 
 def compare_interactions(settings: Settings, stored: Interaction, new: Interaction, position: int) -> Verdict:
     """Returns how a response that was recorded anew differs from the one it replaces."""
-    return verdict_on(settings, stored, new.response, position)
+    return verdict_on(settings, stored, new.response, position, seconds=new.elapsed)
 
 
-def verdict_on(settings: Settings, stored: Interaction, new: Response, position: int) -> Verdict:
-    """Returns how a redacted response differs from the stored one of an interaction."""
+def verdict_on(
+    settings: Settings, stored: Interaction, new: Response, position: int, *, seconds: float | None = None
+) -> Verdict:
+    """Returns how a redacted response, which took some seconds, differs from the stored one of an interaction."""
     try:
         policy = policy_for(settings, stored.request.url)
         endpoint = endpoint_of_url(stored.request.url)
@@ -96,7 +105,8 @@ def verdict_on(settings: Settings, stored: Interaction, new: Response, position:
         return Verdict(
             position, "unverified", reason=f"the two answers cannot be compared: {tell_problem(problem)}"
         )
-    return Verdict(position, "drifted" if found.changes else "same", drift=found, response=new)
+    status: Status = "drifted" if found.changes else "same"
+    return Verdict(position, status, drift=found, response=new, seconds=seconds)
 
 
 def tell_problem(problem: Exception) -> str:

@@ -244,7 +244,8 @@ class FolderRun:
         size = 0 if isinstance(came, Unanswered) else len(came.body)
         if isinstance(new, str):
             return CallResult(new, tokens=tokens_spent(stored, None, size))
-        return CallResult(response=new, tokens=tokens_spent(stored, new, size))
+        seconds = None if isinstance(came, Unanswered) else came.seconds
+        return CallResult(response=new, tokens=tokens_spent(stored, new, size), seconds=seconds)
 
     def judge(self, *, known: bool) -> dict[AskedCassette, tuple[judging.Verdict, ...]]:
         """Returns the verdicts, by cassette.
@@ -266,9 +267,8 @@ class FolderRun:
             elif changed[each.cassette]:
                 reason = "its cassette has changed while it was asked again; run this again"
             elif answer.response is not None:
-                verdicts.append(
-                    judging.verdict_on(self.settings, each.interaction, answer.response, each.position)
-                )
+                told = self.settings, each.interaction, answer.response, each.position
+                verdicts.append(judging.verdict_on(*told, seconds=answer.seconds))
                 continue
             else:
                 reason = answer.reason

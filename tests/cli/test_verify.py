@@ -97,6 +97,14 @@ def test_what_cannot_be_done_is_one_message_and_sends_nothing(
             ("--report", "drift.xls"): "drift.xls' must end in .json",
             ("--base-url", "here"): "--base-url 'here' is not FROM=TO",
             ("nowhere",): "'nowhere' does not exist",
+            ("--history", "a.json"): "only a report for a browser shows it; write one to a FILE.html",
+            ("--report", "a.html", "--history", "a.json"): "history: a.json: No such file or directory",
+            (
+                "--report",
+                "a.html",
+                "--history",
+                "cassettes/*",
+            ): "history: cassettes/a.yaml is no report in JSON",
         }
         for words, told in wrong.items():
             found = project.run("verify", *words)
@@ -248,3 +256,18 @@ def test_a_stream_is_folded_before_it_is_compared(project: Project) -> None:
         found = project.run("verify")
         assert (found.status, upstream.count) == (0, 2)
         assert "1 unchanged" in found.out
+
+
+def test_a_page_shows_earlier_reports_tokens_and_seconds(project: Project) -> None:
+    with Upstream(same) as upstream:
+        project.write("cassettes/a.yaml", asked(upstream, "One.", completion("Bye.")))
+        nightly = ("nightly/1.json", "nightly/2.json")
+        (project.path / "nightly").mkdir()
+        for name in nightly:
+            assert project.run("verify", "--report", name).status == 0
+        (one,) = json.loads((project.path / "nightly/1.json").read_text(encoding="utf-8"))["interactions"]
+        assert (one["tokens"], one["seconds"][1] > 0) == ([2, 2], True)
+        for history in (nightly, ["nightly/*.json"]):
+            found = project.run("verify", "--report", "drift.html", "--history", *history)
+            assert found.out.count("report written to drift.html") == 1
+            assert "since nightly/1.json: in 3 of 3 runs" in (project.path / "drift.html").read_text("utf-8")

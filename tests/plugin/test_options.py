@@ -27,6 +27,7 @@ def ini(suite: Suite, *lines: str) -> None:
             "--stepreplay-report=md:/x.md",
             "'md:/x.md' must be the path alone, such as '/x.md'; its ending names the form",
         ),
+        ("--stepreplay-history=x.json", "history: only a report for a browser shows it; *"),
         ("--stepreplay-dir=", "'' must be a string that is not empty"),
         ("--stepreplay-block-network=yes", "'yes' is not one of marked, always, never"),
     ],

@@ -12,8 +12,8 @@ import pytest
 
 from pytest_stepreplay.errors import SettingsError
 from pytest_stepreplay.models import Response
-from pytest_stepreplay.report import conversations, renderers
-from pytest_stepreplay.report.verified_runs import VerifiedRun
+from pytest_stepreplay.report import conversations, drift_history, renderers
+from pytest_stepreplay.report.verified_runs import EarlierRun, VerifiedRun
 from pytest_stepreplay.settings import VERIFY, Settings
 from pytest_stepreplay.verify.judging import Verdict, result_of, verdict_on
 from tests.cli.conftest import chat, completion, user
@@ -100,6 +100,7 @@ def test_what_matters_most_comes_first_and_reads_as_a_conversation() -> None:
         "behavior the model does something different",
         "content the text differs",
         "not verified could not verify: there was no answer to compare",
+        "Figures",
     ]
     order = [
         page.text.index(each)
@@ -117,7 +118,7 @@ def test_what_matters_most_comes_first_and_reads_as_a_conversation() -> None:
         "test_x.py::test_number_1",
     ):
         assert told in page.text
-    assert page.inside["title"] == ["stepreplay: 4 drifted"]
+    assert page.inside["title"][0] == "stepreplay: 4 drifted"
 
 
 def test_nothing_of_a_model_is_more_than_text() -> None:
@@ -131,7 +132,8 @@ def test_nothing_of_a_model_is_more_than_text() -> None:
         )
         for tag in ("script", "style"):
             assert page.inside[tag] == plain.inside[tag]
-        assert {tag for tag, _ in page.tags}.isdisjoint({"img", "svg", "iframe", "a"} - {"a"})
+        assert {tag for tag, _ in page.tags}.isdisjoint({"img", "iframe"})
+        assert all("viewbox" in attrs for tag, attrs in page.tags if tag == "svg"), "it is drawn by the page"
         assert [attrs for tag, attrs in page.tags if tag == "a"] == [{"class": "skip", "href": "#found"}]
         assert not [
             attrs for _, attrs in page.tags if any(name.startswith("on") or name == "src" for name in attrs)
@@ -196,6 +198,24 @@ def test_a_long_conversation_is_cut_and_an_answer_that_is_none_has_no_conversati
     )
     page = page_of({**drifted(1, completion("a"), completion("b")), "said": None})
     assert "choices[0].message.content" in page.text
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        ([None], "in no earlier report"),
+        ([""], "new: no drift in 1 earlier report"),
+        (["", None, "content"], "since 2.json: in 2 of 3 runs"),
+        (["content", "", "behavior", ""], "since 0.json: in 3 of 5 runs, came back 2 times"),
+    ],
+)
+def test_since_when_an_interaction_drifts(levels: list[str | None], told: str) -> None:
+    result = drifted(1, completion("a"), completion("b"))
+    key = result["path"], result["interaction"], result["test"]
+    earlier = [
+        EarlierRun(f"{n}.json", {} if level is None else {key: level}) for n, level in enumerate(levels)
+    ]
+    assert drift_history.since_when(VerifiedRun([result], earlier=earlier), result)[1] == told
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

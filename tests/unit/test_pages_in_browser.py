@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_stepreplay.report import renderers
+from pytest_stepreplay.report import drift_history, renderers
 from pytest_stepreplay.report.mutated_runs import MutatedRun
 from pytest_stepreplay.report.verified_runs import VerifiedRun
 from pytest_stepreplay.verify.judging import Verdict, result_of
@@ -42,21 +42,21 @@ def few() -> VerifiedRun:
 
 def test_a_person_filters_searches_and_goes_through_with_keys(tab: Tab, tmp_path: Path) -> None:
     show(tab, tmp_path, few())
-    assert tab.texts("h2") == [
+    assert tab.texts("main h2") == [
         "behavior the model does something different",
         "content the text differs",
         "not verified could not verify: there was no answer to compare",
     ]
     tab.click("label[for=show-behavior]")
-    assert [each.partition(" ")[0] for each in tab.texts("h2")] == ["content", "not"]
+    assert [each.partition(" ")[0] for each in tab.texts("main h2")] == ["content", "not"]
     tab.click("label[for=show-behavior]")
     tab.press("/", *"rainy")
     assert tab.texts("#told") == ["1 of 4 found"]
-    assert tab.texts("h2") == ["content the text differs"]
+    assert tab.texts("main h2") == ["content the text differs"]
     tab.press("q")
     assert tab.texts("#told") == ["0 of 4 found"]
     tab.press("Escape")
-    assert len(tab.texts("h2")) == 3
+    assert len(tab.texts("main h2")) == 3
     tab.press("j", "j", "Enter")
     assert tab.js("document.activeElement.textContent").startswith("cassettes/number_3.yaml#1")
     assert tab.js("all.map((each) => each.open)") == [False, True, True, None]
@@ -164,3 +164,45 @@ def test_500_drifts_are_found_at_once(tab: Tab, tmp_path: Path) -> None:
     tab.press("/", *"number_499")
     assert tab.texts("#told") == ["1 of 500 found"]
     assert tab.texts("summary") == ["cassettes/number_499.yaml#1 test_x.py::test_number_499"]
+
+
+def test_plots_and_earlier_runs_are_drawn_and_told(tab: Tab, tmp_path: Path) -> None:
+    numbers = {1: ([40, 57], [0.4, 0.3]), 2: ([40, 40], [1.0, None]), 3: ([None, 9], "nonsense")}
+    results = [
+        drifted(n, completion("a"), completion("b")) | {"tokens": tokens, "seconds": seconds}
+        for n, (tokens, seconds) in numbers.items()
+    ]
+    results[1] |= {"status": "same"}
+    before = [[], results[:2], [results[1] | {"status": "drifted"}], results[1:2], results]
+    reports = [(f"<b>{n}.json", renderers.render(VerifiedRun(each), "json")) for n, each in enumerate(before)]
+    run = VerifiedRun(results, earlier=drift_history.read_runs(reports))
+    show(tab, tmp_path, run)
+    assert tab.texts("figcaption") == [
+        "interactions that drifted in this run and 5 before",
+        "tokens of an answer median 40 tokens → 48 tokens, in all 80 tokens → 97 tokens",
+        "seconds until its end median 0.40 s → 0.30 s, in all 0.40 s → 0.30 s",
+    ]
+    heights = "[...document.querySelectorAll('figure:first-child g')].map((g) => g.querySelectorAll('.content').length)"
+    assert tab.js(heights) == [0, 1, 1, 0, 1, 1]
+    assert "<b>1.json: 1 of 2" in tab.js(
+        "[...document.querySelectorAll('title')].map((each) => each.textContent)"
+    )
+    lies = "[...document.querySelectorAll('circle')].map((dot) => [dot.textContent, +dot.getAttribute('cx'), +dot.getAttribute('cy')])"
+    (same, _, _), (longer, x, y), (_, faster, lower) = tab.js(lies)
+    assert (same, longer) == (
+        "cassettes/number_2.yaml#1: 40 tokens → 40 tokens",
+        "cassettes/number_1.yaml#1: 40 tokens → 57 tokens",
+    )
+    above = 180 - y > x * 180 / 300
+    assert (above, 180 - lower < faster * 180 / 300) == (True, True), (
+        "what has become longer lies above the line"
+    )
+    tab.press("e")
+    assert tab.texts(".since") == [
+        "since <b>1.json: in 3 of 3 runs",
+        "since <b>4.json: in 2 of 2 runs",
+    ]
+    tab.click("figure summary")
+    assert tab.texts("figure tbody tr")[-1] == "this run 3 0 0 2 0"
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    assert not tab.problems

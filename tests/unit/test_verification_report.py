@@ -521,7 +521,7 @@ def test_json() -> None:
         ("cassettes/test_hi.yaml", 1),
         ("cassettes/test_hi.yaml", 2),
     ]
-    assert listed[1] == result(TOOL, 2) | {"failed": True, "said": None}
+    assert listed[1] == result(TOOL, 2) | {"failed": True, "said": None, "tokens": None, "seconds": None}
     assert listed[4]["failed"] is False
     assert listed[6]["reason"] == LIMIT
     assert json.loads(json.dumps(report, allow_nan=False)) == report
