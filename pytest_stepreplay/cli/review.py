@@ -16,8 +16,8 @@ from ..commands import stepreplay_command
 from ..errors import CassetteError
 from ..store.pending import accept_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
-from . import printing
-from .command import COLOR, Command
+from . import printing, web_review
+from .command import COLOR, Command, Option, UsageError
 from .pending_changes import (
     PATHS,
     Unreadable,
@@ -48,7 +48,11 @@ SHORTEST: Final = 3  # lines of a change, however low the terminal is
 WHOLE_SEQUENCE: Final = 0.05  # seconds in which the rest of what one key sends is there
 
 
-def _run(paths: tuple[str, ...], color: str) -> int:
+def _run(paths: tuple[str, ...], color: str, web: bool, no_open: bool) -> int:
+    if no_open and not web:
+        raise UsageError("--no-open goes with --web")
+    if web:
+        return web_review.review_in_browser(paths, opens=not no_open)
     found = read_all(find_pending(paths))
     if not found or not (sys.stdin.isatty() and sys.stdout.isatty()):
         print_list(found, color)
@@ -77,9 +81,13 @@ REVIEW: Final = Command(
     exit status is 1 if a change was refused. Without a terminal nothing is asked: the changes are listed with
     the commands to use instead, and the exit status is 1 if there are any.
     """,
-    examples=("stepreplay review", "stepreplay review cassettes/test_chat"),
+    examples=("stepreplay review", "stepreplay review cassettes/test_chat", "stepreplay review --web"),
     operands=(PATHS,),
-    options=(COLOR,),
+    options=(
+        Option("--web", "Show them as a page in the browser, served to this machine alone."),
+        Option("--no-open", "With --web: print the URL, and open no browser."),
+        COLOR,
+    ),
     keys=(
         ("a", "accept: the new version replaces the old one"),
         ("r", "reject: the old version stays"),

@@ -17,6 +17,7 @@ __all__ = [
     "misses",
     "mutated_runs",
     "renderers",
+    "review_page",
     "token_costs",
     "totals",
     "verified_runs",

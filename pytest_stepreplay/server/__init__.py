@@ -5,4 +5,4 @@ session, the matching and the redaction of a test. It runs in a thread with an e
 the extra `server`, both serves and asks the upstreams; a run that serves imports it, and no other.
 """
 
-__all__ = ["autosave", "installed", "of_test", "running", "served", "upstreams"]
+__all__ = ["autosave", "installed", "local_page", "of_test", "running", "served", "upstreams"]
