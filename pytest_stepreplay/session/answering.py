@@ -168,6 +168,17 @@ class Answers:
         self._index = self._index_of_today = None
         self._seen_today = []
 
+    def next_same(self, request: Request) -> int | None:
+        """Returns the position of the next recorded request where it is this one as it stands; None where it is not.
+
+        Most tests ask what they asked when they were recorded, in that order.
+        """
+        while self._next in self.played:
+            self._next += 1
+        if self._next < len(self._all) and keys.is_plainly_same(request, self._all[self._next].request):
+            return self._next
+        return None
+
     def find(self, request: Request) -> int | None:
         """Returns the position of what answers the request; None where nothing does.
 
@@ -179,10 +190,9 @@ class Answers:
             conversation = self.matcher.conversation(request)
             if not self._missed_conversations.isdisjoint(conversation[:-1]):
                 return None
-        while self._next in self.played:
-            self._next += 1
-        if self._next < len(self._all) and keys.is_plainly_same(request, self._all[self._next].request):
-            return self._next  # most tests ask what they asked when they were recorded, in that order
+        found = self.next_same(request)
+        if found is not None:
+            return found
         index = self._index or self._make_index()
         key = self.matcher.key(request)
         if self._same is None:

@@ -74,7 +74,7 @@ def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree
         UnusualTextError: it has another shape; a general YAML parser must read it.
     """
     lines = text.split("\n")
-    if lines.pop() or not lines or _is_odd(text):
+    if lines.pop() or not lines or _is_odd("\n".join({*lines})):
         raise UnusualTextError
     root: dict[str, Tree] = {}
     # What is open at each column: the mapping whose keys stand there, and the list whose dashes do.
@@ -83,20 +83,24 @@ def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree
     deepest = 0
     waiting: tuple[dict[str, Tree], str] | None = None  # a mapping and its key whose block must come next
     known = _known
+    here_too: dict[str, _Line] = {}  # long lines, as those that each turn of a conversation repeats
     here, end = 0, len(lines)
     while here < end:
         line = lines[here]
         here += 1
-        parsed = known.get(line)
+        parsed = known.get(line) or here_too.get(line)
         if parsed is None:
             if waiting is None and line[: deepest + 2].isspace():
                 here = _go_on(lines, here - 1, mappings[deepest], lists[deepest], deepest)
                 continue
             parsed = _parse_line(line)
-            if len(line) < _MAX_REMEMBERED and parsed[3].__class__ not in (dict, list):
-                if len(known) >= _MOST_REMEMBERED:
-                    known.clear()
-                known[line] = parsed
+            if parsed[3].__class__ not in (dict, list):
+                if len(line) >= _MAX_REMEMBERED:
+                    here_too[line] = parsed
+                else:
+                    if len(known) >= _MOST_REMEMBERED:
+                        known.clear()
+                    known[line] = parsed
         column, dashes, key, value = parsed
         if column > deepest and waiting is None:
             here = _go_on(lines, here - 1, mappings[deepest], lists[deepest], deepest)

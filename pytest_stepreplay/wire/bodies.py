@@ -138,11 +138,24 @@ def _exact_json(text: str) -> Tree:
         RecursionError: it is nested too deeply for the parser.
     """
     tree = _read_exactly(text)
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\" in text and _SURROGATE_ESCAPE.search(text):
         json.dumps(tree, ensure_ascii=False).encode()  # UnicodeEncodeError, a ValueError, for half a pair
-    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and is_deeper_than(tree, MAX_JSON_DEPTH):
+    if _has_many_blocks(text) and is_deeper_than(tree, MAX_JSON_DEPTH):
         raise ValueError("nested too deeply")
     return tree
+
+
+def _has_many_blocks(text: str) -> bool:
+    """Whether enough brackets open in it for nesting that is too deep; most of a body is text, which `find` leaps."""
+    left = MAX_JSON_DEPTH
+    for bracket in "[{":
+        at = text.find(bracket)
+        while at >= 0:
+            if not left:
+                return True
+            left -= 1
+            at = text.find(bracket, at + 1)
+    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
