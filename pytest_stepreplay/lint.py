@@ -330,7 +330,18 @@ def _parses(text: str | None) -> bool:
     return True
 
 
-CHECKS: Final = ("secret", "contract", "match", "repeat", "volatile", "body", "file", "stale", "unreadable")
+CHECKS: Final = (
+    "secret",
+    "contract",
+    "match",
+    "repeat",
+    "volatile",
+    "body",
+    "file",
+    "lock",
+    "stale",
+    "unreadable",
+)
 """The names of all checks, of files too."""
 
 

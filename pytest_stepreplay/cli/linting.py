@@ -29,21 +29,22 @@ from ..redaction.secret_rules import unpacked
 from ..redaction.shapes import PLACEHOLDER
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
+from ..remote import states
 from ..settings.fields import Settings
 from ..store import codec
 from ..store.body_files import cited_in, problems_with, texts_in
 from ..store.cassettes import ReadCassette, parse_cassette, read_cassette
 from ..store.files import read_bytes, write_bytes
-from ..store.paths import READ_SUFFIXES
+from ..store.paths import LOCK, READ_SUFFIXES
 from ..store.secrets import told_place
-from ..value_classes import dataclass
+from ..value_classes import dataclass, field
 from .command import AS_JSON, Command, Operand, Option, UsageError, existing_paths
 from .naming import adopted_folders
 from .project import cassette_folder, display, project_settings, typed_test
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..models import Cassette
 
@@ -58,6 +59,7 @@ class LintedProject:
     wall: Wall
     expected: Expected
     skip: frozenset[str]
+    standings: Mapping[Path, states.Standing] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
 
 
@@ -103,7 +105,7 @@ LINT: Final = Command(
 
     PATHS are cassettes, tests and folders, ours and other tools'; by default the project's folder. Each problem
     is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, file,
-    stale, unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    lock, stale, unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
     """,
     examples=(
         "stepreplay lint",
@@ -144,7 +146,18 @@ def _read_project(max_age: timedelta | None, skip: list[str]) -> LintedProject:
             now=clock.now(),
         ),
         skip=frozenset(skip),
+        standings=_standings() if settings.store and "lock" not in skip else {},
     )
+
+
+def _standings() -> dict[Path, states.Standing]:
+    """Returns how the files in the project's folder stand to what the lock file lists.
+
+    Raises:
+        CassetteReadError: the lock file cannot be read.
+    """
+    folder = cassette_folder()
+    return {(folder / each.name).absolute(): each.standing for each in states.states_of(folder)}
 
 
 def _files_under(paths: Sequence[Path]) -> Iterator[Path]:
@@ -180,6 +193,7 @@ def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
     problems = check_secrets(unpacked(content), tree, project.wall)
     name = check_secrets(path.name.encode("utf-8", "surrogateescape"), {"test": path.name}, project.wall)
     problems += [Problem("secret", (), f"its name {each.what}", "rename it") for each in name]
+    problems += _check_lock(path, project)
     if path.name.endswith(_NO_CASSETTES):
         read: ReadCassette | Problem | None = None
     else:
@@ -194,6 +208,16 @@ def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
     problems = [replace(each, fix=mend) if each.secret else each for each in problems]
     kept = [each for each in problems if each.check not in project.skip]
     return _with_lines(kept, text)
+
+
+def _check_lock(path: Path, project: LintedProject) -> Iterator[Problem]:
+    """Yields how a file differs from what the lock file lists, where cassettes are kept outside of git."""
+    standing = project.standings.get(path.absolute(), states.Standing.SAME)
+    if standing is not states.Standing.SAME:
+        command = {states.TO_PULL: "pull", states.TO_PUSH: "push"}
+        verb = next((verb for kinds, verb in command.items() if standing in kinds), "status")
+        what = f"is not as {LOCK} lists it: {standing.value}"
+        yield Problem("lock", (), what, stepreplay_command(verb))
 
 
 def _tree_of(content: bytes, path: Path) -> tuple[Any, str]:

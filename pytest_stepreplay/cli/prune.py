@@ -9,9 +9,10 @@ from ..commands import pytest_command
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.pruning import plan, remove_uncited, uncited_files
 from ..housekeeping.pruning import prune as remove
+from ..remote import transfers
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
-from .project import display, guarded_by_project
+from .project import cassette_folder, display, guarded_by_project
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ PRUNE: Final = Command(
 def _carry_out(going: Sequence[Needless], run: LastRun) -> dict[str, str]:
     """Prunes, and returns why what was refused was."""
     refused = {}
-    with guarded_by_project():
+    with guarded_by_project(), transfers.removals_listed(cassette_folder()):
         for each in going:
             try:
                 remove(each, run.folders)

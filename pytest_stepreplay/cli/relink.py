@@ -10,9 +10,10 @@ from ..commands import pytest_command
 from ..errors import CassetteError
 from ..housekeeping.relinking import find_links
 from ..housekeeping.relinking import relink as move
+from ..remote import transfers
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed, last_run_of_project
-from .project import display, guarded_by_project, project_root
+from .project import cassette_folder, display, guarded_by_project, project_root
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ RELINK: Final = Command(
 def _carry_out(links: Sequence[Link]) -> dict[str, str]:
     """Moves the cassettes, and returns for each test why it was refused."""
     refused = {}
-    with guarded_by_project():
+    with guarded_by_project(), transfers.removals_listed(cassette_folder()):
         for each in links:
             try:
                 move(each)

@@ -169,7 +169,7 @@ def pytest_collection_modifyitems(
     result = yield
     try:
         decide(config, [*dict.fromkeys([*collected, *items])])
-        refuse_unpulled(config)
+        refuse_unpulled(config, items)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise

@@ -14,7 +14,7 @@ from unicodedata import normalize
 import pytest
 
 from ..commands import project_command
-from ..errors import NotPulledError, StepReplayError, display_path
+from ..errors import StepReplayError, display_path
 from ..remote import lock_file
 from ..session import routing, sessions
 from ..settings import Writes
@@ -37,7 +37,7 @@ from .run import (
     wide_fixtures_of,
     with_secrets,
 )
-from .verdicts import SHOWN, failure
+from .verdicts import SHOWN, failure, setup_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,8 +109,12 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> None:
         run.wide_fixtures.update(wide_fixtures_of(item))
 
 
-def refuse_unpulled(config: pytest.Config) -> None:
+def refuse_unpulled(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Does nothing where cassettes are in git, or one of them is here: what others lack, their tests say.
+
+    Args:
+        config: of the run.
+        items: the tests that are going to be run.
 
     Raises:
         UsageError: the tests have cassettes, and none of them has been pulled.
@@ -119,10 +123,12 @@ def refuse_unpulled(config: pytest.Config) -> None:
     settings = run.settings({})
     if settings.store is None or not settings.mode.answers or config.getoption("collectonly", False):
         return
-    if any(map(files.exists, run.owned)):
+    chosen, claims = set(items), run.claims.values()
+    wanted = [claim.path for claim in claims if claim.item in chosen]
+    if any(map(files.exists, wanted)):
         return
     try:
-        absent = sum(lock_file.is_listed(path, run.folder) for path in run.owned)
+        absent = sum(lock_file.is_listed(path, run.folder) for path in wanted)
     except StepReplayError as error:
         raise pytest.UsageError(str(error)) from None
     if absent:
@@ -205,10 +211,7 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
         )
         session.load()
     except StepReplayError as error:
-        if isinstance(error, NotPulledError):
-            cause = f"their cassettes are not here yet: {project_command('pull')}"
-            run.causes.append({"cause": cause, "records": False, "test": run.places.typed(item)})
-        raise failure(error) from None
+        raise setup_failure(item, error) from None
     run.owned[path] = run.places.id_of(item)
     if fault and (why := session.why_no_fault()):
         raise pytest.skip.Exception(f"the fault {fault} does not apply: {why}", _use_item_location=True)

@@ -15,12 +15,13 @@ import pytest
 from ..commands import review_command
 from ..errors import StepReplayError
 from ..redaction import redactor, variables, wall
+from ..remote import lock_file
 from ..snapshots import comparing, explaining
-from ..store import paths
+from ..store import files, paths
 from ..verify import drift_policy
 from . import coloring
 from .run import RUN, SESSION, check_config, markers_of, with_secrets
-from .verdicts import failure
+from .verdicts import failure, setup_failure
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -74,7 +75,10 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         own = settings if settings.cassette is None else replace(settings, cassette=None)
         path = paths.snapshots_path(run.places.of_test(item, own))
-        paths.check_inside(path, run.places.root_of(item, own))
+        root = run.places.root_of(item, own)
+        paths.check_inside(path, root)
+        if settings.store is not None and settings.mode.answers and not files.exists(path):
+            lock_file.check_pulled(path, root)
         own_redactor = cache(partial(_redactor, settings, variables.environment_secrets()))
         snapshots = comparing.ChatSnapshot(
             path,
@@ -88,7 +92,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             typed=run.places.typed(item),
         )
     except StepReplayError as error:
-        raise failure(error) from None
+        raise setup_failure(item, error) from None
     item.stash[SNAPSHOTS] = snapshots
     item.stash[PASSED] = item.stash[FAILED] = False
     config.stash[IN_USE] = True

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..errors import NetworkBlockedError, StepReplayError, TestOutcomeError, display_path
+from ..commands import project_command
+from ..errors import NetworkBlockedError, NotPulledError, StepReplayError, TestOutcomeError, display_path
 from ..housekeeping import quoted_answers
 from ..interception import clients, failures
 from ..report import failing_tests
@@ -305,6 +306,15 @@ def _is_miss(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_is_miss(each) for each in error.exceptions)
     return isinstance(error, TestOutcomeError)
+
+
+def setup_failure(item: pytest.Item, error: StepReplayError) -> BaseException:
+    """Returns the error as `failure` does, and notes what other tests have in common with it."""
+    if isinstance(error, NotPulledError):
+        run = item.config.stash[RUN]
+        cause = f"their cassettes are not here yet: {project_command('pull')}"
+        run.causes.append({"cause": cause, "records": False, "test": run.places.typed(item)})
+    return failure(error)
 
 
 def failure(error: BaseException, traceback: TracebackType | None = None) -> BaseException:

@@ -90,6 +90,17 @@ def states_of(folder: Path) -> list[FileState]:
     ]
 
 
+def state_of(path: Path, folder: Path) -> FileState:
+    """Returns the state of a file in a folder.
+
+    Raises:
+        CassetteReadError: the lock file, or the file, cannot be read.
+    """
+    name = Path(path).relative_to(folder).as_posix()
+    listed, base = lock_file.read_lock(folder), lock_file.read_base(folder)
+    return FileState(name, digest_of(path), listed.get(name), base.get(name))
+
+
 def digest_of(path: Path) -> str | None:
     """Returns the digest of a file; None where there is none.
 

@@ -8,6 +8,7 @@ ended in between has changed nothing that the same command does not go on from.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from hashlib import sha256
@@ -24,7 +25,7 @@ from . import lock_file
 from .states import FileState, Standing, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .objects import ObjectStore
@@ -168,22 +169,23 @@ def absent_from(store: ObjectStore, states: Iterable[FileState], *, watch: Watch
     return sorted(absent)
 
 
-def unlist(folder: Path, gone: Iterable[Path]) -> list[str]:
-    """Takes files that a command has removed here out of the lock file, and returns their names.
+@contextmanager
+def removals_listed(folder: Path) -> Iterator[None]:
+    """Takes what is removed inside out of the lock file of a folder, where it has one.
 
     Raises:
         CassetteError: the lock file cannot be read or written.
     """
-    names = [path.relative_to(folder).as_posix() for path in gone if path.is_relative_to(folder)]
+    here = [name for name in lock_file.read_lock(folder) if files.exists(folder / name)]
+    yield
+    gone = {name for name in here if not files.exists(folder / name)}
+    if not gone:
+        return
     lock = folder / paths.LOCK
     with locks.locked(lock):
-        listed = lock_file.read_lock(folder)
-        found = [name for name in names if name in listed]
-        if found:
-            left = {name: digest for name, digest in listed.items() if name not in found}
-            write_bytes(lock, lock_file.render_lock(left))
-    _note_base(folder, dict.fromkeys(found))
-    return found
+        left = {name: digest for name, digest in lock_file.read_lock(folder).items() if name not in gone}
+        write_bytes(lock, lock_file.render_lock(left))
+    _note_base(folder, dict.fromkeys(gone))
 
 
 def _do_all(

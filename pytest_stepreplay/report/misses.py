@@ -58,6 +58,7 @@ class Miss:
         elsewhere: another cassette of the suite that answers it.
         normalized: what of the request is not compared as it stands, such as ``2 dates``.
         served: the command that serves the cassette, where no test and no code of Python opened it.
+        is_behind: the cassette is kept outside of git, and others have recorded it again.
         moved: where the test has no cassette, that of a test of the same name which is gone.
     """
 
@@ -75,6 +76,7 @@ class Miss:
     typed: str = ""
     normalized: str = ""
     served: str = ""
+    is_behind: bool = False
 
 
 NO_CASSETTE: Final = "there is no cassette yet"
@@ -160,6 +162,13 @@ def _fixes(miss: Miss) -> list[str]:
     remedy = _remedy(miss)
     meant = f"  Fix: if {_asker(miss)} means to ask this,"
     lines = [f"{meant} record it:", f"         {record}"]
+    if miss.is_behind:
+        lines = [
+            "  Fix: others have recorded this cassette again, and you have the one before:",
+            f"         {project_command('pull')}",
+            lines[0].replace("  Fix: ", "       "),
+            lines[1],
+        ]
     if not miss.writable:
         lines[:1] = [
             f"{meant} convert the cassette, which another tool wrote, and record it:",

@@ -14,6 +14,7 @@ from ..errors import CassetteReadError, CassetteWriteError, Explanation, display
 from ..housekeeping import relinking
 from ..matching import keys, nearness
 from ..redaction.shapes import PLACEHOLDER
+from ..remote import states
 from ..report import misses
 from ..settings import Writes
 from ..store import body_files, cassettes, files
@@ -96,6 +97,7 @@ class Answers:
         self.played: dict[int, int] = {}
         self.missed_some = False
         self._again = set[int]()
+        self._is_in_store = settings.store is not None
         self._allow_repeats = settings.allow_repeats
         self._path = path
         self._test = test
@@ -260,6 +262,7 @@ class Answers:
             nearest=None if same else self._nearest(request),
             elsewhere=None if same else self._elsewhere(request, key),
             normalized=self.matcher.normalized(request),
+            is_behind=self._is_behind(),
         )
         return misses.explain_miss(miss)
 
@@ -271,6 +274,15 @@ class Answers:
             "The rest was not recorded. Read only that far, or record it again with: "
             f"{pytest_command('--stepreplay=rewrite', tests=[self._typed] if self._typed else ())}"
         )
+
+    def _is_behind(self) -> bool:
+        """Whether others have recorded the cassette again, and what is here is still the one before."""
+        if not self._is_in_store or self._root is None or self.loaded is None:
+            return False
+        try:
+            return states.state_of(self._path, self._root).standing in states.TO_PULL
+        except CassetteReadError:
+            return False
 
     def _make_index(self) -> keys.Index:
         self._index = keys.Index(self.matcher, (each.request for each in self._all))

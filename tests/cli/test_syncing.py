@@ -630,3 +630,27 @@ def test_the_commands_explain_themselves(capsys: pytest.CaptureFixture[str]) -> 
     for command in ("pull", "push", "status"):
         assert main([command, "--help"]) == 0
         assert f"Usage: stepreplay {command} [OPTIONS] [FILES]..." in capsys.readouterr().out
+
+
+def test_lint_tells_what_is_not_as_it_is_listed(ann: Checkout, bob: Checkout) -> None:
+    ann.record("a.yaml")
+    ann.record("b.yaml", "Say b.")
+    ann.run("push")
+    assert ann.run("lint").status == 0
+    bob.take_lock_of(ann)
+    bob.run("pull")
+    ann.record("a.yaml", answer="By Ann.")
+    ann.record("c.yaml", "Say c.")
+    told = ann.run("lint")
+    assert told.status == 1
+    assert told.out.splitlines()[:2] == [
+        "cassettes/a.yaml: is not as stepreplay.lock lists it: changed here; stepreplay push",
+        "cassettes/c.yaml: is not as stepreplay.lock lists it: new here; stepreplay push",
+    ]
+    assert ann.run("lint", "--skip", "lock").status == 0
+    ann.run("push")
+    bob.take_lock_of(ann)
+    assert (
+        "a.yaml: is not as stepreplay.lock lists it: changed by others; stepreplay pull"
+        in bob.run("lint").out
+    )
