@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 _FOLDER: Final = __file__.rpartition("pages")[0] + "page/"
 _WIDTH: Final = 400
 """Letters of a value in one line of changes."""
+_LENGTH: Final = 20_000
+"""Letters of one text; a person reads no more of it here."""
+_AROUND: Final = 1_000
+"""Letters that stayed the same and are shown before and behind those that changed."""
+MOST_ROWS: Final = 200
+"""Lines of what changed in one answer."""
 
 
 def render_page(template: str, scripts: Sequence[str], *, connect: bool = False, **values: Any) -> str:
@@ -87,6 +93,7 @@ def _environment() -> Environment:
         "summary_of": _summary_of,
         "arguments": _arguments,
         "pairs_of": _pairs_of,
+        "most_rows": MOST_ROWS,
     }
     return environment
 
@@ -109,13 +116,30 @@ def _code_and_text(text: object) -> list[tuple[str, bool]]:
 
 def _shown(value: object) -> str:
     """Returns a JSON value as a person reads it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}{_left(len(text) - _LENGTH)}"
+
+
+def _left(letters: int) -> str:
+    return f"… ({letters:,} more characters)"
 
 
 @lru_cache(16)  # an answer stands in the conversation, and once more among what changed
 def _stretches(old: str, new: str) -> list[tuple[str, str]]:
     """Returns two texts in one, as stretches of what went, what came and what stayed."""
-    return [(mark, _visible(text)) for mark, text in stretches_of(old, new)]
+    found: list[tuple[str, str]] = []
+    room = _LENGTH
+    for mark, text in stretches_of(old, new):
+        same = len(text) - 2 * _AROUND
+        if not mark and same > _AROUND:
+            shown = f"{text[:_AROUND]} … ({same:,} characters that stayed) … {text[-_AROUND:]}"
+        else:
+            shown = text if len(text) <= room else f"{text[:room]}{_left(len(text) - room)}"
+        found.append((mark, _visible(shown)))
+        room -= len(shown)
+        if room <= 0:
+            return [*found, ("", " … and what comes after it")]
+    return found
 
 
 def _summary_of(change: Mapping[str, Any]) -> list[tuple[str, str]]:

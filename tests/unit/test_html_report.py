@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -216,6 +217,26 @@ def test_since_when_an_interaction_drifts(levels: list[str | None], told: str) -
         EarlierRun(f"{n}.json", {} if level is None else {key: level}) for n, level in enumerate(levels)
     ]
     assert drift_history.since_when(VerifiedRun([result], earlier=earlier), result)[1] == told
+
+
+def test_a_huge_answer_is_shown_around_what_changed() -> None:
+    many = " ".join(map(str, range(20_000)))
+    huge = page_of(drifted(1, completion(many), completion(many.replace(" 9999 ", " new "))))
+    assert ("9999" in huge.inside["del"], "new" in huge.inside["ins"]) == (True, True)
+    assert "characters that stayed" in huge.text
+    assert len(huge.text) < 20_000
+    other = page_of(drifted(1, completion(many), completion("x" * 100_000)))
+    assert "more characters)" in other.text
+    assert len(other.text) < 150_000
+    keys = page_of(
+        drifted(
+            1,
+            calling("a", "{}"),
+            calling("a", json.dumps({"long": many} | {f"k{n}": n for n in range(1_000)})),
+        )
+    )
+    assert "more changes" in keys.text
+    assert len(keys.text) < 150_000
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
