@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .pending_changes import PendingDrift
 
+_AT_ONCE: Final = 500
+"""Changes in one page, so that it is there in a second or two."""
 _VALUE: Final = 20_000
 """Letters of a value that is new or gone as a whole."""
 
@@ -119,7 +121,9 @@ class _PageOrders:
     def page(self) -> str:
         """Returns the page, with what is to be decided by now."""
         left = [each for each in self._waiting.changes if self._decisions.of(each) in (None, "skip")]
-        return review_page.changes_as_html([self._shown(each) for each in left], self._waiting.problems)
+        left.sort(key=lambda each: not self._decisions.is_open(each))  # what was skipped comes last
+        shown = [self._shown(each) for each in left[:_AT_ONCE]]
+        return review_page.changes_as_html(shown, self._waiting.problems, more=len(left) - len(shown))
 
     def decide(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Decides as an order of the page says."""

@@ -26,12 +26,13 @@ _MEANING: Final = MEANING | {
 }
 
 
-def changes_as_html(changes: Sequence[Change], problems: Sequence[str]) -> str:
+def changes_as_html(changes: Sequence[Change], problems: Sequence[str], *, more: int = 0) -> str:
     """Returns the page.
 
     Args:
         changes: what is to be decided.
         problems: why other files cannot be decided about.
+        more: how many changes are to be decided after these.
     """
     names = [*LEVELS, *(name for name in _MEANING if name not in LEVELS)]
     levels = {name: [each for each in changes if each["level"] == name] for name in names}
@@ -41,6 +42,7 @@ def changes_as_html(changes: Sequence[Change], problems: Sequence[str]) -> str:
         connect=True,
         changes=changes,
         problems=problems,
+        more=more,
         levels=[
             (name, _MEANING[name], [(_head_of(each), each) for each in _causes(group)])
             for name, group in levels.items()

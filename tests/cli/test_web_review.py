@@ -302,6 +302,21 @@ def test_without_a_browser_it_prints_the_url_and_ctrl_c_says_what_was_decided(pr
     assert contents(project, "cassettes/a.yaml") == ["Old.", "B."]
 
 
+def test_very_many_changes_come_in_parts(project: Project, monkeypatch: pytest.MonkeyPatch, tab: Tab) -> None:
+    monkeypatch.setattr(web_review, "_AT_ONCE", 3)
+    pend(project, "cassettes/a.yaml", *[(completion("Old."), completion("New."))] * 5)
+    with reviewing(monkeypatch) as review:
+        tab.open(review.url)
+        assert tab.texts(".numbers")[0].startswith("3 pending here, and 2 more after these: reload this page")
+        tab.press("A")
+        tab.until("document.querySelector('#left').textContent === '0'")
+        tab.open(review.url)
+        assert tab.texts(".numbers")[0].startswith("2 pending. ")
+        tab.press("R")
+        tab.until("document.querySelector('#left').textContent === '0'")
+    assert contents(project, "cassettes/a.yaml") == ["New."] * 3 + ["Old."] * 2
+
+
 def test_what_it_needs_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert project.run("review", "--web").out == "Nothing is pending.\n"
     assert "--no-open goes with --web" in project.run("review", "--no-open").err
