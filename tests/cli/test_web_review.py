@@ -25,8 +25,17 @@ from tests.browser import Browser, Tab
 from tests.unit.test_html_report import HOSTILE
 
 from .conftest import Project, chat, completion, user
-from .test_decisions import files
-from .test_review import call
+
+
+def call(tool: str) -> dict[str, Any]:
+    function = {"name": tool, "arguments": '{"q": "x"}'}
+    return completion(
+        None, "tool_calls", tool_calls=[{"id": "call_1", "type": "function", "function": function}]
+    )
+
+
+def files(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.path.rglob("*.yaml*")}
 
 
 @pytest.fixture
@@ -315,6 +324,34 @@ def test_very_many_changes_come_in_parts(project: Project, monkeypatch: pytest.M
         tab.press("R")
         tab.until("document.querySelector('#left').textContent === '0'")
     assert contents(project, "cassettes/a.yaml") == ["New."] * 3 + ["Old."] * 2
+
+
+def test_snapshots_and_new_cassettes_are_shown_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tab: Tab
+) -> None:
+    snapshots = project.path / "cassettes/test_x.snapshots.yaml"
+    write_pending(
+        snapshots,
+        {"stepreplay": 1, "test": "test_x", "snapshots": {"plan": {"steps": ["<b>search</b>"]}}},
+    )
+    write_pending(
+        project.path / "cassettes/new.yaml", Cassette(test="test_new", interactions=(chat(user("Hi?")),))
+    )
+    with reviewing(monkeypatch) as review:
+        tab.open(review.url)
+        tab.press("e")
+        assert tab.texts("main h2") == ["added what was not there before"]
+        assert tab.texts("summary") == [
+            "cassettes/new.yaml#all test_new",
+            "cassettes/test_x.snapshots.yaml#plan test_x",
+        ]
+        assert '{ "steps": [ "<b>search</b>" ] }' in tab.texts(".value")
+        assert "Hello!" in tab.texts(".value")[0]
+        tab.press("a", "a")
+        tab.until("document.querySelector('#left').textContent === '0'")
+        assert not tab.problems
+    assert "<b>search</b>" in snapshots.read_text()
+    assert contents(project, "cassettes/new.yaml") == ["Hello!"]
 
 
 def test_what_it_needs_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
