@@ -337,6 +337,7 @@ CHECKS: Final = (
     "repeat",
     "volatile",
     "body",
+    "answer",
     "file",
     "lock",
     "stale",

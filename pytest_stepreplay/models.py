@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 Buffer = bytes | memoryview
 
-FORMAT_VERSION = 1
-"""The version of the cassette format that this package writes, and the newest that it reads."""
+FORMAT_VERSION = 2
+"""The newest version of the cassette format that this package reads; it writes it where a stream is in a cassette."""
+
+PLAIN_VERSION = 1
+"""The version that it writes elsewhere, so that what is recorded stays as it is, and earlier releases read it."""
 
 BodyKind = Literal["json", "events", "text", "base64", "parts", "file"]
 BODY_KINDS: tuple[BodyKind, ...] = ("json", "events", "text", "base64", "parts", "file")
@@ -306,6 +309,6 @@ class Cassette:
 
     __pydantic_config__: ClassVar = _FORBID
 
-    stepreplay: int = FORMAT_VERSION
+    stepreplay: int = PLAIN_VERSION
     test: str | None = None
     interactions: tuple[Interaction, ...] = ()

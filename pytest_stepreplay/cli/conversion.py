@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+from ..commands import stepreplay_command
 from ..errors import CassetteError, StepReplayError, display_path
 from ..formats import REQUEST_ALONE, WRITABLE, Foreign, Hints, Skipped, batch_requests
 from ..models import Cassette
@@ -23,6 +24,7 @@ from ..store import codec, files
 from ..store.cassettes import parse_source, write_cassette
 from ..store.files import read_bytes, write_bytes
 from ..store.paths import READ_SUFFIXES
+from ..store.pending import pending_path
 from ..value_classes import dataclass, field
 from .checking import find_differences
 
@@ -192,11 +194,16 @@ def target_of(source: Source, plan: Plan) -> Path:
 
 
 def _convert(source: Source, shown: Path, plan: Plan) -> Conversion:
-    found = parse_source(read_bytes(shown), shown, Hints(plan.base_url, plan.batch))
+    content = read_bytes(shown)
+    found = parse_source(content, shown, Hints(plan.base_url, plan.batch))
     skipped: tuple[Skipped, ...] = ()
     if isinstance(found, Cassette):
-        if plan.format == OURS and plan.to is None:
+        renews = plan.format == OURS and plan.to is None
+        if renews and not codec.is_renewable(codec.decode_text(content, shown), shown):
             return Conversion(source.path, Result.UNCHANGED, OURS, interactions=len(found.interactions))
+        if renews and files.exists(pending_path(source.path)):
+            reason = f"something is pending for it; decide first: {stepreplay_command('review')}"
+            return Conversion(source.path, Result.REFUSED, OURS, reason=reason)
         found_format = OURS
         if plan.format != OURS:
             found, skipped = _finished(found)

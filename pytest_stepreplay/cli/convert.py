@@ -64,6 +64,7 @@ CONVERT: Final = Command(
     (HAR), and logs of requests and responses (JSON Lines). The format is recognized by the content.
 
     Without --to, a new file replaces its source if it can have the same name, and is written next to it otherwise.
+    Ours are then left as they are, but for streams that an earlier version has written, or whose answer was edited.
     Secrets are redacted, and headers that no client needs are left out. The exit status is 1 if a file was refused,
     or converted only partly.
     """,

@@ -34,7 +34,7 @@ from ..settings.fields import Settings
 from ..store import codec
 from ..store.body_files import cited_in, problems_with, texts_in
 from ..store.cassettes import ReadCassette, parse_cassette, read_cassette
-from ..store.files import read_bytes, write_bytes
+from ..store.files import PENDING_SUFFIX, read_bytes, write_bytes
 from ..store.paths import LOCK, READ_SUFFIXES
 from ..store.secrets import told_place
 from ..value_classes import dataclass, field
@@ -104,8 +104,8 @@ LINT: Final = Command(
     Check cassettes: secrets, broken contracts, requests that never match, and more.
 
     PATHS are cassettes, tests and folders, ours and other tools'; by default the project's folder. Each problem
-    is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, file,
-    lock, stale, unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
+    is one line with file, line and place. The checks: secret, contract, match, repeat, volatile, body, answer,
+    file, lock, stale, unreadable. Exit status 0: no problem is left. 1: some are. 2: bad usage.
     """,
     examples=(
         "stepreplay lint",
@@ -204,6 +204,7 @@ def _lint_file(path: Path, project: LintedProject) -> list[Problem]:
         cassette, again = read.cassette, _again(read, path)
         problems += check_cassette(cassette, replace(project.expected, again=again))
         problems += _check_files(cassette, path, project.wall, again)
+    problems += _check_answers(text, path)
     mend = f"revoke it, then: {stepreplay_command('lint', '--fix', *project.paths)}"
     problems = [replace(each, fix=mend) if each.secret else each for each in problems]
     kept = [each for each in problems if each.check not in project.skip]
@@ -242,6 +243,15 @@ def _again(read: ReadCassette, path: Path) -> str:
     test = typed_test(read.cassette.test or "")
     tests = [test] if test and Path(test.partition("::")[0]).exists() else []
     return f"record it again: {pytest_command('--stepreplay=rewrite', tests=tests)}"
+
+
+def _check_answers(text: str, path: Path) -> Iterator[Problem]:
+    """Yields the streams whose answer to read somebody has changed, or the frames below it."""
+    fix = f"make it anew: {stepreplay_command('convert', str(path))}"
+    if path.name.endswith(PENDING_SUFFIX):
+        fix = f"drop it, and verify again: {stepreplay_command('reject', str(path))}"
+    for place in codec.wrong_answers(text, path) if text else ():
+        yield Problem("answer", place, "is not what the frames below it say, which count", fix)
 
 
 def _check_files(cassette: Cassette, path: Path, wall: Wall, again: str) -> Iterator[Problem]:

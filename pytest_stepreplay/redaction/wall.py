@@ -394,6 +394,9 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
             yield path_of(link), unpacked(value).decode("utf-8", "replace")
         elif kind is list and link is not None:
             if link[1] == "events" and len(value) > 1:
+                # A file shows those that are alike as one.
+                plain = ((i, event) for i, event in enumerate(value) if isinstance(event, str))
+                yield from (((*path_of(link), i), event) for i, event in plain if "\\" not in event)
                 yield from _joined(path_of(link), [_event_text(event) for event in value])
             elif link[1].__class__ is str and names_key(link[1]):
                 texts = ((i, item) for i, item in enumerate(value) if isinstance(item, str))

@@ -11,19 +11,21 @@ import gzip
 import json
 import re
 import zlib
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import formats
 from ..commands import mend_or_record, record_again
 from ..errors import CassetteReadError, CassetteWriteError
+from ..models import FORMAT_VERSION
 from ..wire.json_values import parse_json, shown
-from . import secrets, yaml_events, yaml_parser, yaml_text
+from . import readable_streams, secrets, stream_answers, yaml_events, yaml_parser, yaml_text
 from .files import MAX_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ..formats import MisfitError
     from ..wire.json_values import Tree
@@ -40,11 +42,24 @@ def decode(content: bytes | str, path: Path) -> tuple[Tree, str]:
         CassetteReadError: it is no text, or neither YAML nor JSON; the message names the line.
     """
     text = decode_text(content, path)
+    tree = _parse(text, path)
+    if tree.__class__ is not dict or tree.get("stepreplay") != FORMAT_VERSION:
+        return tree, text
+    try:
+        return readable_streams.plain_tree(tree), text
+    except readable_streams.BrokenStreamError as error:
+        problem = f"{written_location(error.location)}: {error.problem}"
+        line = yaml_events.lines_of(text, [error.location])[0]
+        raise CassetteReadError(path, problem, line=line, fix=mend_or_record(path)) from None
+
+
+def _parse(text: str, path: Path) -> Tree:
+    """Return the tree that a text stands for, as it stands there."""
     tagged = not text.startswith("stepreplay:") and "!!" in text and not is_ours(text)
     try:
-        return yaml_parser.parse(text, formats.construct_tag if tagged else None), text
+        return yaml_parser.parse(text, formats.construct_tag if tagged else None)
     except yaml_parser.UnusualTextError:
-        return _parse_unusual(text, path), text
+        return _parse_unusual(text, path)
 
 
 def encode(tree: dict[str, Tree], path: Path) -> bytes:
@@ -58,10 +73,11 @@ def encode(tree: dict[str, Tree], path: Path) -> bytes:
         CassetteWriteError: it holds what such a file cannot, or what looks like a secret.
     """
     try:
+        told = stream_answers.readable_tree(tree)
         if path.suffix.lower() == ".json":
-            text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+            text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
         else:
-            text = yaml_text.render_yaml(tree)
+            text = yaml_text.render_yaml(told)
         content = text.encode()
     except UnicodeEncodeError:
         raise CassetteWriteError(path, "was not written: it would hold half of a surrogate pair") from None
@@ -120,12 +136,34 @@ def written_location(location: Sequence[str | int]) -> str:
 
 def line_at(text: str, location: Sequence[str | int]) -> int | None:
     """Return the line at which a part of a file stands, or what is nearest around it."""
-    return yaml_events.lines_of(text, [location])[0]
+    return lines_at(text, [location])[0]
 
 
 def lines_at(text: str, locations: Sequence[Sequence[str | int]]) -> list[int | None]:
     """Return what `line_at` does for many parts, at the cost of reading the text once."""
+    if any("events" in location for location in locations) and is_ours(text):
+        with suppress(CassetteReadError, ValueError):
+            tree = _parse(text, Path())
+            locations = [readable_streams.place_in_file(tree, location) for location in locations]
     return yaml_events.lines_of(text, locations)
+
+
+def wrong_answers(text: str, path: Path) -> list[tuple[str | int, ...]]:
+    """Return where the text of a cassette has an answer to read that is not what its stream says.
+
+    Raises:
+        CassetteReadError: it is none.
+    """
+    return stream_answers.places_of_wrong_answers(_parse(text, path))
+
+
+def is_renewable(text: str, path: Path) -> bool:
+    """Tell whether a stream in the text of a cassette stands otherwise than it would if it were written now.
+
+    Raises:
+        CassetteReadError: it is none.
+    """
+    return stream_answers.holds_old_streams(_parse(text, path))
 
 
 # ---------------------------------------------------------------- reading what neither `yaml_text` nor vcrpy writes

@@ -15,6 +15,7 @@ from ..errors import CassetteReadError
 from ..models import (
     BODY_KINDS,
     FORMAT_VERSION,
+    PLAIN_VERSION,
     BodyFile,
     BodyPart,
     Cassette,
@@ -118,7 +119,7 @@ def check_version(tree: dict[str, Tree], text: str, path: Path) -> None:
     """
     version = tree["stepreplay"]
     if type(version) is not int or version < 1:
-        problem = f"stepreplay: should be the version of the format, such as {FORMAT_VERSION}"
+        problem = f"stepreplay: should be the version of the format, such as {PLAIN_VERSION}"
         raise CassetteReadError(path, problem, line=line_at(text, ["stepreplay"]))
     if version > FORMAT_VERSION:
         raise CassetteReadError(

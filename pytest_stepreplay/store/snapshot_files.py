@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..commands import mend_or_record
 from ..errors import CassetteReadError
-from ..models import FORMAT_VERSION
+from ..models import PLAIN_VERSION
 from ..wire.json_values import shown
 from . import codec
 from .files import exists, read_bytes, remove_cassette, write_bytes
@@ -86,4 +86,4 @@ def write_snapshots(path: Path, test: str, snapshots: Mapping[str, Tree]) -> Non
 
 def snapshots_tree(test: str, snapshots: Mapping[str, Tree]) -> dict[str, Tree]:
     """Return the tree of a file of snapshots, as it stands in the file and as `write_pending` takes it."""
-    return {"stepreplay": FORMAT_VERSION, "test": test, "snapshots": dict(snapshots)}
+    return {"stepreplay": PLAIN_VERSION, "test": test, "snapshots": dict(snapshots)}

@@ -10,6 +10,8 @@ __all__ = [
     "encoded",
     "encodings",
     "events",
+    "frame_patterns",
+    "frame_runs",
     "headers",
     "json_values",
     "large",

@@ -14,6 +14,7 @@ from typing import get_args
 
 import httpx
 import pytest
+import yaml
 
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.cli import checking
@@ -620,3 +621,39 @@ def test_it_runs_as_a_command(project: Project) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project.path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("old.json (vcr) -> old.json\n1 file converted")
+
+
+def test_streams_of_an_earlier_version_are_renewed_in_place(project: Project) -> None:
+    chunks = [
+        json.dumps({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": word}}]})
+        for word in ("It", " is", " sunny", ".")
+    ]
+    old = {"stepreplay": 1, "interactions": [{
+        "request": {"method": "POST", "url": URL, "json": {"stream": True}},
+        "response": {"status": 200, "headers": {"content-type": "text/event-stream"}, "events": chunks},
+    }]}  # fmt: skip
+    path = write(project, "cassettes/old.yaml", yaml.safe_dump(old, sort_keys=False))
+    before = read_cassette(path).cassette
+    pending = write(project, "cassettes/old.yaml.new", "anything")
+    refused = project.run("convert", "cassettes")
+    assert (
+        refused.status,
+        "something is pending for it; decide first: stepreplay review" in refused.out,
+    ) == (1, True)
+    pending.unlink()
+    assert project.run("convert", "cassettes/old.yaml", "--check").status == 0
+    new = path.read_text(encoding="utf-8")
+    assert "    answer: |-\n      assistant:\n        It is sunny.\n" in new
+    assert "|It| is| sunny|.|" in new
+    assert read_cassette(path).cassette == before
+    assert project.run("lint", "--skip", "contract").out == "1 file, no problems\n"
+    path.write_text(new.replace("It is sunny.", "It is not."), encoding="utf-8")
+    found = project.run("lint", "--skip", "contract")
+    assert found.out == (
+        "cassettes/old.yaml:12: interaction 1, response.answer: is not what the frames below it say, which count; "
+        "make it anew: stepreplay convert cassettes/old.yaml\n1 file, 1 problem\n"
+    )
+    assert read_cassette(path).cassette == before
+    assert project.run("convert", "cassettes/old.yaml").status == 0
+    assert path.read_text(encoding="utf-8") == new
+    assert "unchanged" in project.run("convert", "cassettes/old.yaml").out

@@ -191,7 +191,7 @@ def test_a_stream_edited_by_hand_answers(odd: OddServer, tmp_path: Path, client:
     with use_cassette(path, mode="record"):
         ALL[client](odd.chat, odd.acknowledge)
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"Hel"', '"Good mor"').replace('"lo, "', '"ning, "'), encoding="utf-8")
+    path.write_text(text.replace("|Hel|", "|Good mor|").replace("|lo, |", "|ning, |"), encoding="utf-8")
     with use_cassette(path):
         seen = ALL[client](odd.chat)
     assert seen.error is None

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from pytest_stepreplay import use_cassette
 from pytest_stepreplay.endpoints.chat_stream import assemble
+from pytest_stepreplay.store.cassettes import read_cassette
+from pytest_stepreplay.store.schema import tree_of
 from pytest_stepreplay.wire.bodies import body_bytes
 from pytest_stepreplay.wire.events import json_chunks_of
 from tests.odd_server import (
@@ -34,8 +35,8 @@ JSON = ("Content-Type", "application/json")
 
 def response_in(path: Path) -> dict[str, Any]:
     """Returns the only response of a cassette."""
-    (interaction,) = yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]
-    stored: dict[str, Any] = interaction["response"]
+    (interaction,) = read_cassette(path).cassette.interactions
+    stored: dict[str, Any] = tree_of(interaction)["response"]
     return stored
 
 

@@ -355,7 +355,7 @@ def test_the_last_snapshot_goes_with_its_file(tmp_path: Path) -> None:
             "unresolved merge conflict",
         ),
         (lambda text: text.replace("json: 1", "json: 9"), "interaction 1 has another request"),
-        (lambda text: text.replace("stepreplay: 1", "stepreplay: 2"), "newer pytest-stepreplay"),
+        (lambda text: text.replace("stepreplay: 1", "stepreplay: 3"), "newer pytest-stepreplay"),
         (lambda text: "", "is empty"),
     ],
 )

@@ -457,8 +457,8 @@ def test_comments_other_indentation_windows_line_ends_and_a_byte_order_mark_are_
         ("stepreplay: 1", "---\n---\nstepreplay: 1", ":2: has a second YAML document"),
         (
             "stepreplay: 1",
-            "stepreplay: 2",
-            ":1: was written by a newer pytest-stepreplay (format 2; this one knows 1)",
+            "stepreplay: 3",
+            ":1: was written by a newer pytest-stepreplay (format 3; this one knows 2)",
         ),
         (
             "stepreplay: 1",
