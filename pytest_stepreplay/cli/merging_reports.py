@@ -17,7 +17,7 @@ def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int
     form = renderers.form_for(report, VerifiedRun) if report else ""
     merged = merged_runs.merge_reports((display(path), report_text(path)) for path in results)
     try:
-        told = renderers.render(merged.run, "json" if as_json else "terminal").rstrip("\n")
+        told = renderers.render(merged.run, "json").rstrip("\n") if as_json else _told(merged.run)
         page = renderers.render(merged.run, form) if form else ""
     except Exception as problem:
         raise StepReplayError(
@@ -29,10 +29,21 @@ def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int
         Path(report).write_text(page, encoding="utf-8")
         if not as_json:
             echo(safe(f"report written to {report}"))
+    suite = merged.run.suite
+    if suite is not None and suite.why_incomplete:
+        echo(safe(f"what no test uses is not known: {suite.why_incomplete}"), err=True)
     if merged.missing:
         shards = ", ".join(map(str, merged.missing))
         echo(f"missing: {'shard' if len(merged.missing) == 1 else 'shards'} {shards}", err=True)
     return 1 if merged.missing or _has_failed(merged.run) else 0
+
+
+def _told(run: VerifiedRun) -> str:
+    """Returns what the terminal shows: the summary of the suite, and then what was verified."""
+    parts = ["\n".join(run.suite.lines())] if run.suite is not None else []
+    parts.append(renderers.render(run, "terminal").rstrip("\n"))
+    told = "\n\n".join(filter(None, parts))
+    return "\n".join(filter(None, [told, run.spent.line if run.spent is not None else ""]))
 
 
 def report_text(path: Path) -> str:
@@ -44,6 +55,8 @@ def report_text(path: Path) -> str:
 
 
 def _has_failed(run: VerifiedRun) -> bool:
+    if run.suite is not None and run.suite.fails:
+        return True
     if run.mode.rewrites or run.fail_on == "never":
         return False
     failing: list[Any] = [each for each in run.new if not each["drift"]["passes"]]
@@ -55,10 +68,14 @@ MERGE: Final = Command(
     description="""
     Make one report of those of several machines.
 
-    RESULTS are reports in JSON, of `stepreplay verify --shard` or of pytest --stepreplay=verify. The exit status is 1
-    if something fails in one of them, or a shard is missing.
+    RESULTS are reports in JSON, of `stepreplay verify --shard` or of pytest with --stepreplay-report=FILE.json. What
+    a cassette holds is unused if no machine has used it. The exit status is 1 if something fails in one of the
+    reports, a shard is missing, or something is unused and the runs had --stepreplay-unused=error.
     """,
-    examples=("stepreplay merge drift-*.json --report drift.html",),
+    examples=(
+        "stepreplay merge suite-*.json",
+        "stepreplay merge drift-*.json --report drift.html",
+    ),
     operands=(Operand("results", "some", existing_path),),
     options=(
         Option("--report FILE", "Write all of it to this file, in the form that its name ends in.", {}),

@@ -24,9 +24,8 @@ from ..machine import clock
 from ..redaction.redactor import Redactor
 from ..report import ledger, renderers, token_costs
 from ..report.merged_runs import Shard, read_shard
-from ..report.verified_runs import VerifiedRun
+from ..report.verified_runs import Spent, VerifiedRun
 from ..settings import FIELDS, VERIFY, Settings, read_values
-from ..settings.prices import Prices
 from ..store.paths import iter_cassettes
 from ..verify import journal as journals
 from ..verify import judging, pacing, recorded_requests, whole_folder
@@ -144,21 +143,24 @@ def _run(
             Path.cwd(), project_root(), (cassette_folder(),), lambda test, _: test
         )
         told = replace(settings, report=None) if interrupted else settings
-        lines = publishing.publish(results, told, around, shard=str(shard or ""))
+        spent = Spent(
+            run.budget.calls,
+            run.budget.tokens,
+            len(requests) - run.answered,
+            _rows_of(judged),
+            settings.prices,
+        )
+        lines = publishing.publish(results, told, around, shard=str(shard or ""), spent=spent)
         if run.is_done and not interrupted:
             journal.remove()
-    spent = _spent(judged, run.budget.calls, settings)
     if as_json:
-        verified = VerifiedRun(results, fail_on=settings.fail_on or "behavior", shard=str(shard or ""))
+        verified = VerifiedRun(
+            results, fail_on=settings.fail_on or "behavior", shard=str(shard or ""), spent=spent
+        )
         tree = json.loads(renderers.render(verified, "json"))
-        numbers = {
-            "calls": run.budget.calls,
-            "tokens": run.budget.tokens,
-            "left": len(requests) - run.answered,
-        }
-        echo(json_text(tree | numbers | {"problems": problems}))
+        echo(json_text(tree | {"problems": problems}))
     else:
-        echo("\n".join([*lines, spent] if lines else [spent]))
+        echo("\n".join([*lines, spent.line] if lines else [spent.line]))
     for problem in problems[:SHOWN_UNREADABLE]:
         echo(safe(problem), err=True)
     if len(problems) > SHOWN_UNREADABLE:
@@ -199,16 +201,14 @@ def _sent(journal: journals.Journal) -> int:
     return sum(each.tries for each in journal.past.values())
 
 
-def _spent(judged: dict[AskedCassette, tuple[judging.Verdict, ...]], calls: int, settings: Settings) -> str:
+def _rows_of(judged: dict[AskedCassette, tuple[judging.Verdict, ...]]) -> tuple[token_costs.LedgerRow, ...]:
     answered = [
         (cassette.interactions[each.position].request, each.response)
         for cassette, verdicts in judged.items()
         for each in verdicts
         if each.response is not None
     ]
-    rows = token_costs.rows_of([{"ledger": [*ledger.entries("spent", answered)]}])
-    prices = Prices(settings.prices) if settings.prices else None
-    return f"sent {plural(calls, 'call')}, {token_costs.amount(rows, prices)}"
+    return token_costs.rows_of([{"ledger": [*ledger.entries("spent", answered)]}])
 
 
 def _ask_all(run: whole_folder.FolderRun, sender: AsyncSender, at_once: int) -> bool:

@@ -6,6 +6,7 @@ Results go in, with what was set; the files are written, and the lines for the t
 from __future__ import annotations
 
 import os
+import subprocess
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from ..drift.baseline import Baseline
     from ..mutation.survivors import Survivor
-    from ..report.verified_runs import EarlierRun
+    from ..report.suite_runs import SuiteRun
+    from ..report.verified_runs import EarlierRun, Spent
     from ..settings import Mode, Settings
 
 Known = TypeVar("Known")
@@ -146,8 +148,22 @@ def _read_earlier(settings: Settings, root: Path) -> list[EarlierRun]:
         raise SettingsError(f"history: {error}") from None
 
 
+def _earlier_or_why_not(settings: Settings, root: Path) -> tuple[list[EarlierRun], list[str]]:
+    """Returns the same at the end of a run, and the problem with it: what was found is worth more."""
+    try:
+        return _read_earlier(settings, root), []
+    except SettingsError as error:
+        return [], [f"ERROR: {error}"]
+
+
 def publish(
-    results: Sequence[dict[str, Any]], settings: Settings, around: Surroundings, *, shard: str = ""
+    results: Sequence[dict[str, Any]],
+    settings: Settings,
+    around: Surroundings,
+    *,
+    shard: str = "",
+    suite: SuiteRun | None = None,
+    spent: Spent | None = None,
 ) -> list[str]:
     """Writes the files that were asked for, and returns the lines for the terminal.
 
@@ -156,17 +172,14 @@ def publish(
         settings: of the run.
         around: where it was started.
         shard: which part of a run this is; empty for all of it.
+        suite: what the tests of a run of pytest did, for its report.
+        spent: what was sent to ask a folder without tests.
     """
     mode = settings.mode if settings.mode.compares else VERIFY
     pending = settings.leaves_pending()
     if pending and not mode.rewrites:
         results = _with_quotes(results, around)
-    earlier, problems = [], list[str]()
-    if settings.report:
-        try:
-            earlier = _read_earlier(settings, around.root)
-        except SettingsError as error:  # it was right when the run began, and what was found is worth more
-            problems = [f"ERROR: {error}"]
+    earlier, problems = _earlier_or_why_not(settings, around.root)
     run = VerifiedRun(
         results,
         fail_on=settings.fail_on or "behavior",
@@ -175,9 +188,35 @@ def publish(
         waiting=[*_waiting(around.folders)] if pending else (),
         shard=shard,
         earlier=earlier,
+        commit=_commit_of(around.root) if settings.report else "",
+        suite=suite,
+        spent=spent,
     )
     known = None if mode.rewrites else baseline.render_baseline(results)
     return _publish(run, settings, around.root, known) + problems
+
+
+def publish_suite(suite: SuiteRun, settings: Settings, root: Path, *, shard: str) -> list[str]:
+    """Writes the report of a run that has verified nothing, and returns the lines for the terminal.
+
+    Args:
+        suite: what its tests did.
+        settings: of the run.
+        root: the folder that files are named from in settings.
+        shard: which part of a run this is; empty for all of it.
+    """
+    earlier, problems = _earlier_or_why_not(settings, root)
+    run = VerifiedRun(
+        (),
+        fail_on=settings.fail_on or "behavior",
+        mode=settings.mode,
+        pending=False,
+        shard=shard,
+        earlier=earlier,
+        commit=_commit_of(root),
+        suite=suite,
+    )
+    return _write_report(run, settings, root) + problems
 
 
 def publish_mutants(
@@ -214,11 +253,9 @@ def _publish(run: VerifiedRun | MutatedRun, settings: Settings, root: Path, know
         known: what the baseline says after this run; None where the run has none.
     """
     # The id of a test may hold a key too, where one is its parameter.
-    masked = wall.Wall(variables.environment_secrets() | {*settings.secrets}).masked
+    masked = _wall_of(settings).masked
     lines = masked(renderers.render(run, "terminal")).split("\n")
-    if settings.report:
-        text = renderers.render(run, renderers.form_for(settings.report, type(run)))
-        lines += _write(root / settings.report, masked(text), "report")
+    lines += _write_report(run, settings, root)
     if known is None:
         return lines
     if settings.baseline and settings.fail_on == "never":
@@ -227,6 +264,34 @@ def _publish(run: VerifiedRun | MutatedRun, settings: Settings, root: Path, know
     if summary and os.environ.get("GITHUB_ACTIONS"):
         disk.write_file(summary, masked(renderers.render(run, "markdown")).encode(), append=True)
     return lines
+
+
+def _wall_of(settings: Settings) -> wall.Wall:
+    return wall.Wall(variables.environment_secrets() | {*settings.secrets})
+
+
+def _write_report(run: VerifiedRun | MutatedRun, settings: Settings, root: Path) -> list[str]:
+    if not settings.report:
+        return []
+    text = renderers.render(run, renderers.form_for(settings.report, type(run)))
+    return _write(root / settings.report, _wall_of(settings).masked(text), "report")
+
+
+def _commit_of(root: Path) -> str:
+    """Returns the commit that a folder is at; nothing where git does not know."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the git that a person would run
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.decode("ascii", "replace").strip()
 
 
 def _with_quotes(results: Sequence[dict[str, Any]], around: Surroundings) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from ..session import outcome, routing
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_marker, read_values
 from ..store import paths
 from ..vcr import marker
-from . import mutating, serving, snapshot_fixture
+from . import mutating, serving, snapshot_fixture, suite_facts
 from .cassette_places import CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
@@ -42,6 +42,7 @@ from .run import (
     INTERRUPTIONS,
     RUN,
     SESSION,
+    SUITE_FACTS,
     WRONG,
     Run,
     be_host,
@@ -119,6 +120,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = run
     be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
+    if settings.report and not settings.mode.mutates:
+        config.pluginmanager.register(suite_facts.SuiteFacts(config), SUITE_FACTS)
     config.pluginmanager.register(snapshot_fixture, "stepreplay-snapshots")
     if settings.mode.mutates:
         try:

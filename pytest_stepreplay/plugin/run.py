@@ -187,6 +187,8 @@ ADOPTED = pytest.StashKey[bool]()
 """The test is marked for another plugin, and run on ours."""
 ADOPTER = "stepreplay-vcr-marker"
 """The plugin that adopts the markers of others, by its name; it is registered where a project asks for it."""
+SUITE_FACTS = "stepreplay-suite-facts"
+"""The plugin that notes the tests for a report, by its name; it is registered where a report is asked for."""
 ENVIRONMENT = pytest.StashKey[dict[str, str | None]]()
 
 

@@ -21,12 +21,15 @@ from ..store import paths
 from ..vcr import suites
 from . import coloring, repeats
 from .opening import stop_serving
-from .run import RUN, start_of, with_secrets
+from .run import RUN, SUITE_FACTS, start_of, with_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 
     from ..housekeeping.last_run import LastRun
+    from ..report.suite_runs import SuiteRun
+    from ..settings import Settings
+    from .suite_facts import SuiteFacts
 
 NARROWING = {
     "collectonly": "--collect-only",
@@ -43,6 +46,7 @@ _OURS: Final = re.compile(rb"\A(?:\xef\xbb\xbf|#[^\n]*\n|\s)*['\"]?stepreplay['\
 _TEST: Final = re.compile(rb"^['\"]?test['\"]?\s*:\s*[^\s~]", re.MULTILINE)
 
 UNKNOWN_WORKER: Final[dict[str, Any]] = {
+    "tests": [],
     "owned": {},
     "folders": [],
     "roots": {},
@@ -166,7 +170,9 @@ class Summary:
         unseen = self._run.unseen
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
+            facts = self._facts()
             output["stepreplay"] = {
+                "tests": [*facts.tests] if facts is not None else [],
                 "owned": owned,
                 "folders": sorted(folders),
                 "roots": roots,
@@ -179,6 +185,7 @@ class Summary:
             }
             return
         self._outcomes += self._run.outcomes()
+        facts = self._facts()
         for worker in self._workers:
             owned |= worker["owned"]
             folders.update(worker["folders"])
@@ -186,10 +193,12 @@ class Summary:
             self._run.places.roots.update((Path(name), Path(root)) for name, root in worker["roots"].items())
             self._run.notes.update(dict.fromkeys(worker["notes"]))
             collected += worker["collected"]
+            if facts is not None:
+                facts.know(worker["tests"])
             unseen = unseen or worker["unseen"]
             partial = partial or worker["partial"]
         notes = [f"vcr marker: {note}" for note in self._run.notes]
-        if not self._outcomes:
+        if not self._outcomes and facts is None:
             self._lines = notes
             self._forget()
             return
@@ -197,22 +206,40 @@ class Summary:
         settings, complete = self._run.settings({}), not partial
         home = self._run.places.home.root
         roots.setdefault(os.path.abspath(self._run.folder), str(home))  # noqa: PTH100 - as above
-        modules, strays = set(collected), []
-        for folder, root in roots.items() if complete else ():
-            if Path(root) != home and not self._is_named(Path(root)):
-                continue  # not all of its tests were asked for
-            found = (Path(name) for name in paths.cassette_names(Path(folder)) if name not in owned)
-            strays += [
-                str(path)
-                for path in found
-                if self._is_judged(path, Path(folder), Path(root), modules, everything=not unseen)
-            ]
-        if complete and not unseen:
-            beside = (name for folder in folders for name in paths.cassette_names(Path(folder)))
-            strays += [name for name in beside if name not in owned and _was_a_test_s(Path(name))]
+        modules = set(collected)
+        unowned = self._unowned(roots, folders, owned) if complete or facts is not None else ()
+        strays = {
+            path: known_by
+            for path, known_by in unowned
+            if (facts is not None or _is_known(known_by, modules, everything=not unseen))
+            and _was_a_test_s(Path(path))
+        }
+        suite = None
+        if facts is not None:
+            suite = facts.sum_up(
+                [each | {"path": self._absolute(each["path"], absolute)} for each in self._outcomes],
+                causes=self._causes,
+                owned=owned,
+                strays=strays,
+                modules=modules,
+                narrowed=partial,
+                broken=self._why_broken(exitstatus),
+                unseen=unseen,
+                settings=settings,
+            )
+            strays = {
+                path: known_by
+                for path, known_by in strays.items()
+                if complete and _is_known(known_by, modules, everything=not unseen)
+            }
+        if not self._outcomes:
+            self._lines = notes
+            self._forget()
+            self._publish_suite(suite, settings)
+            return
+
         for each in self._outcomes:
-            path = each["path"]
-            each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
+            each["path"] = self._absolute(each["path"], absolute)
         if _cache_of(self._config) is not None:
             run = last_run.sum_up(
                 self._outcomes,
@@ -254,7 +281,10 @@ class Summary:
                 typed_id=places.typed_id,
             )
             settings = with_secrets(settings, self._config)
-            self._lines += ["", *publishing.publish(verified, settings, around)]
+            shard = facts.shard if facts is not None else ""
+            self._lines += ["", *publishing.publish(verified, settings, around, shard=shard, suite=suite)]
+        else:
+            self._publish_suite(suite, settings)
         if self._mutated and self._run.publish_mutants is not None:
             lines, failing = self._run.publish_mutants(self._mutated)
             self._lines += ["", *lines]
@@ -272,18 +302,51 @@ class Summary:
             for path in map(str, self._run.owned)
         }
 
-    def _is_judged(
-        self, path: Path, folder: Path, root: Path, collected: set[str], *, everything: bool
-    ) -> bool:
-        """Whether it is known that no test uses a cassette, once none has.
+    @staticmethod
+    def _absolute(path: str, known: Mapping[str, str]) -> str:
+        """Returns the absolute path of a cassette; links stay."""
+        return path and (known.get(path) or os.path.abspath(path))  # noqa: PTH100 - it would follow links
 
-        It is not where its test module is there but was not collected: what it needs is not installed here, say.
+    def _unowned(
+        self, roots: Mapping[str, str], folders: Iterable[str], owned: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Yields the files that no collected test owns, each with what must be known to say that none uses it.
+
+        That is its test module, if it is there: what that needs may not be installed, and then it is not collected.
         """
-        place = root / path.parent.relative_to(folder)
-        module = place.parent / f"{place.name}.py"
-        if module.name != "conftest.py" and module.is_file():
-            return str(module) in collected and _was_a_test_s(path)
-        return (everything or module.name == "conftest.py") and _was_a_test_s(path)
+        for folder in folders:
+            for name in paths.cassette_names(Path(folder)):
+                if name not in owned:
+                    yield name, totals.EVERYTHING
+        home = self._run.places.home.root
+        for folder, root in roots.items():
+            if Path(root) != home and not self._is_named(Path(root)):
+                continue  # not all of its tests were asked for
+            for name in paths.cassette_names(Path(folder)):
+                if name not in owned:
+                    yield name, _known_by(Path(name), Path(folder), Path(root))
+
+    def _facts(self) -> SuiteFacts | None:
+        """Returns what has noted the tests for a report; None where none is asked for."""
+        facts: SuiteFacts | None = self._config.pluginmanager.get_plugin(SUITE_FACTS)
+        return facts
+
+    def _publish_suite(self, suite: SuiteRun | None, settings: Settings) -> None:
+        """Writes the report of a run that has verified nothing, if the command line asks for it.
+
+        One that the ini file asks for is of drift; the next run of the tests must not take its place.
+        """
+        facts = self._facts()
+        if suite is not None and facts is not None and "report" in self._run.command_line:
+            settings = with_secrets(settings, self._config)
+            self._lines += publishing.publish_suite(suite, settings, self._config.rootpath, shard=facts.shard)
+
+    def _why_broken(self, exitstatus: int) -> str:
+        """Returns why the run did not see every test although it was to; nothing if it did."""
+        if any(worker is UNKNOWN_WORKER for worker in self._workers):
+            return str(UNKNOWN_WORKER["partial"])
+        ended = exitstatus in {0, 1, pytest.ExitCode.NO_TESTS_COLLECTED}
+        return "" if ended else f"pytest ended with exit status {int(exitstatus)}"
 
     def _is_named(self, root: Path) -> bool:
         """Whether the run was told to run a folder, or one above it."""
@@ -335,6 +398,22 @@ class Summary:
             terminalreporter.write_sep("=", "stepreplay", red=self._failed, bold=self._failed)
             for line in self._lines:
                 coloring.write_line(terminalreporter, line)
+
+
+def _known_by(path: Path, folder: Path, root: Path) -> str:
+    """Returns the test module whose tests must be known to say that no test uses a cassette.
+
+    `totals.EVERYTHING` for those of all modules, nothing for none.
+    """
+    place = root / path.parent.relative_to(folder)
+    module = place.parent / f"{place.name}.py"
+    if module.name == "conftest.py":
+        return ""
+    return str(module) if module.is_file() else totals.EVERYTHING
+
+
+def _is_known(known_by: str, modules: Collection[str], *, everything: bool) -> bool:
+    return everything if known_by == totals.EVERYTHING else not known_by or known_by in modules
 
 
 def _was_a_test_s(path: Path) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "mutated_runs",
     "renderers",
     "review_page",
+    "suite_runs",
     "token_costs",
     "totals",
     "verified_runs",

@@ -1,4 +1,4 @@
-"""Reports of several runs that add up to one: the shards of a suite, or of a folder that was asked again.
+"""Reports of several runs that add up to one: the parts of a suite, or of a folder that was asked again.
 
 JSON reports go in, as `run_as_json` writes them, each with the name of its file; one `VerifiedRun` comes out. What
 does not add up, such as a shard that came twice, is an error that names the files.
@@ -14,10 +14,12 @@ from ..errors import StepReplayError
 from ..settings import MODES
 from ..value_classes import dataclass
 from .run_as_json import REPORT_VERSION
-from .verified_runs import VerifiedRun
+from .suite_runs import merge_suites, suite_from_json
+from .token_costs import LedgerRow, rows_of
+from .verified_runs import Spent, VerifiedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SHARD: Final = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 _KEYS: Final = ("test", "path", "interaction", "status", "drift", "reason", "known")
@@ -83,7 +85,11 @@ def merge_reports(reports: Iterable[tuple[str, str]]) -> Merged:
         if len(values) > 1:
             told = " and ".join(f"{value} in {name}" for value, name in values.items())
             raise StepReplayError(f"the reports are not of one run: {what.replace('_', '-')} is {told}")
+    _check_kinds(read)
     missing = _missing([(name, tree["shard"]) for name, tree in read])
+    suites = [(name, suite) for name, tree in read if (suite := tree["suite"]) is not None]
+    # Two reports of pytest that hold the same tests are told by the tests.
+    suite = merge_suites(suites) if suites else None
     owners: dict[tuple[str, str, int], str] = {}
     results: list[Mapping[str, Any]] = []
     for name, tree in read:
@@ -95,7 +101,66 @@ def merge_reports(reports: Iterable[tuple[str, str]]) -> Merged:
             owners[key] = name
             results.append(each)
     mode, fail_on = read[0][1]["mode"], read[0][1]["fail_on"]
-    return Merged(VerifiedRun(results, fail_on=fail_on, mode=MODES[mode], pending=False), missing)
+    run = VerifiedRun(
+        results,
+        fail_on=fail_on,
+        mode=MODES[mode],
+        pending=False,
+        commit=next((tree["commit"] for _, tree in read if tree["commit"]), ""),
+        suite=suite,
+        spent=_add_up([spent for _, tree in read if (spent := tree["spent"]) is not None]),
+    )
+    return Merged(run, missing)
+
+
+def _check_kinds(read: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Checks that reports are of one kind and of one commit.
+
+    Raises:
+        StepReplayError: they are not.
+    """
+    kinds = {tree["suite"] is not None: name for name, tree in read}
+    if len(kinds) > 1:
+        raise StepReplayError(
+            f"the reports are not of one run: {kinds[True]} is of pytest, {kinds[False]} of stepreplay verify"
+        )
+    commits = {tree["commit"]: name for name, tree in reversed(read) if tree["commit"]}
+    if len(commits) > 1:
+        told = " and ".join(f"{commit:.12} in {name}" for commit, name in commits.items())
+        raise StepReplayError(f"the reports are not of one run: the commit is {told}")
+
+
+def _add_up(spent: Sequence[Spent]) -> Spent | None:
+    if not spent:
+        return None
+    entries = [
+        (*(getattr(row, name) for name in LedgerRow.__slots__),) for each in spent for row in each.rows
+    ]
+    return Spent(
+        sum(each.calls for each in spent),
+        sum(each.tokens for each in spent),
+        sum(each.left for each in spent),
+        rows_of([{"ledger": sorted(entries)}]),
+        spent[0].prices,
+    )
+
+
+def _read_spent(tree: Mapping[str, Any]) -> Spent | None:
+    """Returns what a report says was spent.
+
+    Raises:
+        ValueError: it is not as it is written.
+    """
+    if "calls" not in tree:
+        return None
+    try:
+        rows = [LedgerRow(*(each[name] for name in LedgerRow.__slots__)) for each in tree["ledger"]]
+        prices = tuple((model, price) for model, price in tree["prices"])
+        found = Spent(int(tree["calls"]), int(tree["tokens"]), int(tree["left"]), rows, prices)
+        _ = found.line
+    except (KeyError, TypeError, ValueError, StepReplayError) as error:
+        raise ValueError("what it says was spent is not as it was written") from error
+    return found
 
 
 def _missing(shards: list[tuple[str, str]]) -> tuple[Shard, ...]:
@@ -136,8 +201,14 @@ def read_report(name: str, text: str) -> dict[str, Any]:
         raise StepReplayError(
             f"{name} is a report of version {tree['stepreplay_report']!r:.20}, not {REPORT_VERSION}"
         )
-    tree = {"fail_on": "behavior", "shard": "", **tree}
-    if not _is_right(tree):
+    tree = {"fail_on": "behavior", "shard": "", "commit": "", "suite": None, **tree}
+    try:
+        tree["suite"] = suite_from_json(tree["suite"]) if tree["suite"] is not None else None
+        tree["spent"] = _read_spent(tree)
+        is_right = _is_right(tree)
+    except ValueError:
+        is_right = False
+    if not is_right:
         raise StepReplayError(f"{name} is broken: it is not as a report is written. Make it anew")
     return tree
 
@@ -148,6 +219,7 @@ def _is_right(tree: Mapping[str, Any]) -> bool:
         tree.get("mode") in MODES
         and isinstance(tree["fail_on"], str)
         and isinstance(tree["shard"], str)
+        and isinstance(tree["commit"], str)
         and (not tree["shard"] or bool(_SHARD.fullmatch(tree["shard"])))
         and isinstance(listed, list)
         and all(isinstance(each, dict) and all(key in each for key in _KEYS) for each in listed)

@@ -32,6 +32,7 @@ def render_as_html(run: VerifiedRun) -> str:
         size=(WIDTH, HEIGHT),
         since_when=partial(since_when, run) if run.earlier else None,
         unchanged=sum(each["status"] == "same" for each in run.results),
+        suite=run.suite.lines() if run.suite is not None else [],
     )
 
 

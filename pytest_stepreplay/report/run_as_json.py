@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from . import suite_runs, token_costs
 from .verified_runs import LEVELS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
          "mode": "verify",                                or "rewrite"
          "fail_on": "behavior",                           the level from which on drift fails in this run
          "shard": "",                                     or "2/3", of a run in several parts
+         "commit": "",                                    of the repository, where there is one
          "counts": {"same": 7, "drifted": 4,              interactions by status
                     "unverified": 1,
                     "known": 1, "failed": 2},             of those that drifted
@@ -52,7 +54,9 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
             "tokens": [41, 57],                           of the stored answer and the new one; null where unknown
             "seconds": [0.412, 0.385]}]}                  that they took
 
-    The interactions stand by path and number.
+    The interactions stand by path and number. The report of a run of pytest has a ``suite``, as `suite_to_json` makes
+    it. One of ``stepreplay verify`` has ``calls`` and ``tokens`` that were spent, how many requests are ``left``, the
+    ``ledger`` of it, as `ledger_to_json` makes it, and the ``prices`` of the project.
     """
     listed = [_listed(each, run.mode) for each in run.ordered]
     statuses = Counter(each["status"] for each in listed)
@@ -64,9 +68,25 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
         "mode": run.mode.name,
         "fail_on": str(run.fail_on),
         "shard": run.shard,
+        "commit": run.commit,
         "counts": counts,
         "levels": {level: levels[level] for level in LEVELS},
         "interactions": listed,
+        **_spent(run),
+        **({} if run.suite is None else {"suite": suite_runs.suite_to_json(run.suite)}),
+    }
+
+
+def _spent(run: VerifiedRun) -> dict[str, Any]:
+    if run.spent is None:
+        return {}
+    rows, prices = run.spent.rows, run.spent.prices
+    return {
+        "calls": run.spent.calls,
+        "tokens": run.spent.tokens,
+        "left": run.spent.left,
+        "ledger": token_costs.ledger_to_json(rows, prices),
+        "prices": [*map(list, prices)],
     }
 
 

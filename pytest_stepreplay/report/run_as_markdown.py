@@ -13,6 +13,7 @@ from .verified_runs import MANY, MEANING, many_and_few
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .suite_runs import SuiteRun
     from .verified_runs import Result, VerifiedRun
 
 _PAGE_ROWS: Final = 50
@@ -25,6 +26,8 @@ def render_as_markdown(run: VerifiedRun) -> str:
     What many interactions have in common is told once. At most fifty rows stand under each heading, so that the page
     stays far below what GitHub takes.
     """
+    if run.suite is not None and not run.results:
+        return "\n".join([f"## stepreplay: {run.mode}", "", *_suite(run.suite)]) + "\n"
     title = "## stepreplay: rewritten" if run.mode.rewrites else "## stepreplay: verified against the API"
     if not run.results:
         return f"{title}\n\nNothing was {'rewritten' if run.mode.rewrites else 'verified'}.\n"
@@ -39,7 +42,15 @@ def render_as_markdown(run: VerifiedRun) -> str:
         lines += _table("why", run.unverified, lambda group: _text(group[0]["reason"]))
     if run.new and not run.mode.rewrites:
         lines += _commands(run)
+    if run.suite is not None:
+        lines += ["", "### The suite", "", *_suite(run.suite)]
     return "\n".join(lines) + "\n"
+
+
+def _suite(suite: SuiteRun) -> Iterable[str]:
+    """Yields the summary of the suite as a list, as in the terminal."""
+    for line in suite.lines():
+        yield f"{'  ' * line.startswith('  ')}- {_text(line.strip())}"
 
 
 def _commands(run: VerifiedRun) -> Iterable[str]:

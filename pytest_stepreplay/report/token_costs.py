@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..settings.prices import Prices
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
-
-    from ..settings.prices import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +61,22 @@ def details(rows: Sequence[LedgerRow], prices: Prices | None) -> list[str]:
         f"{'request' if row.requests == 1 else 'requests'}, {row.input:,} + {row.output:,} tokens"
         + (f", {prices.render(cost)}" if prices and (cost := row.cost(prices)) is not None else "")
         for row in rows
+    ]
+
+
+def ledger_to_json(rows: Iterable[LedgerRow], prices: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Returns the rows as a value that any JSON writer takes.
+
+    ::
+
+        [{"use": "saved", "endpoint": "chat", "model": "step-3.5-flash",    or "spent"
+          "requests": 80, "input": 6640, "output": 900, "cached": 0, "total": 7540,
+          "cost": "$0.002"}]                                null where the project's prices do not say
+    """
+    costs = Prices(prices)
+    found = [(row, row.cost(costs)) for row in rows]
+    return [
+        {name: getattr(row, name) for name in LedgerRow.__slots__}
+        | {"cost": None if cost is None else costs.render(cost)}
+        for row, cost in found
     ]

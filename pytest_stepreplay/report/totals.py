@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..settings.prices import Prices
     from .token_costs import LedgerRow
 
+EVERYTHING: Final = "*"
+"""What must be known of modules to judge a cassette whose own is gone: all of them."""
 SHOWN_PATHS: Final = 10
 """How many cassettes one list of the summary names at most."""
 

@@ -14,12 +14,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..settings import VERIFY, Mode
 from ..settings.levels import FAIL_ON, FailOn
+from ..settings.prices import Prices
 from ..value_classes import dataclass
 from .grouping import group_by_cause
+from .token_costs import amount
+
+if TYPE_CHECKING:
+    from .suite_runs import SuiteRun
+    from .token_costs import LedgerRow
 
 Result = Mapping[str, Any]
 
@@ -47,6 +53,31 @@ class EarlierRun:
     levels: Mapping[tuple[str, int, str], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What it took to ask a folder again.
+
+    Attributes:
+        calls: that were sent, those included that were tried again.
+        tokens: that they have cost.
+        left: how many requests were not asked.
+        rows: what each model was asked, and what that cost in tokens.
+        prices: what tokens cost, as in the setting.
+    """
+
+    calls: int
+    tokens: int
+    left: int
+    rows: Sequence[LedgerRow] = ()
+    prices: Sequence[tuple[str, str]] = ()
+
+    @property
+    def line(self) -> str:
+        """What was sent, in one line."""
+        calls = f"{self.calls:,} {'call' if self.calls == 1 else 'calls'}"
+        return f"sent {calls}, {amount(self.rows, Prices(self.prices) if self.prices else None)}"
+
+
 @dataclass(frozen=True)
 class VerifiedRun:
     """A run that verified or rewrote cassettes.
@@ -60,6 +91,9 @@ class VerifiedRun:
         width: the columns of the terminal.
         shard: which of several parts of a run this is, such as ``2/3``; empty for all of it.
         earlier: earlier runs, the oldest first.
+        commit: of the repository; empty where that is not known.
+        suite: what the tests of a run of pytest did; None for a folder that was asked without them.
+        spent: what was sent to ask a folder; None for a run of pytest, whose suite says it.
     """
 
     results: Sequence[Result]
@@ -70,6 +104,9 @@ class VerifiedRun:
     width: int = 80
     shard: str = ""
     earlier: Sequence[EarlierRun] = ()
+    commit: str = ""
+    suite: SuiteRun | None = None
+    spent: Spent | None = None
 
     @cached_property
     def ordered(self) -> list[Result]:

@@ -343,7 +343,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     ),
     "report": Field(
         _report_file,
-        "write what verify or rewrite found to this file, in the form that its name ends in: .json, .md, .html",
+        "write what the run found to this file, in the form that its name ends in: .json, .md, .html; set in the "
+        "ini file, it is for the runs that verify, rewrite or mutate",
         marker=False,
         option="--stepreplay-report",
         metavar="FILE",
