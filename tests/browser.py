@@ -45,8 +45,6 @@ _START: Final = (
 
 def find_chromium() -> str | None:
     """Returns the path of a Chromium; `STEPREPLAY_CHROMIUM` names another one than those in the path."""
-    if sys.platform == "win32":  # other descriptors than the standard ones are not inherited
-        return None
     named = os.environ.get("STEPREPLAY_CHROMIUM")
     return named or next((path for name in NAMES if (path := which(name))), None)
 

@@ -91,6 +91,7 @@ const end = async () => {
   line.className = "calm";
   line.textContent = `${answer.ended} You can close this page.`;
   document.getElementById("ended").replaceChildren(line);
+  for (const each of document.querySelectorAll("main .level")) each.hidden = true;
   scrollTo(0, 0);
 };
 
