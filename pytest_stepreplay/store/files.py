@@ -10,6 +10,7 @@ import errno
 import re
 import stat
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -195,7 +196,11 @@ def write_error(path: Path, error: OSError | ValueError) -> CassetteWriteError:
 
 def stem_of(target: Path) -> str:
     """Return what the hidden files of a file and of its pending one have in their names."""
-    name = target.name.removesuffix(PENDING_SUFFIX)
+    return _stem_of(target.name.removesuffix(PENDING_SUFFIX))
+
+
+@lru_cache(maxsize=64)  # each save asks several times
+def _stem_of(name: str) -> str:
     digest = sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
     return f"{name[:48]}-{digest}"  # four bytes for each character stay below what a name may have
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from ..commands import mend_or_record
@@ -38,6 +39,7 @@ _SIMPLE = frozenset({"events", "stream", "parts", "file"})
 """Keys of a message whose values are more than JSON."""
 _LEFT_OUT = frozenset({"headers", "samples"})
 """Keys that do not stand in the file where they hold nothing."""
+_OF_JSON = frozenset({str, int, float, dict, list})
 _ONLY_TEXT = frozenset({str})
 _TEXT_OR_NOTHING = frozenset({str, type(None)})
 _ENDS = frozenset({(None, None), ("closed", None), *(("broken", error) for error in get_args(StreamError))})
@@ -49,8 +51,8 @@ def tree_of(value: Any) -> dict[str, Tree]:
     tree: dict[str, Tree] = {}
     body: dict[str, Tree] = {}
     is_message = isinstance(value, Request | Response)
-    for field in fields(value):
-        key, part = field.name, getattr(value, field.name)
+    for key in _names_of(value.__class__):
+        part = getattr(value, key)
         if is_message and key in BODY_KINDS:
             if key == value.body_kind:
                 body[key] = _plain(part)
@@ -59,7 +61,14 @@ def tree_of(value: Any) -> dict[str, Tree]:
     return tree | body
 
 
+@cache
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
 def _plain(value: Any) -> Tree:
+    if value.__class__ in _OF_JSON:
+        return value  # type: ignore[no-any-return]  # what it is has just been asked
     if is_dataclass(value):
         return tree_of(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -86,6 +86,10 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
         for key, value in block.items():
             left -= 1
             name = _render_key(key)
+            if value.__class__ is str and len(value) <= _SHORT and "\n" not in value and len(name) <= MAX_KEY:
+                out.append(f"{lead}{name}: {_render_short_line(value)}\n")  # as most are
+                lead = pad
+                continue
             out.append(f"{lead}? {name}\n{pad}:" if len(name) > MAX_KEY else f"{lead}{name}:")
             if not value or not isinstance(value, BLOCKS):
                 out.append(f" {_render_scalar(value, inner, at_end=at_end and not left)}\n")
