@@ -68,16 +68,23 @@ class Series:
         return tuple(mine / its for mine, its in zip(self.values, base.values, strict=True))
 
 
-def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, str] | None = None) -> Cost:
+def run(
+    command: Sequence[object],
+    *,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    status: int = 0,
+) -> Cost:
     """Runs a command to its end and returns what it cost.
 
     Args:
         command: the first item is the path of the program.
         folder: the working directory.
         environment: variables to add; keys, proxies and pytest's options of the caller are left out.
+        status: the exit status that it is to have.
 
     Raises:
-        BenchmarkError: it failed.
+        BenchmarkError: it has another one.
     """
     kept = {
         name: value
@@ -111,7 +118,7 @@ def run(command: Sequence[object], *, folder: Path, environment: Mapping[str, st
             status = f"the launcher ended with {launched.returncode}"
             raise BenchmarkError(f"{arguments[0]} cannot be started, {status}:\n{output[-2000:]}")
         cost = json.loads(result.read_text(encoding="utf-8"))
-    if cost["status"]:
+    if cost["status"] != status:
         raise BenchmarkError(
             f"{' '.join(arguments)}\n  in {folder} ended with {cost['status']}:\n{output[-3000:]}"
         )

@@ -18,7 +18,7 @@ from pytest_stepreplay.upstream import Upstream, answer
 from . import serving, snapshots
 from .environments import CASSETTER, FLOOR, OURS, RECORDING, REPOSITORY, Environments
 from .inside.streaming import CLIENTS
-from .measuring import CPU, WALL, BenchmarkError, Series, Values, run, take_turns
+from .measuring import CPU, PEAK, WALL, BenchmarkError, Series, Values, run, take_turns
 from .suites import AS_INSTALLED, FLOOR_TOOL, OUR_TOOL, TOOLS, Project, Suite, Tool, script
 
 
@@ -44,6 +44,7 @@ class Size:
         rate: requests in a second, over all connections to a server.
         asked: requests to a server over so many connections.
         many: requests in which its memory is not to grow.
+        grown: tests with a cassette each, turns, streams at once, and interactions in one folder: few, and many.
     """
 
     rounds: int = 5
@@ -63,6 +64,7 @@ class Size:
     rate: int = 200
     asked: int = 2_000
     many: int = 100_000
+    grown: tuple[tuple[int, int, int, int], ...] = ((1_000, 50, 100, 10_000), (10_000, 500, 1_000, 100_000))
 
 
 QUICK = Size(
@@ -80,8 +82,28 @@ QUICK = Size(
     0.005,
     asked=400,
     many=5_000,
+    grown=((100, 10, 20, 1_000), (1_000, 100, 200, 10_000)),
 )
-TINY = Size(1, 2, 2, 100, (1, 6), 2, 3, 1, (12,), (3,), (1,), 0.0, ("httpx",), (1, 3), 1_000, 6, 6)
+TINY = Size(
+    1,
+    2,
+    2,
+    100,
+    (1, 6),
+    2,
+    3,
+    1,
+    (12,),
+    (3,),
+    (1,),
+    0.0,
+    ("httpx",),
+    (1, 3),
+    1_000,
+    6,
+    6,
+    ((2, 2, 2, 100), (4, 3, 3, 200)),
+)
 
 
 @dataclass(frozen=True)
@@ -368,6 +390,82 @@ def _streams(bench: Bench) -> list[Series]:
     return found
 
 
+def _growth(bench: Bench) -> list[Series]:
+    """Does the same work at a small size and at a large one, and takes what one unit of it costs."""
+    found: list[Series] = []
+    names = {"conversation": "turns of one conversation", "streams": "streams at once"}
+    for tests, turns, at_once, interactions in bench.size.grown:
+        for tool in bench.tools((FLOOR_TOOL, OUR_TOOL)):
+            for action, values in _tests_of(bench, tool, tests).items():
+                told = f"{tests:,} tests with a cassette each, {action}"
+                found += _for_each(told, tool.name, values, tests)
+            for work, count in (("conversation", turns), ("streams", at_once)):
+                if work == "streams" and tool.name == FLOOR:
+                    continue
+                path = bench.folder / f"{tool.name}-{work}-{count}.yaml"
+                for mode in ("record", "replay") if tool.name != FLOOR else ("replay",):
+                    with Upstream(script("")) as upstream:
+                        environment = tool.environment
+                        values = bench.inside(
+                            "growing", environment, work, mode, environment, path, count, upstream.url
+                        )
+                    told = f"{count:,} {names[work]}, {mode}ed"
+                    found += [Series(f"{told}: {name} each", tool.name, (it,)) for name, it in values.items()]
+        found += _folder_of(bench, interactions)
+    return found
+
+
+def _for_each(told: str, tool: str, values: Values, count: int) -> list[Series]:
+    return [
+        Series(f"{told}: CPU, ms each", tool, (values[CPU] / count,)),
+        Series(f"{told}: peak memory, KB each", tool, (values[PEAK] * 1e3 / count,)),
+    ]
+
+
+def _tests_of(bench: Bench, tool: Tool, tests: int) -> dict[str, Values]:
+    suite = Suite("plain", tests, 1, 100)
+    project = Project(bench.folder / f"{tool.name}-{tests}-tests", suite, tool, bench.environments)
+    if tool.name == FLOOR:
+        return {"replayed": project.replay().values()}
+    with Upstream(script(suite.text)) as upstream:
+        recorded = project.record(upstream).values()
+    return {"recorded": recorded, "replayed": project.replay().values()}
+
+
+def _folder_of(bench: Bench, interactions: int) -> list[Series]:
+    """Lists many cassettes of one folder, replays from one of them, and misses in a test beside them."""
+    project = bench.folder / f"folder-{interactions}"
+    cassettes = project / "cassettes" / "many"
+    with Upstream(script("")) as upstream:
+        for mode in ("record", "replay"):
+            values = bench.inside(
+                "growing", OURS, "folder", mode, OURS, cassettes, interactions, upstream.url
+            )
+    (project / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (project / "test_miss.py").write_text(_MISS, encoding="utf-8")
+    environments = bench.environments
+    told = f"{interactions:,} interactions in one folder"
+    listing = [environments.python(OURS), "-m", "pytest_stepreplay.cli", "list", "cassettes"]
+    listed = run(listing, folder=project).values()
+    missed = run(environments.pytest(OURS), folder=project, environment=environments.variables, status=1)
+    return [
+        Series(f"{told}: a replay: CPU, ms", OURS, (values["CPU, ms"],)),
+        Series(f"{told}: a run of one miss: CPU, ms", OURS, (missed.values()[CPU],)),
+        *_for_each(f"{told}, listed", OURS, listed, interactions),
+    ]
+
+
+_MISS = """
+import httpx
+import pytest
+
+
+@pytest.mark.stepreplay
+def test_miss():
+    httpx.post("http://127.0.0.1:9/v1/chat/completions", json={"model": "m", "messages": []})
+"""
+
+
 def _snapshots(bench: Bench) -> list[Series]:
     runs: dict[str, Callable[[], Values]] = {}
     for kind in snapshots.KINDS:
@@ -417,6 +515,7 @@ WORKS: Mapping[str, Work] = {
     "checks": Work("Checks at the end of a run", FLOOR, _checks_at_the_end),
     "large": Work("One large response", OURS, _large),
     "streams": Work("A stream while it is recorded, and replayed", FLOOR, _streams),
+    "growth": Work("Few and many: what one costs", FLOOR, _growth),
     "server": Work("A request to a server that replays", serving.ALONE, _serving),
 }
 
