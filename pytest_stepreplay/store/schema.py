@@ -68,7 +68,7 @@ def _names_of(kind: type[Any]) -> tuple[str, ...]:
 
 def _plain(value: Any) -> Tree:
     if value.__class__ in _OF_JSON:
-        return value  # type: ignore[no-any-return]  # what it is has just been asked
+        return value
     if is_dataclass(value):
         return tree_of(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else value

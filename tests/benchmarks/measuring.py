@@ -115,8 +115,8 @@ def run(
                 raise BenchmarkError(f"{' '.join(arguments)} took more than {LIMIT} s") from None
             raise
         if launched.returncode:
-            status = f"the launcher ended with {launched.returncode}"
-            raise BenchmarkError(f"{arguments[0]} cannot be started, {status}:\n{output[-2000:]}")
+            how = f"the launcher ended with {launched.returncode}"
+            raise BenchmarkError(f"{arguments[0]} cannot be started, {how}:\n{output[-2000:]}")
         cost = json.loads(result.read_text(encoding="utf-8"))
     if cost["status"] != status:
         raise BenchmarkError(

@@ -82,7 +82,8 @@ def streams(
             return sum([len(line) async for line in response.aiter_lines()])
 
     async def read_all() -> list[int]:
-        limits = httpx.Limits(max_connections=None)
+        # A process may have 1,024 files open, and to record takes a connection for each stream.
+        limits = httpx.Limits(max_connections=100 if mode == "record" else None)
         async with httpx.AsyncClient(headers=HEADERS, timeout=600, limits=limits) as client:
             return await asyncio.gather(*(read(client, number) for number in range(count)))
 
