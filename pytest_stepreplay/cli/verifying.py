@@ -68,6 +68,9 @@ def _run(
     timeout: float,
     base_url: Sequence[str],
     fail_on: str | None,
+    samples: int | None,
+    error_rate: str | None,
+    keep_samples: bool,
     report: str | None,
     history: Sequence[str] | None,
     shard: Shard | None,
@@ -82,6 +85,8 @@ def _run(
     # The path of a report is one of the command line, and not of the ini file.
     given = {
         "fail_on": fail_on,
+        "samples": samples,
+        "error_rate": error_rate,
         "report": str(Path(report).absolute()) if report else None,
         "history": [str(Path(each).absolute()) for each in history] if history else None,
     }
@@ -89,6 +94,10 @@ def _run(
         {**project_settings(), "report": None}, read_values("command line", given, FIELDS)
     )
     settings = replace(settings, mode=VERIFY)
+    if settings.samples > 1:
+        judging.check_samples()
+    elif keep_samples:
+        raise StepReplayError("--keep-samples needs --samples N, with an N of 2 or more: how many to keep")
     if settings.report:
         publishing.check_report_file(settings, "command line")
     publishing.check_history(settings, project_root(), asked=bool(history))
@@ -124,10 +133,14 @@ def _run(
             settings,
             Redactor(fields=settings.redact_fields, values=settings.secrets),
             pacer,
+            keeps_samples=keep_samples,
         )
         interrupted = _ask_all(run, sender, concurrency)
         judged = run.judge(known=interrupted)
         problems = [*unreadable]
+        if keep_samples and not interrupted:
+            judged, unkept = whole_folder.keep_all_samples(judged)
+            problems += unkept
         if settings.leaves_pending() and not interrupted:
             problems += whole_folder.leave_all_pending(judged.items())
         results = [
@@ -166,7 +179,9 @@ def _run(
     if len(problems) > SHOWN_UNREADABLE:
         echo(f"and {len(problems) - SHOWN_UNREADABLE:,} more", err=True)
     if not run.is_done:
-        part = ("--shard", str(shard)) if shard else ()
+        part = ["--shard", str(shard)] if shard else []
+        part += ["--samples", str(samples)] if samples else []
+        part += ["--keep-samples"] if keep_samples else []
         again = stepreplay_command("verify", *map(display, cassettes), *part)
         left = plural(len(requests) - run.answered, "request")
         echo(f"{left} left; --fresh begins anew. To go on: {again}", err=True)
@@ -203,10 +218,10 @@ def _sent(journal: journals.Journal) -> int:
 
 def _rows_of(judged: dict[AskedCassette, tuple[judging.Verdict, ...]]) -> tuple[token_costs.LedgerRow, ...]:
     answered = [
-        (cassette.interactions[each.position].request, each.response)
+        (cassette.interactions[each.position].request, answer)
         for cassette, verdicts in judged.items()
         for each in verdicts
-        if each.response is not None
+        for answer in each.answers
     ]
     return token_costs.rows_of([{"ledger": [*ledger.entries("spent", answered)]}])
 
@@ -303,6 +318,7 @@ VERIFY_COMMAND: Final = Command(
         "stepreplay verify",
         "stepreplay verify cassettes/test_chat --rpm 60 --max-tokens 200000",
         "stepreplay verify --report drift.json --fail-on contract",
+        "stepreplay verify --samples 60 --keep-samples",
     ),
     operands=(Operand("cassettes", "any", existing_paths, spreads=True),),
     options=(
@@ -329,6 +345,22 @@ VERIFY_COMMAND: Final = Command(
             f"--fail-on [{'|'.join(FAILING)}]",
             "The lowest level of drift that fails. [default: stepreplay_fail_on, or behavior]",
             {"type": one_of(FAILING)},
+        ),
+        Option(
+            "--samples N",
+            "Ask each request up to N times, and tell a change from a model's own variance. "
+            "[default: stepreplay_samples, or 1]",
+            {"type": number_from_1},
+        ),
+        Option(
+            "--error-rate RATE",
+            "How often a change may be reported where there is none, such as 0.01. "
+            "[default: stepreplay_error_rate, or 0.05]",
+            {},
+        ),
+        Option(
+            "--keep-samples",
+            "Store the answers in the cassettes, as the samples that later runs compare with.",
         ),
         Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
         Option(

@@ -22,6 +22,8 @@ MOST_REMARKS: Final = 8
 """How many of the last remarks of a request are kept; the others are counted."""
 MOST_LETTERS: Final = 20_000
 """Of one text; what goes beyond is counted."""
+MOST_OF_LINE: Final = 100
+"""Letters of an answer that is told in a line."""
 
 
 def conversation_of(request: Request, stored: Response, new: Response) -> dict[str, Any] | None:
@@ -85,3 +87,38 @@ def _given(given: Any) -> Any:
 def _cut(text: str) -> str:
     left = len(text) - MOST_LETTERS
     return f"{text[:MOST_LETTERS]}… ({left:,} more characters)" if left > 0 else text
+
+
+def told_answer(request: Request, response: Response) -> str:
+    """Returns what an answer does, in a line that tells it from answers that do something else."""
+    status = "" if response.status < 400 else f"status {response.status}: "
+    endpoint = endpoint_of_url(request.url)
+    body = keeping.body_of(response)
+    try:
+        remarks = _answered(endpoint, response)
+    except Exception:  # noqa: BLE001 - what cannot be read as a conversation is told as it is
+        remarks = []
+    told = []
+    for each in remarks:
+        calls = [f"{it['tool']}({_compact(it['given'])})" for it in each["calls"]]
+        said = f"refuses: {each['refusal']}" if each["refusal"] else f'"{each["text"]}"'
+        told += calls or [said]
+    if not told:
+        told = [_compact(body)]
+    end = _end_of(endpoint, body) if remarks else ""
+    line = f"{status}{'; '.join(told)}"
+    line = f"{line[:MOST_OF_LINE]}…" if len(line) > MOST_OF_LINE else line
+    return f"{line} ({end})" if end else line
+
+
+def _end_of(endpoint: Any, body: Any) -> str:
+    answer = answers.read_answer(body, None if endpoint is GENERIC else endpoint)
+    reading = answer.endpoint.reading
+    try:
+        return reading.end(answer.tree) if reading is not None and isinstance(answer.tree, dict) else ""
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+
+
+def _compact(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

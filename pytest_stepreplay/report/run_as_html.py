@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import sampled
 from .drift_history import since_when
 from .grouping import group_by_cause, shared_change
 from .pages import render_page
@@ -33,6 +34,11 @@ def render_as_html(run: VerifiedRun) -> str:
         since_when=partial(since_when, run) if run.earlier else None,
         unchanged=sum(each["status"] == "same" for each in run.results),
         suite=run.suite.lines() if run.suite is not None else [],
+        sampled=[
+            (each, sampled.verdict_of(each["samples"]), sampled.class_rows(each["samples"]))
+            for each in run.sampled
+        ],
+        sampled_numbers=sampled.numbers_of(run.sampled),
     )
 
 

@@ -52,7 +52,13 @@ def run_to_json(run: VerifiedRun) -> dict[str, Any]:
             "failed": true,                               it drifted, is not known, and does not pass
             "said": ...,                                  what was asked and answered, as `conversations` has it
             "tokens": [41, 57],                           of the stored answer and the new one; null where unknown
-            "seconds": [0.412, 0.385]}]}                  that they took
+            "seconds": [0.412, 0.385],                    that they took
+            "samples": {                                  where it was asked several times
+              "verdict": "changed",                       or "not changed", "not decided"
+              "why": "",                                  why nothing is known
+              "asked": 27, "of": 60,                      how often it was asked, and might have been
+              "chance": 0.0012, "error_rate": 0.05,       the p-value, over all looks; a change is at most the rate
+              "classes": [{"answer": ..., "recorded": 54, "new": 11}]}}]}
 
     The interactions stand by path and number. The report of a run of pytest has a ``suite``, as `suite_to_json` makes
     it. One of ``stepreplay verify`` has ``calls`` and ``tokens`` that were spent, how many requests are ``left``, the
@@ -92,6 +98,7 @@ def _spent(run: VerifiedRun) -> dict[str, Any]:
 
 def _listed(result: Result, mode: Mode) -> dict[str, Any]:
     drift = result["drift"] if result["status"] == "drifted" else None
+    sampled = {"samples": result["samples"]} if result.get("samples") else {}
     return {
         "test": result["test"],
         "path": result["path"],
@@ -104,4 +111,5 @@ def _listed(result: Result, mode: Mode) -> dict[str, Any]:
         "said": result.get("said"),
         "tokens": result.get("tokens"),
         "seconds": result.get("seconds"),
+        **sampled,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ..commands import pytest_command, review_command
 from ..texts.columns import clipped
 from ..texts.escaping import code_for_markdown, escape_for_markdown, escape_for_terminal
+from . import sampled
 from .grouping import rewriting_command, shared_change
 from .verified_runs import MANY, MEANING, many_and_few
 
@@ -40,6 +41,8 @@ def render_as_markdown(run: VerifiedRun) -> str:
     if run.unverified:
         lines += ["", f"### {run.why_unverified} ({len(run.unverified)})", ""]
         lines += _table("why", run.unverified, lambda group: _text(group[0]["reason"]))
+    if run.sampled:
+        lines += ["", f"### {sampled.numbers_of(run.sampled)}", "", *_sampled(run.sampled)]
     if run.new and not run.mode.rewrites:
         lines += _commands(run)
     if run.suite is not None:
@@ -79,6 +82,22 @@ def _table(heading: str, results: Sequence[Result], tell: Callable[[Sequence[Res
         yield f"| {_list(places)} | {tell(group)} | {_list(tests)} |"
     left = sum(map(len, groups[_PAGE_ROWS:]))
     if left:
+        yield ""
+        yield f"... and {left:,} more"
+
+
+def _sampled(results: Sequence[Result]) -> Iterable[str]:
+    yield "| interaction | verdict | answers | recorded | now |"
+    yield "|---|---|---|---|---|"
+    for each in results[:_PAGE_ROWS]:
+        rows = sampled.class_rows(each["samples"])
+        columns = [
+            "<br>".join(told) for told in zip(*((_code(it[0]), it[1], it[2]) for it in rows), strict=True)
+        ]
+        place = f"{_code(each['path'])}#{each['interaction']}"
+        yield f"| {place} | {_text(sampled.verdict_of(each['samples']))} | {' | '.join(columns)} |"
+    left = len(results) - _PAGE_ROWS
+    if left > 0:
         yield ""
         yield f"... and {left:,} more"
 

@@ -9,6 +9,7 @@ from ..commands import pytest_command, review_command
 from ..texts.columns import clipped, columns_of, shortened
 from ..texts.escaping import escape_for_terminal
 from ..texts.words import diff_words
+from . import sampled
 from .grouping import deciding_command, rewriting_command, shared_change
 from .verified_runs import MANY, MEANING, many_and_few
 
@@ -43,9 +44,32 @@ def render_in_terminal(run: VerifiedRun) -> str:
     if run.unverified:
         heading = f"{run.why_unverified} ({len(run.unverified)})"
         lines += ["", heading, *_table(run.unverified, _reason_of, run.width)]
+    if run.sampled:
+        lines += ["", *_sampled(run.sampled, run.width)]
     if run.new:
         lines += ["", *_commands(run)]
     return "\n".join(escape_for_terminal(line) for line in lines)
+
+
+def _sampled(results: Sequence[Result], width: int) -> Iterable[str]:
+    """Yields what was asked several times, each with how often what was answered."""
+    yield from textwrap.wrap(sampled.numbers_of(results), width, subsequent_indent="  ")
+    for each in results[:_ROWS]:
+        yield f"  {_place(each)}"
+        yield from textwrap.wrap(
+            escape_for_terminal(sampled.verdict_of(each["samples"])),
+            max(width, 60),
+            initial_indent="    ",
+            subsequent_indent="      ",
+        )
+        rows = [("", "recorded", "now"), *sampled.class_rows(each["samples"])]
+        before, now = (max(len(row[i]) for row in rows) for i in (1, 2))
+        for told, recorded, new in rows:
+            shown = clipped(escape_for_terminal(told), max(width, 60) - before - now - 10)
+            yield f"      {recorded:{before}}  {new:{now}}  {shown}".rstrip()
+    left = len(results) - _ROWS
+    if left > 0:
+        yield f"  ... and {left:,} more; --stepreplay-report=FILE.json lists all"
 
 
 def _verdict(new: Sequence[Result], fail_on: str) -> str:

@@ -4,9 +4,10 @@ One plain mapping per interaction goes in, so that xdist can carry it: ``test`` 
 cassette, as a person would type it), ``interaction`` (from 1), ``status`` (``same``, ``drifted`` or
 ``unverified``), ``drift`` (`Drift.to_json`, or None), ``reason`` (why it is unverified), ``known`` (it
 stands in the baseline), ``said`` (what was asked and answered, as `conversations` has it, or None),
-``tokens`` and ``seconds`` (of the stored answer and of the new one, each None where unknown), and,
-where later requests quote the stored answer, ``quoted`` (who, in words) and ``again`` (the tests to record
-anew, as a person types them).
+``tokens`` and ``seconds`` (of the stored answer and of the new one, each None where unknown); where it was
+asked several times, ``samples`` (what came of that, as `sampled` takes it); and, where later requests quote
+the stored answer, ``quoted`` (who, in words) and ``again`` (the tests to record anew, as a person types
+them).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..settings.levels import FAIL_ON, FailOn
 from ..settings.prices import Prices
 from ..value_classes import dataclass
 from .grouping import group_by_cause
+from .sampled import sampled_in
 from .token_costs import amount
 
 if TYPE_CHECKING:
@@ -132,6 +134,11 @@ class VerifiedRun:
     def quoted(self) -> list[Result]:
         """What drifted anew although later requests quote the stored answer."""
         return [each for each in self.new if each.get("quoted")]
+
+    @cached_property
+    def sampled(self) -> list[Result]:
+        """What was asked several times; what has changed stands first."""
+        return sampled_in(self.ordered)
 
     @property
     def by_level(self) -> Iterable[tuple[str, list[Result]]]:

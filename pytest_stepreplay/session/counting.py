@@ -79,7 +79,7 @@ def _ledger(
     yield from entries("saved", [(each.request, each.response) for each in played])
     recorded = [each.recorded for each in history.exchanges if each.recorded]
     spent = [(each.request, each.response) for each in recorded]
-    spent += [(answers.at(each.position).request, each.response) for each in verdicts if each.response]
+    spent += [(answers.at(each.position).request, it) for each in verdicts for it in each.answers]
     yield from entries("spent", spent)
 
 

@@ -224,9 +224,12 @@ class Session:
             CassetteReadError: it exists but cannot be read; it stays as it is.
             CassetteWriteError: it cannot be recorded into, or its folder cannot be written.
             CassetteError: a symbolic link leads out of the folder of the cassettes.
+            SettingsError: what several answers are judged by is not installed.
         """
         if self._loaded:
             return
+        if self.settings.samples > 1 and self.settings.mode.verifies:
+            judging.check_samples()
         if self._root is not None:
             paths.check_inside(self.path, self._root)
         if self.settings.mode.records:

@@ -35,6 +35,9 @@ ABSENT_EQUALS: Final = ("nothing", "default", "null", "empty")
 """What of a request's body is the same as its absence: nothing; what the API documents as the default; null anywhere,
 too; empty texts, lists and objects anywhere, too."""
 
+MOST_SAMPLES: Final = 200
+"""How often a request is asked at most, to see how its answers vary."""
+
 PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""
 
@@ -191,6 +194,30 @@ def _age(value: object) -> object:
     return value
 
 
+def _count(value: object) -> object:
+    text = str(value).strip()
+    if (
+        isinstance(value, bool)
+        or not text.isascii()
+        or not text.isdigit()
+        or not 1 <= int(text) <= MOST_SAMPLES
+    ):
+        raise ValueError(f"{value!r:.60} is not a whole number from 1 to {MOST_SAMPLES}")
+    return int(text)
+
+
+def _error_rate(value: object) -> object:
+    """Returns the share that 0.05 or 5% stands for."""
+    text = str(value).strip()
+    try:
+        rate = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        rate = 0.0
+    if isinstance(value, bool) or not 0 < rate <= 0.5:
+        raise ValueError(f"{value!r:.60} is not an error rate; write a share such as 0.05 or 5%, at most 50%")
+    return rate
+
+
 def _mutants(value: object) -> object:
     read_mutants(str(value))
     return str(value)
@@ -340,6 +367,17 @@ FIELDS: Final[Mapping[str, Field]] = {
         "snapshots), metadata, never",
         option="--stepreplay-fail-on",
         metavar="LEVEL",
+    ),
+    "samples": Field(
+        _count,
+        f"how often verify may ask a request, to tell a change from chance: 1 to {MOST_SAMPLES} (default: 1)",
+        option="--stepreplay-samples",
+        metavar="N",
+    ),
+    "error_rate": Field(
+        _error_rate,
+        "how often verify may report a change of behavior where there is none, where samples is above 1, such as 1% "
+        "(default: 5%)",
     ),
     "report": Field(
         _report_file,
@@ -541,6 +579,8 @@ class Settings:
     dir: str = "cassettes"
     unused: Unused = "warn"
     fail_on: str | None = None
+    samples: int = 1
+    error_rate: float = 0.05
     report: str | None = None
     history: tuple[str, ...] = ()
     baseline: str | None = None

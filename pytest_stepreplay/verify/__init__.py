@@ -7,6 +7,7 @@ drifted is left beside the cassettes. Names are imported when they are first use
 
 __all__ = [
     "budget",
+    "chances",
     "drift_policy",
     "in_background",
     "journal",
@@ -14,5 +15,6 @@ __all__ = [
     "left_pending",
     "pacing",
     "recorded_requests",
+    "sampling",
     "whole_folder",
 ]

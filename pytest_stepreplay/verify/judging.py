@@ -6,13 +6,14 @@ The same judgement holds whether a test asked in verify mode, a rewrite recorded
 from __future__ import annotations
 
 from http import HTTPStatus
+from importlib.util import find_spec
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..drift import changes, comparison
 from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
-from ..errors import StepReplayError
+from ..errors import SettingsError, StepReplayError
 from ..interception.sending import Answered, Unanswered
 from ..report import conversations, ledger
 from ..value_classes import dataclass
@@ -27,8 +28,48 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 Status = Literal["same", "drifted", "unverified"]
+Decided = Literal["changed", "not changed", "not decided"]
 
 ERROR_STATUS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What several answers to one request have come to.
+
+    Attributes:
+        verdict: what is known.
+        why: why nothing is known, where that is so.
+        asked: how often it was asked.
+        most: how often it might have been.
+        chance: the lowest error rate at which this would be a change.
+        error_rate: how often a change may be reported where there is none.
+        classes: what the answers do, with how often that was recorded and is answered now.
+        answers: the new ones.
+    """
+
+    verdict: Decided
+    why: str
+    asked: int
+    most: int
+    chance: float
+    error_rate: float
+    classes: tuple[tuple[str, int, int], ...]
+    answers: tuple[Response, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as plain values, as results hold it."""
+        return {
+            "verdict": self.verdict,
+            "why": self.why,
+            "asked": self.asked,
+            "of": self.most,
+            "chance": self.chance,
+            "error_rate": self.error_rate,
+            "classes": [
+                {"answer": name, "recorded": recorded, "new": new} for name, recorded, new in self.classes
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +83,8 @@ class Verdict:
         reason: why it is unverified.
         response: the new one, redacted; None where unverified.
         seconds: from the request to the end of the response, as far as that is known.
+        beside: the recorded answer that the new one is compared with, where it is not the one that is replayed.
+        sampled: what several answers have come to, where there were several.
     """
 
     position: int
@@ -50,6 +93,28 @@ class Verdict:
     reason: str = ""
     response: Response | None = None
     seconds: float | None = None
+    beside: Response | None = None
+    sampled: Sampled | None = None
+
+    @property
+    def answers(self) -> tuple[Response, ...]:
+        """All new responses."""
+        if self.sampled is not None:
+            return self.sampled.answers
+        return () if self.response is None else (self.response,)
+
+
+def check_samples() -> None:
+    """Does nothing where the library is there that tells a change from chance.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if find_spec("scipy") is None:
+        raise SettingsError(
+            "samples needs scipy, which is not installed.\n"
+            "Install it with: pip install 'pytest-stepreplay[samples]'"
+        )
 
 
 def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) -> dict[str, Any]:
@@ -66,8 +131,9 @@ def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) ->
         endpoint = endpoint_of_url(stored.request.url)
         tokens = [ledger.tokens_of(each, endpoint).output for each in (stored.response, verdict.response)]
     if verdict.status == "drifted" and verdict.response is not None:
-        said = _conversation_in(stored, verdict.response)
-    return {
+        said = _conversation_in(stored, verdict.beside or stored.response, verdict.response)
+    sampled = {"samples": verdict.sampled.to_json()} if verdict.sampled else {}
+    return sampled | {
         "test": test,
         "path": path,
         "interaction": verdict.position + 1,
@@ -81,9 +147,9 @@ def result_of(verdict: Verdict, stored: Interaction, *, test: str, path: str) ->
     }
 
 
-def _conversation_in(stored: Interaction, new: Response) -> dict[str, Any] | None:
+def _conversation_in(stored: Interaction, old: Response, new: Response) -> dict[str, Any] | None:
     try:
-        return conversations.conversation_of(stored.request, stored.response, new)
+        return conversations.conversation_of(stored.request, old, new)
     except Exception:  # noqa: BLE001 - whatever cannot be read in an answer, its drift is known
         return None
 

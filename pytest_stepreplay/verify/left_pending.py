@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from ..models import Response
     from .judging import Verdict
 
 
@@ -38,25 +37,36 @@ def leave_pending(
     if not verified:
         return
     drifted = {
-        each.position: each.response for each in verdicts if each.status == "drifted" and each.response
+        each.position: _as_new(each, known[each.position])
+        for each in verdicts
+        if each.status == "drifted" and each.response
     }
     if not drifted and not files.exists(pending_files.pending_path(path)):
         return
     # Another test that shares the cassette may leave its own at this moment.
     with locks.locked(path):
-        new = {i: response for i, response in _waiting(path).items() if i not in verified} | drifted
+        new = {i: each for i, each in _waiting(path).items() if i not in verified} | drifted
         interactions = tuple(
-            replace(each, response=new[i]) if i in new else each for i, each in enumerate(known)
+            replace(each, response=new[i].response, samples=new[i].samples) if i in new else each
+            for i, each in enumerate(known)
         )
         pending_files.write_pending(path, Cassette(test=test or None, interactions=interactions))
 
 
-def _waiting(path: Path) -> dict[int, Response]:
-    """Returns the responses of the pending file by position, if there is one for this very cassette."""
+def _as_new(verdict: Verdict, stored: Interaction) -> Interaction:
+    """Returns an interaction with the new response; where the model has changed, with the new samples too."""
+    new, samples = verdict.response or stored.response, stored.samples
+    if verdict.sampled and verdict.sampled.verdict == "changed":
+        samples = tuple(each for each in verdict.sampled.answers if each is not new)
+    return replace(stored, response=new, samples=samples)
+
+
+def _waiting(path: Path) -> dict[int, Interaction]:
+    """Returns the interactions of the pending file by position, if there is one for this very cassette."""
     pending = pending_files.pending_path(path)
     if not files.exists(pending):
         return {}
     read = pending_files.read_pending(pending)
     if read.stale:
         return {}
-    return {int(unit.name) - 1: unit.new.response for unit in read.units if isinstance(unit.new, Interaction)}
+    return {int(unit.name) - 1: unit.new for unit in read.units if isinstance(unit.new, Interaction)}

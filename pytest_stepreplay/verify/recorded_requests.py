@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _FORM: Final = re.compile(rb"[\w.~%+*-]+=[\w.~%+*-]*(?:&[\w.~%+*-]+=[\w.~%+*-]*)*")
 _BYTES_OF_TOKEN: Final = 3
 """Text has more bytes for each token than this, in most languages; what is not told is not guessed too low."""
+_TIMES: Final = "-"
 _SPARE: Final = 2
 """An answer without a limit may be this many times as long as the recorded one."""
 
@@ -52,6 +54,7 @@ class AskedCassette:
         digest: of what the file held when it was read.
         test: the id of its test; empty where it does not say.
         interactions: all of them.
+        is_ours: it is in our own format, and may be written.
     """
 
     path: Path
@@ -59,6 +62,11 @@ class AskedCassette:
     digest: str
     test: str
     interactions: tuple[Interaction, ...]
+    is_ours: bool = True
+
+    def written(self, content: bytes, interactions: tuple[Interaction, ...]) -> AskedCassette:
+        """Returns the cassette as the file holds it once that was written."""
+        return replace(self, digest=_digest_of(content), interactions=interactions)
 
     def is_as_it_was(self) -> bool:
         """Whether the file still holds what was read."""
@@ -89,6 +97,15 @@ class RecordedRequest:
         """The request with its stored answer."""
         return self.cassette.interactions[self.position]
 
+    def again(self, number: int) -> RecordedRequest:
+        """Returns the request as it is sent the how-manieth time."""
+        return self if number == 1 else replace(self, key=f"{self.key}{_TIMES}{number}")
+
+
+def key_of_first(key: str) -> str:
+    """Returns the key of a request that is sent the first time, by that of any time."""
+    return key.partition(_TIMES)[0]
+
 
 def read_asked(path: Path, name: str, settings: Settings) -> AskedCassette:
     """Returns a cassette whose requests are to be sent again.
@@ -97,8 +114,9 @@ def read_asked(path: Path, name: str, settings: Settings) -> AskedCassette:
         CassetteReadError: it cannot be read.
     """
     content = read_bytes(path)
-    found = cassettes.parse_cassette(content, path, keep_headers=settings.keep_headers).cassette
-    return AskedCassette(path, name, _digest_of(content), found.test or "", found.interactions)
+    read = cassettes.parse_cassette(content, path, keep_headers=settings.keep_headers)
+    found, is_ours = read.cassette, read.format == "stepreplay"
+    return AskedCassette(path, name, _digest_of(content), found.test or "", found.interactions, is_ours)
 
 
 def requests_of(asked: Iterable[AskedCassette]) -> Iterator[RecordedRequest]:

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from ..errors import CassetteError
 from ..interception.sending import LONGEST_WAIT, RETRIED, TRIES, Unanswered, asked_wait
 from ..value_classes import dataclass, field
-from . import judging, left_pending
+from . import judging, left_pending, recorded_requests, sampling
 from .budget import BudgetSpentError
 from .journal import CallResult
+from .kept_samples import keep_samples
 from .recorded_requests import tokens_spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..interception.sending import Answered, Outgoing
     from ..models import Interaction
@@ -35,6 +36,7 @@ IN_A_ROW: Final = 3
 """After so many requests that a host gave no answer to, each tried as often as it may be, no more are sent there."""
 LONGEST_PAUSE: Final = 15 * LONGEST_WAIT
 """Seconds. No more is sent to a host that asks for a longer pause."""
+_NOT_ASKED: Final = "not asked: "
 _KEY_REFUSED: Final = frozenset({401, 402})
 _UNDER_WAY: Final = (
     "it was under way when the run before was ended; it may have been answered, and is not sent twice"
@@ -90,6 +92,7 @@ class FolderRun:
         redactor: takes secrets out of the answers.
         pacer: the clock.
         watch: is told how far the run has come.
+        keeps_samples: ask as often as may be, unless something has changed: the answers are to be kept.
         left: why requests were not asked, by their keys.
     """
 
@@ -102,31 +105,44 @@ class FolderRun:
     redactor: Redactor
     pacer: Pacer
     watch: Callable[[Tally], None] = lambda _: None
+    keeps_samples: bool = False
     left: dict[str, str] = field(default_factory=dict)
     _answers: dict[str, CallResult] = field(default_factory=dict)
     _hosts: dict[str, _HostState] = field(default_factory=dict)
+    _samplings: dict[str, sampling.Sampling] = field(default_factory=dict)
     _asked: int = 0
+    _total: int = 0
 
     def __post_init__(self) -> None:
         """Takes over what the journal knows."""
-        for each in self.requests:
-            past = self.journal.past.get(each.key)
-            if past is None:
+        keys = {each.key for each in self.requests}
+        for key, past in self.journal.past.items():
+            if recorded_requests.key_of_first(key) not in keys:
                 continue
             if past.answer is None:
-                self._answers[each.key] = CallResult(_UNDER_WAY)
+                self._answers[key] = CallResult(_UNDER_WAY)
             elif not past.answer.again:
-                self._answers[each.key] = past.answer
+                self._answers[key] = past.answer
+        if self.settings.samples > 1:
+            for each in self.requests:
+                self._samplings[each.key] = sampling.Sampling(
+                    self.settings, each.interaction, to_the_end=self.keeps_samples
+                )
 
     @property
     def answered(self) -> int:
-        """How many requests are answered, or never will be."""
-        return len(self._answers)
+        """How many requests are answered, as often as is needed, or never will be."""
+        left = {recorded_requests.key_of_first(key) for key in self.left}
+        return sum(self._is_answered(each) and each.key not in left for each in self.requests)
+
+    def _is_answered(self, each: RecordedRequest) -> bool:
+        several = self._samplings.get(each.key)
+        return each.key in self._answers and (several is None or several.is_over)
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left that another run could ask."""
-        return len(self._answers) == len(self.requests)
+        return self.answered == len(self.requests)
 
     async def ask_all(self, at_once: int) -> None:
         """Asks what no run has asked yet.
@@ -137,14 +153,39 @@ class FolderRun:
         Raises:
             OSError: the journal could not be written; nothing more was sent.
         """
-        waiting = iter([each for each in self.requests if each.key not in self._answers])
+        wanted = self._wanted()
         self._tell()
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(at_once):
-                    group.create_task(self._work(waiting))
+            while wanted:
+                waiting = iter(wanted)
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(at_once):
+                        group.create_task(self._work(waiting))
+                wanted = self._wanted()
         except* OSError as errors:
             raise errors.exceptions[0] from None
+
+    def _wanted(self) -> list[RecordedRequest]:
+        """Returns what is to be asked before the answers are looked at again; nothing where all is known."""
+        wanted: list[RecordedRequest] = []
+        self._total = 0
+        for each in self.requests:
+            several = self._samplings.get(each.key)
+            asked = [each] if several is None else self._asked_again(each, several)
+            self._total += len(asked) if several is None or several.is_over else self.settings.samples
+            if not any(it.key in self.left for it in asked):
+                wanted += [it for it in asked if it.key not in self._answers]
+        return wanted
+
+    def _asked_again(self, recorded: RecordedRequest, several: sampling.Sampling) -> list[RecordedRequest]:
+        """Returns a request as often as it is to be asked up to the next look, once it knows all answers so far."""
+        while True:
+            asked = [recorded.again(number) for number in range(1, several.wanted + 1)]
+            fresh = asked[several.asked :]
+            if not fresh or any(each.key not in self._answers for each in fresh):
+                return asked
+            came = [self._answers[each.key] for each in fresh]
+            several.take([each.response or each.reason for each in came])
 
     async def _work(self, waiting: Iterator[RecordedRequest]) -> None:
         for recorded in waiting:
@@ -152,12 +193,12 @@ class FolderRun:
             if isinstance(answer, CallResult):
                 self._answers[recorded.key] = answer
             else:
-                self.left[recorded.key] = f"not asked: {answer}"
+                self.left[recorded.key] = f"{_NOT_ASKED}{answer}"
             self._tell()
 
     def _tell(self) -> None:
         done = len(self._answers) + len(self.left)
-        self.watch(Tally(len(self.requests), done, self.budget.calls, self.budget.tokens, self._asked))
+        self.watch(Tally(self._total, done, self.budget.calls, self.budget.tokens, self._asked))
 
     async def _ask(self, recorded: RecordedRequest) -> CallResult | str:
         """Returns what came of a request, or why it was not asked."""
@@ -260,7 +301,10 @@ class FolderRun:
         for each in self.requests:
             verdicts = found.setdefault(each.cassette, [])
             answer = self._answers.get(each.key)
-            if answer is None and known:
+            if (answer is None or not self._is_answered(each)) and known:
+                continue
+            if each.key in self._samplings and not changed[each.cassette]:
+                verdicts.append(self._judge_samples(each))
                 continue
             if answer is None:
                 reason = self.left.get(each.key, "not asked")
@@ -274,6 +318,34 @@ class FolderRun:
                 reason = answer.reason
             verdicts.append(judging.Verdict(each.position, "unverified", reason=reason))
         return {cassette: tuple(verdicts) for cassette, verdicts in found.items()}
+
+    def _judge_samples(self, recorded: RecordedRequest) -> judging.Verdict:
+        several = self._samplings[recorded.key]
+        keys = [each.key for each in self._asked_again(recorded, several)]
+        left = next((self.left[key] for key in keys if key in self.left), "")
+        left = left.removeprefix(_NOT_ASKED) if several.asked else left
+        came = [self._answers[key] for key in keys[several.asked :] if key in self._answers]
+        several.end([each.response or each.reason for each in came])
+        return several.verdict(recorded.position, left=left)
+
+
+def keep_all_samples(
+    judged: Mapping[AskedCassette, tuple[judging.Verdict, ...]],
+) -> tuple[dict[AskedCassette, tuple[judging.Verdict, ...]], list[str]]:
+    """Stores the answers of today as samples in the cassettes, where nothing has changed.
+
+    Returns:
+        the verdicts by cassette, as these are now, and why some could not be written.
+    """
+    kept: dict[AskedCassette, tuple[judging.Verdict, ...]] = {}
+    problems = []
+    for cassette, verdicts in judged.items():
+        try:
+            kept[keep_samples(cassette, verdicts)] = verdicts
+        except CassetteError as error:
+            problems.append(str(error))
+            kept[cassette] = verdicts
+    return kept, problems
 
 
 def leave_all_pending(judged: Iterable[tuple[AskedCassette, tuple[judging.Verdict, ...]]]) -> list[str]:

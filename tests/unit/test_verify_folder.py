@@ -236,20 +236,15 @@ class KilledError(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_run_that_is_killed_goes_on_and_sends_no_call_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    chance = random.Random(seed)
-    asked = cassette_of(tmp_path, *many(12))
-    server = Server(TestClock(), latency=lambda: (0.0, chance.uniform(0.5, 4)))
-    left = chance.randrange(40)
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, chance: random.Random, steps: int) -> Iterator[None]:
+    """Ends the process after so many steps that reach the disk, and swallows that."""
     real_write, real_flush = disk.write, disk.flush
 
     def one_step() -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal steps
+        steps -= 1
+        if steps < 0:
             raise KilledError
 
     def write(descriptor: int, content: Any) -> None:
@@ -264,17 +259,30 @@ def test_a_run_that_is_killed_goes_on_and_sends_no_call_twice(
         one_step()
         real_flush(descriptor)
 
-    limits = Limits(calls_a_minute=6, calls=12)
     with monkeypatch.context() as patched:
         patched.setattr(disk, "write", write)
         patched.setattr(disk, "flush", flush)
         try:
-            with run_over(tmp_path, [asked], server, limits) as run:
-                ask_all(run)
+            yield
         except BaseExceptionGroup as killed:
             assert killed.subgroup(KilledError)
         except KilledError:
             pass
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_run_that_is_killed_goes_on_and_sends_no_call_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    asked = cassette_of(tmp_path, *many(12))
+    server = Server(TestClock(), latency=lambda: (0.0, chance.uniform(0.5, 4)))
+    limits = Limits(calls_a_minute=6, calls=12)
+    with (
+        dying(monkeypatch, chance, chance.randrange(40)),
+        run_over(tmp_path, [asked], server, limits) as run,
+    ):
+        ask_all(run)
     with run_over(tmp_path, [asked], server, limits) as run:
         ask_all(run)
         told = Counter(reasons(run))
@@ -286,6 +294,28 @@ def test_a_run_that_is_killed_goes_on_and_sends_no_call_twice(
     assert never_answered <= 4
     assert told == {"same": 12 - never_answered}
     assert run.is_done
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nor_does_it_send_a_sample_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    chance = random.Random(seed)
+    asked, settings = cassette_of(tmp_path, *many(2)), Settings(mode=VERIFY, samples=12)
+    server = Server(TestClock(), latency=lambda: (0.0, chance.uniform(0.5, 4)))
+    limits = Limits(calls_a_minute=6, calls=24)
+    with (
+        dying(monkeypatch, chance, chance.randrange(5, 50)),
+        run_over(tmp_path, [asked], server, limits, settings=settings) as run,
+    ):
+        ask_all(run)
+    with run_over(tmp_path, [asked], server, limits, settings=settings) as run:
+        ask_all(run)
+        (verdicts,) = run.judge(known=False).values()
+    assert run.is_done
+    assert most_in_a_minute(server.arrivals) <= 6
+    for verdict, said in zip(verdicts, ("Question 0", "Question 1"), strict=True):
+        sampled = verdict.sampled
+        assert sampled is not None
+        assert server.times[said] <= sampled.asked <= 12
 
 
 def test_what_a_run_knows_is_judged_by_the_cassette_as_it_is_now(tmp_path: Path) -> None:
