@@ -82,6 +82,11 @@ class Option:
 
 
 AS_JSON: Final = Option("--json", "Print JSON for a program.", {"dest": "as_json"})
+HISTORY_OF_REPORT: Final = Option(
+    "--history REPORT...",
+    "Earlier reports in JSON, or globs of them, the oldest first: a report in .html shows them.",
+    {"nargs": "+", "action": "extend"},
+)
 HELP: Final = Option("-h, --help", "Show this message and exit.")
 
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StepReplayError
+from ..housekeeping import publishing
 from ..report import merged_runs, renderers
 from ..report.verified_runs import VerifiedRun
-from .command import AS_JSON, Command, Operand, Option, existing_path
+from .command import AS_JSON, HISTORY_OF_REPORT, Command, Operand, Option, UsageError, existing_path
 from .project import display
 from .terminal import echo, safe
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def _run(*, results: tuple[Path, ...], report: str | None, as_json: bool) -> int:
+
+def _run(
+    *, results: tuple[Path, ...], report: str | None, history: Sequence[str] | None, as_json: bool
+) -> int:
     form = renderers.form_for(report, VerifiedRun) if report else ""
+    if history and form != "html":
+        raise UsageError("--history: only a report for a browser shows it; add --report FILE.html")
     merged = merged_runs.merge_reports((display(path), report_text(path)) for path in results)
+    earlier = publishing.read_earlier(history or (), Path.cwd())
     try:
         told = renderers.render(merged.run, "json").rstrip("\n") if as_json else _told(merged.run)
-        page = renderers.render(merged.run, form) if form else ""
+        page = renderers.render(replace(merged.run, earlier=earlier), form) if form else ""
     except Exception as problem:
         raise StepReplayError(
             f"the reports cannot be rendered ({type(problem).__name__}): one of them is not as it was written"
@@ -79,6 +89,7 @@ MERGE: Final = Command(
     operands=(Operand("results", "some", existing_path),),
     options=(
         Option("--report FILE", "Write all of it to this file, in the form that its name ends in.", {}),
+        HISTORY_OF_REPORT,
         AS_JSON,
     ),
     run=_run,

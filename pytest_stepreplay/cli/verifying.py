@@ -31,7 +31,16 @@ from ..verify import journal as journals
 from ..verify import judging, pacing, recorded_requests, whole_folder
 from ..verify.budget import Budget, Limits
 from . import printing
-from .command import AS_JSON, Command, Operand, Option, existing_paths, number_from_1, one_of
+from .command import (
+    AS_JSON,
+    HISTORY_OF_REPORT,
+    Command,
+    Operand,
+    Option,
+    existing_paths,
+    number_from_1,
+    one_of,
+)
 from .naming import adopted_folders
 from .project import (
     cache_folder,
@@ -363,11 +372,7 @@ VERIFY_COMMAND: Final = Command(
             "Store the answers in the cassettes, as the samples that later runs compare with.",
         ),
         Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
-        Option(
-            "--history REPORT...",
-            "Earlier reports in JSON, or globs of them, the oldest first: a report in .html shows them.",
-            {"nargs": "+", "action": "extend"},
-        ),
+        HISTORY_OF_REPORT,
         Option(
             "--shard I/N",
             "Ask only this part of the requests, as one of N machines; `stepreplay merge` adds their reports up.",

@@ -130,10 +130,21 @@ def check_history(settings: Settings, root: Path, *, asked: bool) -> None:
 
 def _read_earlier(settings: Settings, root: Path) -> list[EarlierRun]:
     """Returns what the earlier reports say that the report of this run shows; nothing where it shows none."""
-    if not (settings.report or "").endswith(".html"):
-        return []
+    return read_earlier(settings.history, root) if (settings.report or "").endswith(".html") else []
+
+
+def read_earlier(reports: Iterable[str], root: Path) -> list[EarlierRun]:
+    """Returns what earlier reports say.
+
+    Args:
+        reports: files in JSON, or globs of them, the oldest first.
+        root: the folder that they are named from.
+
+    Raises:
+        SettingsError: one is missing, or no report.
+    """
     names: list[str] = []
-    for given in settings.history:
+    for given in reports:
         # `Path.glob` refuses absolute ones.
         found = sorted(glob(given, root_dir=root, recursive=True)) if has_magic(given) else [given]  # noqa: PTH207
         names += [each for each in found if each not in names]

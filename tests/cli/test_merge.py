@@ -50,6 +50,9 @@ def test_three_shards_come_to_the_report_of_one_run(
     whole = json.loads((project.path / "whole.json").read_text(encoding="utf-8"))
     assert without_seconds(found.json) == without_seconds(whole)
     assert "<!doctype html>" in (project.path / "merged.html").read_text(encoding="utf-8")
+    found = project.run("merge", *files, "--report", "merged.html", "--history", "whole.json")
+    assert "since whole.json: in 2 of 2 runs" in (project.path / "merged.html").read_text(encoding="utf-8")
+    assert "add --report FILE.html" in project.run("merge", *files, "--history", "whole.json").err
     told = project.run("merge", *files)
     assert "verified 12 interactions in 4 cassettes: 4 unchanged, 8 drifted" in told.out
     assert project.run("merge", "whole.json").out == told.out
