@@ -21,7 +21,7 @@ from .project import cassette_folder, display, guarded_by_project, project_root,
 from .terminal import echo, json_text, plural, safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..remote.objects import ObjectStore
     from ..remote.states import FileState
@@ -54,14 +54,7 @@ def _pull(files: tuple[str, ...], force: bool, as_json: bool) -> int:
     if done.removed and not as_json:
         echo(f"removed {plural(len(done.removed), 'file')} that others have removed")
     _tell_absent([name for name, error in done.problems.items() if _is_absent(error)], store, done)
-    for name, error in done.problems.items():
-        if not _is_absent(error):
-            where = f"{display(folder / name)} " if isinstance(error, ObjectError) else ""
-            fix = ""
-            if where:
-                again = stepreplay_command("push", "--force", display(folder / name))
-                fix = f"\nWhoever has the file mends it with: {again}"
-            echo(safe(f"{where}{error}{fix}"), err=True)
+    _tell_problems(folder, {name: error for name, error in done.problems.items() if not _is_absent(error)})
     _tell_left(folder, done)
     return 1 if done.problems or done.left else 0
 
@@ -79,8 +72,7 @@ def _push(files: tuple[str, ...], force: bool, as_json: bool) -> int:
         echo(json_text(_as_json("pushed", done)))
     else:
         _print_pushed(folder, done, store)
-    for error in done.problems.values():
-        echo(safe(str(error)), err=True)
+    _tell_problems(folder, done.problems)
     _tell_left(folder, done)
     behind = [each.name for each in chosen if each.standing in (Standing.BEHIND, Standing.DROPPED)]
     if behind:
@@ -146,6 +138,9 @@ def _print_states(folder: Path, found: Sequence[FileState]) -> None:
         _print_names(folder, names)
         if kind is Standing.BOTH:
             echo(_how_to_decide(folder, names))
+    if not (folder / LOCK).is_file():
+        echo(f"there is no {display(folder / LOCK)} yet; {stepreplay_command('push')} writes it")
+        return
     same = sum(each.standing is Standing.SAME for each in found)
     echo(f"{plural(same, 'file')} {'is' if same == 1 else 'are'} as {display(folder / LOCK)} lists")
 
@@ -165,6 +160,18 @@ def _how_to_decide(folder: Path, names: Sequence[str]) -> str:
     )
 
 
+def _tell_problems(folder: Path, problems: Mapping[str, Exception]) -> None:
+    for name, error in [*problems.items()][:SHOWN]:
+        told = str(error)
+        if isinstance(error, ObjectError):
+            shown = display_path(folder / name)
+            again = stepreplay_command("push", "--force", shown)
+            told = f"{shown} {error}\nWhoever has the file mends it with: {again}"
+        echo(safe(told), err=True)
+    if len(problems) > SHOWN:
+        echo(f"and {plural(len(problems) - SHOWN, 'more problem')}", err=True)
+
+
 def _tell_left(folder: Path, done: Transfer) -> None:
     if done.left:
         echo(f"{plural(len(done.left), 'file')} left as it is, {Standing.BOTH.value}:", err=True)
@@ -180,10 +187,12 @@ def _tell_absent(names: Sequence[str], store: ObjectStore, done: Transfer | None
     verb = "is" if len(names) == 1 else "are"
     echo(f"{plural(len(names), 'file')} {verb} listed, and not in {store.shown}:", err=True)
     _print_names(folder, names, err=True)
-    echo(f"Whoever has them pushes them with: {stepreplay_command('push')}", err=True)
+    them = "it" if len(names) == 1 else "them"
+    echo(f"Whoever has {them} pushes {them} with: {stepreplay_command('push')}", err=True)
     if done is not None and not done.moved:
+        were = "it was" if len(names) == 1 else "they were"
         echo(
-            "If nobody has, check stepreplay_store: it may name another place than the one they were pushed to",
+            f"If nobody has, check stepreplay_store: it may name another place than {were} pushed to",
             err=True,
         )
 

@@ -16,6 +16,7 @@ import fsspec
 import pytest
 
 from pytest_stepreplay.cli import main
+from pytest_stepreplay.errors import StoreError
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.remote import lock_file, states
 from pytest_stepreplay.remote.objects import ObjectStore
@@ -234,7 +235,7 @@ def test_what_is_listed_and_not_in_the_store_is_told_and_pushed_by_whoever_has_i
     shutil.rmtree(ann.path.parent / "store")
     told = (
         "1 file is listed, and not in file://../store:\n  cassettes/a.yaml\n"
-        "Whoever has them pushes them with: stepreplay push\n"
+        "Whoever has it pushes it with: stepreplay push\n"
     )
     pulled = bob.run("pull")
     assert pulled.status == 1 and pulled.err.startswith(told) and "check stepreplay_store" in pulled.err
@@ -542,6 +543,41 @@ def test_two_who_push_one_name_at_once_are_both_told(ann: Checkout, monkeypatch:
     pushed = ann.run("push")
     assert pushed.status == 1 and "left as it is, changed here and by others" in pushed.err
     assert lock_file.read_lock(ann.path / "cassettes") == {"a.yaml": "1" * 64}
+
+
+def test_what_a_push_has_done_before_the_store_fails_is_listed(
+    ann: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        ann.record(f"{number}.yaml", f"Say {number}.")
+    write, calls = ObjectStore.write, list[str]()
+
+    def fail(store: ObjectStore, digest: str, content: bytes) -> None:
+        calls.append(digest)
+        if len(calls) > 1:
+            raise StoreError("file://../store cannot be written: OSError: it is full")
+        write(store, digest, content)
+
+    monkeypatch.setattr(ObjectStore, "write", fail)
+    pushed = ann.run("push")
+    assert (pushed.status, pushed.err) == (
+        2,
+        "stepreplay: file://../store cannot be written: OSError: it is full\n",
+    )
+    monkeypatch.undo()
+    assert [*lock_file.read_lock(ann.path / "cassettes")] == ["0.yaml"]
+    assert ann.states() == {"1.yaml": "new", "2.yaml": "new"}
+    assert ann.run("push").status == 0 and ann.states() == {}
+
+
+def test_many_problems_are_told_in_short(ann: Checkout) -> None:
+    (ann.path / "cassettes").mkdir()
+    for number in range(12):
+        (ann.path / f"cassettes/{number:02}.yaml").write_text("stepreplay: 1\ninteractions: [\n")
+    assert "there is no cassettes/stepreplay.lock yet; stepreplay push writes it\n" in ann.run("status").out
+    pushed = ann.run("push")
+    assert pushed.status == 1 and pushed.err.endswith("and 2 more problems\n")
+    assert pushed.err.count("cassettes/") == 10
 
 
 def test_what_is_recorded_during_a_pull_stays(

@@ -70,6 +70,7 @@ def test_the_plugin_alone_imports_nothing_heavy() -> None:
         "aiohttp",
         "requests",
         "urllib3",
+        "fsspec",
         "rich",
         "click",
     }
