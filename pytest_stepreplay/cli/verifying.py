@@ -22,6 +22,7 @@ from ..interception import async_sending
 from ..interception.sending import TIMEOUT
 from ..machine import clock
 from ..redaction.redactor import Redactor
+from ..remote import lock_file
 from ..report import ledger, renderers, token_costs
 from ..report.merged_runs import Shard, read_shard
 from ..report.verified_runs import Spent, VerifiedRun
@@ -112,6 +113,8 @@ def _run(
     publishing.check_history(settings, project_root(), asked=bool(history))
     known = publishing.read_known(settings, project_root()) if settings.baseline else None
     rebased = recorded_requests.read_rebased(base_url)
+    if settings.store is not None and not cassettes:
+        lock_file.check_all_pulled(cassette_folder())
     asked, unreadable = _read_all(cassettes or (cassette_folder(), *adopted_folders()), settings)
     if not asked and not unreadable:
         raise StepReplayError(

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
 from ..commands import project_command, stepreplay_command
-from ..errors import CassetteReadError, NotPulledError, display_path
+from ..errors import CassetteReadError, NotPulledError, StepReplayError, display_path
 from ..machine import disk
 from ..store import paths
 from ..store.files import exists, read_bytes
@@ -89,6 +89,22 @@ def check_pulled(cassette: Path, folder: Path) -> None:
             cassette,
             f"is listed in {display_path(folder / paths.LOCK)}, and not here yet",
             fix=f"Bring it with: {project_command('pull')}",
+        )
+
+
+def check_all_pulled(folder: Path) -> None:
+    """Does nothing where all that the lock file of a folder lists is here.
+
+    Raises:
+        StepReplayError: something is not.
+        CassetteReadError: the lock file cannot be read.
+    """
+    absent = sum(not exists(folder / name) for name in read_lock(folder))
+    if absent:
+        verb = "file is" if absent == 1 else "files are"
+        raise StepReplayError(
+            f"{absent:,} {verb} listed in {display_path(folder / paths.LOCK)}, and not here yet.\n"
+            f"Bring what is missing with: {project_command('pull')}"
         )
 
 

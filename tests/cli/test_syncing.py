@@ -690,3 +690,18 @@ def test_lint_tells_what_is_not_as_it_is_listed(ann: Checkout, bob: Checkout) ->
         "a.yaml: is not as stepreplay.lock lists it: changed by others; stepreplay pull"
         in bob.run("lint").out
     )
+
+
+def test_what_was_not_pulled_is_not_left_out_of_a_verify_unseen(ann: Checkout, bob: Checkout) -> None:
+    ann.record("a.yaml")
+    ann.record("b.yaml", "Say b.")
+    ann.run("push")
+    bob.take_lock_of(ann)
+    bob.run("pull", "a")
+    verified = bob.run("verify")
+    assert verified.status == 2
+    assert verified.err == (
+        "stepreplay: 1 file is listed in cassettes/stepreplay.lock, and not here yet.\n"
+        "Bring what is missing with: stepreplay pull\n"
+    )
+    assert "not here yet" not in bob.run("verify", "a").err, "who names something means that"
