@@ -81,6 +81,7 @@ def _run(
     samples: int | None,
     error_rate: str | None,
     keep_samples: bool,
+    judge: str | None,
     report: str | None,
     history: Sequence[str] | None,
     shard: Shard | None,
@@ -97,6 +98,7 @@ def _run(
         "fail_on": fail_on,
         "samples": samples,
         "error_rate": error_rate,
+        "judge": judge,
         "report": str(Path(report).absolute()) if report else None,
         "history": [str(Path(each).absolute()) for each in history] if history else None,
     }
@@ -373,6 +375,12 @@ VERIFY_COMMAND: Final = Command(
         Option(
             "--keep-samples",
             "Store the answers in the cassettes, as the samples that later runs compare with.",
+        ),
+        Option(
+            "--judge MODULE:FUNCTION",
+            "What says whether two texts mean the same: a function of both, or of one that returns its vector. "
+            "[default: stepreplay_judge]",
+            {},
         ),
         Option("--report FILE", "Write what was found to this file, in the form that its name ends in.", {}),
         HISTORY_OF_REPORT,

@@ -14,6 +14,7 @@ from ..errors import StepReplayError
 from ..settings import MODES
 from ..value_classes import dataclass
 from .run_as_json import REPORT_VERSION
+from .sampled import is_sampled
 from .suite_runs import merge_suites, suite_from_json
 from .token_costs import LedgerRow, rows_of
 from .verified_runs import Spent, VerifiedRun
@@ -225,6 +226,7 @@ def _is_right(tree: Mapping[str, Any]) -> bool:
         and all(isinstance(each, dict) and all(key in each for key in _KEYS) for each in listed)
         and all(isinstance(each["interaction"], int) and isinstance(each["path"], str) for each in listed)
         and all(_is_drift(each["drift"]) for each in listed if each["status"] == "drifted")
+        and all(is_sampled(each["samples"]) for each in listed if each.get("samples"))
     )
 
 

@@ -24,6 +24,24 @@ def sampled_in(results: Iterable[Result]) -> list[Result]:
     return sorted(found, key=lambda each: _ORDER.index(each["samples"]["verdict"]))
 
 
+def is_sampled(value: object) -> bool:
+    """Whether a value, of whatever file, is what `Sampled.to_json` writes."""
+    if not isinstance(value, dict) or not isinstance(value.get("classes"), list):
+        return False
+    numbers = (value.get(name) for name in ("asked", "of", "chance", "error_rate"))
+    return (
+        value.get("verdict") in _ORDER
+        and isinstance(value.get("why"), str)
+        and all(isinstance(each, int | float) for each in numbers)
+        and all(
+            isinstance(each, dict)
+            and isinstance(each.get("answer"), str)
+            and all(isinstance(each.get(side), int) for side in ("recorded", "new"))
+            for each in value["classes"]
+        )
+    )
+
+
 def numbers_of(sampled: Sequence[Result]) -> str:
     """Returns how many have changed and how many have not, in one line."""
     counts = Counter(each["samples"]["verdict"] for each in sampled)

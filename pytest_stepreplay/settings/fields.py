@@ -19,7 +19,7 @@ from ..commands import pytest_command
 from ..errors import SettingsError
 from ..texts import spelling, varying
 from ..value_classes import dataclass, field
-from . import hosts, policy, prices
+from . import hosts, judges, policy, prices
 from .faults import Fault, read_fault_table, read_faults
 from .levels import Level
 from .modes import MODES, REPLAY, Mode
@@ -216,6 +216,10 @@ def _error_rate(value: object) -> object:
     if isinstance(value, bool) or not 0 < rate <= 0.5:
         raise ValueError(f"{value!r:.60} is not an error rate; write a share such as 0.05 or 5%, at most 50%")
     return rate
+
+
+def _judge(value: object) -> object:
+    return judges.read_judge(value)
 
 
 def _mutants(value: object) -> object:
@@ -466,6 +470,10 @@ FIELDS: Final[Mapping[str, Field]] = {
     "text": Field(
         _table("text"), "when texts count as equal, as lines of SELECTOR: RULE", ini_type="linelist"
     ),
+    "judge": Field(
+        _judge,
+        "what says whether two texts mean the same: MODULE:FUNCTION of both, or of one text for its vector",
+    ),
     "contract": Field(
         _contract, "the documented object to check against: stepfun, openai, none (default: the host's)"
     ),
@@ -596,6 +604,7 @@ class Settings:
     volatile: tuple[str, ...] = ()
     tolerances: tuple[tuple[str, Any], ...] = ()
     text: tuple[tuple[str, Any], ...] = ()
+    judge: Any = None
     contract: Any = None
     match_on: tuple[str, ...] = MATCHERS
     ignore_request: tuple[str, ...] = ()

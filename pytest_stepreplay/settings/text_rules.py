@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Final
 
-from ..texts import words
+from ..texts import fuzzy, words
 from ..value_classes import dataclass
 
 TextRuleInput = str | float | re.Pattern[str] | Callable[[str, str], object]
@@ -81,10 +82,34 @@ def _read_rule(text: str) -> TextRule:
 
 
 def _read_similar(argument: str) -> TextRule:
+    return _similar(_share(argument, f"similarity>={argument}"))
+
+
+def _read_fuzzy(argument: str) -> TextRule:
+    least = _checked(_share(argument, f"fuzzy>={argument}"))
+    if find_spec("rapidfuzz") is None:
+        raise ValueError(
+            f"fuzzy>={least:g} needs rapidfuzz, which is not installed. "
+            "Install it with: pip install 'pytest-stepreplay[fuzzy]'"
+        )
+    return TextRule(
+        f"fuzzy>={least:g}",
+        lambda old, new: fuzzy.likeness(old, new) >= least,
+        f"less alike than {least:g}, whatever the order of words",
+    )
+
+
+def _share(argument: str, written: str) -> float:
     read = _NUMBER.fullmatch(argument)
     if read is None:
-        raise ValueError(f"{f'similarity>={argument}'!r:.60} is not a text rule; write {_list_rules()}")
-    return _similar(float(read[1]) / (100 if read[2] else 1))
+        raise ValueError(f"{written!r:.60} is not a text rule; write {_list_rules()}")
+    return float(read[1]) / (100 if read[2] else 1)
+
+
+def _checked(least: float) -> float:
+    if not 0 < least <= 1:
+        raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
+    return least
 
 
 def _read_matching(argument: str) -> TextRule:
@@ -95,9 +120,7 @@ def _read_matching(argument: str) -> TextRule:
 
 
 def _similar(least: float) -> TextRule:
-    if not 0 < least <= 1:
-        raise ValueError(f"a similarity is more than 0 and at most 1, not {least:g}")
-
+    _checked(least)
     return TextRule(
         f"similarity>={least:g}",
         lambda old, new: words.similarity(old, new) >= least,
@@ -115,6 +138,7 @@ def _matching(pattern: re.Pattern[str]) -> TextRule:
 
 RULES_WITH_ARGUMENT: Final[dict[str, tuple[Callable[[str], TextRule], str]]] = {
     "similarity>=": (_read_similar, '"similarity>=0.9" (or the number 0.9)'),
+    "fuzzy>=": (_read_fuzzy, '"fuzzy>=0.9"'),
     "regex:": (_read_matching, '"regex:PATTERN" (or a compiled pattern)'),
 }
 """By how they begin: what reads the rest, and how they are shown in messages."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..endpoints import contract_of_url
+from ..endpoints import contract_of_url, endpoint_of_url
 from ..settings import policy
 
 if TYPE_CHECKING:
@@ -22,13 +22,20 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
         "ignore": settings.ignore,
         "volatile": settings.volatile,
         "tolerances": dict(settings.tolerances),
-        "text": dict(settings.text),
+        "text": _judged(settings, url) | dict(settings.text),
         "contract": settings.contract,
     }
     given.update((name, value) for name, value in named.items() if value)
     if given["contract"] == "none":
         given["contract"] = None
     return policy.Policy.from_mapping(given)
+
+
+def _judged(settings: Settings, url: str) -> dict[str, Any]:
+    """Returns the project's own judge, as the rule for all that an answer says in words."""
+    if settings.judge is None or not url:
+        return {}
+    return dict.fromkeys(endpoint_of_url(url).content, settings.judge)
 
 
 def selectors_of(settings: Settings) -> frozenset[str]:

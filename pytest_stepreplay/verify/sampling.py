@@ -213,6 +213,8 @@ class Sampling:
     def _is_alike(self, one: Response, other: Response) -> bool:
         limit = read_fail_on(self._settings.fail_on or Level.BEHAVIOR)
         counts = Level.BEHAVIOR if limit == "never" else min(Level.BEHAVIOR, limit)
+        if self._settings.judge is not None:
+            counts = min(counts, Level.CONTENT)
         return one.status == other.status and self._drift(one, other).level < counts
 
     def _drift(self, one: Response, other: Response) -> Drift:

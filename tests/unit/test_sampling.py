@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from pytest_stepreplay.errors import StepReplayError
 from pytest_stepreplay.models import Response
 from pytest_stepreplay.report import sampled
+from pytest_stepreplay.report.merged_runs import merge_reports
 from pytest_stepreplay.report.renderers import render
 from pytest_stepreplay.report.verified_runs import VerifiedRun
 from pytest_stepreplay.settings import VERIFY, Settings
@@ -133,7 +135,13 @@ def test_every_form_of_a_report_tells_what_was_asked_and_what_came() -> None:
         rendered = render(run, form)
         assert "\x1b" not in rendered
         if form == "json":
-            assert json.loads(rendered)["interactions"][0]["samples"]["asked"] == 5
+            tree = json.loads(rendered)
+            (read,) = merge_reports([("r.json", rendered)]).run.results
+            assert read["samples"] == tree["interactions"][0]["samples"]
+            del read["samples"]["classes"][0]["new"]
+            tree["interactions"] = [read]
+            with pytest.raises(StepReplayError, match=r"r\.json"):
+                merge_reports([("r.json", json.dumps(tree))])
             continue
         told = " ".join(rendered.split())
         assert "sampled 1 interaction: 1 changed, 0 not changed, 0 not decided (error rate 5%)" in told
