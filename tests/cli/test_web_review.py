@@ -327,6 +327,27 @@ def test_very_many_changes_come_in_parts(project: Project, monkeypatch: pytest.M
     assert contents(project, "cassettes/a.yaml") == ["New."] * 3 + ["Old."] * 2
 
 
+def test_an_answer_that_later_turns_quote_is_accepted_with_a_warning(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tab: Tab
+) -> None:
+    def talk(first: str) -> Cassette:
+        asked = [user("Name a city."), {"role": "assistant", "content": "Paris is a city."}, user("Another?")]
+        turns = (chat(asked[0], answer=completion(first)), chat(*asked, answer=completion("Rome.")))
+        return Cassette(test="test_x.py::test_talk", interactions=turns)
+
+    path = project.path / "cassettes/talk.yaml"
+    write_cassette(path, talk("Paris is a city."))
+    write_pending(path, talk("Oslo is a city."))
+    with reviewing(monkeypatch) as review:
+        tab.open(review.url)
+        assert "interaction 2 quotes the old answer" in tab.texts(".quoted")[0]
+        assert "pytest test_x.py::test_talk --stepreplay=re" in tab.texts(".quoted code")[0]
+        tab.press("a")
+        tab.until("told.textContent.includes('interaction 2 quotes the old answer')")
+    out = project.capsys.readouterr().out
+    assert "accepted cassettes/talk.yaml: interaction 1\ncassettes/talk.yaml: interaction 2 quotes" in out
+
+
 def test_snapshots_and_new_cassettes_are_shown_too(
     project: Project, monkeypatch: pytest.MonkeyPatch, tab: Tab
 ) -> None:
