@@ -151,9 +151,10 @@ def _run(
         )
         interrupted = _ask_all(run, sender, concurrency)
         judged = run.judge(known=interrupted)
-        problems = [*unreadable]
+        problems, written = [*unreadable], 0
         if keep_samples and not interrupted:
-            judged, unkept = whole_folder.keep_all_samples(judged)
+            before, (judged, unkept) = judged, whole_folder.keep_all_samples(judged)
+            written = len(judged.keys() - before.keys())
             problems += unkept
         if settings.leaves_pending() and not interrupted:
             problems += whole_folder.leave_all_pending(judged.items())
@@ -187,7 +188,8 @@ def _run(
         tree = json.loads(renderers.render(verified, "json"))
         echo(json_text(tree | {"problems": problems}))
     else:
-        echo("\n".join([*lines, spent.line] if lines else [spent.line]))
+        told_kept = [f"samples kept in {plural(written, 'cassette')}"] if written else []
+        echo("\n".join([*lines, *told_kept, spent.line]))
     for problem in problems[:SHOWN_UNREADABLE]:
         echo(safe(problem), err=True)
     if len(problems) > SHOWN_UNREADABLE:

@@ -112,11 +112,13 @@ class Sampling:
         if self._is_changed:
             return self._changed(position)
         decided: Decided = "not changed" if self._is_unchanged else "not decided"
-        why = "" if self._is_unchanged else self._why_undecided(left)
+        is_cut = bool(left or (self._reasons and (self._to_the_end or not self._is_unchanged)))
+        is_plain = self._is_unchanged or self._to_the_end
+        why = "" if is_plain and not is_cut else self._why_undecided(left)
         sampled = self._sampled(decided, why)
-        is_open = not self._is_unchanged and not self._to_the_end
-        if left or (is_open and (self._reasons or self._is_unheard_of)):
-            told = f"not decided after {self.asked:,} of {self._most:,} answers: {why}"
+        if is_cut or (self._is_unheard_of and not is_plain):
+            told = f"{'incomplete' if self._is_unchanged else decided} after "
+            told += f"{self.asked:,} of {self._most:,} answers: {why}"
             return judging.Verdict(position, "unverified", reason=told, sampled=sampled)
         return self._unchanged(position, sampled)
 

@@ -108,6 +108,7 @@ def test_answers_are_kept_as_the_baseline_of_later_runs(project: Project, sample
         path = project.write("cassettes/a.yaml", recorded(upstream, "q 5 0.8", [True]))
         found = project.run("verify", "--samples", "20", "--keep-samples")
         assert (found.status, upstream.count) == (0, 20)
+        assert "samples kept in 1 cassette\nsent 20 calls" in found.out
         (kept,) = read_cassette(path).cassette.interactions
         assert len(kept.samples) == 20
         assert project.run("lint").status == 0
@@ -122,6 +123,20 @@ def test_answers_are_kept_as_the_baseline_of_later_runs(project: Project, sample
         assert "1 changed" in found.out
         assert len(read_cassette(path).cassette.interactions[0].samples) == 19
         assert project.run("pending").status == 1
+
+
+def test_half_a_baseline_is_not_kept(project: Project, sampler: Sampler) -> None:
+    with Upstream(sampler) as upstream:
+        path = project.write("cassettes/a.yaml", recorded(upstream, "q 9 1.0", [True]))
+        words = ("verify", "--samples", "20", "--keep-samples")
+        found = project.run(*words, "--max-calls", "17")
+        assert (found.status, upstream.count) == (1, 17)
+        assert "incomplete after 17 of 20 answers: --max-calls 17 is reached" in " ".join(found.out.split())
+        assert "To go on: stepreplay verify --samples 20 --keep-samples" in found.err
+        assert read_cassette(path).cassette.interactions[0].samples == ()
+        assert project.run(*words).status == 0
+        assert upstream.count == 20
+        assert len(read_cassette(path).cassette.interactions[0].samples) == 20
 
 
 def test_what_was_never_recorded_is_not_decided_where_little_is_known(
