@@ -7,12 +7,14 @@ So imports stand at the top, where readers, type checkers and import-linter see 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.abc import Loader
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,10 +57,37 @@ class _Unused(ModuleType):
 def _module_of(package: ModuleType, name: str) -> ModuleType:
     full_name = f"{package.__name__}.{name}"
     path = vars(package).get("__path__")
-    if path is None or name.startswith("__") or PathFinder.find_spec(full_name, path) is None:
+    if (
+        path is None
+        or name.startswith("__")
+        or not (_file_of(name, path) or PathFinder.find_spec(full_name, path))
+    ):
         raise _no_attribute(package, name)
     module: ModuleType = vars(package).setdefault(name, sys.modules.get(full_name) or _Unused(full_name))
     return module
+
+
+class _Folders:
+    """What would be replaced if a name of the module held it, and the files of each folder that was looked into."""
+
+    look: Any = staticmethod(os.scandir)
+    listed: Final[dict[str, frozenset[str]]] = {}
+
+
+def _file_of(name: str, path: Sequence[str] | None) -> str:
+    """Returns the file of a module that plainly stands in its package's folder; empty where Python has to look.
+
+    Python itself would ask the disk anew for each module.
+    """
+    folder = path[0] if path else ""
+    names = _Folders.listed.get(folder)
+    if names is None:
+        try:
+            names = frozenset(each.name for each in _Folders.look(folder))
+        except OSError:  # no folder, as in a zip file
+            names = frozenset()
+        _Folders.listed[folder] = names
+    return f"{folder}{os.sep}{name}.py" if f"{name}.py" in names and name not in names else ""
 
 
 def _no_attribute(module: ModuleType, name: str) -> AttributeError:
@@ -74,7 +103,11 @@ class _Finder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, *_more: object) -> ModuleSpec | None:
         if not name.startswith(self._inside):
             return None
-        spec = PathFinder.find_spec(name, path)
+        file = _file_of(name.rpartition(".")[2], path)
+        if file:
+            spec = spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
+        else:
+            spec = PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
             return spec
         parent, _dot, child = name.rpartition(".")

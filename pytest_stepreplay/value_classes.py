@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import MISSING, Field, FrozenInstanceError, field
+from functools import partial
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -56,6 +57,21 @@ class _WhenAsked:
         return made.__get__(instance, owner) if hasattr(made, "__get__") else made
 
 
+class _Init(_WhenAsked):
+    """An `__init__` that is compiled for a class of which many values are made; of most, a run makes a few."""
+
+    def __init__(self) -> None:
+        super().__init__("__init__", _make_init)
+        self._left = _FEW
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is not None and self._left and vars(owner).get("__init__") is self:
+            self._left -= 1
+            return partial(_init_slowly, instance)
+        return super().__get__(instance, owner)
+
+
+_FEW: Final = 8
 _MEMBERS: Final = "__stepreplay_members__"
 _NOT_GIVEN: Final = object()
 """Stands for an argument whose default is made for each value."""
@@ -76,7 +92,7 @@ def _dataclass(cls: type | None = None, /, **told: bool) -> Any:
         "__match_args__": tuple(name for name, member in members.items() if not member.kw_only),
     }
     if "__init__" not in own:
-        made["__init__"] = _WhenAsked("__init__", _make_init)
+        made["__init__"] = _Init()
     if told.get("repr", True) and "__repr__" not in own:
         made["__repr__"] = _text_of
     if told.get("eq", True) and "__eq__" not in own:
@@ -189,6 +205,27 @@ def _make_init(cls: type) -> Callable[..., None]:
 
 
 # What all classes share.
+
+
+def _init_slowly(self: Any, /, *given: Any, **named: Any) -> None:
+    """Does what the compiled `__init__` does."""
+    members: dict[str, _Member] = self.__stepreplay_members__
+    values = dict(zip((name for name, each in members.items() if not each.kw_only), given, strict=False))
+    ready = len(values) == len(given) and values.keys().isdisjoint(named) and members.keys() >= named.keys()
+    values |= named
+    for name, each in members.items():
+        if name not in values:
+            make = each.says("default_factory")
+            values[name] = each.says("default") if make is MISSING else make()
+    if not ready or any(each is MISSING for each in values.values()):
+        type(self).__init__(self, *given, **named)  # which says what is wrong
+        return
+    frozen = getattr(type(self), "__setattr__") is _refuse_to_set  # noqa: B009 - as above
+    put = object.__setattr__ if frozen else setattr
+    for name in members:
+        put(self, name, values[name])
+    if hasattr(self, "__post_init__"):
+        self.__post_init__()
 
 
 def _equals(self: Any, other: Any) -> Any:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MARKER = "stepreplay"
 INTERRUPTIONS = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """What ends the run and not just the test."""
-_SETTING = re.compile(r"""^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$""", re.MULTILINE)
+_SETTING = r"""(?m)^\s*["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?\s*$"""
 
 
 @dataclass(eq=False, repr=False)
@@ -217,7 +217,7 @@ def with_secrets(settings: Settings, config: pytest.Config) -> Settings:
     run = config.stash[RUN]
     if run.secrets is None:
         options = {name: value for name, value in vars(config.option).items() if isinstance(value, str)}
-        lines = {found[1]: found[2] for found in _SETTING.finditer(run.ini_text)}
+        lines = {found[1]: found[2] for found in re.finditer(_SETTING, run.ini_text)}
         run.secrets = tuple(variables.secret_values(options) | variables.secret_values(lines))
     return replace(settings, secrets=run.secrets) if run.secrets else settings
 
@@ -228,7 +228,7 @@ def read_ini_text(config: pytest.Config) -> str:
     It is read at the start, since the first cassette may be opened in an event loop.
     """
     try:
-        return disk.read(config.inipath).decode("utf-8-sig") if config.inipath else ""
+        return disk.read(config.inipath).decode().removeprefix("\ufeff") if config.inipath else ""
     except (OSError, ValueError):
         return ""
 

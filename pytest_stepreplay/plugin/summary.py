@@ -42,8 +42,8 @@ NARROWING = {
 }
 """Options of pytest with which a run does not see every test."""
 
-_OURS: Final = re.compile(rb"\A(?:\xef\xbb\xbf|#[^\n]*\n|\s)*['\"]?stepreplay['\"]?\s*:")
-_TEST: Final = re.compile(rb"^['\"]?test['\"]?\s*:\s*[^\s~]", re.MULTILINE)
+_OURS: Final = rb"\A(?:\xef\xbb\xbf|#[^\n]*\n|\s)*['\"]?stepreplay['\"]?\s*:"
+_TEST: Final = rb"(?m)^['\"]?test['\"]?\s*:\s*[^\s~]"
 
 UNKNOWN_WORKER: Final[dict[str, Any]] = {
     "tests": [],
@@ -425,7 +425,7 @@ def _was_a_test_s(path: Path) -> bool:
         start = disk.read(path, 4096)
     except OSError:
         return False
-    return _TEST.search(start) is not None if _OURS.match(start) else b"interactions" in start
+    return re.search(_TEST, start) is not None if re.match(_OURS, start) else b"interactions" in start
 
 
 def _cache_of(config: pytest.Config) -> pytest.Cache | None:

@@ -122,6 +122,12 @@ def test_a_class_of_values_is_what_dataclasses_make(kind: Callable[..., Any]) ->
         assert ours == theirs, told
 
 
+@pytest.mark.parametrize("told", WAYS, ids=str)
+def test_the_first_values_of_a_class_are_made_as_all_others(told: dict[str, bool]) -> None:
+    cls = _point(value_classes.dataclass, **told)
+    assert len({str(_facts(cls)) for _ in range(9)}) == 1, "the first few before its `__init__` is compiled"
+
+
 @value_classes.dataclass(frozen=True, slots=True)
 class Pickled:
     """At the top of a module, where pickle finds it."""
