@@ -5,7 +5,7 @@ The settings and the URL that was asked go in, since the host says which documen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..endpoints import contract_of_url, endpoint_of_url
 from ..settings import policy
@@ -13,9 +13,15 @@ from ..settings import policy
 if TYPE_CHECKING:
     from ..settings import Settings
 
+_last: Final[list[tuple[Settings, str, dict[str, Any], policy.Policy]]] = []
+"""What was asked last; most tests of a run share their settings, and with them their policy."""
+
 
 def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     """Returns what the settings say of drift, with the contract of the host that was asked."""
+    for known, asked, told, made in _last:
+        if known is settings and (asked, told) == (url, defaults):
+            return made
     given: dict[str, Any] = {"fail_on": "behavior", "contract": contract_of_url(url), **defaults}
     named = {
         "fail_on": settings.fail_on,
@@ -28,7 +34,9 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     given.update((name, value) for name, value in named.items() if value)
     if given["contract"] == "none":
         given["contract"] = None
-    return policy.Policy.from_mapping(given)
+    made = policy.Policy.from_mapping(given)
+    _last[:] = [(settings, url, defaults, made)]
+    return made
 
 
 def _judged(settings: Settings, url: str) -> dict[str, Any]:
