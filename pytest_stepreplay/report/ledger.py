@@ -40,13 +40,14 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
 
 def tokens_of(response: Response, endpoint: Endpoint) -> Tokens:
     """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
-    tokens = Tokens()
+    tokens: Tokens | None = None
     for tree in _telling(response, endpoint):
         told = endpoint.tokens_in(tree) if isinstance(tree, dict) else None
-        tokens = tokens | told if told else tokens
-        if tokens.are_told:
-            break
-    return tokens
+        if told is not None:
+            tokens = told if tokens is None else tokens | told
+            if tokens.are_told:
+                break
+    return tokens or Tokens()
 
 
 def _telling(response: Response, endpoint: Endpoint) -> Iterator[Any]:

@@ -7,6 +7,7 @@ text that says what is nearest, and where else the request was recorded. What wa
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command, stepreplay_command
@@ -71,7 +72,6 @@ class Answers:
     Attributes:
         loaded: the session's own cassette, as it was opened; None as long as there is none.
         own: its interactions. Those of the lenders follow, in the positions too.
-        matcher: what makes two requests equal.
         played: how often each position has answered.
         missed_some: something was asked that is recorded anew.
     """
@@ -93,7 +93,7 @@ class Answers:
         """Holds nothing yet; the arguments are the session's."""
         self.loaded: cassettes.ReadCassette | None = None
         self.own: tuple[Interaction, ...] = ()
-        self.matcher = keys.Matcher.of(settings)
+        self._settings = settings
         self.played: dict[int, int] = {}
         self.missed_some = False
         self._again = set[int]()
@@ -118,6 +118,11 @@ class Answers:
         self._index_of_today: keys.Index | None = None
         self._seen_today: list[Request] = []
         self._missed_conversations: set[str] = set()
+
+    @cached_property
+    def matcher(self) -> keys.Matcher:
+        """What makes two requests equal; most tests ask just what they asked before, and need none."""
+        return keys.Matcher.of(self._settings)
 
     def hold(self, loaded: cassettes.ReadCassette, mode: Mode) -> None:
         """Takes the session's own cassette.

@@ -46,9 +46,14 @@ class Forks:
             raise OSError("there was no room for a temporary file")
         disk.write(self._file, json.dumps(note).encode() + b"\n")
 
+    @property
+    def may_tell(self) -> bool:
+        """Whether there may be notes to take: this process has forked, or is about to."""
+        return self._file is not None and not self.is_copy
+
     def notes(self) -> list[dict[str, Any]]:
         """Returns the notes that have come since this was last asked."""
-        if self._file is None or self.is_copy:
+        if self._file is None or not self.may_tell:
             return []
         with self._reading:  # any thread may ask
             pieces = []

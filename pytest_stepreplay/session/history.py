@@ -240,6 +240,8 @@ class History:
 
     def _failures(self, *kinds: Mapping[Any, Failure]) -> tuple[Failure, ...]:
         self.hear()
+        if not any(kinds):
+            return ()
         with self._forks.lock:  # a thread may be adding one
             return tuple(failure for kind in kinds for failure in kind.values())
 
@@ -264,6 +266,8 @@ class History:
 
     def hear(self) -> None:
         """Takes what forked children did as if it had been done here."""
+        if not self._forks.may_tell:
+            return
         with self._forks.lock:
             for note in self._forks.notes():
                 self._take(note)

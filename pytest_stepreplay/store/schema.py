@@ -111,7 +111,7 @@ def cassette_of(tree: dict[str, Tree], text: str, path: Path) -> Cassette:
                     ),
                     [],
                 )
-            elif _is_no_base64(message):
+            elif message.base64 is not None and _is_no_base64(message):
                 place = ["base64"]
             if place:
                 location = ["interactions", number, *where, *place]
