@@ -17,10 +17,14 @@ from ..commands import started
 from ..errors import StepReplayError, standing_in
 from . import (
     adopt,
+    completion,
     convert,
     demo,
     diff,
     drift_over_time,
+    git_config,
+    git_merge,
+    git_view,
     linting,
     listing,
     merging_reports,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 
+VERSION: Final = "--version"
 USAGE: Final = "stepreplay [OPTIONS] COMMAND [ARGS]..."
 DESCRIPTION: Final = """
 Record real chat completions once, replay them offline, and see what differs.
@@ -55,9 +60,15 @@ Start with `stepreplay demo`: it needs no API key and no network.
 COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
     "accept": ("Accept pending changes.", lambda: pending_changes.ACCEPT),
     "adopt": ("Run a suite of pytest-recording or pytest-vcr on this plugin.", lambda: adopt.ADOPT),
+    "completion": (
+        "Print what bash, zsh or fish needs to complete words.",
+        lambda: completion.completing(COMMANDS, VERSION),
+    ),
     "convert": ("Convert cassettes of other tools, HTTP archives and logs.", lambda: convert.CONVERT),
     "demo": ("Learn it in a minute: no key, no network.", lambda: demo.DEMO),
     "diff": ("Compare two cassettes, completions or streams.", lambda: diff.DIFF),
+    "git-merge": ("Merge cassettes, as git calls it.", lambda: git_merge.GIT_MERGE),
+    "git-textconv": ("Print a file for `git diff`, as git calls it.", lambda: git_view.GIT_TEXTCONV),
     "history": ("Tell since when answers drift.", lambda: drift_over_time.HISTORY),
     "lint": ("Find secrets and other problems in cassettes.", lambda: linting.LINT),
     "list": ("List cassettes with their size, age, models and tokens.", lambda: listing.LIST),
@@ -70,6 +81,7 @@ COMMANDS: Final[Mapping[str, tuple[str, Callable[[], Command]]]] = {
     "relink": ("Give renamed and moved tests their cassettes back.", lambda: relink.RELINK),
     "review": ("Accept or reject pending changes one by one.", lambda: review.REVIEW),
     "serve": ("Record and replay for other processes and languages.", lambda: serve.SERVE),
+    "setup": ("Let git show and merge cassettes.", lambda: git_config.SETUP),
     "show": ("Print a cassette as a conversation.", lambda: show.SHOW),
     "status": ("Tell what to pull and what to push.", lambda: syncing.STATUS),
     "verify": ("Send what is recorded again, and compare the answers.", lambda: verifying.VERIFY_COMMAND),
@@ -122,18 +134,17 @@ def _answer(words: Sequence[str]) -> int:
     Raises:
         UsageError: that is nothing known.
     """
-    version = "--version"
     if not words or words[0] in HELP.flags:
-        options = [(version, "Show the version and exit."), (HELP.label, HELP.text)]
+        options = [(VERSION, "Show the version and exit."), (HELP.label, HELP.text)]
         commands = [(name, summary) for name, (summary, _) in COMMANDS.items()]
         page = help_page(USAGE, DESCRIPTION, {"Options": options, "Commands": commands})
         echo(page, err=not words)
         return 0 if words else 2
-    if words[0] == version:
+    if words[0] == VERSION:
         echo(f"stepreplay, version {importlib.metadata.version('pytest-stepreplay')}")
         return 0
     if words[0].startswith("-"):
-        raise unknown("option", words[0], [version, *HELP.flags])
+        raise unknown("option", words[0], [VERSION, *HELP.flags])
     raise unknown("command", words[0], COMMANDS)
 
 

@@ -15,4 +15,5 @@ __all__ = [
     "schema",
     "secrets",
     "snapshot_files",
+    "three_way",
 ]

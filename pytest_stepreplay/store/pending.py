@@ -107,12 +107,15 @@ def pending_path(path: Path) -> Path:
     return path.with_name(path.name + PENDING_SUFFIX)
 
 
-def write_pending(path: Path, new: Cassette | Mapping[str, Tree]) -> Path | None:
+def write_pending(
+    path: Path, new: Cassette | Mapping[str, Tree], *, beside: bytes | None = None
+) -> Path | None:
     """Write the new version of a file beside it, in one step, over an older one.
 
     Args:
         path: the cassette, or the file of snapshots (`SNAPSHOTS_SUFFIX`); it need not exist.
         new: the whole new version: a cassette with the same requests, or the tree of a file of snapshots.
+        beside: what the file will hold, where it is about to be written; by default what it holds.
 
     Returns:
         The pending file; None where nothing differs, and then there is none any more.
@@ -123,7 +126,7 @@ def write_pending(path: Path, new: Cassette | Mapping[str, Tree]) -> Path | None
     """
     pending = _checked(pending_path(path))
     with locked(path):
-        before = _Version.read(path)
+        before = _Version.read(path) if beside is None else _Version.parse(beside, path)
         after = _Version(new) if isinstance(new, Cassette) else _Version(dict(new))
         try:
             units = _differing(before, after)

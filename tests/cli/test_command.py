@@ -35,6 +35,13 @@ COMMANDS = [
     "verify",
     "merge",
     "history",
+    "pull",
+    "push",
+    "status",
+    "setup",
+    "git-textconv",
+    "git-merge",
+    "completion",
 ]
 
 
@@ -54,7 +61,7 @@ def test_help_names_the_commands(project: Project) -> None:
     result = project.run("--help")
     assert result.status == 0
     assert "Start with `stepreplay demo`: it needs no API key and no network." in result.out
-    assert re.findall(r"\n  (\w+) ", result.out.partition("Commands:")[2]) == sorted(COMMANDS)
+    assert re.findall(r"\n  ([\w-]+) ", result.out.partition("Commands:")[2]) == sorted(COMMANDS)
     assert project.run("-h", "list") == result
     alone = project.run()
     assert (alone.status, alone.out, alone.err) == (2, "", result.out)
