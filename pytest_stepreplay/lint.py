@@ -267,7 +267,9 @@ def _wrong_body(interaction: Interaction, expected: Expected) -> Iterator[tuple[
 
 
 def _stale(interaction: Interaction, expected: Expected) -> Iterator[tuple[str, Place, str, str]]:
-    """Finds what was recorded too long ago."""
+    """Finds what the test no longer asks, and what was recorded too long ago."""
+    if interaction.stale:
+        yield "stale", ("stale",), interaction.stale, expected.again
     if expected.max_age is None or interaction.recorded_at is None:
         return
     try:

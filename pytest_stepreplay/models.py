@@ -265,6 +265,7 @@ class Interaction:
     Attributes:
         recorded_at: when the request was sent, ISO 8601 in UTC to the second.
         elapsed: seconds from the request to the end of the response.
+        stale: why the test no longer sends this request, in words; None as long as nobody knows that.
         response: the answer that is replayed.
         samples: further answers to the same request, which show how the model varies; none of them is replayed.
     """
@@ -273,6 +274,7 @@ class Interaction:
 
     recorded_at: str | None = None
     elapsed: float | None = None
+    stale: str | None = None
     request: Request
     response: Response
     samples: tuple[Response, ...] = ()

@@ -102,6 +102,7 @@ def _as_json(turn: Turn) -> dict[str, Any]:
         "number": turn.number,
         "recorded_at": interaction.recorded_at,
         "elapsed": interaction.elapsed,
+        "stale": interaction.stale,
         "request": {"method": request.method, "url": request.url, "body": body_shown(request)},
         "continues": turn.continues,
         "repeated_messages": turn.repeated,
@@ -217,6 +218,8 @@ def _outcome_of(interaction: Interaction) -> str:
         facts.append(interaction.recorded_at)
     if interaction.samples:
         facts.append(plural(len(interaction.samples), "sample"))
+    if interaction.stale:
+        facts.append(f"stale: it {interaction.stale}")
     return ", ".join(facts)
 
 

@@ -118,9 +118,9 @@ def keep_volatile(
             response = turn.renamed(turn.ids) or turn.new.response
             kept.append(replace(turn.new, request=request, response=response, samples=turn.samples))
         elif turn.says_the_same(request, turn.old.request, set(ids.values())):
-            kept.append(turn.old)
+            kept.append(turn.old if turn.old.stale is None else replace(turn.old, stale=None))
         else:
-            kept.append(replace(turn.old, request=request))
+            kept.append(replace(turn.old, request=request, stale=None))
     return tuple(kept)
 
 

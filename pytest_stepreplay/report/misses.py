@@ -57,6 +57,7 @@ class Miss:
         nearest: the recorded request that is most like it.
         elsewhere: another cassette of the suite that answers it.
         normalized: what of the request is not compared as it stands, such as ``2 dates``.
+        stale: why the test no longer sends the nearest request, if the cassette says so.
         served: the command that serves the cassette, where no test and no code of Python opened it.
         is_behind: the cassette is kept outside of git, and others have recorded it again.
         moved: where the test has no cassette, that of a test of the same name which is gone.
@@ -75,6 +76,7 @@ class Miss:
     moved: str | None = None
     typed: str = ""
     normalized: str = ""
+    stale: str = ""
     served: str = ""
     is_behind: bool = False
 
@@ -147,6 +149,8 @@ def _reason(miss: Miss) -> str:
         return (
             f"it differs only by {_enumerate([_name_cause(name, value) for name, value in remedy.items()])}."
         )
+    if miss.stale and miss.nearest:
+        return f"interaction {miss.nearest.position + 1} is stale: it {miss.stale}."
     if miss.elsewhere:
         return f"it was recorded for another test, in {miss.elsewhere}."
     return "it was never recorded."

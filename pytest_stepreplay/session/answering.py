@@ -252,6 +252,7 @@ class Answers:
         """Returns what there is to say of a request that nothing answers."""
         key = self.matcher.key(request)
         same = self._positions(request, key)
+        nearest = None if same else self._nearest(request)
         miss = misses.Miss(
             request=request,
             test=self._test,
@@ -264,7 +265,8 @@ class Answers:
             recorded=len(self._all),
             played=len(self.played),
             times_recorded=len(same),
-            nearest=None if same else self._nearest(request),
+            nearest=nearest,
+            stale=(self._all[nearest.position].stale or "") if nearest else "",
             elsewhere=None if same else self._elsewhere(request, key),
             normalized=self.matcher.normalized(request),
             is_behind=self._is_behind(),

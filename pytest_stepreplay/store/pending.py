@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..commands import pytest_command, stepreplay_command
 from ..errors import CassetteError, CassetteReadError, CassetteWriteError, display_path
 from ..machine import disk
+from ..matching import quoting
 from ..models import Cassette, Interaction
 from ..value_classes import dataclass, field
 from . import body_files, codec
@@ -209,6 +210,8 @@ def undo_decision(decided: Decided) -> None:
 def accept_pending(path: Path, units: Collection[str | Unit] | None = None) -> tuple[str, ...]:
     """Put new units in the place of the old ones, and drop them from the pending file.
 
+    Later interactions that quote an answer which is replaced are marked as stale.
+
     Args:
         path: the pending file.
         units: their names, or they themselves as they were shown; by default all.
@@ -241,7 +244,8 @@ def accept_pending(path: Path, units: Collection[str | Unit] | None = None) -> t
         else:
             accepted = before.with_units(_replaced(before.units, after.units, chosen), after)
         if chosen:
-            _write_version(opened.value.target, accepted)
+            taken = [unit for unit in opened.value.units if unit.name in chosen]
+            _write_version(opened.value.target, accepted.with_stale(before, taken))
         return opened.keep_others(_Version.read(opened.value.target), after.units, chosen)
 
 
@@ -321,6 +325,28 @@ class _Version:
         if isinstance(content, Cassette):
             return _Version(replace(content, interactions=tuple(units.values())))
         return _Version({**(content or {}), "snapshots": units})
+
+    def with_stale(self, before: _Version, accepted: Collection[Unit]) -> _Version:
+        """Return this version with a mark on each interaction that quotes an answer which is gone.
+
+        Args:
+            before: the version that this one replaces; what is marked there stays marked.
+            accepted: the units that this one has from the new version.
+        """
+        if not isinstance(self.content, Cassette):
+            return self
+        turns = list(self.content.interactions)
+        for i, each in enumerate(turns):
+            old = before.units.get(str(i + 1))
+            if old is not None and old.stale:
+                turns[i] = replace(each, stale=old.stale)
+        for unit in accepted:
+            if isinstance(unit.old, Interaction) and isinstance(unit.new, Interaction):
+                for position in quoting.find_quoting(unit.old.response, unit.new.response, unit.later):
+                    at = int(unit.name) + position
+                    reason = f"quotes an answer that interaction {unit.name} no longer gives"
+                    turns[at] = replace(turns[at], stale=reason)
+        return _Version(replace(self.content, interactions=tuple(turns)))
 
     def tree(self) -> dict[str, Tree]:
         return tree_of(self.content) if isinstance(self.content, Cassette) else self.content or {}

@@ -160,6 +160,7 @@ def interaction_of(tree: Any, path: Path | None = None) -> Interaction | None:
             and request.url.__class__ is str
             and _is_plain(response)
             and found.recorded_at.__class__ in _TEXT_OR_NOTHING
+            and found.stale.__class__ in _TEXT_OR_NOTHING
             and (found.elapsed is None or found.elapsed.__class__ is float)
         )
     except (TypeError, KeyError, ValueError, AttributeError, _NotPlainError):
