@@ -69,7 +69,7 @@ def read_turns(interactions: Iterable[Interaction]) -> Iterator[Turn]:
         owner, answer = _answer_of(interaction.response, endpoint)
         if endpoint is GENERIC:
             endpoint = owner
-        asked, answered = _asked(endpoint, interaction.request), _answered(owner, answer)
+        asked, answered = asked_in(endpoint, interaction.request), _answered(owner, answer)
         tools |= {
             call.id: call.tool for remark in (*(asked or ()), *answered) for call in remark.calls if call.id
         }
@@ -113,7 +113,8 @@ def _holds_json(response: Response) -> bool:
     return response.body_kind == "json" or (response.text or "").lstrip()[:1] in ("{", "[")
 
 
-def _asked(endpoint: Endpoint, request: Request) -> tuple[Remark, ...] | None:
+def asked_in(endpoint: Endpoint, request: Request) -> tuple[Remark, ...] | None:
+    """Returns what a request says; None where it holds no conversation."""
     if endpoint.reading is None or not isinstance(request.json, dict):
         return None
     found = endpoint.reading.request(request.json)
@@ -194,7 +195,7 @@ def model_of(turn: Turn) -> str | None:
 
 def last_said(request: Request) -> str:
     """Returns the text of the last remark of a request; empty where it holds no conversation."""
-    asked = _asked(endpoint_of_url(request.url), request)
+    asked = asked_in(endpoint_of_url(request.url), request)
     return asked[-1].text if asked else ""
 
 

@@ -97,25 +97,30 @@ class Decisions:
     Attributes:
         made: what was decided and stands, in order.
         refused: why decisions could not be carried out.
+        verbs: what stands about each change that was decided, or skipped.
     """
 
     def __init__(self, waiting: Waiting) -> None:
         self.made: list[OneDecision] = []
         self.refused: list[str] = []
+        self._recorded: set[PendingDrift] = set()
         self._waiting = waiting
-        self._verbs: dict[PendingDrift, Verb] = {}
+        self.verbs: dict[PendingDrift, Verb] = {}
 
     def of(self, change: PendingDrift) -> Verb | None:
         """Returns what was decided about a change."""
-        return self._verbs.get(change)
+        return self.verbs.get(change)
 
     def is_open(self, change: PendingDrift) -> bool:
         """Whether nothing was decided about a change, not even to skip it."""
-        return change not in self._verbs
+        return change not in self.verbs
 
     def decided(self, verb: Verb) -> list[PendingDrift]:
         """Returns the changes about which that was decided, in the order of the decisions."""
-        return [each for one in self.made if one.verb == verb for each in one.changes]
+        found = [each for one in self.made if one.verb == verb for each in one.changes]
+        return [
+            each for each in found if self.verbs.get(each) == verb
+        ]  # what was skipped may be decided later
 
     def decide(self, verb: Verb, changes: Sequence[PendingDrift]) -> list[str]:
         """Carries out one decision about changes, file by file.
@@ -133,10 +138,10 @@ class Decisions:
                     if verb != "skip":
                         one.carried_out.append(decide_pending(path, verb, [each.unit for each in those]))
                     one.changes += those
-                    self._verbs |= dict.fromkeys(those, verb)
+                    self.verbs |= dict.fromkeys(those, verb)
             except CassetteError as error:
                 refused.append(str(error))
-                self._waiting.read_again(path, self._verbs)
+                self._waiting.read_again(path, self.verbs)
         self.refused += refused
         if not one.changes:
             self.made.pop()
@@ -162,11 +167,11 @@ class Decisions:
                             undo_decision(carried_out[path])
                         back += those
                         for each in those:
-                            del self._verbs[each]
+                            del self.verbs[each]
                 except CassetteError as error:
                     problems.append(str(error))
         finally:
-            one.changes = [each for each in one.changes if each in self._verbs]
+            one.changes = [each for each in one.changes if each in self.verbs]
             if problems or not one.changes:
                 self.made.pop()
                 if one.changes:  # what cannot be undone does not stand in the way of what can
@@ -175,7 +180,11 @@ class Decisions:
 
     def breaks(self) -> list[PendingDrift]:
         """Returns the changes that were accepted although later requests quote the old answer: a test misses them."""
-        return [each for each in self.decided("accept") if each.quoted]
+        return [each for each in self.decided("accept") if each.quoted and each not in self._recorded]
+
+    def note_recorded(self, changes: Iterable[PendingDrift]) -> None:
+        """Notes that the tests which quoted the old answers have been recorded again since."""
+        self._recorded.update(changes)
 
 
 def _by_file(changes: Iterable[PendingDrift]) -> dict[Path, list[PendingDrift]]:

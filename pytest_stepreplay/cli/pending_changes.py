@@ -17,7 +17,7 @@ from ..drift.comparison import compare
 from ..endpoints import contract_of_url, endpoint_of_url
 from ..errors import CassetteError, StepReplayError
 from ..housekeeping.quoted_answers import find_quotes_of
-from ..models import Interaction
+from ..models import LARGE_TEXT, Interaction
 from ..report.grouping import cause_of
 from ..report.renderers import render
 from ..settings.levels import Level
@@ -25,6 +25,7 @@ from ..settings.policy import Policy
 from ..store.pending import WHOLE, accept_pending, iter_pending, pending_path, read_pending, reject_pending
 from ..texts.escaping import escape_for_terminal
 from ..value_classes import dataclass
+from ..wire.json_values import texts_below
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, number_from_1
@@ -157,8 +158,11 @@ def _decide(
             for finding in broken:
                 echo(f"  {safe(finding.quoted)}")
             if broken:
-                told = "\n    ".join(dict.fromkeys(finding.rewrite for finding in broken))
-                echo(f"  so they send requests that are no longer recorded; record them again:\n    {told}")
+                tests = list(dict.fromkeys(test for finding in broken for test in finding.tests_again))
+                told = pytest_command("--stepreplay=record", tests=tests)
+                echo(
+                    f"  so they send requests that are no longer recorded; record the rest again:\n    {told}"
+                )
     return 1 if refused else 0
 
 
@@ -312,6 +316,8 @@ class PendingDrift:
     @cached_property
     def cause(self) -> Hashable:
         """What it has in common with other changes that one cause has brought about."""
+        if sum(map(_letters_of, self._responses)) > LARGE_TEXT:  # to compare it takes seconds
+            return (self.pending.path, self.unit.name)
         if self.drift is None:
             return (self.pending.kind, self.unit.change)
         drift = {"status": "drifted", "drift": self.drift.to_json()}
@@ -325,11 +331,11 @@ class PendingDrift:
         around = (Level.BEHAVIOR if each.startswith("status") else Level.METADATA for each in self.around)
         return str(max(self.drift.level, *around, Level.NONE))
 
-    @property
+    @cached_property
     def line(self) -> str:
         """The leading change, with its level."""
         if self.drift is None:
-            value = "" if isinstance(self.unit.new, tuple) else self._value(indent=None)
+            value = "" if isinstance(self.unit.new, tuple) else self.value(indent=None)
             shown = value if len(value) <= SHOWN_VALUE else f"{value[:SHOWN_VALUE]}…"
             return escape_for_terminal(f"{self.unit.change} {shown}".rstrip())
         told = list(self.around)
@@ -339,20 +345,25 @@ class PendingDrift:
             told[-1] += f" ({self.level})"
         return "; ".join(told) or "only volatile values differ"
 
-    def facts(self, *, full: bool) -> str:
-        """Returns the leading changes in a few lines, or all of them."""
-        if self.drift is None:
-            return safe(self._value(indent=2)) if full else self.line
-        told = [*self.around, render(self.drift, "full" if full else "short")]
-        if self.quoted:
-            told += ["", safe(self.quoted), f"Rather than accept it, record anew: {self.rewrite}"]
-        return "\n".join(told)
-
     @property
     def rewrite(self) -> str:
         """The command that records the whole test anew, or those tests that quote a fixture."""
-        tests = [each for each in map(typed_test, self._quoting.tests) if each]
-        return pytest_command("--stepreplay=rewrite", tests=tests)
+        return pytest_command("--stepreplay=rewrite", tests=self.tests_again)
+
+    @property
+    def rest(self) -> str:
+        """The command that records what stands behind the new answer, once that is accepted."""
+        return pytest_command("--stepreplay=record", tests=self.tests_again)
+
+    @property
+    def tests_again(self) -> list[str]:
+        """The tests that quote the old answer, as a person types them."""
+        return [each for each in map(typed_test, self._quoting.tests) if each]
+
+    @property
+    def owner(self) -> str:
+        """The test that the answer was recorded for, as a person types it; empty for a fixture."""
+        return typed_test(self.pending.test) if self.pending.test else ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the finding as a value that any JSON writer takes."""
@@ -366,11 +377,18 @@ class PendingDrift:
             "drift": None if self.drift is None else self.drift.to_json(),
         }
 
-    def _value(self, indent: int | None) -> str:
+    def value(self, indent: int | None) -> str:
+        """Returns what was added or removed, as JSON; not yet safe to print."""
         value = self.unit.old if self.unit.change == "removed" else self.unit.new
         if isinstance(value, tuple):
             value = [summary_of(each.response) or body_shown(each.response) for each in value]
         return json.dumps(shorten(value), ensure_ascii=False, indent=indent)
+
+
+def _letters_of(response: Response) -> int:
+    events = (each if isinstance(each, str) else each.frame for each in response.events or ())
+    json_texts = texts_below(response.json) if response.body_kind == "json" else ()
+    return sum(map(len, (response.text or "", *events, *json_texts)))
 
 
 def findings_of(pending: Pending) -> list[PendingDrift]:

@@ -12,6 +12,7 @@ from ..errors import StepReplayError
 from ..projects import Project, find_project
 from ..redaction.variables import environment_secrets
 from ..redaction.wall import Wall
+from ..settings import PLACEHOLDER_KEY
 from ..settings.fields import Settings
 from ..store.secrets import guarded_by
 
@@ -65,6 +66,12 @@ def project_settings(*names: str) -> dict[str, Any]:
         StepReplayError: if the project's settings file is broken, or a value is not valid.
     """
     return project_around().settings(*names)
+
+
+def api_key_is_set() -> bool:
+    """Whether the environment holds a key with which the project's tests can be recorded."""
+    names = Settings.merge(project_settings("api_keys")).api_keys
+    return any(os.environ.get(name, "") not in {"", PLACEHOLDER_KEY} for name in names)
 
 
 def guarded_by_project() -> AbstractContextManager[None]:

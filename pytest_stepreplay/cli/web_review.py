@@ -87,7 +87,7 @@ def _print_outcome(waiting: Waiting, decisions: Decisions) -> None:
     for problem in dict.fromkeys([*decisions.refused, *waiting.problems]):
         echo(safe(f"refused: {problem}"))
     for each in decisions.breaks():
-        echo(safe(f"{each.pending.target}: {each.quoted}; record anew: {each.rewrite}"))
+        echo(safe(f"{each.pending.target}: {each.quoted}; record the rest: {each.rest}"))
     left = sum(decisions.of(each) in (None, "skip") for each in waiting.changes)
     if left:
         echo(f"{plural(left, 'change')} still pending")
@@ -137,7 +137,7 @@ class _PageOrders:
         refused = self._decisions.decide(verb, chosen)
         done = [each for each in chosen if self._decisions.of(each) == verb]
         quoting = [each for each in done if verb == "accept" and each.quoted]
-        advice = "".join(f"{each.quoted}: record that anew with {each.rewrite}. " for each in quoting[:3])
+        advice = "".join(f"{each.quoted}: record the rest with {each.rest}. " for each in quoting[:3])
         return {
             "done": DONE[verb],
             "decided": [self._ids[each] for each in done],

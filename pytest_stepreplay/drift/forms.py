@@ -45,6 +45,22 @@ def summarize_change(change: Fact, *, width: int = _LINE_WIDTH) -> str:
     return escape_for_terminal(_summary(change, width))
 
 
+def sides_of(change: Fact, *, width: int = _LINE_WIDTH) -> tuple[str, str]:
+    """Returns the stored value and the new one, as a person would write them, safe to print.
+
+    One that is not there is empty; both are where the change is no matter of two values.
+    """
+    if change.kind in ("contract", "replaced"):
+        return "", ""
+    if change.kind == "order":
+        return escape_for_terminal(_names(change.old, width)), escape_for_terminal(_names(change.new, width))
+    tell = _typed if change.kind == "type" and None not in (change.old, change.new) else _value
+    old, new = (
+        "" if each is ABSENT else escape_for_terminal(tell(each, width)) for each in (change.old, change.new)
+    )
+    return old, new
+
+
 def describe_change(change: Fact, *, width: int = _LINE_WIDTH) -> str:
     """Returns the place, what happened there, and the level, in one line that is safe to print."""
     source = f": {escape_for_terminal(change.source)}" if change.source else ""

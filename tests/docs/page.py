@@ -58,7 +58,8 @@ _STEP = re.compile(
 _STATUS = re.compile(r"[,;] status (\d+)$")
 _TYPING = re.compile(r", typing (\w+)$")
 _BASE = re.compile(rb"\b[0-9a-f]{64}\b")
-_ESCAPE = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+_NEW_SCREEN = "\x1b[2J"
+_ESCAPE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Reader:
         printed = _Printed()
         with redirect_stdout(printed), redirect_stderr(printed):
             status = stepreplay(arguments) if program == "stepreplay" else _run_python(program, arguments)
-        return status, _ESCAPE.sub("", printed.getvalue())
+        return status, _ESCAPE.sub("", printed.getvalue().replace(_NEW_SCREEN, "\n"))
 
     def _reply_to(self, received: ReceivedRequest) -> Reply:
         """Returns what the upstream says by its own rules, in the words of the page."""
@@ -256,9 +257,15 @@ def _typing(keys: str | None) -> Iterator[None]:
         yield
         return
 
+    typed = iter(keys)
+
+    class Typed:
+        def read(self, idle: object = None) -> str:
+            return next(typed)
+
     @contextmanager
-    def reading_keys() -> Iterator[Any]:
-        yield iter(keys).__next__
+    def reading_keys() -> Iterator[Typed]:
+        yield Typed()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pytest_stepreplay.cli.review.reading_keys", reading_keys)
