@@ -222,7 +222,9 @@ def find_pending(names: Iterable[str], *, must_exist: bool = False) -> list[Path
                 f"{'' if named else nearest_names(name)}\nList what is pending: {stepreplay_command('pending')}"
             )
         found += files
-    return list(dict.fromkeys(Path(display(path)) for path in found))  # as an error should name them
+    folders = {folder: display(folder) for folder in {path.parent for path in found}}
+    # As an error should name them; to find out where each of thousands leads takes a second.
+    return list(dict.fromkeys(Path(folders[path.parent], path.name) for path in found))
 
 
 def _pending_of(path: Path) -> Iterator[Path]:

@@ -6,7 +6,6 @@ The page's clicks and keys become the same `Decisions` as those in the terminal.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import webbrowser
 from importlib.util import find_spec
@@ -17,8 +16,6 @@ from ..errors import StepReplayError
 from ..models import Interaction
 from ..report import conversations, review_page
 from ..server import local_page
-from ..wire.vectors import shorten
-from .conversation import body_shown, summary_of
 from .decisions import DONE, Decisions, Waiting
 from .pending_changes import find_pending, tell_units
 from .project import guarded_by_project
@@ -164,7 +161,7 @@ class _PageOrders:
             self._ids[change] = number = str(next(self._numbers))
             self._by_id[number] = change
         drift = None if change.drift is None else change.drift.to_json()
-        value = _value_of(change) if drift is None else ""
+        value = change.value(indent=2) if drift is None else ""
         left = len(value) - _VALUE
         return {
             "id": self._ids[change],
@@ -181,14 +178,6 @@ class _PageOrders:
             "quoted": change.quoted,
             "rewrite": change.rewrite if change.quoted else "",
         }
-
-
-def _value_of(change: PendingDrift) -> str:
-    """Returns what is new, or gone, as a whole."""
-    value = change.unit.old if change.unit.change == "removed" else change.unit.new
-    if isinstance(value, tuple):
-        value = [summary_of(each.response) or body_shown(each.response) for each in value]
-    return json.dumps(shorten(value), ensure_ascii=False, indent=2)
 
 
 def _said(change: PendingDrift) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ all at once. What no longer belongs to the file beside it is an error, and chang
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -29,7 +30,6 @@ from .schema import tree_of
 from .snapshot_files import parse_snapshots
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection, Iterator, Mapping
 
     from ..models import RawFrame, Request, Response
@@ -168,10 +168,23 @@ def iter_pending(root: Path) -> Iterator[Path]:
     Hidden files are not among them, and nothing that a symbolic link leads to outside of the folder.
     """
     inside = Path(disk.real_path(root))
-    for path in sorted(Path(each.path) for each in disk.walk(root) if _is_pending(each)):
-        target = Path(disk.real_path(path.with_name(path.name.removesuffix(PENDING_SUFFIX))))
-        if target.is_relative_to(inside):
+    is_inside: dict[Path, bool] = {}
+    for place in sorted((each.path for each in disk.walk(root) if _is_pending(each)), key=_parts_of):
+        path = Path(place)
+        target = _target_of(path)
+        if disk.is_link(target):
+            found = Path(disk.real_path(target)).is_relative_to(inside)
+        else:  # its folder tells
+            folder = path.parent
+            if folder not in is_inside:
+                is_inside[folder] = Path(disk.real_path(folder)).is_relative_to(inside)
+            found = is_inside[folder]
+        if found:
             yield path
+
+
+def _parts_of(place: str) -> list[str]:
+    return place.split(os.sep)  # noqa: PTH206 - a path of thousands, as it is
 
 
 def decide_pending(path: Path, verb: Literal["accept", "reject"], units: Collection[Unit]) -> Decided:
