@@ -52,6 +52,9 @@ def free_event_loops() -> Iterator[None]:
         function
     ) in buster.functions.values():  # before 3.14, aiohttp looks for a .netrc wherever it finds its proxy
         function.can_block_functions.append(("aiohttp/helpers.py", {"netrc_from_env"}))
+        function.can_block_functions.append(
+            ("redis/utils.py", {"get_lib_version"})
+        )  # once for each connection
     buster.activate()
     yield
     buster.deactivate()

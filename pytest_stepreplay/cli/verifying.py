@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -28,8 +28,8 @@ from ..report.merged_runs import Shard, read_shard
 from ..report.verified_runs import Spent, VerifiedRun
 from ..settings import FIELDS, VERIFY, Settings, read_values
 from ..store.paths import iter_cassettes
+from ..verify import budget_stores, judging, pacing, recorded_requests, shared_budget, whole_folder
 from ..verify import journal as journals
-from ..verify import judging, pacing, recorded_requests, whole_folder
 from ..verify.budget import Budget, Limits
 from . import printing
 from .command import (
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
     from ..interception.async_sending import AsyncSender
     from ..verify.recorded_requests import AskedCassette
+    from ..verify.shared_budget import SharedBudget
 
 AT_ONCE: Final = 4
 SHOWN_UNREADABLE: Final = 5
@@ -85,6 +86,7 @@ def _run(
     report: str | None,
     history: Sequence[str] | None,
     shard: Shard | None,
+    budget: str | None,
     fresh: bool,
     as_json: bool,
 ) -> int:
@@ -113,6 +115,10 @@ def _run(
     if settings.report:
         publishing.check_report_file(settings, "command line")
     publishing.check_history(settings, project_root(), asked=bool(history))
+    limits = Limits(rpm, tpm, max_calls, max_tokens)
+    if budget is not None and limits == Limits():
+        raise StepReplayError("--budget shares a limit: add --rpm, --tpm, --max-calls or --max-tokens")
+    store = budget_stores.store_at(budget) if budget is not None else None
     known = publishing.read_known(settings, project_root()) if settings.baseline else None
     rebased = recorded_requests.read_rebased(base_url)
     if settings.store is not None and not cassettes:
@@ -136,20 +142,21 @@ def _run(
     ):
         if journal.past:
             echo(f"going on with a run that has sent {plural(_sent(journal), 'call')}", err=True)
-        limits = Limits(rpm, tpm, max_calls, max_tokens)
         pacer, sender = pacing.ClockPacer(), async_sending.AsyncSender(timeout)
+        before = journal.calls(pacer.now())
+        shared = shared_budget.SharedBudget(limits, pacer, *store, before) if store is not None else None
         run = whole_folder.FolderRun(
             requests,
             recorded_requests.Sendable(settings, os.environ, rebased),
             sender,
-            Budget(limits, pacer, journal.calls(pacer.now())),
+            shared or Budget(limits, pacer, before),
             journal,
             settings,
             Redactor(fields=settings.redact_fields, values=settings.secrets),
             pacer,
             keeps_samples=keep_samples,
         )
-        interrupted = _ask_all(run, sender, concurrency)
+        interrupted = _ask_all(run, sender, concurrency, shared)
         judged = run.judge(known=interrupted)
         problems, written = [*unreadable], 0
         if keep_samples and not interrupted:
@@ -242,11 +249,13 @@ def _rows_of(judged: dict[AskedCassette, tuple[judging.Verdict, ...]]) -> tuple[
     return token_costs.rows_of([{"ledger": [*ledger.entries("spent", answered)]}])
 
 
-def _ask_all(run: whole_folder.FolderRun, sender: AsyncSender, at_once: int) -> bool:
+def _ask_all(
+    run: whole_folder.FolderRun, sender: AsyncSender, at_once: int, shared: SharedBudget | None
+) -> bool:
     """Sends what is to be sent, and shows how far that is; returns whether Ctrl-C has ended it."""
 
     async def ask() -> None:
-        async with sender:
+        async with shared or nullcontext(), sender:
             await run.ask_all(at_once)
 
     with ExitStack() as stack:
@@ -390,6 +399,11 @@ VERIFY_COMMAND: Final = Command(
             "--shard I/N",
             "Ask only this part of the requests, as one of N machines; `stepreplay merge` adds their reports up.",
             {"type": _shard},
+        ),
+        Option(
+            "--budget URL",
+            "Share the limits with all that name the same budget, as redis://HOST/0/NAME or s3://BUCKET/NAME.",
+            {},
         ),
         Option("--fresh", "Begin anew, whatever an earlier run has sent."),
         AS_JSON,

@@ -7,6 +7,7 @@ drifted is left beside the cassettes. Names are imported when they are first use
 
 __all__ = [
     "budget",
+    "budget_stores",
     "chances",
     "drift_policy",
     "in_background",
@@ -16,5 +17,6 @@ __all__ = [
     "pacing",
     "recorded_requests",
     "sampling",
+    "shared_budget",
     "whole_folder",
 ]

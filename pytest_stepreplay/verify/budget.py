@@ -61,33 +61,23 @@ class Reservation:
 
     Attributes:
         tokens: that it may cost.
+        name: of its own, where others have some too.
     """
 
     tokens: int
+    name: str = ""
 
 
-class Budget:
+class Leave(Protocol):
     """Gives calls leave to be sent, each once there is room for it."""
 
-    def __init__(self, limits: Limits, pacer: Pacer, before: Iterable[tuple[float, int]] = ()) -> None:
-        """Begins with what an earlier run that is gone on with has sent.
-
-        Args:
-            limits: how much may be sent.
-            pacer: the clock.
-            before: the calls of the earlier run: when each was over, and its tokens.
-        """
-        self._limits = limits
-        self._pacer = pacer
-        self._recent = deque(sorted(before))
-        self._open: list[Reservation] = []
-        self.calls = len(self._recent)
-        self.tokens = sum(tokens for _, tokens in self._recent)
+    @property
+    def calls(self) -> int:
+        """How many have been sent from here."""
 
     @property
-    def under_way(self) -> int:
-        """How many calls have been let go, and have no answer yet."""
-        return len(self._open)
+    def tokens(self) -> int:
+        """What those have cost that are over."""
 
     async def reserve(self, tokens: int) -> Reservation:
         """Waits until a call may be sent.
@@ -98,35 +88,49 @@ class Budget:
         Raises:
             BudgetSpentError: it never may.
         """
-        while True:
-            granted = self._try(tokens)
-            if isinstance(granted, Reservation):
-                return granted
-            await self._pacer.wait(granted)
 
-    def give_back(self, reservation: Reservation) -> None:
+    async def give_back(self, reservation: Reservation) -> None:
         """Takes leave back that was not used: nothing has come to a server."""
-        self._open.remove(reservation)
-        self.calls -= 1
-        self._pacer.wake()
 
-    def settle(self, reservation: Reservation, tokens: int) -> None:
+    async def settle(self, reservation: Reservation, tokens: int) -> None:
         """Says what a call has cost, once its answer is there."""
-        self._open.remove(reservation)
-        self.tokens += tokens
-        self._recent.append((self._pacer.now(), tokens))
-        self._pacer.wake()
 
-    def _try(self, tokens: int) -> Reservation | float | None:
-        """Returns leave; or how long to wait for it; None where that depends on calls that are under way."""
-        limits, reserved = self._limits, sum(each.tokens for each in self._open)
-        now = self._pacer.now()
-        while self._recent and self._recent[0][0] + MINUTE <= now:
-            self._recent.popleft()
+
+class Account:
+    """What has been sent, and what is under way.
+
+    Attributes:
+        calls: how many have been let go in all.
+        tokens: that those have cost that are over.
+        recent: when each call of the last minute was over, and its tokens.
+        reserved: the most that the calls under way may cost.
+    """
+
+    def __init__(
+        self, limits: Limits, *, recent: Iterable[tuple[float, int]] = (), calls: int = 0, tokens: int = 0
+    ) -> None:
+        self._limits = limits
+        self.recent = deque(sorted(recent))
+        self.reserved: list[int] = []
+        self.calls = calls
+        self.tokens = tokens
+
+    def let_go(self, tokens: int, now: float) -> float | None:
+        """Lets a call go, and returns 0; or how long it has to wait; None where that depends on calls under way.
+
+        Args:
+            tokens: the most that it may cost.
+            now: the time.
+
+        Raises:
+            BudgetSpentError: it never may.
+        """
+        limits, reserved = self._limits, sum(self.reserved)
+        self.forget(now)
         if limits.calls is not None and self.calls >= limits.calls:
             raise BudgetSpentError(f"--max-calls {limits.calls:,} is reached")
         if limits.tokens is not None and self.tokens + reserved + tokens > limits.tokens:
-            if self._open:  # they may cost less than they could
+            if self.reserved:  # they may cost less than they could
                 return None
             left = max(limits.tokens - self.tokens, 0)
             raise BudgetSpentError(
@@ -136,29 +140,97 @@ class Budget:
             raise BudgetSpentError(
                 f"it may cost {tokens:,} tokens, more than --tpm {limits.tokens_a_minute:,}"
             )
+        calls = [1] * len(self.recent)
         waits = [
-            self._wait_for(1, limits.calls_a_minute, [1] * len(self._recent), len(self._open)),
-            self._wait_for(tokens, limits.tokens_a_minute, [each for _, each in self._recent], reserved),
+            self._wait_for(1, limits.calls_a_minute, calls, len(self.reserved), now),
+            self._wait_for(tokens, limits.tokens_a_minute, [each for _, each in self.recent], reserved, now),
         ]
         if any(wait is None for wait in waits):
             return None
         longest = max(wait for wait in waits if wait is not None)
-        if longest > 0:
-            return longest
-        granted = Reservation(tokens)
-        self._open.append(granted)
-        self.calls += 1
-        return granted
+        if longest <= 0:
+            self.reserved.append(tokens)
+            self.calls += 1
+        return longest
 
-    def _wait_for(self, wanted: int, limit: int | None, recent: list[int], reserved: int) -> float | None:
+    def forget(self, now: float) -> None:
+        """Drops what was over more than a minute ago."""
+        while self.recent and self.recent[0][0] + MINUTE <= now:
+            self.recent.popleft()
+
+    def give_back(self, reserved: int) -> None:
+        """Takes back a call that nobody has got."""
+        self.reserved.remove(reserved)
+        self.calls -= 1
+
+    def settle(self, reserved: int, tokens: int, now: float) -> None:
+        """Notes that a call is over, and what it has cost."""
+        self.reserved.remove(reserved)
+        self.tokens += tokens
+        self.recent.append((now, tokens))
+
+    def _wait_for(
+        self, wanted: int, limit: int | None, recent: list[int], reserved: int, now: float
+    ) -> float | None:
         """Returns the seconds until there is room; None where calls under way must be answered first."""
         if limit is None:
             return 0.0
         over = sum(recent) + reserved + wanted - limit
         if over <= 0:
             return 0.0
-        for (answered, _), amount in zip(self._recent, recent, strict=True):
+        for (answered, _), amount in zip(self.recent, recent, strict=True):
             over -= amount
             if over <= 0:
-                return max(answered + MINUTE - self._pacer.now(), 0.001)
+                return max(answered + MINUTE - now, 0.001)
         return None
+
+
+class Budget:
+    """The budget of one run alone."""
+
+    def __init__(self, limits: Limits, pacer: Pacer, before: Iterable[tuple[float, int]] = ()) -> None:
+        """Begins with what an earlier run that is gone on with has sent.
+
+        Args:
+            limits: how much may be sent.
+            pacer: the clock.
+            before: the calls of the earlier run: when each was over, and its tokens.
+        """
+        before = list(before)
+        self._pacer = pacer
+        self._account = Account(
+            limits, recent=before, calls=len(before), tokens=sum(tokens for _, tokens in before)
+        )
+
+    @property
+    def calls(self) -> int:
+        """How many have been sent."""
+        return self._account.calls
+
+    @property
+    def tokens(self) -> int:
+        """What those have cost that are over."""
+        return self._account.tokens
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have been let go, and have no answer yet."""
+        return len(self._account.reserved)
+
+    async def reserve(self, tokens: int) -> Reservation:
+        """Waits until a call may be sent, as in `Leave`."""
+        while True:
+            wait = self._account.let_go(tokens, self._pacer.now())
+            if wait == 0:
+                return Reservation(tokens)
+            await self._pacer.wait(wait)
+
+    async def give_back(self, reservation: Reservation) -> None:
+        """Takes leave back that was not used."""
+        self._account.give_back(reservation.tokens)
+        self._pacer.wake()
+
+    async def settle(self, reservation: Reservation, tokens: int) -> None:
+        """Says what a call has cost, once its answer is there."""
+        self._account.settle(reservation.tokens, tokens, self._pacer.now())
+        self._pacer.wake()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..models import Interaction
     from ..redaction.redactor import Redactor
     from ..settings import Settings
-    from .budget import Budget, Pacer
+    from .budget import Leave, Pacer
     from .journal import Journal
     from .recorded_requests import AskedCassette, RecordedRequest, Sendable
 
@@ -99,7 +99,7 @@ class FolderRun:
     requests: Sequence[RecordedRequest]
     sendable: Sendable
     sender: Sender
-    budget: Budget
+    budget: Leave
     journal: Journal
     settings: Settings
     redactor: Redactor
@@ -231,7 +231,7 @@ class FolderRun:
                 return str(spent)
             if not host.closed and host.paused_until <= self.pacer.now():
                 break
-            self.budget.give_back(reserved)
+            await self.budget.give_back(reserved)
         note = partial(self.journal.note_sent, recorded.key, at=self.pacer.now(), tokens=reserved.tokens)
         await self.pacer.apart(note)
         came = await self.sender.send_once(outgoing, number)
@@ -239,9 +239,9 @@ class FolderRun:
         await self.pacer.apart(partial(self.journal.note_answer, recorded.key, answer, at=self.pacer.now()))
         if answer.reached:
             self._asked += 1
-            self.budget.settle(reserved, answer.tokens)
+            await self.budget.settle(reserved, answer.tokens)
         else:
-            self.budget.give_back(reserved)
+            await self.budget.give_back(reserved)
         return answer
 
     def _answer_of(

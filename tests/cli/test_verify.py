@@ -10,11 +10,15 @@ import ssl
 import subprocess
 import sys
 import threading
+import urllib.request
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import fakeredis
 import pytest
 import trustme
+from moto.server import ThreadedMotoServer
 
 from pytest_stepreplay.cli import verifying
 from pytest_stepreplay.models import Interaction, Response
@@ -271,3 +275,77 @@ def test_a_page_shows_earlier_reports_tokens_and_seconds(project: Project) -> No
             found = project.run("verify", "--report", "drift.html", "--history", *history)
             assert found.out.count("report written to drift.html") == 1
             assert "since nightly/1.json: in 3 of 3 runs" in (project.path / "drift.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis") as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        serving.start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        server.shutdown()
+        serving.join(60)
+
+
+def test_machines_share_a_budget_in_redis(project: Project, redis_url: str) -> None:
+    command = [sys.executable, "-m", "pytest_stepreplay.cli", "verify", "--budget", f"{redis_url}/nightly"]
+    with Upstream(same) as upstream:
+        for name in "abcd":
+            project.write(
+                f"cassettes/{name}.yaml", *(asked(upstream, f"{name} {number}") for number in range(8))
+            )
+        shards = [
+            subprocess.Popen(
+                [*command, "--max-calls", "9", "--shard", f"{number}/3"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in (1, 2, 3)
+        ]
+        told = [each.communicate(timeout=120) for each in shards]
+        assert upstream.count == 9, told
+        assert {each.returncode for each in shards} == {1}
+        assert all("not asked: --max-calls 9 is reached" in out for out, _ in told)
+        # Who goes on shares it still, and so does who begins anew; another name is another budget.
+        project.run("verify", "--budget", f"{redis_url}/nightly", "--max-calls", "10", "--fresh")
+        assert upstream.count == 10
+        project.run("verify", "--budget", f"{redis_url}/other", "--max-calls", "2", "--fresh")
+        assert upstream.count == 12
+        for words, message in (
+            (
+                ("--budget", f"{redis_url}/nightly"),
+                "--budget shares a limit: add --rpm, --tpm, --max-calls or",
+            ),
+            (("--budget", "redis://:hush@127.0.0.1:1/0/n", "--rpm", "1"), "127.0.0.1:1/0/n cannot be used: "),
+        ):
+            found = project.run("verify", *words)
+            assert (found.status, found.out) == (2, "")
+            assert message in found.err
+            assert "hush" not in found.err
+        assert upstream.count == 12
+
+
+def test_machines_share_a_budget_in_a_bucket(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        request = urllib.request.Request(f"http://{host}:{port}/bucket", method="PUT")
+        urllib.request.urlopen(request, timeout=60).close()
+        with Upstream(same) as upstream:
+            project.write("cassettes/a.yaml", *(asked(upstream, f"{number}") for number in range(6)))
+            for number in (1, 2):
+                budget = ("--budget", "s3://bucket/budgets/nightly", "--max-calls", "4")
+                found = project.run("verify", *budget, "--shard", f"{number}/2")
+            assert upstream.count == 4
+            assert "not asked: --max-calls 4 is reached" in found.out
+            found = project.run("verify", "--budget", "s3://nowhere/x", "--max-calls", "4")
+            assert found.status == 2
+            assert "--budget: s3://nowhere/x cannot be used: " in found.err
+    finally:
+        server.stop()
