@@ -64,6 +64,9 @@ AT_ONCE: Final = 4
 SHOWN_UNREADABLE: Final = 5
 BETWEEN_LINES: Final = 30.0
 """Seconds between two lines about the progress, where there is no terminal."""
+SHORTEST_BAR: Final = 15
+"""Columns of a bar that still tells something, and of the spaces between."""
+WIDE: Final = 200
 INTERRUPTED: Final = 130
 FAILING: Final = ("contract", "behavior", "content", "metadata", "never")
 
@@ -156,7 +159,7 @@ def _run(
             pacer,
             keeps_samples=keep_samples,
         )
-        interrupted = _ask_all(run, sender, concurrency, shared)
+        interrupted = _ask_all(run, sender, concurrency, limits=limits, shared=shared)
         judged = run.judge(known=interrupted)
         problems, written = [*unreadable], 0
         if keep_samples and not interrupted:
@@ -202,7 +205,14 @@ def _run(
     if len(problems) > SHOWN_UNREADABLE:
         echo(f"and {len(problems) - SHOWN_UNREADABLE:,} more", err=True)
     if not run.is_done:
-        part = ["--shard", str(shard)] if shard else []
+        kept = {
+            "--shard": shard,
+            "--rpm": rpm,
+            "--tpm": tpm,
+        }  # what it was not to exceed, it is not to exceed then
+        part = [word for name, value in kept.items() if value for word in (name, str(value))]
+        part += [word for each in base_url for word in ("--base-url", each)]
+        part += ["--budget", "..."] if budget else []  # its password is nobody's business
         part += ["--samples", str(samples)] if samples else []
         part += ["--keep-samples"] if keep_samples else []
         again = stepreplay_command("verify", *map(display, cassettes), *part)
@@ -250,7 +260,12 @@ def _rows_of(judged: dict[AskedCassette, tuple[judging.Verdict, ...]]) -> tuple[
 
 
 def _ask_all(
-    run: whole_folder.FolderRun, sender: AsyncSender, at_once: int, shared: SharedBudget | None
+    run: whole_folder.FolderRun,
+    sender: AsyncSender,
+    at_once: int,
+    *,
+    limits: Limits,
+    shared: SharedBudget | None,
 ) -> bool:
     """Sends what is to be sent, and shows how far that is; returns whether Ctrl-C has ended it."""
 
@@ -259,7 +274,7 @@ def _ask_all(
             await run.ask_all(at_once)
 
     with ExitStack() as stack:
-        run.watch = _bar(stack) if sys.stderr.isatty() else _lines()
+        run.watch = _bar(stack, limits) if sys.stderr.isatty() else _lines(limits)
         try:
             asyncio.run(ask())
         except KeyboardInterrupt:
@@ -271,40 +286,74 @@ def _ask_all(
     return False
 
 
-def _bar(stack: ExitStack) -> Callable[[whole_folder.Tally], None]:
+class _Progress:
+    """How far a run is, as text: what it says of the time goes on while nothing comes back."""
+
+    def __init__(self, limits: Limits, room: Callable[[whole_folder.Tally], int]) -> None:
+        self._limits = limits
+        self._room = room
+        self._began = clock.seconds()
+        self.tally: whole_folder.Tally | None = None
+
+    def __str__(self) -> str:
+        if self.tally is None:
+            return ""
+        passed = clock.seconds() - self._began
+        return told_of(self.tally, passed, self._limits, self._room(self.tally))
+
+
+def _bar(stack: ExitStack, limits: Limits) -> Callable[[whole_folder.Tally], None]:
     """Returns what shows the progress as a bar, with the rate, the spend and the time left."""
     bar = stack.enter_context(printing.progress_bar("Asking", "{task.fields[told]}"))
-    task = bar.add_task("", total=None, told="")
-    began = clock.seconds()
+
+    def room(tally: whole_folder.Tally) -> int:
+        return bar.console.width - len(f"Asking {tally.done}/{tally.total}") - SHORTEST_BAR
+
+    told = _Progress(limits, room)
+    task = bar.add_task("", total=None, told=told)
 
     def show(tally: whole_folder.Tally) -> None:
-        told = _told(tally, clock.seconds() - began)
-        bar.update(task, total=tally.total, completed=tally.done, told=told)
+        told.tally = tally
+        bar.update(task, total=tally.total, completed=tally.done)
 
     return show
 
 
-def _lines() -> Callable[[whole_folder.Tally], None]:
+def _lines(limits: Limits) -> Callable[[whole_folder.Tally], None]:
     """Returns what tells the progress in a line, now and then."""
-    began = told_at = clock.seconds()
+    told = _Progress(limits, lambda _: WIDE)
+    told_at = clock.seconds()
 
     def show(tally: whole_folder.Tally) -> None:
         nonlocal told_at
-        now = clock.seconds()
-        if now - told_at >= BETWEEN_LINES:
-            told_at = now
-            echo(f"{tally.done:,} of {tally.total:,}: {_told(tally, now - began)}", err=True)
+        told.tally = tally
+        if clock.seconds() - told_at >= BETWEEN_LINES:
+            told_at = clock.seconds()
+            echo(f"{tally.done:,} of {tally.total:,}: {told}", err=True)
 
     return show
 
 
-def _told(tally: whole_folder.Tally, passed: float) -> str:
-    """Returns the rate, the spend and the time left."""
+def told_of(tally: whole_folder.Tally, passed: float, limits: Limits, room: int) -> str:
+    """Returns the rate, the spend and the time left; where there is no room for all of it, what matters most.
+
+    Args:
+        tally: how far the run is.
+        passed: seconds since it began.
+        limits: that it keeps to, and so will.
+        room: the columns.
+    """
     parts = [f"{plural(tally.calls, 'call')}, {plural(tally.tokens, 'token')}"]
     if tally.asked and passed > 1:
-        parts.insert(0, f"{60 * tally.asked / passed:,.0f} a minute")
-        left = int((tally.total - tally.done) * passed / tally.asked)
+        rate = 60 * tally.asked / passed
+        rate = min(rate, limits.calls_a_minute or rate)
+        if limits.tokens_a_minute and tally.tokens:
+            rate = min(rate, limits.tokens_a_minute * tally.calls / tally.tokens)
+        left = int(60 * (tally.total - tally.done) / rate)
+        parts.insert(0, f"{rate:,.0f} a minute")
         parts.append(f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        del parts[0]
     return ", ".join(parts)
 
 

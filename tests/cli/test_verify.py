@@ -24,6 +24,8 @@ from pytest_stepreplay.cli import verifying
 from pytest_stepreplay.models import Interaction, Response
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, raw
 from pytest_stepreplay.upstream.replies import json_reply
+from pytest_stepreplay.verify.budget import Limits
+from pytest_stepreplay.verify.whole_folder import Tally
 from tests.cli.conftest import Project, chat, completion, user
 from tests.conftest import KEY
 
@@ -161,6 +163,31 @@ def test_a_run_in_ci_tells_its_progress_in_lines_and_leaves_nothing_pending(
     assert "1 of 1: " in found.err
     assert "no pending files were written here" in found.out
     assert not list(project.path.rglob("*.new"))
+
+
+def test_the_time_left_keeps_to_the_limits_and_a_narrow_terminal_shows_what_matters_most() -> None:
+    tally = Tally(total=100, done=40, calls=40, tokens=3_400, asked=40)
+    assert (
+        verifying.told_of(tally, 2.0, Limits(), 60) == "1,200 a minute, 40 calls, 3,400 tokens, 0:00:03 left"
+    )
+    paced = Limits(calls_a_minute=40)
+    assert verifying.told_of(tally, 2.0, paced, 60) == "40 a minute, 40 calls, 3,400 tokens, 0:01:30 left"
+    tokens = Limits(calls_a_minute=40, tokens_a_minute=850)
+    assert verifying.told_of(tally, 2.0, tokens, 60) == "10 a minute, 40 calls, 3,400 tokens, 0:06:00 left"
+    assert verifying.told_of(tally, 2.0, paced, 40) == "40 calls, 3,400 tokens, 0:01:30 left"
+    assert verifying.told_of(tally, 2.0, paced, 8) == "0:01:30 left"
+    assert verifying.told_of(tally, 0.5, paced, 60) == "40 calls, 3,400 tokens"
+
+
+def test_the_command_to_go_on_keeps_the_rate(project: Project) -> None:
+    with Upstream(same) as upstream:
+        project.write(
+            "cassettes/a.yaml",
+            *(chat(user(each), url="http://127.0.0.1:1/v1/chat/completions") for each in "ab"),
+        )
+        base = f"http://127.0.0.1:1={upstream.url.removesuffix('/v1')}"
+        found = project.run("verify", "--max-calls", "1", "--rpm", "60", "--tpm", "5000", "--base-url", base)
+        assert found.err.endswith(f"To go on: stepreplay verify --rpm 60 --tpm 5000 --base-url {base}\n")
 
 
 def test_text_of_a_model_moves_no_cursor_and_commands_no_ci(project: Project) -> None:
