@@ -286,7 +286,7 @@ def _ask_all(
     return False
 
 
-class _Progress:
+class _TimedTally:
     """How far a run is, as text: what it says of the time goes on while nothing comes back."""
 
     def __init__(self, limits: Limits, room: Callable[[whole_folder.Tally], int]) -> None:
@@ -309,7 +309,7 @@ def _bar(stack: ExitStack, limits: Limits) -> Callable[[whole_folder.Tally], Non
     def room(tally: whole_folder.Tally) -> int:
         return bar.console.width - len(f"Asking {tally.done}/{tally.total}") - SHORTEST_BAR
 
-    told = _Progress(limits, room)
+    told = _TimedTally(limits, room)
     task = bar.add_task("", total=None, told=told)
 
     def show(tally: whole_folder.Tally) -> None:
@@ -321,7 +321,7 @@ def _bar(stack: ExitStack, limits: Limits) -> Callable[[whole_folder.Tally], Non
 
 def _lines(limits: Limits) -> Callable[[whole_folder.Tally], None]:
     """Returns what tells the progress in a line, now and then."""
-    told = _Progress(limits, lambda _: WIDE)
+    told = _TimedTally(limits, lambda _: WIDE)
     told_at = clock.seconds()
 
     def show(tally: whole_folder.Tally) -> None:

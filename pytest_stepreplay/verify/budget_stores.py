@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .shared_budget import Store
 
 
-class Kind(NamedTuple):
+class BudgetPlace(NamedTuple):
     """A kind of store.
 
     Attributes:
@@ -37,11 +37,11 @@ def _in_redis(url: str, where: str) -> Store:
 
 
 def _in_a_bucket(url: str, where: str) -> Store:
-    return object_store.ObjectStore(url, where)
+    return object_store.BucketStore(url, where)
 
 
-_REDIS: Final = Kind("redis", "redis", _in_redis)
-_OBJECTS: Final = Kind("obstore", "budget", _in_a_bucket)
+_REDIS: Final = BudgetPlace("redis", "redis", _in_redis)
+_OBJECTS: Final = BudgetPlace("obstore", "budget", _in_a_bucket)
 STORES: Final = {"redis": _REDIS, "rediss": _REDIS, "s3": _OBJECTS, "gs": _OBJECTS, "az": _OBJECTS}
 
 

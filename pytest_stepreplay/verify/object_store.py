@@ -14,7 +14,7 @@ from obstore.store import from_url
 
 from ..errors import SettingsError
 from ..machine import clock
-from .shared_budget import Document, StoreError
+from .shared_budget import BudgetStoreError, Document
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NO_MATCH: Final = '"00000000000000000000000000000000"'
 
 
-class ObjectStore:
+class BucketStore:
     """One object of a bucket. Its machine's clock counts, but never goes behind the time of the last change."""
 
     def __init__(self, url: str, where: str) -> None:
@@ -55,7 +55,7 @@ class ObjectStore:
         except NotImplementedError:
             takes_conditions = False
         if not takes_conditions:
-            raise StoreError(
+            raise BudgetStoreError(
                 f"--budget: the store of {self._where} replaces objects without a condition, and so no budget can be "
                 "shared there"
             )
@@ -78,7 +78,7 @@ class ObjectStore:
             raise self._error(error) from None
         tag = found.meta["e_tag"]
         if not tag:
-            raise StoreError(f"--budget: the store of {self._where} gives objects no ETag")
+            raise BudgetStoreError(f"--budget: the store of {self._where} gives objects no ETag")
         version = found.meta["version"]
         condition = {"e_tag": tag, "version": version} if version else {"e_tag": tag}
         return Document(content, condition, max(now, found.meta["last_modified"].timestamp()))
@@ -96,6 +96,6 @@ class ObjectStore:
             raise self._error(error) from None
         return True
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: Exception) -> BudgetStoreError:
         told = str(error).partition("\n")[0]
-        return StoreError(f"--budget: {self._where} cannot be used: {told}")
+        return BudgetStoreError(f"--budget: {self._where} cannot be used: {told}")

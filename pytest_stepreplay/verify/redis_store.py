@@ -10,7 +10,7 @@ from redis import asyncio as redis
 from redis.exceptions import RedisError, WatchError
 
 from ..errors import SettingsError
-from .shared_budget import Document, StoreError
+from .shared_budget import BudgetStoreError, Document
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -89,7 +89,7 @@ class RedisStore:
             raise self._error(error) from None
         return True
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: Exception) -> BudgetStoreError:
         password = urlsplit(self._url).password or ""
         told = str(error).replace(password, "***") if password else str(error)
-        return StoreError(f"--budget: {self._where} cannot be used: {told or type(error).__name__}")
+        return BudgetStoreError(f"--budget: {self._where} cannot be used: {told or type(error).__name__}")

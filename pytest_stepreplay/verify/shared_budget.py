@@ -35,7 +35,7 @@ PUT_OFF: Final = 0.05
 TRIES: Final = 40
 
 
-class StoreError(StepReplayError):
+class BudgetStoreError(StepReplayError):
     """The store of a budget cannot be used; the message says why, and holds no password."""
 
 
@@ -69,18 +69,18 @@ class Store(Protocol):
         """Returns the document.
 
         Raises:
-            StoreError: it cannot be read.
+            BudgetStoreError: it cannot be read.
         """
 
     async def replace(self, document: Document, content: bytes) -> bool:
         """Puts content in the place of a document, unless somebody else has done that; returns whether it did.
 
         Raises:
-            StoreError: it cannot be written.
+            BudgetStoreError: it cannot be written.
         """
 
 
-class _Shared:
+class _SharedAccount:
     """The document, read: an account, with whose the reservations are."""
 
     def __init__(self, document: Document, limits: Limits, where: str) -> None:
@@ -99,7 +99,7 @@ class _Shared:
         except (ValueError, TypeError, AttributeError):
             is_ours = False
         if not is_ours:
-            raise StoreError(f"--budget: {where} holds something else than a budget")
+            raise BudgetStoreError(f"--budget: {where} holds something else than a budget")
         self.account.reserved = [tokens for _, tokens in self.open.values()]
         for name, (until, tokens) in [*self.open.items()]:
             if until <= document.now:  # its machine may have sent it before it was killed
@@ -166,13 +166,13 @@ class SharedBudget:
         if self._renewing is not None:
             self._renewing.cancel()
 
-        def end(shared: _Shared, now: float) -> float:
+        def end(shared: _SharedAccount, now: float) -> float:
             for name in self._own & shared.open.keys():  # they may have been answered
                 shared.close(name, shared.open[name][1], now)
             return 0
 
         if self._own:
-            with suppress(StoreError):
+            with suppress(BudgetStoreError):
                 await self._change(end)
         await self._store.__aexit__(kind, value, trace)
 
@@ -182,7 +182,7 @@ class SharedBudget:
             name = uuid4().hex
             try:
                 wait = await self._change(lambda shared, now: self._let_go(shared, now, name, tokens))  # noqa: B023 - it is done at once
-            except StoreError as error:
+            except BudgetStoreError as error:
                 raise BudgetSpentError(str(error)) from None
             if wait == 0:
                 self._own.add(name)
@@ -192,7 +192,7 @@ class SharedBudget:
             await self._pacer.wait(ASKED_AGAIN if wait is None else wait + random.uniform(0, 0.1))  # noqa: S311 - no secret
 
     @staticmethod
-    def _let_go(shared: _Shared, now: float, name: str, tokens: int) -> float | None:
+    def _let_go(shared: _SharedAccount, now: float, name: str, tokens: int) -> float | None:
         wait = shared.account.let_go(tokens, now)
         if wait == 0:
             shared.open[name] = now + LEASE, tokens
@@ -201,7 +201,7 @@ class SharedBudget:
     async def give_back(self, reservation: Reservation) -> None:
         """Takes leave back that was not used."""
 
-        def give_back(shared: _Shared, _: float) -> float:
+        def give_back(shared: _SharedAccount, _: float) -> float:
             if shared.open.pop(reservation.name, None):
                 shared.account.give_back(reservation.tokens)
             return 0
@@ -213,30 +213,36 @@ class SharedBudget:
         """Says what a call has cost, once its answer is there."""
         self.tokens += tokens
 
-        def settle(shared: _Shared, now: float) -> float:
+        def settle(shared: _SharedAccount, now: float) -> float:
             shared.close(reservation.name, tokens, now)
             return 0
 
         await self._finish(reservation, settle)
 
-    async def _finish(self, reservation: Reservation, change: Callable[[_Shared, float], float]) -> None:
+    async def _finish(
+        self, reservation: Reservation, change: Callable[[_SharedAccount, float], float]
+    ) -> None:
         self._own.discard(reservation.name)
-        with suppress(StoreError):  # then the lease ends by itself, and the call has cost all that it might
+        with suppress(
+            BudgetStoreError
+        ):  # then the lease ends by itself, and the call has cost all that it might
             await self._change(change)
         self._pacer.wake()
 
     async def _renew(self) -> None:
-        def renew(shared: _Shared, now: float) -> float:
+        def renew(shared: _SharedAccount, now: float) -> float:
             for name in self._own & shared.open.keys():
                 shared.open[name] = now + LEASE, shared.open[name][1]
             return 0
 
         while True:
-            await asyncio.sleep(RENEWED_EVERY)
-            with suppress(StoreError):  # who wants to send next is told
+            until = self._pacer.now() + RENEWED_EVERY
+            while self._pacer.now() < until:
+                await self._pacer.wait(until - self._pacer.now())
+            with suppress(BudgetStoreError):  # who wants to send next is told
                 await self._change(renew)
 
-    async def _change(self, change: Callable[[_Shared, float], float | None]) -> float | None:
+    async def _change(self, change: Callable[[_SharedAccount, float], float | None]) -> float | None:
         """Changes the document, again where somebody else was faster.
 
         Returns:
@@ -245,12 +251,12 @@ class SharedBudget:
         async with self._one_at_a_time:
             for number in range(TRIES):
                 document = await self._store.read()
-                shared = _Shared(document, self._limits, self._where)
+                shared = _SharedAccount(document, self._limits, self._where)
                 found = change(shared, document.now)
                 if found != 0:  # it has to wait
                     return found
                 content = shared.content(document.now)
                 if content == document.content or await self._store.replace(document, content):
                     return found
-                await asyncio.sleep(random.uniform(0, min(PUT_OFF * 2**number, 2.0)))  # noqa: S311 - no secret
-        raise StoreError(f"--budget: {self._where} was changed by others {TRIES} times in a row")
+                await self._pacer.wait(random.uniform(0, min(PUT_OFF * 2**number, 2.0)))  # noqa: S311 - no secret
+        raise BudgetStoreError(f"--budget: {self._where} was changed by others {TRIES} times in a row")
