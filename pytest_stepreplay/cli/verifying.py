@@ -146,13 +146,13 @@ def _run(
         if journal.past:
             echo(f"going on with a run that has sent {plural(_sent(journal), 'call')}", err=True)
         pacer, sender = pacing.ClockPacer(), async_sending.AsyncSender(timeout)
-        before = journal.calls(pacer.now())
-        shared = shared_budget.SharedBudget(limits, pacer, *store, before) if store is not None else None
+        sent_before = journal.calls(pacer.now())
+        shared = shared_budget.SharedBudget(limits, pacer, *store, sent_before) if store is not None else None
         run = whole_folder.FolderRun(
             requests,
             recorded_requests.Sendable(settings, os.environ, rebased),
             sender,
-            shared or Budget(limits, pacer, before),
+            shared or Budget(limits, pacer, sent_before),
             journal,
             settings,
             Redactor(fields=settings.redact_fields, values=settings.secrets),
