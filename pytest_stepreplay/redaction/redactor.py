@@ -175,6 +175,8 @@ class Redactor:
         rules = self._rules
         todo = [tree]
         for node in todo:  # which grows meanwhile
+            if node.__class__ in _NUMBERS:
+                continue
             if isinstance(node, str):
                 if node not in rules.clean and (self.redact_text(node) != node or BEGIN_OF_KEY in node):
                     return False  # or it may be the first line of a key
@@ -302,6 +304,9 @@ class Redactor:
         # What holds a key when it is recorded holds this in its place when it is replayed without one.
         values = self.known | {PLACEHOLDER_KEY} if self.secrets is None else self.known
         return _rules_of(values, frozenset(map(normalise_name, self.fields)), tuple(self.patterns))
+
+
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
 
 
 class _Rules:

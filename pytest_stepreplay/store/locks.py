@@ -29,7 +29,7 @@ TIMEOUT: Final = 30.0
 
 _MOST_READ: Final = 1000  # bytes of a lock file
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
-_FEW: Final = 64
+_FEW: Final = 16
 """So many files in a folder are looked at in each save; of more, so many on average."""
 _held = threading.local()
 _left_alone: Final = dict[str, int]()
