@@ -14,11 +14,13 @@ if sys.platform == "win32":
 
 import fcntl
 
+from pytest_stepreplay.upstream import Upstream
 from tests.benchmarks import counts, measuring
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.counts import Counted
 from tests.benchmarks.environments import FLOOR, OURS, REPOSITORY
 from tests.benchmarks.measuring import BenchmarkError, Series, run, take_turns
+from tests.benchmarks.suites import script
 from tests.benchmarks.tables import render_table
 from tests.benchmarks.works import WORKS
 
@@ -177,3 +179,15 @@ def test_renewing_needs_a_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--renew needs --check" in capsys.readouterr().err
     assert main(["--check", "--only", "speed"]) == 1
     assert "there is no work 'speed'; there are idle, replay" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("work", ["conversation", "streams"])
+def test_what_grows_is_measured_for_each_unit(work: str, tmp_path: Path) -> None:
+    with Upstream(script("")) as upstream:
+        for mode in ("record", "replay"):
+            command = [sys.executable, "-m", "tests.benchmarks.inside.growing", work, mode, OURS]
+            command += [str(tmp_path / "cassette.yaml"), "3", upstream.url]
+            done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=False)
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout).keys() == {"CPU, ms", "memory, KB"}
+        assert upstream.count == 3 + 2  # recorded, and once in small before that; nothing in replay
