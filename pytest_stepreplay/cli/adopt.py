@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
-from ..errors import CassetteError, StepReplayError, display_path
+from ..errors import display_path
 from ..projects import find_project
-from ..store.files import read_bytes, write_bytes
 from ..vcr.suites import ADOPT_KEY, HOW_TO_MATCH_AS_VCRPY, Survey, installed_rivals, survey
 from .command import Command
 from .deciding import CONSENT, check_consent, is_agreed
+from .ini_file import ini_text, with_line, with_option, write_ini
 from .project import PASSED_OVER
 from .terminal import echo, plural
 
@@ -25,10 +23,10 @@ if TYPE_CHECKING:
 def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     check_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     project = find_project(Path.cwd())
-    found = survey(_python_files(project.root))
+    found = survey(python_files(project.root))
     path = project.path or project.root / "pytest.ini"
-    old = _read(path) if project.path else None
-    lines, new = _adopting(path, old or "", project.values) if found.marks else ([], "")
+    old = ini_text(path) if project.path else None
+    lines, new = adopting(path, old or "", project.values) if found.marks else ([], "")
     if as_json:
         told = {"file": display_path(path), "markers": found.marks, "add": lines, "problems": found.problems}
         echo(json.dumps(told, indent=2))
@@ -40,7 +38,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         if not as_json:
             echo("Nothing was changed.")
         return 1
-    _write(path, old, new)
+    write_ini(path, old, new, {ADOPT_KEY: "true"})
     if not as_json:
         echo(f"Wrote {display_path(path)}. Run the tests: {pytest_command()}")
     return 1 if found.problems else 0
@@ -85,13 +83,14 @@ def _print(found: Survey, path: Path, lines: list[str]) -> None:
 # ---------------------------------------------------------------- the files of the project
 
 
-def _python_files(root: Path) -> Iterator[Path]:
+def python_files(root: Path) -> Iterator[Path]:
+    """Yields the Python files of a project, without those of its environments and builds."""
     for path in sorted(root.iterdir()):
         if path.name.startswith(".") or path.name in PASSED_OVER or path.is_symlink():
             continue
         if path.is_dir():
             if not (path / "pyvenv.cfg").exists():
-                yield from _python_files(path)
+                yield from python_files(path)
         elif path.suffix == ".py":
             yield path
 
@@ -99,7 +98,7 @@ def _python_files(root: Path) -> Iterator[Path]:
 # ---------------------------------------------------------------- what is written
 
 
-def _adopting(path: Path, old: str, values: object) -> tuple[list[str], str]:
+def adopting(path: Path, old: str, values: object) -> tuple[list[str], str]:
     """Returns the lines to add, as they are shown, and the file's new text, with line ends as it has them.
 
     Raises:
@@ -122,95 +121,13 @@ def _changes(path: Path, old: str, values: object) -> tuple[list[str], str]:
     if str(known.get(ADOPT_KEY, "")).lower() not in {"true", "yes", "on", "1"}:
         line = f"{ADOPT_KEY} = true"
         lines.append(line)
-        new = _with_line(path, new, line, replaces=ADOPT_KEY in known)
+        new = with_line(path, new, line, replaces=ADOPT_KEY in known)
     addopts = known.get("addopts", "")
     given = " ".join(addopts) if isinstance(addopts, list) else str(addopts)
     for name in installed_rivals():
         if f"no:{name}" not in given:
             lines.append(f"addopts: -p no:{name}")
-            new = _with_option(path, new, name, has_options="addopts" in known)
+            new = with_option(path, new, name, has_options="addopts" in known)
             given = f"{given} -p no:{name}"
             known = {**known, "addopts": given}
     return lines, new
-
-
-_SECTION: Final = re.compile(
-    r"^\[(?:pytest|tool:pytest|tool\.pytest(?:\.ini_options)?)\][^\n]*(?:\n|\Z)", re.MULTILINE
-)
-
-
-def _with_line(path: Path, text: str, line: str, *, replaces: bool = False) -> str:
-    if replaces:
-        name = re.escape(line.partition(" ")[0])
-        return re.sub(rf"^{name}[ \t]*[=:][^\n]*", lambda _: line, text, count=1, flags=re.MULTILINE)
-    sections = [*_SECTION.finditer(text)]
-    if not sections:
-        if text.strip():
-            raise _by_hand(path, line)
-        return f"[pytest]\n{line}\n"
-    at = sections[-1].end()
-    before = text[:at] if text[:at].endswith("\n") else text[:at] + "\n"
-    return f"{before}{line}\n{text[at:]}"
-
-
-def _with_option(path: Path, text: str, name: str, *, has_options: bool) -> str:
-    is_toml = path.suffix == ".toml"
-    if not has_options:
-        option = f'["-p", "no:{name}"]' if is_toml else f"-p no:{name}"
-        return _with_line(path, text, f"addopts = {option}")
-    if not is_toml:
-        return re.sub(r"^(addopts[ \t]*[=:])", rf"\1 -p no:{name}", text, count=1, flags=re.MULTILINE)
-    as_list = re.sub(r"^(addopts\s*=\s*\[)", rf'\1"-p", "no:{name}", ', text, count=1, flags=re.MULTILINE)
-    if as_list != text:
-        return as_list
-    as_text = re.sub(
-        r"""^(addopts\s*=\s*(["'])(?!\2\2))""", rf"\1-p no:{name} ", text, count=1, flags=re.MULTILINE
-    )
-    if as_text == text:
-        raise _by_hand(path, f"addopts: -p no:{name}")
-    return as_text
-
-
-def _by_hand(path: Path, line: str) -> StepReplayError:
-    return StepReplayError(
-        f"{display_path(path)} is written in a way that this command cannot edit; add this yourself: {line}"
-    )
-
-
-def _read(path: Path) -> str:
-    """Returns the text of an ini file, its line ends as they are.
-
-    Raises:
-        StepReplayError: it cannot be read.
-    """
-    try:
-        return read_bytes(path).decode()
-    except (CassetteError, UnicodeDecodeError) as error:
-        raise StepReplayError(f"{display_path(path)} cannot be read: {error}") from None
-
-
-def _write(path: Path, old: str | None, new: str) -> None:
-    """Writes the ini file in one step, once it is sure that pytest can read it, and that nobody else has written it.
-
-    Args:
-        path: of the file.
-        old: what it said when it was read; None where there was none.
-        new: what it is to say.
-
-    Raises:
-        StepReplayError: it could not be written, or would be broken. What stood there before still stands.
-    """
-    with TemporaryDirectory() as folder:
-        trial = Path(folder, path.name)
-        trial.write_bytes(new.encode())
-        try:
-            adopts = find_project(trial.parent).values.get(ADOPT_KEY, "")
-        except StepReplayError:
-            adopts = ""
-    if str(adopts).lower() != "true":
-        raise _by_hand(path, f"{ADOPT_KEY} = true")
-    if (_read(path) if path.exists() else None) != old:
-        raise StepReplayError(
-            f"{display_path(path)} has changed meanwhile, and was not written; run this again"
-        )
-    write_bytes(path, new.encode())

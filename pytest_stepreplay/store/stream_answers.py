@@ -17,7 +17,7 @@ from ..models import FORMAT_VERSION
 from ..wire import frame_patterns, frame_runs
 from ..wire.events import frame_of
 from .files import MAX_SIZE
-from .readable_streams import ANSWER, plain_tree, streams_in
+from .readable_streams import ANSWER, Place, plain_tree, put_response, response_at, streams_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,49 +35,45 @@ def readable_tree(tree: dict[str, Any]) -> dict[str, Any]:
     """Return the tree that stands in the file: with the version of the format that it needs."""
     found: list[Tree] | None = None
     interactions = tree.get("interactions")
-    streams = [(number, events) for number, events in streams_in(interactions) if events]
+    streams = [(place, events) for place, events in streams_in(interactions) if events]
     # What would be too large to be read again is left for whoever writes it to refuse.
     if sum(len(_text_of(event)) for _, events in streams for event in events) > MAX_SIZE:
         return tree
-    for number, events in streams:
+    for place, events in streams:
         assert isinstance(interactions, list)  # noqa: S101 - they were found in it
-        response = {**interactions[number]["response"], "events": _compact(events)}
-        answer = _answer_of(interactions[number], events)
+        before = response_at(interactions, place)
+        response = {**before, "events": _compact(events)}
+        answer = _answer_of(interactions[place[0]], events)
         if answer:
             response[ANSWER] = answer
             response["events"] = response.pop("events")  # last
-        if response != interactions[number]["response"]:
+        if response != before:
             found = found or [*interactions]
-            found[number] = {**interactions[number], "response": response}
+            put_response(found, place, response)
     return tree if found is None else {**tree, "stepreplay": FORMAT_VERSION, "interactions": found}
 
 
 def places_of_wrong_answers(tree: Any) -> list[tuple[str | int, ...]]:
     """Return the places of a file's tree where the answer to read is not what the frames say."""
     return [
-        ("interactions", number, "response", ANSWER)
-        for number, _, response, expected in _compared(tree)
+        ("interactions", *place, ANSWER)
+        for place, response, expected in _compared(tree)
         if response.get(ANSWER) != expected.get(ANSWER) and ANSWER in response
     ]
 
 
 def holds_old_streams(tree: Any) -> bool:
     """Tell whether a stream in a file's tree stands there otherwise than it would if it were written now."""
-    return any(response != expected for _, _, response, expected in _compared(tree))
+    return any(response != expected for _, response, expected in _compared(tree))
 
 
-def _compared(tree: Any) -> Iterator[tuple[int, Any, dict[str, Any], dict[str, Any]]]:
-    """Yield each stream's number, with its response in a file's tree and as it would be written now."""
+def _compared(tree: Any) -> Iterator[tuple[Place, dict[str, Any], dict[str, Any]]]:
+    """Yield each stream's place, with its response in a file's tree and as it would be written now."""
     if not isinstance(tree, dict) or "stepreplay" not in tree:
         return
     now = readable_tree(plain_tree(tree))
-    for number, events in streams_in(now.get("interactions")):
-        yield (
-            number,
-            events,
-            tree["interactions"][number]["response"],
-            now["interactions"][number]["response"],
-        )
+    for place, _ in streams_in(now.get("interactions")):
+        yield place, *(response_at(each["interactions"], place) for each in (tree, now))
 
 
 def _compact(events: list[Tree]) -> list[Tree]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..drift import keeping
@@ -224,9 +225,7 @@ def _merge_cassettes(base: _Side, ours: _Side, theirs: _Side, path: Path) -> Mer
 
 
 def _answered_as(one: Interaction, other: Interaction) -> Interaction:
-    return Interaction(
-        recorded_at=other.recorded_at, elapsed=other.elapsed, request=one.request, response=other.response
-    )
+    return replace(other, request=one.request)
 
 
 def _content_of(cassette: Cassette, items: Sequence[_Recorded], version: int, path: Path) -> bytes:

@@ -39,6 +39,7 @@ COMMANDS = [
     "push",
     "status",
     "setup",
+    "init",
     "git-textconv",
     "git-merge",
     "completion",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +322,16 @@ def test_a_place_in_a_stream_is_found_in_the_pattern_that_holds_it() -> None:
     lines = codec.lines_at(text, [("interactions", 0, "response", "events", n) for n in (0, 1, 16, 17, 18)])
     found = [text.split("\n")[line - 1].strip() for line in lines if line]
     assert [each[:7] for each in found] == ["- '{\"id", "deltas:", "deltas:", "- '{\"id", "- '[DON"]
+
+
+def test_samples_are_stored_as_what_is_replayed_is() -> None:
+    (one,) = streamed(*chunks(TEXT)).interactions
+    (other,) = streamed(*chunks("No. It is Bergen.")).interactions
+    cassette = Cassette(interactions=(replace(one, samples=(other.response, one.response)),))
+    text = written(cassette)
+    assert text.count("answer: |-") == 3
+    assert read(text) == cassette
+    edited = text.replace("        It is Bergen.\n", "        It is Oslo.\n")
+    assert codec.wrong_answers(edited, HERE) == [("interactions", 0, "samples", 0, "answer")]
+    (line,) = codec.lines_at(text, [("interactions", 0, "samples", 0, "events", 2)])
+    assert text.split("\n")[(line or 0) - 1].strip() == "deltas:"
