@@ -95,8 +95,7 @@ def _print_pushed(folder: Path, done: Transfer, store: ObjectStore) -> None:
 def _status(files: tuple[str, ...], check: bool, store: bool, as_json: bool) -> int:
     folder = cassette_folder()
     asked = _store_of_project() if store else None
-    url = project_settings("store").get("store")
-    if url is None:
+    if project_settings("store").get("store") is None:
         raise _no_store()
     chosen = _chosen(files, folder)
     absent: list[str] = []
@@ -105,12 +104,8 @@ def _status(files: tuple[str, ...], check: bool, store: bool, as_json: bool) -> 
             absent = transfers.absent_from(asked, chosen, watch=watch)
     if as_json:
         rows = [{"file": each.name, "state": each.standing.name.lower()} for each in chosen]
-        tree = {
-            "store": objects.shown_url(str(url)) if asked else None,
-            "lock": display(folder / LOCK),
-            "files": rows,
-        }
-        echo(json_text(tree | ({"absent": absent} if asked else {})))
+        tree = {"lock": display(folder / LOCK), "files": rows}
+        echo(json_text(tree | ({"store": asked.shown, "absent": absent} if asked else {})))
     else:
         _print_states(folder, chosen)
         if asked is not None:
