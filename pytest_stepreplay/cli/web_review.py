@@ -94,7 +94,7 @@ def _check_installed() -> None:
     for library in ("aiohttp", "jinja2"):
         if find_spec(library) is None:
             raise StepReplayError(
-                f"stepreplay review --web needs {library}, which is not installed.\n"
+                f"review --web needs {library}, which is not installed.\n"
                 "Install it with: pip install 'pytest-stepreplay[html,server]'"
             )
 

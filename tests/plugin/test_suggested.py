@@ -293,6 +293,13 @@ def a_quoted_answer_that_is_listed(case: Case) -> str:
     return case.stepreplay("pending")
 
 
+@situation("cli/pending_changes.py:_decide")
+def a_quoted_answer_that_is_accepted(case: Case) -> str:
+    a_quoted_answer(case)
+    case.made.clear()
+    return case.stepreplay("accept", "--all")
+
+
 @situation("cli/pending_changes.py:commands_for", "cli/review.py:_run")
 def no_terminal_to_review_in(case: Case) -> str:
     drift(case)
@@ -732,6 +739,10 @@ def test_every_place_that_suggests_a_command_has_a_case() -> None:
 
 OTHERWISE: Final = {
     "cli/demo.py:_live_access": "stepreplay demo, which tests/cli/test_demo.py runs",
+    "cli/pending_changes.py:PendingDrift.rest": "in the browser, which tests/cli/test_web_review.py looks at",
+    "cli/review.py:_Walk._outcome": "on the screen of a review, as tests/cli/test_review_in_terminal.py types it",
+    "cli/review.py:_Walk._pytest": "the same",
+    "cli/review.py:_told_quoted": "the same",
     "cli/serve.py:_ServedFiles._named": "stepreplay serve, whose URL has to be filled in",
 }
 
