@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ def test_a_test_fails_by_what_its_model_does_now_and_not_by_chance(suite: Suite)
             f"    not changed: asked {asked} of 40, p = 1",
         ]
     )
-    result.stdout.no_fnmatch_line(f"spent {suite.upstream.count} *")
+    spent = re.search(r"^spent ([\d,]+) tokens", str(result.stdout), re.MULTILINE)
+    assert spent
+    assert int(spent[1].replace(",", "")) > 15 * asked
     # One recorded answer is little: that it never comes again is not sure after 40 others at this rate.
     suite.say = lambda _: answer(tool_calls=[("search", {})])
     result, found = verify(suite)
