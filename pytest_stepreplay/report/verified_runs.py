@@ -77,7 +77,10 @@ class Spent:
     def line(self) -> str:
         """What was sent, in one line."""
         calls = f"{self.calls:,} {'call' if self.calls == 1 else 'calls'}"
-        return f"sent {calls}, {amount(self.rows, Prices(self.prices) if self.prices else None)}"
+        told = amount(self.rows, Prices(self.prices) if self.prices else None)
+        if sum(row.total for row in self.rows) < self.tokens:  # some answers could not be compared
+            told = f"{self.tokens:,} tokens"
+        return f"sent {calls}, {told}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_stepreplay.report.merged_runs import Shard, read_shard
+from pytest_stepreplay.report.token_costs import LedgerRow
+from pytest_stepreplay.report.verified_runs import Spent
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream
 from pytest_stepreplay.upstream.replies import json_reply
 from tests.cli.conftest import Project, chat, completion, user
@@ -102,6 +104,13 @@ def test_what_is_no_report_is_told_without_a_traceback(project: Project) -> None
         "nothing was verified\n",
         0,
     )
+
+
+def test_what_was_spent_is_told_also_for_answers_that_nothing_is_compared_with() -> None:
+    row = LedgerRow("spent", "chat", "step-3.5-flash", 1, 83, 2, 0, 85)
+    prices = (("step-*", "$1000 $1000"),)
+    assert Spent(1, 85, 0, (row,), prices).line == "sent 1 call, 85 tokens, $0.085"
+    assert Spent(10, 850, 0, (row,), prices).line == "sent 10 calls, 850 tokens"
 
 
 def test_each_request_is_in_one_shard() -> None:
