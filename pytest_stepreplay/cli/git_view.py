@@ -15,6 +15,7 @@ from ..formats import MisfitError
 from ..store.cassettes import read_cassette
 from ..store.files import PENDING_SUFFIX
 from ..store.paths import SNAPSHOTS_SUFFIX
+from ..texts.sentences import in_sentences
 from .command import Command, Operand
 from .conversation import body_shown, compact, is_streamed, read_turns, summary_of
 from .terminal import echo, safe
@@ -99,12 +100,12 @@ def _parameters_of(turn: Turn) -> Iterator[str]:
 def _remark(remark: Remark, turn: Turn) -> Iterator[str]:
     suffix = f" {remark.label}" if remark.label else ""
     for thought in remark.reasoning:
-        yield from _block(f"reasoning{suffix}", thought)
+        yield from _block(f"reasoning{suffix}", in_sentences(thought))
     text = remark.text
     if remark.cites is not None:
         text = f"{turn.tools.get(remark.cites, 'a tool')}: {text}"
     if text:
-        yield from _block((remark.role or "text") + suffix, text)
+        yield from _block((remark.role or "text") + suffix, in_sentences(text))
     if remark.refusal:
         yield from _block(f"refusal{suffix}", remark.refusal)
     for call in remark.calls:

@@ -8,12 +8,12 @@ Frames that are alike are taken together (`wire.frame_patterns`), and what the s
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .. import endpoints
 from ..drift import answers
 from ..models import FORMAT_VERSION
+from ..texts.sentences import in_sentences
 from ..wire import frame_patterns, frame_runs
 from ..wire.events import frame_of
 from .files import MAX_SIZE
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 
     from ..endpoints import Remark
     from ..wire.json_values import Tree
-
-# So that git shows the sentence that has changed.
-_AFTER_SENTENCE: Final = re.compile(
-    r"""((?:[.!?\u2026]["'\u201d\u2019)*]*(?= ))|[\u3002\uff01\uff1f]["\u201d\u2019\uff09]*(?=\S)) *"""
-)
 
 
 def readable_tree(tree: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +117,7 @@ def _lines_of(remark: Remark) -> Iterator[str]:
 def _block(label: str, text: str, *, whole: bool = False) -> Iterator[str]:
     """Yield a label, and below it the text, so that no line of it can be taken for a label."""
     yield f"{label}:"
-    for line in (text if whole else _AFTER_SENTENCE.sub("\\1\n", text)).split("\n"):
+    for line in (text if whole else in_sentences(text)).split("\n"):
         yield f"  {line}".rstrip()
 
 

@@ -74,8 +74,8 @@ def test_setup_shows_before_it_writes_and_writes_once(
 
 def test_git_diff_shows_the_conversation(repository: Project) -> None:
     folder = repository.path
-    commit(folder, said("Is it sunny?", "It is sunny."))
-    commit(folder, said("Is it sunny?", "It rains."))
+    commit(folder, said("Is it sunny?", "Hi! It is sunny."))
+    commit(folder, said("Is it sunny?", "Hi! It rains."))
     shown = git(folder, "log", "-p", "-1")
     assert [line for line in shown.splitlines() if line[:2] in ("+ ", "- ")] == [
         "-    It is sunny.",
@@ -83,7 +83,7 @@ def test_git_diff_shows_the_conversation(repository: Project) -> None:
     ]
     git(folder, "config", "--local", "diff.stepreplay.textconv", "x() { s=$(command -v no-such-thing || echo /none); "
         'if [ -x "$s" ]; then "$s"; else cat "$1"; fi; }; x')  # fmt: skip
-    assert "+          content: It rains." in git(folder, "log", "-p", "-1"), "where stepreplay is gone"
+    assert "+          content: Hi! It rains." in git(folder, "log", "-p", "-1"), "where stepreplay is gone"
 
 
 def test_the_view_is_harmless_and_has_nothing_that_only_differs_from_place_to_place(project: Project) -> None:
