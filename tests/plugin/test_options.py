@@ -27,7 +27,6 @@ def ini(suite: Suite, *lines: str) -> None:
             "--stepreplay-report=md:/x.md",
             "'md:/x.md' must be the path alone, such as '/x.md'; its ending names the form",
         ),
-        ("--stepreplay-history=x.json", "history: only a report for a browser shows it; *"),
         ("--stepreplay-dir=", "'' must be a string that is not empty"),
         ("--stepreplay-block-network=yes", "'yes' is not one of marked, always, never"),
     ],
@@ -37,6 +36,15 @@ def test_a_bad_option_is_a_usage_error(suite: Suite, option: str, said: str) -> 
     result = suite.run(option)
     assert result.ret == USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: stepreplay: command line, *: {said.replace('[', '?')}"])
+
+
+def test_a_history_without_a_page_that_shows_it_is_a_usage_error(suite: Suite) -> None:
+    suite.write(GREETING)
+    result = suite.run("--stepreplay-history=x.json")
+    assert result.ret == USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: stepreplay: command line, history: only a report for a browser shows it; *"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +83,7 @@ def test_a_bad_ini_value_is_a_usage_error(suite: Suite, line: str, said: str) ->
     [
         (
             "cassete='x'",
-            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, fault, faults, mutate, *",
+            "*has no argument 'cassete' (did you mean cassette?). Valid ones: cassette, mode, fail_on, samples, *",
         ),
         (
             "mode='recrod'",
