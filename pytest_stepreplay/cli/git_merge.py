@@ -6,6 +6,7 @@ until then. Theirs waits as a pending file where `stepreplay review` can show it
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -79,9 +80,9 @@ def _told(merged: MergeResult, path: Path) -> int:
                 say.append(f"Theirs could not be written beside it ({error}); it is in git: {_show(path)}")
     review = f"{stepreplay_command('review')}, " if waits else ""
     say.append(
-        f"{'Theirs is pending. ' if waits else ''}Decide with: {review}and then: git add {_quoted(path)}"
+        f"{'Theirs is pending. ' if waits else ''}Decide with: {review}and then: git add {_from_start(path)}"
         if waits
-        else f"Look at it, then: git add {_quoted(path)}"
+        else f"Look at it, then: git add {_from_start(path)}"
     )
     echo(safe("\n".join(say)), err=True)
     return _CONFLICT
@@ -109,7 +110,7 @@ def _merge_as_text(base: str, ours: str, theirs: str, path: Path, error: Cassett
         safe(
             f"{path}: was not merged, and is as ours is: {str(error).removeprefix(f'{path}: ')}\n"
             f"Theirs is in git: {_show(path)}\n"
-            f"Take it with: git checkout --theirs -- {_quoted(path)}\nThen: git add {_quoted(path)}"
+            f"Take it with: git checkout --theirs -- {_from_start(path)}\nThen: git add {_from_start(path)}"
         ),
         err=True,
     )
@@ -126,6 +127,11 @@ def _is_whole(content: bytes, path: Path) -> bool:
 
 def _show(path: Path) -> str:
     return f"git show {_quoted(Path(f':3:{path.as_posix()}'))}"
+
+
+def _from_start(path: Path) -> str:
+    """Returns a path as one types it in the folder where git was started; git starts us at the top."""
+    return _quoted(Path(os.path.relpath(path, os.environ.get("GIT_PREFIX") or ".")))
 
 
 def _quoted(path: Path) -> str:

@@ -51,6 +51,9 @@ _KEY: Final = re.compile(r"""["']([A-Z][A-Z0-9_]{0,60}_API_KEY)["']""")
 _MARKED: Final = re.compile(r"\bmark\.(?:stepreplay|vcr)\b")
 _IS_TEST: Final = re.compile(r"test_.*\.py|.*_test\.py")
 _WORKFLOWS: Final = ".github/workflows"
+_STRICT: Final = "--stepreplay-unused=error"
+_RUN: Final = f"pytest {_STRICT}"
+"""What a job runs: in the folder where it has checked the project out, wherever `init` was started."""
 _WORKFLOW: Final = """\
 name: tests
 on: [push, pull_request]
@@ -65,14 +68,14 @@ jobs:
         with:
           python-version: "3.13"
       - run: {install}
-      - run: pytest --stepreplay-unused=error  # replays: no key and no network
+      - run: {run}  # replays: no key and no network
 """
 _GITLAB: Final = """\
 tests:
   image: python:3.13
   script:
     - {install}
-    - pytest --stepreplay-unused=error  # replays: no key and no network
+    - {run}  # replays: no key and no network
 """
 
 
@@ -269,22 +272,21 @@ def _job_for(root: Path, notes: list[str]) -> tuple[Path, str] | None:
             if "stepreplay-unused" not in text:
                 notes.append(
                     f"{display_path(path)} runs your tests, and needs no key for it: they replay. "
-                    "To fail where a cassette is not used: pytest --stepreplay-unused=error"
+                    f"To fail where a cassette is not used, add {_STRICT} to the options of pytest there."
                 )
             return None
     install = _install(root)
+    job = _GITLAB.format(install=install, run=_RUN)
     if gitlab.exists():
-        notes.append(
-            f"{display_path(gitlab)} runs no tests. Add this job:\n{_GITLAB.format(install=install)}".rstrip()
-        )
+        notes.append(f"{display_path(gitlab)} runs no tests. Add this job:\n{job}".rstrip())
         return None
     remotes = _remotes(root)
     if "gitlab" in remotes:
-        return gitlab, _GITLAB.format(install=install)
+        return gitlab, job
     if (root / ".github").is_dir() or "github" in remotes:
         path = root / _WORKFLOWS / "tests.yml"
         path = path.with_name("stepreplay.yml") if path.exists() else path
-        return None if path.exists() else (path, _WORKFLOW.format(install=install))
+        return None if path.exists() else (path, _WORKFLOW.format(install=install, run=_RUN))
     return None
 
 

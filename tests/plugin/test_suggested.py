@@ -694,6 +694,257 @@ def what_was_adopted(case: Case) -> str:
     return case.stepreplay("adopt", "--yes")
 
 
+STREAMED: Final = """
+    import os
+    import httpx, pytest
+
+    @pytest.mark.stepreplay
+    def test_greeting():
+        messages = [{{"role": "user", "content": "Say hello."}}]
+        body = {{"model": "step-3.5-flash", "stream": True, "messages": messages}}
+        headers = {{"Authorization": "Bearer " + os.environ["STEP_API_KEY"]}}
+        assert httpx.post("{url}/chat/completions", json=body, headers=headers).text
+"""
+
+
+def streamed(case: Case) -> None:
+    case.write(STREAMED)
+    case.suite.say = lambda _: answer("Hello! How are you today, and what can I do for you?")
+    case.record()
+
+
+def verify_streamed(case: Case) -> Path:
+    """Leaves something pending for a stream, and returns it."""
+    case.suite.say = lambda _: answer("Something else.")
+    case.verify()
+    case.made.clear()
+    return pending_path(case.cassette)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+ANSWER: Final = "answer: |-\n      assistant:\n        "
+
+
+@situation("store/codec.py:decode", first=delete)
+def a_stream_whose_frames_are_broken(case: Case) -> str:
+    streamed(case)
+    edit(case.cassette, "      deltas:\n", "      more: 1\n      deltas:\n")
+    return case.run()
+
+
+@situation("cli/linting.py:_check_answers")
+def linting_an_answer_that_was_edited(case: Case) -> str:
+    streamed(case)
+    edit(case.cassette, ANSWER, f"{ANSWER}Oh! ")
+    return case.stepreplay("lint")
+
+
+@situation("cli/linting.py:_check_answers")
+def linting_a_pending_answer_that_was_edited(case: Case) -> str:
+    streamed(case)
+    pending = verify_streamed(case)
+    edit(pending, ANSWER, f"{ANSWER}Oh! ")
+    return case.stepreplay("lint", str(pending))
+
+
+@situation("cli/conversion.py:_convert", review=1)
+def converting_what_has_pending_changes(case: Case) -> str:
+    streamed(case)
+    verify_streamed(case)
+    edit(case.cassette, ANSWER, f"{ANSWER}Oh! ")
+    return case.stepreplay("convert", str(case.cassette))
+
+
+@situation("verify/kept_samples.py:keep_samples")
+def keeping_samples_in_another_tools_cassette(case: Case) -> str:
+    foreign(case, VCR.replace("Something else.", "Say hello."))
+    case.suite.say = lambda _: answer("Hello!")
+    case.suite.monkeypatch.setenv("STEP_API_KEY", KEY)
+    return case.stepreplay("verify", "--samples", "2", "--keep-samples")
+
+
+@situation("cli/init.py:_run")
+def what_a_project_was_given(case: Case) -> str:
+    (case.project / ".github").mkdir()
+    return case.stepreplay("init", "--yes")
+
+
+@situation("cli/git_merge.py:_told", review=1)
+def a_merge_that_a_person_must_decide(case: Case) -> str:
+    versions = []
+    for text in ("Hello!", "Good day!", "Good evening!"):
+        case.suite.say = lambda _, text=text: answer(text)
+        assert case.suite.run("--stepreplay=rewrite", key=KEY).ret == 0
+        versions.append(case.project.parent / text)
+        shutil.copy(case.cassette, versions[-1])
+    case.made.clear()
+    with case.suite.monkeypatch.context() as patch:  # as git starts it
+        patch.chdir(case.project)
+        patch.setenv("GIT_PREFIX", "tests/")
+        said = case.stepreplay("git-merge", *map(str, versions), str(case.cassette.relative_to(Path.cwd())))
+    assert said.endswith("git add ../cassettes/tests/test_chat/test_greeting.yaml\n")
+    return said
+
+
+# ---------------------------------------------------------------- cassettes outside of git
+
+
+def stored(case: Case, code: str = PLAIN) -> None:
+    """Records, and pushes that to a store in the project."""
+    keep_in_store(case)
+    case.write(code)
+    case.record()
+    push(case)
+
+
+def keep_in_store(case: Case) -> None:
+    case.write("[pytest]\nstepreplay_store = file://store\n", "pytest.ini")
+
+
+def push(case: Case) -> None:
+    assert case.start("push")[0] == 0
+    case.made.clear()
+
+
+def others_record(case: Case) -> None:
+    """Has others record and push the cassette again, which was here before."""
+    stored(case)
+    before = [case.cassette, case.project / "cassettes/.stepreplay.base"]
+    contents = [path.read_bytes() for path in before]
+    edit(case.cassette, "Say hello.", "Say more.")
+    push(case)
+    for path, content in zip(before, contents, strict=True):
+        path.write_bytes(content)
+
+
+def put_aside(case: Case) -> None:
+    """Leaves the cassette to somebody else."""
+    case.cassette.rename(case.project.parent / "aside")
+
+
+def put_back(case: Case) -> None:
+    case.cassette.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(case.project.parent / "aside", case.cassette)
+
+
+@situation("plugin/opening.py:refuse_unpulled")
+def what_nobody_has_pulled(case: Case) -> str:
+    stored(case)
+    case.cassette.unlink()
+    return case.run()
+
+
+@situation("plugin/verdicts.py:setup_failure", "remote/lock_file.py:check_pulled")
+def what_was_pulled_in_part(case: Case) -> str:
+    stored(case, ALIKE)
+    for path in [*case.cassette.parent.glob("*.yaml")][1:]:
+        path.unlink()
+    return case.run()
+
+
+@situation("remote/lock_file.py:check_all_pulled")
+def verifying_what_nobody_has_pulled(case: Case) -> str:
+    stored(case)
+    case.cassette.unlink()
+    return case.stepreplay("verify")
+
+
+def without_marks(case: Case) -> None:
+    lock = case.project / "cassettes/stepreplay.lock"
+    lines = [each for each in lock.read_text(encoding="utf-8").splitlines() if each[:1] not in "<=>"]
+    lock.write_text("\n".join(lines[:2]), encoding="utf-8")
+
+
+@situation("remote/lock_file.py:_how_to_merge", first=without_marks)
+def a_lock_file_with_a_conflict(case: Case) -> str:
+    stored(case)
+    lock = case.project / "cassettes/stepreplay.lock"
+    title, line = lock.read_text(encoding="utf-8").splitlines()
+    sides = f"<<<<<<< HEAD\n{line}\n=======\n{'1' * 64}{line[64:]}\n>>>>>>> theirs\n"
+    lock.write_text(f"{title}\n{sides}", encoding="utf-8")
+    return case.stepreplay("pull")
+
+
+@situation("cli/syncing.py:_pull")
+def pulling_what_nobody_has_pushed(case: Case) -> str:
+    keep_in_store(case)
+    case.record()
+    return case.stepreplay("pull")
+
+
+@situation("cli/syncing.py:_push")
+def pushing_nothing(case: Case) -> str:
+    keep_in_store(case)
+    return case.stepreplay("push")
+
+
+@situation("cli/syncing.py:_push")
+def pushing_what_others_have_recorded(case: Case) -> str:
+    others_record(case)
+    return case.stepreplay("push")
+
+
+@situation("cli/syncing.py:_print_states")
+def the_state_of_what_is_new(case: Case) -> str:
+    keep_in_store(case)
+    case.record()
+    return case.stepreplay("status")
+
+
+@situation("cli/syncing.py:_print_states")
+def the_state_of_what_others_have_recorded(case: Case) -> str:
+    others_record(case)
+    return case.stepreplay("status")
+
+
+@situation("cli/syncing.py:_how_to_decide")
+def the_state_of_what_both_have_recorded(case: Case) -> str:
+    others_record(case)
+    edit(case.cassette, "Say hello.", "Say less.")
+    return case.stepreplay("status")
+
+
+@situation("cli/syncing.py:_tell_absent")
+def what_the_store_has_lost(case: Case) -> str:
+    stored(case)
+    shutil.rmtree(case.project / "store")
+    return case.stepreplay("status", "--store")
+
+
+@situation("cli/syncing.py:_tell_problems", first=put_back)
+def what_was_damaged_in_the_store(case: Case) -> str:
+    stored(case)
+    put_aside(case)
+    (damaged,) = [path for path in (case.project / "store").rglob("*") if path.is_file()]
+    edit(damaged, "Say hello.", "Say HELLO.")
+    return case.stepreplay("pull")
+
+
+@situation("cli/linting.py:_check_lock")
+def linting_what_was_not_pushed(case: Case) -> str:
+    stored(case)
+    edit(case.cassette, "Say hello.", "Say more.")
+    return case.stepreplay("lint")
+
+
+@situation("cli/linting.py:_check_lock")
+def linting_what_others_have_recorded(case: Case) -> str:
+    others_record(case)
+    return case.stepreplay("lint")
+
+
+@situation("cli/linting.py:_check_lock")
+def linting_what_both_have_recorded(case: Case) -> str:
+    others_record(case)
+    edit(case.cassette, "Say hello.", "Say less.")
+    return case.stepreplay("lint")
+
+
 # ---------------------------------------------------------------- the tests
 
 
@@ -727,7 +978,9 @@ def test_a_command_that_is_suggested_does_what_it_says(case: Case, name: str) ->
 
 def _is_in(command: str, lines: list[str]) -> bool:
     """Whether a command stands in one of the lines with nothing on either side that one would copy with it."""
-    alone = re.compile(rf"(?:^|:  ?|`|with )(?P<it>{re.escape(command)})(?:$|\)|; |`| {{3,}}|, or )")
+    alone = re.compile(
+        rf"(?:^|:  ?|; |`|with )(?P<it>{re.escape(command)})(?:$|\)|; |`| {{3,}}|, or |, and then: )"
+    )
     return any(alone.search(line) for line in lines)
 
 
