@@ -181,13 +181,15 @@ class MutatedRuns:
 
     @contextmanager
     def _quietly(self, item: pytest.Item) -> Iterator[None]:
-        """Keeps what a mutant leaves out of the report on the test."""
+        """Keeps what a mutant leaves out of the report on the test. No traceback is written: nobody reads it."""
         kept = {name: [*getattr(item, name)] for name in ("_report_sections", "user_properties")}
-        self.mutates = True
+        option = item.config.option
+        style = getattr(option, "tbstyle", "auto")
+        self.mutates, option.tbstyle = True, "line"
         try:
             yield
         finally:
-            self.mutates = False
+            self.mutates, option.tbstyle = False, style
             for name, value in kept.items():
                 getattr(item, name)[:] = value
 
