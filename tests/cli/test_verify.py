@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from pytest_stepreplay.models import Interaction, Response
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, raw
 from pytest_stepreplay.upstream.replies import json_reply
 from pytest_stepreplay.verify.budget import Limits
+from pytest_stepreplay.verify.pacing import ClockPacer
 from pytest_stepreplay.verify.whole_folder import Tally
 from tests.cli.conftest import Project, chat, completion, user
 from tests.conftest import KEY
@@ -37,6 +39,20 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEP_API_KEY", KEY)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the clock of a run jump to the end of each pause."""
+    real_now, passed = ClockPacer.now, 0.0
+
+    async def wait(pacer: ClockPacer, duration: float | None) -> None:
+        nonlocal passed
+        passed += duration or 0.0
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(ClockPacer, "now", lambda pacer: real_now(pacer) + passed)
+    monkeypatch.setattr(ClockPacer, "wait", wait)
 
 
 def asked(upstream: Upstream, text: str, answer: Any = None, **more: Any) -> Interaction:
@@ -92,6 +108,7 @@ def test_it_asks_without_the_tests_and_leaves_what_drifted(project: Project) -> 
         assert project.run("pending").status == 0
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_what_cannot_be_done_is_one_message_and_sends_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +261,7 @@ def test_an_answer_that_breaks_off_is_not_asked_for_again(project: Project) -> N
         assert "no answer (" in found.out
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_server_whose_certificate_is_not_trusted_is_asked_nothing(project: Project) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

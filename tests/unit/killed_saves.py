@@ -98,7 +98,7 @@ def kill(
     reset()
     lines = lines_of(save)
     reset()
-    for line in range(1, lines + 1, 2):
+    for line in range(1, lines + 1, 3):
         killed += run_to_line(save, line)
         for path, contents in zip(files, good, strict=True):
             found = path.read_bytes() if path.exists() else None
