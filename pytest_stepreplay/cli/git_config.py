@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ..commands import stepreplay_command
 from ..errors import StepReplayError, display_path
 from ..store.files import read_bytes, write_bytes
 from ..value_classes import dataclass
@@ -129,7 +130,8 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         return 1
     plan.write()
     if not as_json:
-        echo(f"Done. Commit {display_path(plan.attributes)}; whoever else works here runs: stepreplay setup")
+        others = f"whoever else works here runs: {stepreplay_command(SETUP.name)}"
+        echo(safe(f"Done. Commit {display_path(plan.attributes)}; {others}"))
     return 0
 
 

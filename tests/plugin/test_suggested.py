@@ -12,6 +12,7 @@ import io
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -774,6 +775,12 @@ def what_a_project_was_given(case: Case) -> str:
     return case.stepreplay("init", "--yes")
 
 
+@situation("cli/git_config.py:_run")
+def what_git_was_told(case: Case) -> str:
+    subprocess.run(["git", "init", "-q", str(case.project)], check=True)
+    return case.stepreplay("setup", "--yes")
+
+
 @situation("cli/git_merge.py:_told", review=1)
 def a_merge_that_a_person_must_decide(case: Case) -> str:
     versions = []
@@ -1021,6 +1028,7 @@ def _places() -> set[str]:
 
 TYPED: Final = re.compile(
     r"\bstepreplay (?:accept|adopt|convert|demo|diff|lint|list|pending|prune|reject|relink|review|show)\b|pytest --stepreplay"
+    r"|(?<!`)\bstepreplay (?:init|pull|push|setup|status)\b"
 )
 
 
