@@ -140,14 +140,14 @@ def test_bytes_that_are_no_text(odd: OddServer, tmp_path: Path, client: str) -> 
 
 
 LARGE = {"httpx": 10, "aiohttp": 10, "urllib3": 10}
-"""Megabytes of a frame, or thousands of them: many, once for each way to listen. The other clients are listened to in
-one of these ways."""
+"""Halves of a megabyte in a frame, or thousands of frames: many, once for each way to listen. The other clients are
+listened to in one of these ways."""
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_frame_of_megabytes(odd: OddServer, tmp_path: Path, client: str) -> None:
     path = tmp_path / "x.yaml"
-    big = frame("x" * 1_000_000 * LARGE.get(client, 1))
+    big = frame("x" * 500_000 * LARGE.get(client, 2))
     odd.serve(stream([frame("before"), big, DONE], stepwise=False))
     with use_cassette(path, mode="record"):
         live = CLIENTS[client](odd.chat)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
@@ -221,6 +221,7 @@ def frames(draw: st.DrawFn) -> list[Any]:
     return found
 
 
+@settings(max_examples=50)
 @given(frames())
 @example(['{"a":"x"}'] * 5)
 @example([f'{{"a":-{n}}}' for n in (0, 1, 2)])
