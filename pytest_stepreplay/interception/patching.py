@@ -145,7 +145,7 @@ class _Place:
     @property
     def is_ours(self) -> bool:
         """Whether it is our function, and not somebody else's that may call ours."""
-        return self.now is self._ours
+        return vars(self._owner).get(self._name) is self._ours
 
     def patch(self) -> None:
         """Puts ours there."""

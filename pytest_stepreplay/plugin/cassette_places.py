@@ -71,6 +71,10 @@ class CassettePlaces:
         named = getattr(config.option, "inifilename", None) or "dir" in command_line
         self._homes: dict[Path, Home] | None = None if named else {config.rootpath: self.home}
         self._ini_folder = config.inipath.parent if config.inipath else None
+        # By texts, since to hash and to compare paths costs more than all else that is asked of a test's place.
+        self._home_of_file: dict[str, Home] = {}
+        self._inside = os.path.join(config.rootpath, "")  # noqa: PTH118
+        self._folders: dict[tuple[Home, str], Path] = {}
         self._found: dict[Path, list[Sequence[object]]] = {}
         self._modules: dict[tuple[Path, Path], ModuleCassettes] = {}
         self._paths: dict[tuple[Path, str, str], Path] = {}
@@ -83,10 +87,13 @@ class CassettePlaces:
         """
         if self._homes is None:
             return self.home
-        folder = file.parent
-        home = self._homes.get(folder)
+        home = self._home_of_file.get(str(file))
         if home is None:
-            home = self._homes[folder] = self._find_home(folder, self._homes)
+            folder = file.parent
+            home = self._homes.get(folder)
+            if home is None:
+                home = self._homes[folder] = self._find_home(folder, self._homes)
+            self._home_of_file[str(file)] = home
         return home
 
     def _find_home(self, folder: Path, homes: dict[Path, Home]) -> Home:
@@ -156,7 +163,7 @@ class CassettePlaces:
     def id_of(self, item: pytest.Item) -> str:
         """Returns what a test is called in its cassette: its file, relative to its project, and its name."""
         home = self.home_of(item.path)
-        if home is self.home and item.path.is_relative_to(home.root):
+        if home is self.home and str(item.path).startswith(self._inside):
             return item.nodeid
         return f"{self._module(home, item.path).as_posix()}::{item.nodeid.partition('::')[2]}"
 
@@ -196,8 +203,10 @@ class CassettePlaces:
         return module
 
     def _root(self, home: Home, settings: Settings) -> Path:
-        root = home.cassettes(settings)
-        self.roots[root] = home.root
+        root = self._folders.get((home, settings.dir))
+        if root is None:
+            root = self._folders[home, settings.dir] = home.cassettes(settings)
+            self.roots[root] = home.root
         return root
 
     @staticmethod
