@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -82,6 +83,14 @@ class _ClosedClients:
             gc.collect(1)
 
 
+def _save(path: Path, text: str) -> None:
+    """Writes a module so that its compiled form, which goes by size and whole seconds, is out of date."""
+    before = path.stat().st_mtime if path.exists() else None
+    path.write_text(text, encoding="utf-8")
+    if before is not None:
+        os.utime(path, (before + 1, before + 1))
+
+
 @dataclass
 class Suite:
     """One test module, its folder and the upstream it asks."""
@@ -117,14 +126,14 @@ class Suite:
         """Writes a module; `{url}` in it becomes the upstream's."""
         path = self.pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(code).format(url=self.url), encoding="utf-8")
+        _save(path, textwrap.dedent(code).format(url=self.url))
 
     def change(self, old: str, new: str, name: str = "test_chat.py") -> None:
         """Edits the module as a person would."""
         path = self.pytester.path / name
         text = path.read_text(encoding="utf-8")
         assert old in text
-        path.write_text(text.replace(old, new), encoding="utf-8")
+        _save(path, text.replace(old, new))
 
     def run(self, *args: str, key: str | None = None) -> pytest.RunResult:
         """Runs the suite; without a key, as offline CI does."""
