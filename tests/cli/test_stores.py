@@ -23,6 +23,9 @@ from pytest_stepreplay.store.cassettes import write_cassette
 
 from .conftest import Result, chat, user
 
+# Not among the tests' requirements: pip finds no boto3 for it and moto's server in reasonable time.
+pytest.importorskip("s3fs")
+
 KEY = {"AWS_ACCESS_KEY_ID": "team-of-ann", "AWS_SECRET_ACCESS_KEY": "b7Kq2xP9wLm4TzR8vNc3"}
 WITHOUT = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": os.devnull}
 MOTO = """
