@@ -13,19 +13,13 @@ from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store import pending
 
 from .conftest import Project, chat, completion
-from .test_review import OTHER, PLAN, answered, call, leave_pending, texts, waiting
+from .test_review import OTHER, PLAN, answered, call, leave_pending, leave_plan, texts, waiting
 
 
 @pytest.fixture
 def plan(project: Project) -> Project:
     """Two cassettes with three pending changes."""
-    leave_pending(
-        project,
-        PLAN,
-        (call("search"), call("fetch")),
-        (completion("Same."), completion("Same.")),
-        (completion("Hello."), completion("Good day.")),
-    )
+    leave_plan(project)
     leave_pending(project, OTHER, (call("search"), call("fetch")))
     return project
 

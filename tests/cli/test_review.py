@@ -66,9 +66,8 @@ def waiting(project: Project) -> dict[str, list[str]]:
     return {it.target.relative_to(project.path).as_posix(): [unit.name for unit in it.units] for it in found}
 
 
-@pytest.fixture
-def plan(project: Project) -> Project:
-    """A project with two pending cassettes; the first has two pending interactions of three."""
+def leave_plan(project: Project) -> None:
+    """Leaves a pending cassette with two pending interactions of three."""
     leave_pending(
         project,
         PLAN,
@@ -76,6 +75,12 @@ def plan(project: Project) -> Project:
         (completion("Same."), completion("Same.")),
         (completion("Hello."), completion("Good day.")),
     )
+
+
+@pytest.fixture
+def plan(project: Project) -> Project:
+    """A project with two pending cassettes; the first has two pending interactions of three."""
+    leave_plan(project)
     leave_pending(project, OTHER, (completion("One."), completion("Two.")))
     return project
 

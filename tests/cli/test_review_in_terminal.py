@@ -29,6 +29,7 @@ from .test_review import (
     TEST,
     call,
     leave_pending,
+    leave_plan,
     texts,
     waiting,
 )
@@ -41,13 +42,7 @@ TALK = "cassettes/test_chat/test_talk.yaml"
 @pytest.fixture
 def plan(project: Project) -> Project:
     """A project with two pending cassettes; the first has two pending interactions of three."""
-    leave_pending(
-        project,
-        PLAN,
-        (call("search"), call("fetch")),
-        (completion("Same."), completion("Same.")),
-        (completion("Hello."), completion("Good day.")),
-    )
+    leave_plan(project)
     leave_pending(project, OTHER, (completion("One."), completion("Two.")))
     return project
 
