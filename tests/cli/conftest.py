@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pytest_stepreplay.models import Cassette, Interaction, Request, Response
 from pytest_stepreplay.store.cassettes import write_cassette
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 URL = "https://api.stepfun.com/v1/chat/completions"
@@ -114,3 +116,11 @@ def chat(
         request=Request(method="POST", url=url, json=body),
         response=response,
     )
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Has Ctrl-C interrupt this process and those that it starts: a run in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -447,14 +447,6 @@ if sys.platform != "win32":
 terminal = pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Has Ctrl-C interrupt this process and those that it starts: a run in the background may ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 class Screen:
     """A terminal in which `stepreplay review` runs."""
 

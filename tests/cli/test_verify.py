@@ -219,6 +219,7 @@ def test_text_of_a_model_moves_no_cursor_and_commands_no_ci(project: Project) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no SIGINT for one process")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_prints_what_is_known_and_another_run_goes_on(project: Project) -> None:
     second, over = threading.Event(), threading.Event()
 
