@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
-from ..wire.vectors import Vector
+from ..wire import vectors
 from . import error_object, openai_models
 from .chat_reading import tokens_in
 from .endpoint import Contract, Endpoint, Paired
@@ -38,7 +38,7 @@ def _told(given: Any) -> str:
 
 
 def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
-    found = (Vector.read(it.get("embedding")) for it in objects_of(tree.get("data")))
+    found = (vectors.Vector.read(it.get("embedding")) for it in objects_of(tree.get("data")))
     return remarks("vector", [str(it or "no vector") for it in found])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..wire.vectors import Vector
+from ..wire import vectors
 from . import gemini_parts
 from .chat_reading import named_part
 from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of, plural_of
@@ -98,7 +98,7 @@ def _to_embed(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
 
 def _embedded(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
     held = objects_of(tree.get("embeddings")) or [object_of(tree.get("embedding"))]
-    return tuple(Remark("vector", str(Vector.read(it.get("values")) or "no vector")) for it in held)
+    return tuple(Remark("vector", str(vectors.Vector.read(it.get("values")) or "no vector")) for it in held)
 
 
 READING: Final = Reading(_asked, _answered, _end)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +17,12 @@ from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
 from ..housekeeping import publishing
 from ..network import guard
-from ..session import outcome, routing
+from ..session import outcome
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_marker, read_values
 from ..store import paths
 from ..vcr import marker
-from . import mutating, serving, snapshot_fixture, suite_facts
-from .cassette_places import CassettePlaces
+from . import adopted_tests, fixture_cassettes, mutating, serving, snapshot_fixture, suite_facts, verdicts
+from .cassette_places import CassetteOwners, CassettePlaces
 from .opening import (
     NEEDS_NO_FIXTURE,
     decide,
@@ -30,8 +30,6 @@ from .opening import (
     open_adopted,
     open_cassette,
     refuse_unpulled,
-    serve_fixtures,
-    stop_serving,
 )
 from .run import (
     ADOPTED,
@@ -45,15 +43,16 @@ from .run import (
     SUITE_FACTS,
     WRONG,
     Run,
+    RunningTest,
+    RunSettings,
+    Unreported,
     be_host,
-    fixture_session,
     hold_placeholders,
+    marker_of,
     read_ini,
-    read_ini_text,
     start_of,
 )
 from .summary import Summary
-from .verdicts import cause_in_fixture, close_fixture, failure, judge, verdict_of_fixture
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -104,20 +103,28 @@ def pytest_configure(config: pytest.Config) -> None:
         ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
         options = {name: config.getoption(key, None) for name, key in names.items()}
         command_line = read_values("command line", options)
-        run = Run(CassettePlaces(config, ini, command_line), command_line, read_ini_text(config))
-        start = start_of(config, run)
+        places = CassettePlaces(config, ini, command_line)
+        settings = places.home.settings
+        start = start_of(config, places.folder)
         stack.enter_context(started(lambda: start))
-        settings = run.settings({})
         if settings.report:
             publishing.check_report_file(settings, "command line" if "report" in command_line else "ini file")
         if settings.history and (settings.mode.compares or "history" in command_line):
             publishing.check_history(settings, config.rootpath, asked="history" in command_line)
+        known = None
         if settings.baseline and not settings.mode.mutates:
-            run.baseline = publishing.read_known(settings, config.rootpath)
+            known = publishing.read_known(settings, config.rootpath)
     except SettingsError as error:
         raise pytest.UsageError(f"stepreplay: {error}") from None
     hold_placeholders(config)
-    config.stash[RUN] = run
+    config.stash[RUN] = Run(
+        settings=RunSettings(config, places, command_line),
+        places=places,
+        owners=CassetteOwners(places),
+        test=RunningTest(),
+        unreported=Unreported(),
+        baseline=known,
+    )
     be_host(config)
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     if settings.report and not settings.mode.mutates:
@@ -129,7 +136,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except SettingsError as error:
             raise pytest.UsageError(f"stepreplay: {error}") from None
     if settings.adopt_vcr_marker:
-        config.stash[marker.RUN] = run
+        config.stash[marker.RUN] = adopted_tests.AdoptedTests(config.stash[RUN])
         config.pluginmanager.register(marker, ADOPTER)
 
 
@@ -142,7 +149,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    settings = config.stash[RUN].settings({})
+    settings = config.stash[RUN].settings.of_run
     blocked = {"marked": "blocked", "always": "blocked for every test", "never": "open"}
     network = blocked[settings.block_network] if settings.mode.guards else "open"
     adopts = ", vcr markers adopted" if settings.adopt_vcr_marker else ""
@@ -157,7 +164,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Keeps pytest from asking of each cassette whether it is a test."""
-    if collection_path != config.stash[RUN].folder:
+    if collection_path != config.stash[RUN].places.folder:
         return None
 
     return True if paths.holds_cassettes_alone(collection_path) else None
@@ -176,8 +183,8 @@ def pytest_collection_modifyitems(
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
-        run = config.stash[RUN]
-        run.usage_error = str(error)  # pytest-xdist would show a traceback; the run itself will say it
+        # pytest-xdist would show a traceback; the run itself will say it.
+        config.workeroutput["stepreplay_usage_error"] = str(error)  # type: ignore[attr-defined]  # a worker has it
         items.clear()
     return result
 
@@ -190,11 +197,6 @@ def pytest_make_collect_report(
     report = yield
     collector.config.stash[RUN].places.note(report.result)
     return report
-
-
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    if items:
-        items[0].config.stash[RUN].complete = False
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +215,8 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
             session = open_adopted(request, stepreplay_config)
         else:
             session = open_cassette(item, stepreplay_config)
-        serve_fixtures(item)
+        fixture_cassettes.answer_fixtures(request.config)
+        request.config.stash[RUN].test.serve_fixtures(item)
     return session
 
 
@@ -253,79 +256,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Opens the cassette of a marked test. A hook costs a tenth of what the fixture would."""
     decide_late(item)
     if WRONG in item.stash:
-        raise failure(item.stash[WRONG])
+        raise verdicts.failure(item.stash[WRONG])
     if NEEDS_NO_FIXTURE in item.stash:
         open_cassette(item, {})
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    """Gives a fixture that outlives a test a cassette of its own, whichever test happens to come first."""
-    __tracebackhide__ = True  # what a fixture raises comes through here
-    run = request.config.stash[RUN]
-    if run.serving is not None and fixturedef.scope == "function":
-        serve_fixtures(request.node)
-    asked_for = fixturedef in run.wide_fixtures or (run.open is not None and fixturedef.scope != "function")
-    # Where the run is only planned, no fixture is run, and `stepreplay_config` cannot be asked.
-    planned = asked_for and request.config.getoption("setupplan", False)
-    if not asked_for or planned or fixturedef.argname == "stepreplay_config":
-        return (yield)
-
-    try:
-        session = fixture_session(request, fixturedef)
-    except StepReplayError as error:
-        wrong = failure(error)
-        _remember_failure(fixturedef, request, wrong)
-        raise wrong from None
-    try:
-        with routing.running(session, of_fixture=True):
-            result = yield
-    except BaseException as error:
-        run.pending.append(session.close(passed=False, interrupted=isinstance(error, INTERRUPTIONS)))
-        session.explain()
-        cause = cause_in_fixture(request.config, session, error)
-        if cause is None:
-            raise
-        _remember_failure(fixturedef, request, cause)
-        raise cause from None
-    try:
-        run.pending.append(session.close(passed=True))
-    except StepReplayError as error:
-        raise failure(error) from None
-    verdict = verdict_of_fixture(run, session)
-    if verdict is not None:
-        _remember_failure(fixturedef, request, verdict)
-        raise verdict
-    fixturedef.addfinalizer(lambda: _open_for_teardown(request, fixturedef, session))
-    return result
-
-
-def _remember_failure(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, error: BaseException
-) -> None:
-    """Fails the further tests of a fixture by an error, whatever it has ended with itself."""
-    key = fixturedef.cached_result[1] if fixturedef.cached_result else fixturedef.cache_key(request)  # type: ignore[arg-type]  # a SubRequest
-    failed: Any = (error, None) if pytest.version_tuple >= (8, 3) else error
-    fixturedef.cached_result = (None, key, failed)
-
-
-def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    run = request.config.stash[RUN]
-    teardown = run.teardowns.pop(fixturedef, None)
-    if teardown is not None:
-        session, stack = teardown
-        stack.close()
-        run.torn_down.append(session)  # closed when it is known how this phase of the test ended
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Keeps the network from every test, if that is set."""
     run = item.config.stash[RUN]
-    run.item = item
-    settings = run.settings({})
+    run.test.item = item
+    settings = run.settings.of_run
     try:
         if settings.block_network != "always" or not settings.mode.guards:
             return (yield)
@@ -334,10 +275,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         with guard.blocked(hosts, why="stepreplay_block_network = always: this test has no cassette") as log:
             result = yield
         if log.attempts:
-            run.pending.append(outcome.Outcome(path="", mode="", blocked=tuple(map(str, log.attempts))))
+            run.unreported.add(outcome.Outcome(path="", mode="", blocked=tuple(map(str, log.attempts))))
         return result
     finally:
-        run.item = None
+        run.test.item = None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -351,23 +292,23 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     why = item.stash[FAILED]
     if item.config.getoption("setuponly", False):  # --setup-plan too
         why = why or "only fixtures were set up"
-    stop_serving(run)
+    run.test.stop()
     try:
         yield
     except BaseException as error:
-        run.open = None
         interrupted = isinstance(error, INTERRUPTIONS)
         _keep(item, session.close(passed=False, interrupted=interrupted, why=why or "its teardown failed"))
         raise
-    run.open = None
+    finally:
+        run.test.session = None
     try:
         _keep(item, session.close(passed=not why, why=why))
     except StepReplayError as error:
-        raise failure(error) from None
+        raise verdicts.failure(error) from None
 
 
 def _keep(item: pytest.Item, outcome: Outcome) -> None:
-    item.config.stash[RUN].pending.append(outcome)
+    item.config.stash[RUN].unreported.add(outcome)
     if outcome.written and not outcome.passed and not outcome.shared:
         item.stash[FIRST_TRY] = Path(outcome.path)
 
@@ -379,14 +320,14 @@ def pytest_runtest_makereport(
     """Makes a miss fail the test whatever became of it in the client, and shows it once."""
     session = item.stash.get(SESSION, None)
     run = item.config.stash[RUN]
-    sections = judge(item, call, session)
-    while run.torn_down:
-        failed = close_fixture(item, call, run.torn_down.pop(0))
+    sections = None
+    lacks_cassette = session is None and call.when == "call" and marker_of(item) is not None
+    if session is not None or call.excinfo is not None or lacks_cassette:
+        sections = verdicts.judge(item, call, session)
+    while run.test.torn_down:
+        failed = verdicts.close_fixture(item, call, run.test.torn_down.pop(0))
         sections = sections if failed is None else [*(sections or ()), *failed]
     report = yield
-    if run.causes:
-        causes, run.causes = run.causes, []
-        report.stepreplay_causes = causes  # type: ignore[attr-defined]
     if sections is not None:
         report.outcome = "failed"
         report.sections += sections
@@ -396,9 +337,7 @@ def pytest_runtest_makereport(
     if session and call.when == "teardown":
         session.forget()
         del item.stash[SESSION]
-    outcomes = run.outcomes()
-    if outcomes:
-        report.stepreplay = outcomes  # type: ignore[attr-defined]
+    run.unreported.attach(report)
     return report
 
 
@@ -406,13 +345,3 @@ def _why_not_passed(report: pytest.TestReport) -> str:
     if report.failed:
         return "the test failed"
     return "the test failed, as expected" if hasattr(report, "wasxfail") else "the test was skipped"
-
-
-def _open_for_teardown(
-    request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], setup: Session
-) -> None:
-    """Opens a fixture's cassette again; `pytest_fixture_post_finalizer` closes it."""
-    session = fixture_session(request, fixturedef, setup)
-    stack = ExitStack()
-    stack.enter_context(routing.running(session, of_fixture=True))
-    request.config.stash[RUN].teardowns[fixturedef] = session, stack

@@ -9,17 +9,19 @@ from __future__ import annotations
 import inspect
 import os
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from unicodedata import normalize
 
 import pytest
 
 from .. import projects
+from ..errors import display_path
 from ..settings import MARKER_SETTINGS, Settings
 from ..store import paths
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..store.paths import ModuleCassettes
 
@@ -50,6 +52,7 @@ class CassettePlaces:
 
     Attributes:
         home: the project that pytest was started for.
+        folder: that of its cassettes.
         roots: the folders of the cassettes of all projects that were asked for, with the projects' own.
     """
 
@@ -66,6 +69,7 @@ class CassettePlaces:
         self._command_line = command_line
         self._start = config.invocation_params.dir
         self.home = Home(config.rootpath, ini, Settings.merge(ini, command_line))
+        self.folder = self.home.cassettes(self.home.settings)
         self.roots: dict[Path, Path] = {}
         # Who names an ini file, or a folder for the cassettes, means all tests of the run.
         named = getattr(config.option, "inifilename", None) or "dir" in command_line
@@ -212,6 +216,81 @@ class CassettePlaces:
     @staticmethod
     def _module(home: Home, file: Path) -> PurePath:
         return PurePath(os.path.relpath(file, home.root))
+
+
+class CassetteOwners:
+    """Whose each cassette is that the collected tests use.
+
+    Attributes:
+        tests: the id of the test or fixture, by the path of its cassette.
+        shared: the cassettes that several tests have, since one of them has named it.
+        modules: those that were collected.
+        folders: those beside the tests that hold cassettes.
+        fixtures: the definitions of the fixtures that tests with a cassette use, and that outlive them.
+    """
+
+    def __init__(self, places: CassettePlaces) -> None:
+        self._places = places
+        self._claims: dict[str, _Claim] = {}
+        self.tests: dict[Path, str] = {}
+        self.shared: set[Path] = set()
+        self.modules: set[Path] = set()
+        self.folders: set[Path] = set()
+        self.fixtures: set[pytest.FixtureDef[object]] = set()
+
+    def own(self, path: Path, test: str) -> None:
+        """Notes whose a cassette is."""
+        self.tests[path] = test
+
+    def claim(self, item: pytest.Item, path: Path, *, is_named: bool) -> None:
+        """Notes that a test, and the wider fixtures that it uses, have cassettes.
+
+        Args:
+            item: the test.
+            path: its cassette.
+            is_named: the test says so, so that others may have the same.
+
+        Raises:
+            UsageError: another test has it, too, and nobody has said that they share it.
+        """
+        claim = _Claim(item, path, is_named)
+        first = self._claims.setdefault(normalize("NFC", str(path).casefold()), claim)
+        if first is not claim and not _is_same_test(first.item, item):
+            self._share(first, claim)
+        self.own(path, self._places.id_of(item))
+        info = getattr(item, "_fixtureinfo", None)
+        for definitions in info.name2fixturedefs.values() if info else ():
+            self.fixtures.update(each for each in definitions if each.scope != "function")
+
+    def _share(self, first: _Claim, second: _Claim) -> None:
+        if first.path == second.path and (first.is_named or second.is_named):
+            self.shared.add(first.path)
+            return
+        one, other = (self._places.typed(each.item) for each in (first, second))
+        where = display_path(second.path) + (
+            "" if first.path == second.path else " on file systems that ignore case"
+        )
+        raise pytest.UsageError(
+            f"{other} and {one} would share {where}. "
+            'Rename one, or name its cassette: @pytest.mark.stepreplay(cassette="...")'
+        )
+
+    def claimed_by(self, items: Iterable[pytest.Item]) -> list[Path]:
+        """Returns the cassettes of tests."""
+        chosen = set(items)
+        return [claim.path for claim in self._claims.values() if claim.item in chosen]
+
+
+class _Claim(NamedTuple):
+    """A test's claim to a file."""
+
+    item: pytest.Item
+    path: Path
+    is_named: bool
+
+
+def _is_same_test(one: pytest.Item, other: pytest.Item) -> bool:
+    return one.path == other.path and name_of(one) == name_of(other)
 
 
 def _module_below(root: Path, home: Home, file: Path) -> PurePath:

@@ -21,8 +21,8 @@ from ..machine import clock
 from ..mutation import mutants
 from ..settings import read_mutants
 from ..value_classes import dataclass
-from .opening import DECIDED
-from .run import INTERRUPTIONS, RUN, SESSION, with_secrets
+from .opening import ALTERED, DECIDED
+from .run import INTERRUPTIONS, RUN, SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -52,21 +52,11 @@ def register_runs(config: pytest.Config) -> None:
     Raises:
         SettingsError: the baseline of known survivors cannot be read.
     """
-    run = config.stash[RUN]
-    settings = run.settings({})
-    known = publishing.read_known_survivors(settings, config.rootpath)
     around = MutatedRuns(config)
     config.pluginmanager.register(around, PLUGIN)
     config.pluginmanager.register(TestRuns(around), f"{PLUGIN}-runs")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config), f"{PLUGIN}-progress")
-    run.publish_mutants = partial(
-        publishing.publish_mutants,
-        settings=with_secrets(settings, config),
-        root=config.rootpath,
-        known=known,
-        details=config.get_verbosity() > 0,
-    )
 
 
 @dataclass(frozen=True)
@@ -90,8 +80,10 @@ class MutatedRuns:
     """Runs the mutants of a test behind the test itself."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._run = config.stash[RUN]
-        self._most, self._lowest = read_mutants(self._run.settings({}).mutants or "metadata")
+        self._config, self._run = config, config.stash[RUN]
+        settings = self._run.settings.of_run
+        self._known = publishing.read_known_survivors(settings, config.rootpath)
+        self._most, self._lowest = read_mutants(settings.mutants or "metadata")
         self._seen: Seen | None = None
         self._passed = False
         self.mutates = False
@@ -172,11 +164,11 @@ class MutatedRuns:
 
     def _stays_green(self, item: pytest.Item, altered: Mapping[int, Response]) -> bool:
         """Whether a test does not fail with these answers in the place of the recorded ones."""
-        self._run.altered, self._seen = altered, None
+        item.stash[ALTERED], self._seen = altered, None
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=item.parent)
         finally:
-            self._run.altered = {}
+            del item.stash[ALTERED]
         return self._passed
 
     @contextmanager
@@ -212,6 +204,16 @@ class MutatedRuns:
                 went_on = report.passed
                 self._passed = self._passed and not report.failed
         _let_go(item)
+
+    def publish(self, results: list[dict[str, Any]]) -> tuple[list[str], bool]:
+        """Writes the report on all tests; returns the lines for the terminal, and whether the run fails."""
+        return publishing.publish_mutants(
+            results,
+            settings=self._run.settings.with_secrets(self._run.settings.of_run),
+            root=self._config.rootpath,
+            known=self._known,
+            details=self._config.get_verbosity() > 0,
+        )
 
 
 class TestRuns:
@@ -336,7 +338,7 @@ def _finish(item: pytest.Item, nextitem: pytest.Item | None, held: pytest.TestRe
     _make_anew(item)  # whoever looks at a report may look at the test
     report = item.ihook.pytest_runtest_makereport(item=item, call=call)
     _let_go(item)
-    for name in ("stepreplay", "stepreplay_causes"):
+    for name in ("stepreplay", "stepreplay_causes", "stepreplay_notes"):
         both = [*getattr(held, name, ()), *getattr(report, name, ())]
         if both:
             setattr(held, name, both)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import pytest
 
 from ..errors import StepReplayError
 from ..server import installed, of_test, running
-from .run import RUN
 from .verdicts import failure
 
 if TYPE_CHECKING:
-    import pytest
-
     from ..server.of_test import ServerOfTest
+    from ..server.running import ReplayServer
     from ..session.sessions import Session
+
+_SERVER: Final[pytest.StashKey[ReplayServer]] = pytest.StashKey()
 
 
 def serve(config: pytest.Config, session: Session) -> ServerOfTest:
     """Returns where other processes reach the cassette of a test; the server is started for the first one."""
-    run = config.stash[RUN]
     try:
         installed.check_installed("stepreplay_server")
-        if run.server is None:
-            run.server = running.ReplayServer().start()
-            config.add_cleanup(run.server.stop)
-        return of_test.serve_test(run.server, session)
+        if _SERVER not in config.stash:
+            config.stash[_SERVER] = running.ReplayServer().start()
+            config.add_cleanup(config.stash[_SERVER].stop)
+        return of_test.serve_test(config.stash[_SERVER], session)
     except StepReplayError as error:
         raise failure(error) from None

@@ -19,9 +19,8 @@ from ..remote import lock_file
 from ..snapshots import comparing, explaining
 from ..store import files, paths
 from ..verify import drift_policy
-from . import coloring
-from .run import RUN, SESSION, check_config, markers_of, with_secrets
-from .verdicts import failure, setup_failure
+from . import coloring, verdicts
+from .run import RUN, SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -70,8 +69,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
     config = item.config
     run = config.stash[RUN]
     try:
-        home = run.places.home_of(item.path)
-        settings = with_secrets(run.settings(check_config(given), markers_of(item), home), config)
+        settings = run.settings.of_test(item, given)
         # Several tests may share a cassette by name. Their snapshots are each test's own.
         own = settings if settings.cassette is None else replace(settings, cassette=None)
         path = paths.snapshots_path(run.places.of_test(item, own))
@@ -92,7 +90,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             typed=run.places.typed(item),
         )
     except StepReplayError as error:
-        raise setup_failure(item, error) from None
+        raise verdicts.setup_failure(item, error) from None
     item.stash[SNAPSHOTS] = snapshots
     item.stash[PASSED] = item.stash[FAILED] = False
     config.stash[IN_USE] = True
@@ -163,7 +161,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         outcome = snapshots.close(passed=item.stash[PASSED], failed=item.stash[FAILED])
         item.stash[OUTCOME] = _plain(outcome)
     except StepReplayError as error:
-        raise failure(error) from None
+        raise verdicts.failure(error) from None
     return result
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from ..drift import baseline
 from ..errors import StepReplayError
 from ..housekeeping import CACHE_KEY, last_run, publishing
 from ..machine import disk
@@ -19,12 +20,11 @@ from ..session import routing
 from ..settings import MODES, REWRITE, prices
 from ..store import paths
 from ..vcr import suites
-from . import coloring, repeats
-from .opening import stop_serving
-from .run import RUN, SUITE_FACTS, start_of, with_secrets
+from . import coloring, mutating, repeats
+from .run import RUN, SUITE_FACTS, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 
     from ..housekeeping.last_run import LastRun
     from ..report.suite_runs import SuiteRun
@@ -50,12 +50,10 @@ UNKNOWN_WORKER: Final[dict[str, Any]] = {
     "owned": {},
     "folders": [],
     "roots": {},
-    "notes": [],
     "collected": [],
     "unseen": True,
     "partial": "an xdist worker crashed",
     "outcomes": [],
-    "usage_error": "",
 }
 
 
@@ -68,31 +66,37 @@ class Summary:
         self._outcomes: list[dict[str, Any]] = []
         self._workers: list[dict[str, Any]] = []
         self._causes: list[dict[str, Any]] = []
+        self._notes: dict[str, None] = {}
         self._mutated: list[dict[str, Any]] = []
         self._lines: list[str] = []
         self._problems: list[str] = []
-        self._stopped = False
+        self._stopped = self._unseen = self._deselected = False
         self._failed = False
         self._skipped: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Notes that the tests of some module are not known, as where it skips itself."""
         if not report.passed:
-            self._run.unseen = True
+            self._unseen = True
         if report.skipped:
             self._skipped.append(report.nodeid)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Notes that some tests are not to be run."""
+        self._deselected = self._deselected or bool(items)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes what a report carries; under xdist this runs where the summary is printed."""
         self._outcomes += getattr(report, "stepreplay", ())
         self._causes += getattr(report, "stepreplay_causes", ())
+        self._notes.update(dict.fromkeys(getattr(report, "stepreplay_notes", ())))
         if hasattr(report, "stepreplay_mutants"):
             self._mutated.append(report.stepreplay_mutants)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tells an xdist worker how the run was started, for the commands that its messages suggest."""
-        start = start_of(self._config, self._run)
+        start = start_of(self._config, self._run.places.folder)
         node.workerinput["stepreplay_start"] = [*start.options], [*start.arguments]
 
     @pytest.hookimpl(optionalhook=True)
@@ -102,8 +106,8 @@ class Summary:
         worker: dict[str, Any] = output.get("stepreplay", UNKNOWN_WORKER)
         self._workers.append(worker)
         self._outcomes += worker["outcomes"]
-        if worker["usage_error"]:
-            raise pytest.UsageError(worker["usage_error"])
+        if "stepreplay_usage_error" in output:
+            raise pytest.UsageError(output["stepreplay_usage_error"])
 
     def pytest_keyboard_interrupt(self) -> None:
         """Notes that the run is stopped, by a person or by `pytest.exit`."""
@@ -145,16 +149,14 @@ class Summary:
             coloring.color_failures(reporter)
 
     def _close_rest(self, *, passed: bool, stopped: bool) -> None:
-        test, self._run.open = self._run.open, None
-        stop_serving(self._run)
-        if test is not None:
-            self._run.pending.append(test.close(passed=False, interrupted=True))
-        while self._run.torn_down:
-            fixture = self._run.torn_down.pop(0)
+        test, unreported = self._run.test, self._run.unreported
+        test.stop()
+        if test.session is not None:
+            unreported.add(test.session.close(passed=False, interrupted=True))
+        while test.torn_down:
+            fixture = test.torn_down.pop(0)
             try:
-                self._run.pending.append(
-                    fixture.close(passed=passed, interrupted=stopped, why="its teardown failed")
-                )
+                unreported.add(fixture.close(passed=passed, interrupted=stopped, why="its teardown failed"))
             except StepReplayError as error:
                 self._problems.append(f"ERROR: {error}")
 
@@ -163,11 +165,11 @@ class Summary:
             routing.leave()
         partial = self._why_partial(session, exitstatus)
         absolute = self._absolute_paths()
-        owned = {absolute[str(path)]: test for path, test in self._run.owned.items()}
-        folders = set(map(str, self._run.folders))
+        owned = {absolute[str(path)]: test for path, test in self._run.owners.tests.items()}
+        folders = set(map(str, self._run.owners.folders))
         roots = {os.path.abspath(path): str(root) for path, root in self._run.places.roots.items()}  # noqa: PTH100 - as above
-        collected = sorted(str(path) for path in self._run.collected)
-        unseen = self._run.unseen
+        collected = sorted(str(path) for path in self._run.owners.modules)
+        unseen = self._unseen
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             facts = self._facts()
@@ -176,36 +178,39 @@ class Summary:
                 "owned": owned,
                 "folders": sorted(folders),
                 "roots": roots,
-                "notes": [*self._run.notes],
                 "collected": collected,
                 "unseen": unseen,
                 "partial": partial,
-                "outcomes": self._run.outcomes(),
-                "usage_error": self._run.usage_error,
+                "outcomes": self._run.unreported.take_outcomes(),
             }
             return
-        self._outcomes += self._run.outcomes()
+        self._outcomes += self._run.unreported.take_outcomes()
         facts = self._facts()
         for worker in self._workers:
             owned |= worker["owned"]
             folders.update(worker["folders"])
             roots |= worker["roots"]
             self._run.places.roots.update((Path(name), Path(root)) for name, root in worker["roots"].items())
-            self._run.notes.update(dict.fromkeys(worker["notes"]))
             collected += worker["collected"]
             if facts is not None:
                 facts.know(worker["tests"])
             unseen = unseen or worker["unseen"]
             partial = partial or worker["partial"]
-        notes = [f"vcr marker: {note}" for note in self._run.notes]
+        if self._run.baseline is not None:
+            for outcome in self._outcomes:
+                outcome["verified"] = [
+                    each | {"known": baseline.is_known(each, self._run.baseline)}
+                    for each in outcome["verified"]
+                ]
+        notes = [f"vcr marker: {note}" for note in self._notes]
         if not self._outcomes and facts is None:
             self._lines = notes
             self._forget()
             return
 
-        settings, complete = self._run.settings({}), not partial
+        settings, complete = self._run.settings.of_run, not partial
         home = self._run.places.home.root
-        roots.setdefault(os.path.abspath(self._run.folder), str(home))  # noqa: PTH100 - as above
+        roots.setdefault(os.path.abspath(self._run.places.folder), str(home))  # noqa: PTH100 - as above
         modules = set(collected)
         unowned = self._unowned(roots, folders, owned) if complete or facts is not None else ()
         strays = {
@@ -277,16 +282,16 @@ class Summary:
             around = publishing.Surroundings(
                 start=self._config.invocation_params.dir,
                 root=self._config.rootpath,
-                folders={self._run.folder, *places.roots},
+                folders={places.folder, *places.roots},
                 typed_id=places.typed_id,
             )
-            settings = with_secrets(settings, self._config)
+            settings = self._run.settings.with_secrets(settings)
             shard = facts.shard if facts is not None else ""
             self._lines += ["", *publishing.publish(verified, settings, around, shard=shard, suite=suite)]
         else:
             self._publish_suite(suite, settings)
-        if self._mutated and self._run.publish_mutants is not None:
-            lines, failing = self._run.publish_mutants(self._mutated)
+        if self._mutated and (runs := self._config.pluginmanager.get_plugin(mutating.PLUGIN)):
+            lines, failing = runs.publish(self._mutated)
             self._lines += ["", *lines]
             self._failed = self._failed or failing
         if self._failed and session.exitstatus == 0:
@@ -294,12 +299,12 @@ class Summary:
 
     def _absolute_paths(self) -> dict[str, str]:
         """Returns the absolute path of each cassette that a test owns, by the path as it is known; links stay."""
-        folder = str(self._run.folder)
+        folder = str(self._run.places.folder)
         absolute = os.path.abspath(folder)  # noqa: PTH100 - it would follow links
         inside = folder + os.sep  # nothing in there leads up again, so that most need no look of their own
         return {
             path: absolute + path[len(folder) :] if path.startswith(inside) else os.path.abspath(path)  # noqa: PTH100
-            for path in map(str, self._run.owned)
+            for path in map(str, self._run.owners.tests)
         }
 
     @staticmethod
@@ -337,8 +342,8 @@ class Summary:
         One that the ini file asks for is of drift; the next run of the tests must not take its place.
         """
         facts = self._facts()
-        if suite is not None and facts is not None and "report" in self._run.command_line:
-            settings = with_secrets(settings, self._config)
+        if suite is not None and facts is not None and self._run.settings.is_typed("report"):
+            settings = self._run.settings.with_secrets(settings)
             self._lines += publishing.publish_suite(suite, settings, self._config.rootpath, shard=facts.shard)
 
     def _why_broken(self, exitstatus: int) -> str:
@@ -365,7 +370,7 @@ class Summary:
             return f"it was told to run {' '.join(config.args)}"
         if options:
             return f"it was narrowed by {NARROWING[options[0]]}"
-        if not self._run.complete:
+        if self._deselected:
             return "some tests were deselected"
         if session.shouldstop or session.shouldfail:
             return "it stopped early"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..commands import project_command
+from ..drift import baseline
 from ..errors import NetworkBlockedError, NotPulledError, StepReplayError, TestOutcomeError, display_path
 from ..housekeeping import quoted_answers
 from ..interception import clients, failures
@@ -34,7 +35,7 @@ ONE_MORE = "stepreplay: one more request without an answer"
 VERBOSE = 2
 """From this verbosity on (`-vv`), the clients' own tracebacks are shown as they are."""
 
-SHOWN = pytest.StashKey[set[int]]()
+_SHOWN = pytest.StashKey[list[TestOutcomeError]]()
 
 
 def _nothing_intercepted() -> StepReplayError:
@@ -63,11 +64,10 @@ def judge(
         _replace(call, failure(StepReplayError(NO_CASSETTE.format(marker))))
         return []
     if session is not None:
-        shown = item.stash[SHOWN]
         session.explain()
-        misses = [miss for miss in session.failures if id(miss) not in shown]
+        missed = session.failures
+        misses = _not_shown(item, missed) if missed else []
         if misses:
-            shown.update(id(miss) for miss in misses)
             return _show_misses(item, call, misses)
         adopted = (
             ADOPTED in item.stash
@@ -164,7 +164,7 @@ def close_fixture(
     run, ended = item.config.stash[RUN], call.excinfo.value if call.excinfo else None
     passed = ended is None or isinstance(ended, pytest.skip.Exception)
     try:
-        run.pending.append(session.close(passed=passed, why="its teardown failed"))
+        run.unreported.add(session.close(passed=passed, why="its teardown failed"))
     except StepReplayError as error:
         _replace(call, failure(error))
         return []
@@ -270,8 +270,16 @@ def _failing(run: Run, session: Session) -> list[tuple[int, Drift]]:
     return [
         (number, drift)
         for (number, drift), result in zip(drifted, results, strict=True)
-        if not drift.passes() and not run.knows(result)
+        if not drift.passes() and not (run.baseline and baseline.is_known(result, run.baseline))
     ]
+
+
+def _not_shown(item: pytest.Item, misses: Sequence[TestOutcomeError]) -> list[TestOutcomeError]:
+    """Returns the misses that no phase of the test has shown yet."""
+    shown = item.stash.setdefault(_SHOWN, [])
+    new = [miss for miss in misses if not any(miss is each for each in shown)]
+    shown += new
+    return new
 
 
 def _show_misses(
@@ -290,9 +298,7 @@ def _show_misses(
             continue
         if miss is not first:
             sections.append((ONE_MORE, str(failure(miss))))
-        run.causes.append(
-            {"cause": cause, "records": miss.explanation.records, "test": run.places.typed(item)}
-        )
+        run.unreported.add_cause(cause, run.places.typed(item), records=miss.explanation.records)
     again = {cause: number - 1 for cause, number in told.items() if cause and number > 1}
     if again:
         lines = [f"{number} of them: {cause.splitlines()[0]}" for cause, number in again.items()]
@@ -313,7 +319,7 @@ def setup_failure(item: pytest.Item, error: StepReplayError) -> BaseException:
     if isinstance(error, NotPulledError):
         run = item.config.stash[RUN]
         cause = f"their cassettes are not here yet: {project_command('pull')}"
-        run.causes.append({"cause": cause, "records": False, "test": run.places.typed(item)})
+        run.unreported.add_cause(cause, run.places.typed(item), records=False)
     return failure(error)
 
 
