@@ -14,6 +14,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..wire.json_values import MAX_DEPTH, Tree
+from . import repeated_lists
 from .yaml_text import ESCAPED, MAX_KEY, TAG_PREFIX, is_plain, is_row
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _COLUMNS = 2 * MAX_DEPTH
 _MAX_REMEMBERED = 64  # characters
 _MOST_REMEMBERED = 4096
 _BLOCK_LINES = 64
+_LARGE = 1 << 15
+"""So many characters make a text one in which lists may repeat what was in lists before them."""
 
 _CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+(?:[eE][-+]?[0-9]+)?)?")
@@ -73,9 +76,9 @@ def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree
     Raises:
         UnusualTextError: it has another shape; a general YAML parser must read it.
     """
-    lines = text.split("\n")
-    if lines.pop() or not lines or _is_odd("\n".join({*lines})):
+    if text[-1:] != "\n":
         raise UnusualTextError
+    pieces = repeated_lists.Pieces(text) if len(text) >= _LARGE else None
     root: dict[str, Tree] = {}
     # What is open at each column: the mapping whose keys stand there, and the list whose dashes do.
     mappings: list[dict[str, Tree] | None] = [root, *[None] * _COLUMNS]
@@ -84,14 +87,30 @@ def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree
     waiting: tuple[dict[str, Tree], str] | None = None  # a mapping and its key whose block must come next
     known = _known
     here_too: dict[str, _Line] = {}  # long lines, as those that each turn of a conversation repeats
-    here, end = 0, len(lines)
-    while here < end:
+    lines: list[str] = []
+    here = end = 0
+    left = iter(pieces or (text[:-1].split("\n"),))
+    while True:
+        if here >= end:
+            lines = next(left, [])
+            if not lines:
+                break
+            if _is_odd("\n".join({*lines})):
+                raise UnusualTextError
+            here, end = 0, len(lines)
         line = lines[here]
         here += 1
         parsed = known.get(line) or here_too.get(line)
         if parsed is None:
             if waiting is None and line[: deepest + 2].isspace():
                 here = _go_on(lines, here - 1, mappings[deepest], lists[deepest], deepest)
+                continue
+            if pieces is not None and isinstance(line, repeated_lists.Repeated):
+                if waiting is None or line.column != deepest:
+                    raise UnusualTextError
+                lists[deepest] = waiting[0][waiting[1]] = line.items
+                waiting = None
+                pieces.begin(here - 1, line.items)
                 continue
             parsed = _parse_line(line)
             if parsed[3].__class__ not in (dict, list):
@@ -123,6 +142,8 @@ def parse(text: str, construct: Callable[[str, Any], Any] | None = None) -> Tree
             else:
                 items = waiting[0][waiting[1]] = []
                 waiting = None
+                if pieces is not None:
+                    pieces.begin(here - 1, items)
                 if column != deepest:
                     raise UnusualTextError
                 lists[column] = items
