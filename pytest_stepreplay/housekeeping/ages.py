@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ..commands import pytest_command
 from ..errors import CassetteReadError
 from ..machine import clock
-from ..settings import PLACEHOLDER_KEY, REWRITE, parse_age
+from ..settings import PLACEHOLDER_KEY, REWRITE, readers
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def judge_age(cassette: Cassette, settings: Settings, path: Path, test: str) -> 
     """
     if settings.max_age is None or not settings.mode.answers or settings.mode.verifies:
         return settings, ""
-    stale = find_stale(cassette.interactions, parse_age(settings.max_age), clock.now())
+    stale = find_stale(cassette.interactions, readers.parse_age(settings.max_age), clock.now())
     if stale is None:
         return settings, ""
     if settings.stale == "error" and settings.mode.replays:
@@ -109,7 +109,7 @@ def with_new_dates(
     """
     if settings.max_age is None:
         return tuple(kept)
-    stale = find_stale(kept, parse_age(settings.max_age), clock.now())
+    stale = find_stale(kept, readers.parse_age(settings.max_age), clock.now())
     positions = stale.positions if stale else ()
     return tuple(
         replace(each, recorded_at=new.recorded_at) if i in positions else each

@@ -19,7 +19,7 @@ from ..errors import display_path
 from ..housekeeping import publishing
 from ..machine import clock
 from ..mutation import mutants
-from ..settings import read_mutants
+from ..settings import readers
 from ..value_classes import dataclass
 from .opening import ALTERED, DECIDED
 from .run import INTERRUPTIONS, RUN, SESSION
@@ -83,7 +83,7 @@ class MutatedRuns:
         self._config, self._run = config, config.stash[RUN]
         settings = self._run.settings.of_run
         self._known = publishing.read_known_survivors(settings, config.rootpath)
-        self._most, self._lowest = read_mutants(settings.mutants or "metadata")
+        self._most, self._lowest = readers.read_mutants(settings.mutants or "metadata")
         self._seen: Seen | None = None
         self._passed = False
         self.mutates = False

@@ -1,6 +1,7 @@
 """Options, ini keys, the marker and the `stepreplay_config` fixture become one frozen `Settings`; modes are values.
 
-`fields` knows each setting, `modes` each mode. Nothing heavy is imported: this runs at the start of every pytest run.
+`fields` knows each setting, `readers` how a value is read, `modes` each mode. Nothing heavy is imported: this runs at
+the start of every pytest run.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from .fields import (
     MATCHERS,
     PLACEHOLDER_KEY,
     Settings,
-    parse_age,
     read_marker,
-    read_mutants,
     read_values,
 )
 from .modes import LIVE, MODES, RECORD, REPLAY, REWRITE, VERIFY, Mode, OnMiss, Writes
@@ -41,11 +40,10 @@ __all__ = [
     "fields",
     "hosts",
     "levels",
-    "parse_age",
     "policy",
     "prices",
     "read_marker",
-    "read_mutants",
     "read_values",
+    "readers",
     "text_rules",
 ]

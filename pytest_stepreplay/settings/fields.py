@@ -1,28 +1,26 @@
 """Options, ini keys, the marker and the `stepreplay_config` fixture become one frozen `Settings`.
 
-Each setting stands once, in `FIELDS`, with the check of its value, the help text and where it may be set.
-A bad value is a `SettingsError` that names its source and lists the good ones. Nothing heavy is imported:
-this runs at the start of every pytest run.
+Each setting stands once, in `FIELDS`, with what reads its value, the help text and where it may be set. A bad value
+is a `SettingsError` that names its source and lists the good ones. Nothing heavy is imported: this runs at the start
+of every pytest run, and `readers` where something is set.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from .. import selectors
 from ..commands import pytest_command
 from ..errors import SettingsError
-from ..texts import spelling, varying
+from ..texts import spelling
 from ..value_classes import dataclass, field
-from . import hosts, judges, policy, prices
-from .faults import Fault, read_fault_table, read_faults
-from .levels import Level
+from . import faults, judges, readers
 from .modes import MODES, REPLAY, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .faults import Fault
 
 Unused = Literal["ignore", "warn", "error"]
 BlockNetwork = Literal["marked", "always", "never"]
@@ -53,338 +51,47 @@ class Field(NamedTuple):
     metavar: str = ""
 
 
-def _one_of(*names: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        if value not in names:
-            raise ValueError(
-                f"{value!r} is not one of {', '.join(names)}{spelling.did_you_mean(value, names)}"
-            )
-        return value
-
-    return read
-
-
-def _mode(value: object) -> object:
-    return value if isinstance(value, Mode) else MODES[str(_one_of(*MODES)(value))]
-
-
-def _flag(value: object) -> object:
-    words = {
-        "true": True,
-        "yes": True,
-        "on": True,
-        "1": True,
-        "false": False,
-        "no": False,
-        "off": False,
-        "0": False,
-    }
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ValueError(f"{value!r} is not one of true, false")
-
-
-def _text(value: object) -> object:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, str) and value.strip():
-        return value
-    raise ValueError(f"{value!r} must be a string that is not empty")
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    items = value.split() if isinstance(value, str) else value
-    if isinstance(items, Iterable) and not isinstance(items, Mapping | bytes):
-        texts = tuple(items)
-        if all(isinstance(text, str) and text for text in texts):
-            return texts
-    raise ValueError(f"{value!r} is not a list of strings")
-
-
-def _some_of(*names: str) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        texts = _texts(value)
-        for text in texts:
-            _one_of(*names)(text)
-        if not texts:
-            raise ValueError(f"it is empty; name some of {', '.join(names)}")
-        return texts
-
-    return read
-
-
-def _selectors(value: object) -> object:
-    texts = _texts(value)
-    for text in texts:
-        selectors.Selector.parse(text)
-    return texts
-
-
-def _kinds(value: object) -> object:
-    if isinstance(value, str):
-        value = value.split()
-    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
-        value = [_written(each, varying.REGEX) if isinstance(each, re.Pattern) else each for each in value]
-    texts = _texts(value)
-    varying.Normalizer(texts)
-    return tuple(sorted(set(texts)))
-
-
-def _written(pattern: re.Pattern[Any], prefix: str) -> str:
-    """Returns a compiled pattern as it is written in a file, with its flags."""
-    if not isinstance(pattern.pattern, str):
-        raise ValueError(f"{pattern!r:.80} is not a pattern of text")  # noqa: TRY004 - a wrong value, as the others are
-    flags = "".join(letter for letter in "aimsx" if pattern.flags & getattr(re, letter.upper()))
-    return f"{prefix}(?{flags}){pattern.pattern}" if flags else f"{prefix}{pattern.pattern}"
-
-
-def _hosts(value: object) -> object:
-    texts = _texts(value)
-    hosts.Hosts.read(texts)
-    return texts
-
-
-def _report_file(value: object) -> object:
-    name = str(_text(value))
-    form, colon, path = name.partition(":")
-    if colon and form.lower() in {"json", "md", "markdown"}:
-        raise ValueError(f"{value!r} must be the path alone, such as {path!r}; its ending names the form")
-    return name
-
-
-def _table(kind: str) -> Callable[[object], object]:
-    """Reads pairs of a selector and its rule, from a mapping or from lines of ``SELECTOR: RULE``."""
-
-    def read(value: object) -> object:
-        if isinstance(value, str):
-            value = value.splitlines()
-        if isinstance(value, Mapping):
-            pairs: dict[Any, Any] = dict(value)
-        elif isinstance(value, Iterable) and all(isinstance(line, str) and ": " in line for line in value):
-            pairs = {name.strip(): rule.strip() for name, _, rule in (line.partition(": ") for line in value)}
-        else:
-            raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: RULE")
-        try:
-            policy.Policy.from_mapping({kind: pairs})
-        except SettingsError as error:  # whoever reads the setting names it
-            raise ValueError(str(error).removeprefix(f"{kind}, ")) from None
-        return tuple(pairs.items())
-
-    return read
-
-
-def _pace(value: object) -> object:
-    """Returns the factor of the recorded times: 0 for no pauses, 1 for those that were recorded."""
-    named = {"none": 0.0, "recorded": 1.0}
-    if isinstance(value, str) and value in named:
-        return named[value]
-    try:
-        factor = float(value) if isinstance(value, str | int | float) else -1.0
-    except ValueError:
-        factor = -1.0
-    if isinstance(value, bool) or not 0 <= factor <= 1000:
-        raise ValueError(f"{value!r} is not a pace; write none, recorded or a factor such as 0.1")
-    return factor
-
-
-def _age(value: object) -> object:
-    parse_age(str(value))
-    return value
-
-
-def _count(value: object) -> object:
-    text = str(value).strip()
-    if (
-        isinstance(value, bool)
-        or not text.isascii()
-        or not text.isdigit()
-        or not 1 <= int(text) <= MOST_SAMPLES
-    ):
-        raise ValueError(f"{value!r:.60} is not a whole number from 1 to {MOST_SAMPLES}")
-    return int(text)
-
-
-def _error_rate(value: object) -> object:
-    """Returns the share that 0.05 or 5% stands for."""
-    text = str(value).strip()
-    try:
-        rate = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        rate = 0.0
-    if isinstance(value, bool) or not 0 < rate <= 0.5:
-        raise ValueError(f"{value!r:.60} is not an error rate; write a share such as 0.05 or 5%, at most 50%")
-    return rate
-
-
-def _judge(value: object) -> object:
-    return judges.read_judge(value)
-
-
-def _mutants(value: object) -> object:
-    read_mutants(str(value))
-    return str(value)
-
-
-def read_mutants(text: str) -> tuple[int | None, Level]:
-    """Returns how many mutants a test has at most, None for all, and the lowest level of one.
-
-    Raises:
-        ValueError: the text is neither a number nor a level.
-    """
-    names = {str(level): level for level in Level if level}
-    text = text.strip()
-    if text in names:
-        return None, names[text]
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise ValueError(f"{text!r} is neither a number of 1 or more nor one of {', '.join(names)}")
-    return int(text), Level.METADATA
-
-
-def parse_age(text: str) -> timedelta:
-    """Returns how long ``12h``, ``90d`` or ``4w`` is.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    found = re.fullmatch(r"([1-9]\d{0,5})([hdw])", text.strip())
-    if not found:
-        raise ValueError(f"{text!r} is not an age; write it as 12h, 90d or 4w (hours, days, weeks)")
-    unit = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[found[2]]
-    return int(found[1]) * unit
-
-
-def _reasons(value: object) -> object:
-    """Reads pairs of a selector and the reason for it, from a mapping or from lines of ``SELECTOR: reason``."""
-    if isinstance(value, str):
-        value = value.splitlines()
-    if isinstance(value, Mapping):
-        pairs = [(str(name), str(reason or "")) for name, reason in value.items()]
-    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
-        pairs = [
-            (name, reason) for name, _, reason in (line.partition(": ") for line in value if line.strip())
-        ]
-    else:
-        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of SELECTOR: REASON")
-    for name, reason in pairs:
-        selectors.Selector.parse(name.strip())
-        if not reason.strip():
-            raise ValueError(f"{name.strip()!r:.200} has no reason; write it as SELECTOR: REASON")
-    return tuple((name.strip(), reason.strip()) for name, reason in pairs)
-
-
-def _prices(value: object) -> object:
-    """Reads pairs of a model and its prices, from a mapping or from lines of ``MODEL: INPUT OUTPUT [CACHED]``."""
-    if isinstance(value, str):
-        value = value.splitlines()
-    if isinstance(value, Mapping):
-        pairs = [(str(name), str(written)) for name, written in value.items()]
-    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
-        lines = [line.rpartition(":") for line in value if line.strip()]
-        pairs = [(name.strip(), written.strip()) for name, _, written in lines]
-    else:
-        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of MODEL: INPUT OUTPUT [CACHED]")
-    prices.Prices(pairs)
-    return tuple(pairs)
-
-
-def _host_keys(value: object) -> object:
-    """Reads pairs of a host and the variable with its key, from a mapping or from lines of ``HOST: VARIABLE``."""
-    if isinstance(value, str):
-        value = value.splitlines()
-    if isinstance(value, Mapping):
-        pairs = [(str(host), str(name)) for host, name in value.items()]
-    elif isinstance(value, Iterable) and all(isinstance(line, str) for line in value):
-        lines = [line.rpartition(":") for line in value if line.strip()]
-        pairs = [(host.strip(), name.strip()) for host, _, name in lines]
-    else:
-        raise ValueError(f"{value!r:.60} is neither a mapping nor lines of HOST: VARIABLE")
-    for host, name in pairs:
-        if not host or not re.fullmatch(r"\w+", name):
-            raise ValueError(
-                f"{f'{host}: {name}'!r:.100} is not HOST: VARIABLE, such as api.example.com: EXAMPLE_KEY"
-            )
-        hosts.Hosts.read([host])
-    return tuple(pairs)
-
-
-def _store(value: object) -> object:
-    url = str(_text(value)).strip().rstrip("/")
-    if not re.match(r"[A-Za-z][\w+.-]*(?:::[A-Za-z][\w+.-]*)*://[^/]|file:///[^/]", url):
-        shown = f"{url!r:.100} " if "@" not in url else ""  # before that may be a password
-        raise ValueError(f"{shown}is not a URL such as s3://BUCKET/FOLDER or file:///FOLDER")
-    return url
-
-
-def _store_options(value: object) -> object:
-    """Reads pairs of an option and its value, which is JSON or else a text, from a mapping or from lines."""
-    if isinstance(value, str):
-        value = value.splitlines()
-    if isinstance(value, Mapping):
-        return tuple((str(name), each) for name, each in value.items())
-    if not isinstance(value, Iterable) or not all(isinstance(line, str) for line in value):
-        raise ValueError("it is neither a mapping nor lines of NAME: VALUE")
-    pairs: list[tuple[str, object]] = []
-    for number, line in enumerate((line for line in value if line.strip()), 1):
-        name, colon, text = (part.strip() for part in line.partition(":"))
-        if not colon or not name.isidentifier() or not text:
-            raise ValueError(f"line {number} is not NAME: VALUE, such as endpoint_url: http://127.0.0.1:9000")
-        try:
-            pairs.append((name, json.loads(text)))
-        except ValueError:
-            pairs.append((name, text))
-    return tuple(pairs)
-
-
-def _contract(value: object) -> object:
-    """Returns a dialect, or a project's own pydantic model, which only Python can name."""
-    if isinstance(value, type) and hasattr(value, "model_validate"):
-        return value
-    return _one_of("stepfun", "openai", "none")(value)
-
-
 FIELDS: Final[Mapping[str, Field]] = {
     "mode": Field(
-        _mode,
+        lambda it: readers.read_mode(it),
         f"what a run does with requests: {', '.join(MODES)} (default: replay)",
         option="--stepreplay",
         metavar="MODE",
     ),
     "dir": Field(
-        _text,
+        lambda it: readers.some_text(it),
         "the folder of the cassettes, relative to the rootdir (default: cassettes)",
         marker=False,
         option="--stepreplay-dir",
         metavar="DIR",
     ),
     "unused": Field(
-        _one_of("ignore", "warn", "error"),
+        lambda it: readers.read_choice(it, "ignore", "warn", "error"),
         "what to do about interactions and cassettes that a run did not use: ignore, warn, error (default: warn)",
         marker=False,
         option="--stepreplay-unused",
         metavar="ignore|warn|error",
     ),
     "fail_on": Field(
-        _one_of("contract", "behavior", "content", "metadata", "never"),
+        lambda it: readers.read_choice(it, "contract", "behavior", "content", "metadata", "never"),
         "the lowest level of drift that fails a test: contract, behavior (default in verify), content (default for "
         "snapshots), metadata, never",
         option="--stepreplay-fail-on",
         metavar="LEVEL",
     ),
     "samples": Field(
-        _count,
+        lambda it: readers.read_count(it, MOST_SAMPLES),
         f"how often verify may ask a request, to tell a change from chance: 1 to {MOST_SAMPLES} (default: 1)",
         option="--stepreplay-samples",
         metavar="N",
     ),
     "error_rate": Field(
-        _error_rate,
+        lambda it: readers.read_error_rate(it),
         "how often verify may report a change of behavior where there is none, where samples is above 1, such as 1% "
         "(default: 5%)",
     ),
     "report": Field(
-        _report_file,
+        lambda it: readers.read_report_file(it),
         "write what the run found to this file, in the form that its name ends in: .json, .md, .html; set in the "
         "ini file, it is for the runs that verify, rewrite or mutate",
         marker=False,
@@ -392,7 +99,7 @@ FIELDS: Final[Mapping[str, Field]] = {
         metavar="FILE",
     ),
     "history": Field(
-        _texts,
+        lambda it: readers.read_texts(it),
         "earlier reports in JSON, or globs of them, the oldest first; a report for a browser shows them",
         ini_type="args",
         marker=False,
@@ -400,31 +107,31 @@ FIELDS: Final[Mapping[str, Field]] = {
         metavar="GLOB",
     ),
     "baseline": Field(
-        _text,
+        lambda it: readers.some_text(it),
         "a file of known drift, which fails no test",
         marker=False,
         option="--stepreplay-baseline",
         metavar="FILE",
     ),
     "fault": Field(
-        read_faults,
+        lambda it: faults.read_faults(it),
         "what goes wrong with a recorded answer: rate_limit, server_error, timeout, reset, cut_at=CHUNKS, "
         "stall=SECONDS, slow=FACTOR, truncated_arguments, invalid_json, empty, content_filter; of several, one for "
         "each request in turn",
         ini_type="args",
     ),
     "faults": Field(
-        read_fault_table,
+        lambda it: faults.read_fault_table(it),
         "faults, or all, with each of which the test is run once",
         ini_type="args",
     ),
     "mutate": Field(
-        _flag,
+        lambda it: readers.read_flag(it),
         "whether the mode mutate runs a test again with changed answers (default: yes)",
         ini_type="bool",
     ),
     "mutants": Field(
-        _mutants,
+        lambda it: readers.read_most_mutants(it),
         "which mutants of a test are tried in the mode mutate: at most so many, or those of a level and above: "
         "contract, behavior, content, metadata (default: all)",
         marker=False,
@@ -432,64 +139,87 @@ FIELDS: Final[Mapping[str, Field]] = {
         metavar="N|LEVEL",
     ),
     "pending": Field(
-        _flag,
+        lambda it: readers.read_flag(it),
         "write pending files for what drifted (default: yes, unless CI is set)",
         ini_type="bool",
         marker=False,
     ),
-    "match_on": Field(_some_of(*MATCHERS), "which parts of a request must be equal", ini_type="args"),
-    "ignore_request": Field(_selectors, "selectors of request body fields that may differ", ini_type="args"),
+    "match_on": Field(
+        lambda it: readers.read_choices(it, *MATCHERS),
+        "which parts of a request must be equal",
+        ini_type="args",
+    ),
+    "ignore_request": Field(
+        lambda it: readers.read_selectors(it),
+        "selectors of request body fields that may differ",
+        ini_type="args",
+    ),
     "ignore_order": Field(
-        _selectors,
+        lambda it: readers.read_selectors(it),
         "selectors of lists in the request body whose items may come in any order",
         ini_type="args",
     ),
     "absent_equals": Field(
-        _one_of(*ABSENT_EQUALS),
+        lambda it: readers.read_choice(it, *ABSENT_EQUALS),
         "which request fields count as left out: nothing, default (those that hold the API's documented default; "
         "this is used unless set), null (also any null), empty (also any empty string, list or object)",
         metavar="|".join(ABSENT_EQUALS),
     ),
     "normalize": Field(
-        _kinds,
+        lambda it: readers.read_kinds(it),
         "values in a request that differ from run to run, by kind (uuid, iso-date, tmp-path, ...) or as "
         "regex:PATTERN",
         ini_type="args",
     ),
-    "ignore": Field(_selectors, "selectors of response places that are never compared", ini_type="args"),
+    "ignore": Field(
+        lambda it: readers.read_selectors(it),
+        "selectors of response places that are never compared",
+        ini_type="args",
+    ),
     "volatile": Field(
-        _selectors,
+        lambda it: readers.read_selectors(it),
         "selectors of response places of which only the type counts; ids and times stand for all that look so",
         ini_type="args",
     ),
     "tolerances": Field(
-        _table("tolerances"),
+        lambda it: readers.read_policy(it, "tolerances"),
         "how far numbers may differ, as lines of SELECTOR: 20% (a vector: cosine>=0.999)",
         ini_type="linelist",
     ),
     "text": Field(
-        _table("text"), "when texts count as equal, as lines of SELECTOR: RULE", ini_type="linelist"
+        lambda it: readers.read_policy(it, "text"),
+        "when texts count as equal, as lines of SELECTOR: RULE",
+        ini_type="linelist",
     ),
     "judge": Field(
-        _judge,
+        lambda it: judges.read_judge(it),
         "what says whether two texts mean the same: MODULE:FUNCTION of both, or of one text for its vector",
     ),
     "contract": Field(
-        _contract, "the documented object to check against: stepfun, openai, none (default: the host's)"
+        lambda it: readers.read_contract(it),
+        "the documented object to check against: stepfun, openai, none (default: the host's)",
     ),
-    "allow_repeats": Field(_flag, "answer a request more often than it was recorded", ini_type="bool"),
+    "allow_repeats": Field(
+        lambda it: readers.read_flag(it), "answer a request more often than it was recorded", ini_type="bool"
+    ),
     "pace": Field(
-        _pace,
+        lambda it: readers.read_pace(it),
         "how fast recorded streams are replayed: none (at once, the default), recorded, or a factor of the "
         "recorded times, such as 0.1",
     ),
-    "record_errors": Field(_flag, "also record responses with status 400 and above", ini_type="bool"),
-    "ignore_hosts": Field(
-        _hosts, "hosts whose requests are let through, neither recorded nor replayed", ini_type="args"
+    "record_errors": Field(
+        lambda it: readers.read_flag(it), "also record responses with status 400 and above", ini_type="bool"
     ),
-    "allowed_hosts": Field(_hosts, "hosts that a test may reach in replay", ini_type="args"),
+    "ignore_hosts": Field(
+        lambda it: readers.read_host_names(it),
+        "hosts whose requests are let through, neither recorded nor replayed",
+        ini_type="args",
+    ),
+    "allowed_hosts": Field(
+        lambda it: readers.read_host_names(it), "hosts that a test may reach in replay", ini_type="args"
+    ),
     "block_network": Field(
-        _one_of("marked", "always", "never"),
+        lambda it: readers.read_choice(it, "marked", "always", "never"),
         "which tests may not reach other machines in replay: marked (those with a cassette, the default), "
         "always (every test), never (none)",
         marker=False,
@@ -497,74 +227,78 @@ FIELDS: Final[Mapping[str, Field]] = {
         metavar="marked|always|never",
     ),
     "keep_headers": Field(
-        _texts, "response headers to store besides content-type and its like", ini_type="args"
+        lambda it: readers.read_texts(it),
+        "response headers to store besides content-type and its like",
+        ini_type="args",
     ),
     "redact_fields": Field(
-        _texts, "JSON fields and query parameters whose values are never stored", ini_type="args"
+        lambda it: readers.read_texts(it),
+        "JSON fields and query parameters whose values are never stored",
+        ini_type="args",
     ),
     "max_age": Field(
-        _age,
+        lambda it: readers.read_age(it),
         "how old a recording may be, such as 12h, 90d or 4w (default: any age)",
         option="--stepreplay-max-age",
         metavar="AGE",
     ),
     "stale": Field(
-        _one_of("warn", "error", "record"),
+        lambda it: readers.read_choice(it, "warn", "error", "record"),
         "what to do about recordings older than max_age: warn, error, record (again) (default: warn)",
         option="--stepreplay-stale",
         metavar="warn|error|record",
     ),
     "adopt_vcr_marker": Field(
-        _flag,
+        lambda it: readers.read_flag(it),
         "run tests that are marked for pytest-recording or pytest-vcr (@pytest.mark.vcr)",
         ini_type="bool",
         marker=False,
     ),
     "allow_secret": Field(
-        _reasons,
+        lambda it: readers.read_reasons(it),
         "places that may hold what only looks like a secret, as lines of SELECTOR: REASON",
         ini_type="linelist",
     ),
     "prices": Field(
-        _prices,
+        lambda it: readers.read_prices(it),
         "what a million tokens cost, as lines of MODEL: INPUT OUTPUT [CACHED]; a * in the name stands for any text",
         ini_type="linelist",
         marker=False,
     ),
     "upstream": Field(
-        _texts,
+        lambda it: readers.read_texts(it),
         "the API that stepreplay_server and `stepreplay serve` stand for, as a base URL; further ones as NAME=URL",
         ini_type="args",
         metavar="URL",
     ),
     "cors": Field(
-        _texts,
+        lambda it: readers.read_texts(it),
         "origins of web pages that may ask stepreplay_server; * for all (default: none)",
         ini_type="args",
         marker=False,
     ),
     "host_keys": Field(
-        _host_keys,
+        lambda it: readers.read_host_keys(it),
         "which environment variable holds the API key of a host, for `stepreplay verify`, as lines of HOST: VARIABLE "
         "(none: it needs no key)",
         ini_type="linelist",
         marker=False,
     ),
     "store": Field(
-        _store,
+        lambda it: readers.read_store(it),
         "where cassettes are kept outside of git, for `stepreplay pull` and `push`: a URL that fsspec opens, such as "
         "s3://BUCKET/FOLDER",
         marker=False,
         metavar="URL",
     ),
     "store_options": Field(
-        _store_options,
+        lambda it: readers.read_store_options(it),
         "what fsspec is told to open the store, as lines of NAME: VALUE, such as endpoint_url: http://127.0.0.1:9000",
         ini_type="linelist",
         marker=False,
     ),
     "api_keys": Field(
-        _texts,
+        lambda it: readers.read_texts(it),
         "environment variables to fill with a placeholder where they are not set",
         ini_type="args",
         marker=False,
@@ -682,7 +416,7 @@ def read_values(
 
 
 def _read(where: str, name: str, value: object, *, of_run: bool) -> object:
-    read = _text if name == "cassette" else FIELDS[name].read
+    read = readers.some_text if name == "cassette" else FIELDS[name].read
     try:
         found = read(value)
     except (ValueError, SettingsError) as error:
