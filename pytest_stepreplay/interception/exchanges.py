@@ -40,6 +40,8 @@ KEY_OF_HOST: Final = {
 """Which environment variable holds the key of a host; a client built for another key is given this one."""
 
 _LOOPBACK: Final = ("127.", "localhost", "::1")
+_LONG: Final = 1 << 11
+"""Bytes of a body that may be worth comparing with the one before; a shorter one is sooner parsed."""
 _BODILESS: Final = frozenset({204, 304})
 _LAST_FRAME: Final = b"data: [DONE]"
 
@@ -85,8 +87,9 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     content_type = headers.get("content-type")  # most clients' headers do not mind the case
     if content_type is None:
         content_type = next((text for name, text in headers.items() if name.lower() == "content-type"), None)
+    last = player.last_body if len(body) >= _LONG else None
     try:
-        exchange = player.begin(request_from_wire(method, url, body, content_type))
+        exchange = player.begin(request_from_wire(method, url, body, content_type, last))
     except Exception as problem:
         raise player.stop(f"{method} {_bare(url)} could not be looked up: {_described(problem)}") from problem
     if exchange.response is not None and exchange.verifies:

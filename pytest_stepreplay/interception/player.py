@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..models import Request, Response
+    from ..wire.last_body import LastBody
     from .pauses import Disturbance
     from .sending import Outgoing
 
@@ -61,6 +62,10 @@ class PlayerExchange(Protocol):
 
 class Player(Protocol):
     """An open cassette, as the interception sees it."""
+
+    @property
+    def last_body(self) -> LastBody:
+        """What a long request may go on from."""
 
     def passes_by(self, host: str) -> bool:
         """Whether requests to this host are left alone."""

@@ -7,6 +7,7 @@ what is to be written and returns a frozen `Outcome`.
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepReplayError, display_path
@@ -22,6 +23,7 @@ from ..settings.hosts import Hosts
 from ..store import files, paths
 from ..store import secrets as secret_checks
 from ..verify import drift_policy, judging, left_pending
+from ..wire import last_body
 from . import faulting, saving, threads
 from .answering import Answers, read_own
 from .counting import count
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..settings.faults import Fault
     from ..verify.judging import Verdict
+    from ..wire.last_body import LastBody
     from .faulting import RequestFaults
     from .saving import Work
 
@@ -216,6 +219,11 @@ class Session:
         counts = f"{len(self.played)} played, {len(self.recorded)} recorded"
         return f"<stepreplay {self.mode} {display_path(self.path)}: {counts}>"
 
+    @cached_property
+    def last_body(self) -> LastBody:
+        """What a long request may go on from."""
+        return last_body.LastBody()
+
     def load(self) -> None:
         """Reads the cassette, once.
 
@@ -283,6 +291,10 @@ class Session:
                 position = self._answers.next_same(seen)
             if position is None:  # else nothing is in it that is not in the cassette
                 request = self.redactor.redact_request(seen)
+            else:
+                request = self._answers.at(position).request
+                if "last_body" in self.__dict__:
+                    self.last_body.replace(seen.json, request.json)
             exchange = Exchange(self._history, request)
             if mode.answers:
                 if position is None:

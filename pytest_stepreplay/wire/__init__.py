@@ -15,6 +15,7 @@ __all__ = [
     "headers",
     "json_values",
     "large",
+    "last_body",
     "multipart",
     "vectors",
 ]

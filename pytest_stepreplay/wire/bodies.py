@@ -20,6 +20,8 @@ from .multipart import with_fixed_boundary
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from .last_body import LastBody
+
 MAX_JSON_DEPTH = 200
 """A JSON body nested deeper than this is stored as text: pydantic, and much else, stops soon after."""
 
@@ -30,7 +32,9 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LIKE_EVENTS = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
 
 
-def request_from_wire(method: str, url: str, body: bytes, content_type: str | None) -> Request:
+def request_from_wire(
+    method: str, url: str, body: bytes, content_type: str | None, last: LastBody | None = None
+) -> Request:
     """Return the request with its body in the form it is stored in; a multipart one with a fixed boundary.
 
     Args:
@@ -38,6 +42,7 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         url: as sent, with its query.
         body: as sent; empty for none.
         content_type: the header's value, if there is one.
+        last: the body that came before, which this one may go on from.
     """
     kind = content_type or ""
     # Another tool's cassette does not say the type of what was sent.
@@ -47,7 +52,8 @@ def request_from_wire(method: str, url: str, body: bytes, content_type: str | No
         parts = large.body_parts_of(body)
         if parts is not None:
             return Request(method=method, url=url, parts=parts)
-    return Request(method=method, url=url, **_stored(with_fixed_boundary(body, kind), kind, streams=False))
+    body = with_fixed_boundary(body, kind)
+    return Request(method=method, url=url, **_stored(body, kind, streams=False, last=last))
 
 
 def response_from_wire(status: int, headers: Mapping[str, str], body: bytes) -> Response:
@@ -87,7 +93,7 @@ def frames_of(message: Request | Response) -> Iterator[bytes]:
         yield events.frame_of(event).encode() if isinstance(event, str) else event.frame.encode()
 
 
-def _stored(body: bytes, content_type: str, *, streams: bool) -> dict[str, Any]:
+def _stored(body: bytes, content_type: str, *, streams: bool, last: LastBody | None = None) -> dict[str, Any]:
     """Return the one field of a message that holds the body."""
     if not body:
         return {}
@@ -101,7 +107,7 @@ def _stored(body: bytes, content_type: str, *, streams: bool) -> dict[str, Any]:
     if streams and (kind == EVENT_STREAM or (kind != "application/json" and _LIKE_EVENTS.match(text))):
         return {"events": tuple(stored_frame(frame) for frame in events.split_frames(text))}
     try:
-        tree = _exact_json(text)
+        tree = last.parse(text, _exact_json) if last else _exact_json(text)
     except (ValueError, RecursionError):
         return {"text": text}
     is_json = isinstance(tree, dict | list) or kind == "application/json" or kind.endswith("+json")
