@@ -17,6 +17,7 @@ from ..models import Request
 from ..value_classes import dataclass
 from ..wire import arrays
 from ..wire.events import frame_of
+from ..wire.json_values import on_one_line
 from ..wire.large import body_parts_of, data_of, head_of
 from ..wire.multipart import BOUNDARY, part_of
 from . import printing
@@ -199,15 +200,6 @@ def last_said(request: Request) -> str:
     return asked[-1].text if asked else ""
 
 
-def compact(given: Any) -> str:
-    """Returns what a tool is given as JSON on one line; what is no JSON as it is."""
-    try:
-        value = json.loads(given) if isinstance(given, str) else given
-    except (ValueError, RecursionError):
-        return str(given)
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
 def _text_of_events(events: Iterable[str | RawFrame]) -> str:
     return "".join(frame_of(it) if isinstance(it, str) else it.frame for it in events)
 
@@ -220,6 +212,6 @@ def _extended(conversation: bytes, remark: Remark) -> bytes:
     """
     if not remark.role:
         return conversation
-    calls = [(call.id, call.tool, compact(call.given)) for call in remark.calls]
+    calls = [(call.id, call.tool, on_one_line(call.given)) for call in remark.calls]
     told = [remark.role, remark.text, calls, remark.cites]
     return hashlib.sha256(conversation + json.dumps(told).encode()).digest()

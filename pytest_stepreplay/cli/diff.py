@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from ..store.pending import read_new_version
 from ..store.snapshot_files import read_snapshots
 from ..value_classes import dataclass
 from ..wire.events import json_chunks_of
+from ..wire.json_values import parsed_or_none
 from . import printing
 from .command import AS_JSON, COLOR, Command, Operand, Option, UsageError, one_of
 from .conversation import last_said
@@ -117,7 +117,7 @@ def _read_items(name: str) -> list[Item]:
         return [Item(number, it) for number, it in enumerate(read_snapshots(path).values(), 1)]
     data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     text = data.decode("utf-8-sig", "replace")
-    value = _json_in(text)
+    value = parsed_or_none(text)
     if isinstance(value, list):
         items = [Item(number, it) for number, it in enumerate(value, 1)]
     elif isinstance(value, dict) and "interactions" not in value:
@@ -135,13 +135,6 @@ def _read_items(name: str) -> list[Item]:
     if not items:
         raise StepReplayError(f"{name}: it has no response to compare")
     return items
-
-
-def _json_in(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _is_stream(text: str) -> bool:

@@ -16,8 +16,9 @@ from ..store.cassettes import read_cassette
 from ..store.files import PENDING_SUFFIX
 from ..store.paths import SNAPSHOTS_SUFFIX
 from ..texts.sentences import in_sentences
+from ..wire.json_values import on_one_line
 from .command import Command, Operand
-from .conversation import body_shown, compact, is_streamed, read_turns, summary_of
+from .conversation import body_shown, is_streamed, read_turns, summary_of
 from .terminal import echo, safe
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _remark(remark: Remark, turn: Turn) -> Iterator[str]:
     if remark.refusal:
         yield from _block(f"refusal{suffix}", remark.refusal)
     for call in remark.calls:
-        yield from _block(f"call{suffix}", f"{call.tool}({compact(call.given)})")
+        yield from _block(f"call{suffix}", f"{call.tool}({on_one_line(call.given)})")
 
 
 def _block(label: str, text: str) -> Iterator[str]:

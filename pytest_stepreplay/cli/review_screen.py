@@ -17,8 +17,9 @@ from ..texts.columns import columns_of, shortened
 from ..texts.escaping import escape_for_terminal
 from ..texts.words import diff_words, stretches_of
 from ..value_classes import dataclass
+from ..wire.json_values import on_one_line
 from . import printing
-from .conversation import asked_in, body_shown, compact, summary_of
+from .conversation import asked_in, body_shown, summary_of
 from .show import STYLES as ROLES
 from .terminal import plural, safe
 
@@ -149,7 +150,7 @@ def _remark(remark: Remark, view: View) -> Iterator[Text]:
     if remark.refusal:
         yield _labelled(remark.role, f"refuses: {remark.refusal}", view)
     for call in remark.calls:
-        yield _labelled("call", f"{call.tool}({compact(call.given)})", view)
+        yield _labelled("call", f"{call.tool}({on_one_line(call.given)})", view)
 
 
 def _labelled(label: str, text: str, view: View) -> Text:

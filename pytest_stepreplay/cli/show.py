@@ -10,10 +10,11 @@ from ..errors import StepReplayError
 from ..store.cassettes import read_cassette
 from ..store.pending import read_new_version
 from ..store.snapshot_files import read_snapshots
+from ..wire.json_values import on_one_line
 from ..wire.vectors import shorten
 from . import printing
 from .command import AS_JSON, Command, Operand, Option, number_from_1
-from .conversation import body_shown, compact, is_streamed, read_turns, summary_of
+from .conversation import body_shown, is_streamed, read_turns, summary_of
 from .naming import find_cassette
 from .project import display
 from .terminal import echo, json_text, plural, safe
@@ -190,7 +191,7 @@ def _print_remark(block: Callable[..., None], remark: Remark, tools: Mapping[str
     if remark.refusal:
         block(remark.role + suffix, f"refuses: {remark.refusal}")
     for call in remark.calls:
-        block("call" + suffix, f"{call.tool}({compact(call.given)})")
+        block("call" + suffix, f"{call.tool}({on_one_line(call.given)})")
 
 
 def _print_response(block: Callable[..., None], turn: Turn) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 
-from ..texts import escaping
+from ..texts import escaping, plural
+
+__all__ = ["echo", "json_text", "plural", "safe"]
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -23,8 +25,3 @@ def safe(text: str) -> str:
 def json_text(value: object) -> str:
     """Returns a value as JSON for a program, in which a CI log that shows it finds no command either."""
     return json.dumps(value, indent=2).replace("##", "\\u0023#")  # it stands nowhere but in texts
-
-
-def plural(number: int, noun: str) -> str:
-    """Returns a number with its noun: ``1 message``, ``12,000 tokens``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

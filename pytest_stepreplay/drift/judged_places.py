@@ -14,7 +14,7 @@ from ..endpoints import Paired
 from ..selectors import Selector, Selectors
 from ..settings.policy import Tolerance
 from ..settings.text_rules import TextRule
-from ..wire.json_values import BrokenJson, canonical, is_equal, name_type, parsed
+from ..wire.json_values import BrokenJson, canonical, is_equal, name_type, parsed, structure_in
 from ..wire.vectors import LONG, Vector
 from .values import ABSENT
 
@@ -239,11 +239,3 @@ def vector_at(value: Any, roles: Sequence[Action]) -> Vector | None:
 def is_vector_place(roles: Sequence[Action]) -> bool:
     """Whether what stands at a place is said to be a vector."""
     return any(isinstance(role, Tolerance) and role.cosine is not None for role in roles)
-
-
-def structure_in(text: str) -> Any:
-    """Returns the object or array in a text, or None."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
-    value = parsed(text)
-    return None if isinstance(value, BrokenJson) else value

@@ -21,7 +21,7 @@ from ..settings.levels import Level
 from ..settings.policy import Tolerance
 from ..settings.text_rules import TextRule
 from ..texts.alignment import align, match
-from ..wire.json_values import BrokenJson, canonical, name_type, parsed
+from ..wire.json_values import BrokenJson, canonical, name_type, parsed, structure_in
 from .answers import Mask
 from .changes import Change
 from .judged_places import (
@@ -31,7 +31,6 @@ from .judged_places import (
     Told,
     folded,
     is_vector_place,
-    structure_in,
     vector_at,
 )
 from .values import ABSENT

@@ -10,11 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from .documented import Documented
-
-
-def _empty_as_none(value: object) -> object:
-    return None if value == "" else value
+from .documented import Documented, NoneForEmpty
 
 
 def _unnamed(value: object) -> object:
@@ -24,7 +20,7 @@ def _unnamed(value: object) -> object:
 
 FinishReason = Annotated[
     Literal["stop", "length", "content_filter", "tool_calls", "function_call"] | None,
-    BeforeValidator(_empty_as_none),
+    NoneForEmpty,
 ]
 """Why the model stopped. In streams ``""`` and null both mean that it has not yet."""
 
@@ -110,9 +106,7 @@ class StepFunChoice(Choice):
     """A choice of StepFun's chat completion. Audio has no finish reason."""
 
     message: StepFunMessage
-    finish_reason: Annotated[
-        Literal["stop", "length", "content_filter", "tool_calls"] | None, BeforeValidator(_empty_as_none)
-    ]
+    finish_reason: Annotated[Literal["stop", "length", "content_filter", "tool_calls"] | None, NoneForEmpty]
 
 
 class StepFunChatCompletion(ChatCompletion):
@@ -152,7 +146,7 @@ class DeltaToolCall(Documented):
 class Delta(Documented):
     """What one chunk adds to the message. StepFun sends ``role: ""`` on middle chunks."""
 
-    role: Annotated[Literal["assistant"] | None, BeforeValidator(_empty_as_none)] = None
+    role: Annotated[Literal["assistant"] | None, NoneForEmpty] = None
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from .chat_calls import read_call
-from .reading import Call, Reading, Remark, Tokens, number, object_of
+from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
@@ -20,12 +20,11 @@ def _asked(body: Mapping[str, Any]) -> tuple[Remark, ...] | None:
 
 
 def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
-    choices = tree.get("choices")
-    choices = choices if isinstance(choices, list) else []
+    choices = objects_of(tree.get("choices"))
     return tuple(
         _remark(it["message"], str(it.get("index")) if len(choices) > 1 else "")
         for it in choices
-        if isinstance(it, dict) and isinstance(it.get("message"), dict)
+        if isinstance(it.get("message"), dict)
     )
 
 
@@ -33,11 +32,11 @@ def _remark(message: dict[str, Any], label: str = "") -> Remark:
     cites = message.get("tool_call_id")
     return Remark(
         role=str(message.get("role") or "?"),
-        text=text_of(message.get("content")),
+        text=_text_of(message.get("content")),
         reasoning=tuple(
-            text_of(message[key]) for key in ("reasoning", "reasoning_content") if message.get(key)
+            _text_of(message[key]) for key in ("reasoning", "reasoning_content") if message.get(key)
         ),
-        refusal=text_of(message.get("refusal")),
+        refusal=_text_of(message.get("refusal")),
         calls=tuple(_calls(message)),
         cites=str(cites or "") if cites or message.get("role") == "tool" else None,
         label=label,
@@ -58,22 +57,31 @@ def _calls(message: dict[str, Any]) -> list[Call]:
     return found
 
 
-def text_of(content: Any) -> str:
-    """Returns the text of a message's content; parts that are no text are named."""
+def text_of(content: Any, url_of: Callable[[dict[str, Any]], Any]) -> str:
+    """Returns the text of a message's content; parts that are no text are named.
+
+    Args:
+        content: a text, or a list of parts.
+        url_of: returns the address of a part that has one.
+    """
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
         return json.dumps(content, ensure_ascii=False)
-    return "\n".join(_text_of_part(part) for part in content)
+    parts = map(object_of, content)
+    return "\n".join(
+        it["text"] if isinstance(it.get("text"), str) else named_part(str(it.get("type")), url_of(it))
+        for it in parts
+    )
 
 
-def _text_of_part(part: Any) -> str:
-    part = object_of(part)
-    kind = str(part.get("type"))
-    if isinstance(part.get("text"), str):
-        return str(part["text"])
-    value = part.get(kind)
-    return named_part(kind, value.get("url") if isinstance(value, dict) else value)
+def _text_of(content: Any) -> str:
+    return text_of(content, _url_of)
+
+
+def _url_of(part: dict[str, Any]) -> Any:
+    held = part.get(str(part.get("type")))
+    return held.get("url") if isinstance(held, dict) else held
 
 
 def named_part(kind: str, url: Any = None) -> str:
@@ -85,9 +93,8 @@ def named_part(kind: str, url: Any = None) -> str:
 
 def end_of(tree: Mapping[str, Any]) -> str:
     """Returns why the choices of a completion ended."""
-    choices = tree.get("choices")
-    held = [it for it in choices if isinstance(it, dict)] if isinstance(choices, list) else []
-    reasons = dict.fromkeys(str(it["finish_reason"]) for it in held if it.get("finish_reason"))
+    found = (it.get("finish_reason") for it in objects_of(tree.get("choices")))
+    reasons = dict.fromkeys(str(reason) for reason in found if reason)
     return ", ".join(reasons) or "without a finish reason"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,10 @@ class Documented(BaseModel):
     """Part of a documented object: types are held strictly, fields nobody documented are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, protected_namespaces=())
+
+
+NoneForEmpty: Final = BeforeValidator(lambda value: None if value == "" else value)
+"""Takes an empty text for null."""
 
 
 def _check_vector(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
+from ..texts import plural
 from ..wire import vectors
 from . import error_object, openai_models
 from .chat_reading import tokens_in
@@ -43,8 +44,7 @@ def _answered(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 
 def _end(tree: Mapping[str, Any]) -> str:
-    count = len(objects_of(tree.get("data")))
-    return f"{count:,} embedding{'' if count == 1 else 's'}"
+    return plural(len(objects_of(tree.get("data"))), "embedding")
 
 
 EMBEDDINGS: Final = Endpoint(

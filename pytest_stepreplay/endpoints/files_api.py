@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
+from ..texts import plural
 from . import batch_results, binary, error_object, files_models
 from .endpoint import Contract, Endpoint
 from .ids import Ids
-from .reading import Reading, Remark, number, object_of, objects_of, plural_of
+from .reading import Reading, Remark, number, object_of, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,7 +97,7 @@ def _done(name: str, what: str) -> Callable[[Mapping[str, Any]], str]:
         if whole is None:
             return ", ".join(f"{count} {sort}" for sort, count in counts.items())
         failed = number(counts, "failed")
-        return f"{number(counts, 'completed')} of {plural_of(whole, what)}" + (
+        return f"{number(counts, 'completed')} of {plural(whole, what)}" + (
             f", {failed} failed" if failed else ""
         )
 
@@ -128,7 +129,7 @@ def _said_in_file(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 def _end_of_file(tree: Mapping[str, Any]) -> str:
     results = tree.get("results_by_custom_id")
-    return plural_of(len(results), "result") if isinstance(results, dict) else _end(tree)
+    return plural(len(results), "result") if isinstance(results, dict) else _end(tree)
 
 
 FILES: Final = Endpoint(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ..texts import plural
 from ..wire import vectors
 from . import gemini_parts
 from .chat_reading import named_part
-from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of, plural_of
+from .reading import Call, Reading, Remark, Tokens, number, object_of, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,5 +104,5 @@ def _embedded(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 READING: Final = Reading(_asked, _answered, _end)
 EMBEDDINGS: Final = Reading(
-    _to_embed, _embedded, lambda tree: plural_of(len(_embedded(tree)), "embedding"), ("content", "requests")
+    _to_embed, _embedded, lambda tree: plural(len(_embedded(tree)), "embedding"), ("content", "requests")
 )

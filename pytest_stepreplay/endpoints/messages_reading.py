@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from . import messages_calls
-from .chat_reading import named_part
+from .chat_reading import text_of
 from .reading import Reading, Remark, Tokens, number, object_of, objects_of
 
 if TYPE_CHECKING:
@@ -53,17 +53,7 @@ def _remarks(message: Mapping[str, Any]) -> Iterator[Remark]:
 
 
 def _text_of(content: Any) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        return json.dumps(content, ensure_ascii=False)
-    return "\n".join(_text_of_block(object_of(block)) for block in content)
-
-
-def _text_of_block(block: dict[str, Any]) -> str:
-    if isinstance(block.get("text"), str):
-        return str(block["text"])
-    return named_part(str(block.get("type")), object_of(block.get("source")).get("url"))
+    return text_of(content, lambda block: object_of(block.get("source")).get("url"))
 
 
 def _end(tree: Mapping[str, Any]) -> str:

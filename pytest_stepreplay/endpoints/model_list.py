@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..settings.levels import Level
+from ..texts import plural
 from . import error_object, openai_models
 from .endpoint import Contract, Endpoint, Paired
-from .reading import Reading, Remark, objects_of, plural_of
+from .reading import Reading, Remark, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def _told(tree: Mapping[str, Any]) -> tuple[Remark, ...]:
 
 
 def _end(tree: Mapping[str, Any]) -> str:
-    return plural_of(len(_told(tree)), "model")
+    return plural(len(_told(tree)), "model")
 
 
 MODELS: Final = Endpoint(

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, RootModel, Tag
+from pydantic import Discriminator, RootModel, Tag
 
-from .documented import Documented, Numbers
+from .documented import Documented, NoneForEmpty, Numbers
 
 # ---------------------------------------------------------------- the older completions
 # OpenAI's API reference, "The completion object". The chunks of a stream are such objects too.
 
 
-def _empty_as_none(value: object) -> object:
-    return None if value == "" else value
-
-
-FinishReason = Annotated[Literal["stop", "length", "content_filter"] | None, BeforeValidator(_empty_as_none)]
+FinishReason = Annotated[Literal["stop", "length", "content_filter"] | None, NoneForEmpty]
 
 
 class TextChoice(Documented):

@@ -134,11 +134,6 @@ def input_and_output(tree: Mapping[str, Any]) -> Tokens | None:
     )
 
 
-def plural_of(count: int, what: str) -> str:
-    """Returns a number of things, in words."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def object_of(value: Any) -> dict[str, Any]:
     """Returns a value that is an object; an empty one for any other."""
     return value if isinstance(value, dict) else {}

@@ -9,7 +9,7 @@ from . import error_object, responses_altering, responses_models, responses_stre
 from .chat_request import name_of_tool
 from .endpoint import BY_SHAPE, Contract, Conversation, Endpoint, nullable
 from .messages_reading import COUNTING
-from .reading import most_of
+from .reading import most_of, objects_of
 from .responses_items import CALLS, IDS, PAIRED_ITEMS
 from .responses_reading import ITEMS, READING, tokens_in
 
@@ -251,7 +251,5 @@ INPUT_TOKENS: Final = Endpoint(
 
 
 def _lists_items(tree: Mapping[str, Any]) -> bool:
-    data = tree.get("data")
-    held = data if isinstance(data, list) else ()
-    kinds = [each.get("type") for each in held if isinstance(each, dict)]
+    kinds = [each.get("type") for each in objects_of(tree.get("data"))]
     return tree.get("object") == "list" and any(isinstance(kind, str) for kind in kinds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ..texts import plural
 from . import responses_items as items
-from .chat_reading import named_part
-from .reading import Reading, Remark, Tokens, number, object_of, objects_of, plural_of
+from .chat_reading import named_part, text_of
+from .reading import Reading, Remark, Tokens, number, object_of, objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,18 +56,7 @@ def _remarks(item: dict[str, Any]) -> Iterator[Remark]:
 
 
 def _text_of(content: Any) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        return json.dumps(content, ensure_ascii=False)
-    return "\n".join(_text_of_part(object_of(part)) for part in content)
-
-
-def _text_of_part(part: dict[str, Any]) -> str:
-    if isinstance(part.get("text"), str):
-        return str(part["text"])
-    url = part.get("image_url", part.get("file_url"))
-    return named_part(str(part.get("type")), url)
+    return text_of(content, lambda part: part.get("image_url", part.get("file_url")))
 
 
 def _end(tree: Mapping[str, Any]) -> str:
@@ -95,5 +84,5 @@ READING: Final = Reading(_asked, _answered, _end)
 ITEMS: Final = Reading(
     _asked,
     _answered,
-    lambda tree: plural_of(len(objects_of(tree["data"])), "item") if "data" in tree else str(tree.get("id")),
+    lambda tree: plural(len(objects_of(tree["data"])), "item") if "data" in tree else str(tree.get("id")),
 )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ..endpoints import GENERIC, endpoint_of_answer, endpoint_of_request, is_body
 from ..wire.bodies import body_bytes
 from ..wire.events import json_chunks_of
-from ..wire.json_values import parse_json
+from ..wire.json_values import parse_json, parsed_or_none
 from .foreign import (
     Foreign,
     ForeignExchange,
@@ -300,9 +300,9 @@ def _endpoint_of(request: bytes, answer: bytes) -> Endpoint:
     """Returns the endpoint that answers so; where that is not told, the one that is asked so."""
     text = answer.decode("utf-8", "replace")
     found = endpoint_of_answer(
-        json_chunks_of(text) if text.startswith(("data:", "event:")) else _parsed(answer)
+        json_chunks_of(text) if text.startswith(("data:", "event:")) else parsed_or_none(answer)
     )
-    return endpoint_of_request(_parsed(request)) if found is GENERIC else found
+    return endpoint_of_request(parsed_or_none(request)) if found is GENERIC else found
 
 
 def _url(
@@ -345,13 +345,6 @@ def _status(row: dict[str, Any], parts: dict[str, Any], here: Place) -> int:
     if isinstance(status, str) and status.isdecimal() and len(status) == 3:
         status = int(status)
     return checked_status(status, (*here, "status"))
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _elapsed(row: dict[str, Any]) -> float | None:

@@ -14,6 +14,7 @@ from ..commands import pytest_command
 from ..errors import CassetteReadError
 from ..machine import clock
 from ..settings import PLACEHOLDER_KEY, REWRITE, readers
+from ..texts import plural
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class Stale:
     age: str
 
     def __str__(self) -> str:
-        noun = "interaction" if self.total == 1 else "interactions"
-        return f"{len(self.positions)} of {self.total} {noun}, the oldest recorded {self.age} ago"
+        return f"{len(self.positions)} of {plural(self.total, 'interaction')}, the oldest recorded {self.age} ago"
 
 
 def find_stale(interactions: Sequence[Interaction], max_age: timedelta, now: datetime) -> Stale | None:
@@ -131,6 +131,5 @@ def age_in_words(moment: datetime, now: datetime) -> str:
     seconds = (now - moment).total_seconds()
     for unit, length in _UNITS:
         if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+            return plural(int(seconds // length), unit)
     return "just now"

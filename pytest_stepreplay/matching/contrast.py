@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import selectors
 from ..endpoints import endpoint_of_url
 from ..settings import MATCHERS
-from ..texts import alignment, words
+from ..texts import alignment, plural, words
 from ..value_classes import dataclass
 from .canonical import canonical_text
 from .keys import DEFAULT_MATCHER
@@ -246,7 +246,7 @@ class _Bodies:
         if said is None:
             return f"{_show_name(_read_role(message))}, {_show(content or message.get('content'))}"
         if said.calls:
-            return f"{_show_name(said.role)}, {len(said.calls)} tool call{'s' if len(said.calls) > 1 else ''}"
+            return f"{_show_name(said.role)}, {plural(len(said.calls), 'tool call')}"
         return f"{_show_name(said.role)}, {_show(said.text or message.get('content'))}"
 
 

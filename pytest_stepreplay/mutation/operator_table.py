@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ..models import Response
 from ..selectors import Selectors, format_path
 from ..settings.levels import Level
-from ..wire.json_values import BrokenJson, name_type, parsed
+from ..wire.json_values import name_type, parsed, structure_in
 from . import places
 from .taped_answers import TapedAnswer, cut_off, number_of_chunks
 
@@ -250,14 +250,6 @@ def written_texts(taped: TapedAnswer) -> Iterator[tuple[Path, str]]:
                 yield path, text
 
 
-def json_in(text: str) -> Any:
-    """Returns the object or array that a text is; None for any other."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
-    value = parsed(text)
-    return None if isinstance(value, BrokenJson) else value
-
-
 def _empty_text(taped: TapedAnswer) -> Iterator[Altered]:
     for path, _ in islice(written_texts(taped), MOST_PLACES):
         yield _with(taped, path, "the text is empty", places.with_value(taped.tree, path, ""))
@@ -265,7 +257,7 @@ def _empty_text(taped: TapedAnswer) -> Iterator[Altered]:
 
 def _other_text(taped: TapedAnswer) -> Iterator[Altered]:
     for path, text in islice(written_texts(taped), MOST_PLACES):
-        if json_in(text) is None and text != OTHER_TEXT:
+        if structure_in(text) is None and text != OTHER_TEXT:
             told = f"the text is {_shown(OTHER_TEXT)} instead of {_shown(text)}"
             yield _with(taped, path, told, places.with_value(taped.tree, path, OTHER_TEXT))
 
@@ -273,7 +265,7 @@ def _other_text(taped: TapedAnswer) -> Iterator[Altered]:
 def _json_places(taped: TapedAnswer) -> Iterator[tuple[Path, Any, Path, Any]]:
     """Yields each place of each JSON text: where the text stands, its value, the place in it, what stands there."""
     for path, text in written_texts(taped):
-        value = json_in(text)
+        value = structure_in(text)
         if value is not None:
             for inside, held in places.find_places(value, _compiled(("**",))):
                 yield path, value, inside, held
@@ -300,7 +292,7 @@ def _other_json_key(taped: TapedAnswer) -> Iterator[Altered]:
 
 def _broken_json(taped: TapedAnswer) -> Iterator[Altered]:
     for path, text in written_texts(taped):
-        if json_in(text) is not None:
+        if structure_in(text) is not None:
             tree = places.with_value(taped.tree, path, half(text))
             yield _with(taped, path, "the JSON breaks off in the middle", tree)
 

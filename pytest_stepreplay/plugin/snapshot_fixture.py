@@ -18,6 +18,7 @@ from ..redaction import redactor, variables, wall
 from ..remote import lock_file
 from ..snapshots import comparing, explaining
 from ..store import files, paths
+from ..texts import plural
 from ..verify import drift_policy
 from . import coloring, verdicts
 from .run import RUN, SESSION
@@ -220,7 +221,7 @@ def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]
     if written:
         numbers = {sort: sum(len(each[sort]) for each in written) for sort in ("added", "changed", "removed")}
         told = ", ".join(f"{number} {sort}" for sort, number in numbers.items() if number)
-        lines.append(f"{told} in {_files(len(written))}")
+        lines.append(f"{told} in {plural(len(written), 'file')}")
     facts = [
         f"  {_shown(config, each['path'])} {found['snapshot']}: {found['line']}"
         for each in written
@@ -232,9 +233,5 @@ def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]
         lines.append(f"  … and {len(facts) - _MOST_FACTS} more")
     pending = {each["pending"] for each in outcomes if each["pending"]}
     if pending:
-        lines.append(f"pending in {_files(len(pending))}; decide with: {review_command()}")
+        lines.append(f"pending in {plural(len(pending), 'file')}; decide with: {review_command()}")
     return lines
-
-
-def _files(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"

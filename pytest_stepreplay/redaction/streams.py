@@ -5,9 +5,10 @@ Events go in, as a cassette or a foreign file has them; out come the pieces of e
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..wire.json_values import parsed_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,10 +85,10 @@ def _are_parts(texts: list[str]) -> bool:
 def _parsed_events(payloads: list[str]) -> list[Any]:
     """Returns what each payload stands for; None for one that is not a JSON object."""
     whole = [each if each.startswith("{") else "null" for each in payloads]
-    at_once = parsed_json(f"[{','.join(whole)}]")
+    at_once = parsed_or_none(f"[{','.join(whole)}]")
     if isinstance(at_once, list) and len(at_once) == len(payloads):
         return at_once
-    return [parsed_json(each) for each in whole]
+    return [parsed_or_none(each) for each in whole]
 
 
 def payload_of(event: str) -> str:
@@ -139,14 +140,6 @@ def events_in(text: str) -> Sequence[str]:
 def is_stream(text: str) -> bool:
     """Tells whether a text is a stream itself."""
     return len(events_in(text)) > 0
-
-
-def parsed_json(text: str) -> Any:
-    """Returns the value that a JSON text stands for; None where it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _collect(tree: Any, shape: _TextsAtPlace, link: Link, number: int) -> None:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import selectors
 from ..value_classes import dataclass, field
+from ..wire.json_values import parsed_or_none
 from .secret_rules import BY_NAME, Bounds, Hit, decoded_base64, find_hits, named_secrets, names_key, unpacked
 from .shapes import PLACEHOLDER
-from .streams import events_in, parsed_json, path_of, split_texts
+from .streams import events_in, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
 
 if TYPE_CHECKING:
@@ -414,11 +415,11 @@ def _may_hide(value: Any) -> bool:
 def _hidden_in_text(place: Place, text: str) -> Iterator[tuple[Place, str]]:
     yield place, text
     if text[0] in "{[" and "\\" in text:
-        yield from (((*place, *inner), each) for inner, each in _texts(parsed_json(text)))
+        yield from (((*place, *inner), each) for inner, each in _texts(parsed_or_none(text)))
     if "\n" in text:
         events = events_in(text)
         for payload in events if "\\" in text else ():
-            yield from ((place, each) for _, each in _texts(parsed_json(payload)))
+            yield from ((place, each) for _, each in _texts(parsed_or_none(payload)))
         yield from _joined(place, events)
 
 

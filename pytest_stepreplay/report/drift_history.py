@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from ..texts import plural
 from ..value_classes import dataclass
 from .merged_runs import read_report
 from .verified_runs import LEVELS, EarlierRun
@@ -148,11 +149,8 @@ def since_when(run: VerifiedRun, result: Result) -> tuple[list[tuple[str, str | 
     if not compared:
         return fared, "in no earlier report"
     if not drifted:
-        return (
-            fared,
-            f"new: no drift in {len(compared):,} earlier {'report' if len(compared) == 1 else 'reports'}",
-        )
+        return fared, f"new: no drift in {plural(len(compared), 'earlier report')}"
     holds = [*(bool(level) for _, level in compared), True]
     came_back = sum(now and not before for before, now in zip([False, *holds], holds, strict=False)) - 1
-    flickers = f", came back {came_back:,} {'time' if came_back == 1 else 'times'}" if came_back else ""
+    flickers = f", came back {plural(came_back, 'time')}" if came_back else ""
     return fared, f"since {drifted[0]}: in {len(drifted) + 1:,} of {len(compared) + 1:,} runs{flickers}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..commands import project_command, pytest_command, stepreplay_command
 from ..endpoints import base_of_url
 from ..errors import Explanation
+from ..texts import plural
 from ..texts.escaping import escape_for_terminal
 from ..texts.varying import KINDS
 from ..value_classes import dataclass
@@ -118,7 +119,9 @@ def _cause(miss: Miss) -> list[str]:
 
 def _headline(miss: Miss) -> str:
     if miss.times_recorded:
-        return f"asked once more than recorded: {_answers(miss.times_recorded)}, already played"
+        return (
+            f"asked once more than recorded: {plural(miss.times_recorded, 'recorded answer')}, already played"
+        )
     if not miss.exists:
         return f"not recorded: {NO_CASSETTE}"
     if miss.nearest and miss.nearest.differences:
@@ -258,10 +261,6 @@ def _ignorable(miss: Miss) -> str:
         if each.in_body and not each.selector.startswith(_MEANT):
             return each.selector
     return ""
-
-
-def _answers(number: int) -> str:
-    return "1 recorded answer" if number == 1 else f"{number} recorded answers"
 
 
 def _times(number: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from ..texts import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -49,7 +51,7 @@ def numbers_of(sampled: Sequence[Result]) -> str:
     told = ", ".join(
         f"{counts[verdict]:,} {verdict}" for verdict in ("changed", "not changed", "not decided")
     )
-    of = f"{len(sampled):,} {'interaction' if len(sampled) == 1 else 'interactions'}"
+    of = plural(len(sampled), "interaction")
     return f"sampled {of}: {told} (error rate {' to '.join(f'{100 * rate:.3g}%' for rate in rates)})"
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import StepReplayError
 from ..settings import MODES
 from ..settings.prices import Prices
+from ..texts import plural
 from ..texts.escaping import escape_for_terminal
 from ..value_classes import dataclass
 from . import causes, token_costs, totals
@@ -101,7 +102,7 @@ class SuiteRun:
     def lines(self) -> list[str]:
         """Returns the run as a summary of text."""
         counts = ", ".join(f"{count:,} {ending}" for ending, count in self.counts.items() if count)
-        lines = [f"{len(self.tests):,} {'test' if len(self.tests) == 1 else 'tests'}: {counts or 'none'}"]
+        lines = [f"{plural(len(self.tests), 'test')}: {counts or 'none'}"]
         lines += [f"  failed: {escape_for_terminal(test)}" for test in self.failed[:_SHOWN]]
         if len(self.failed) > _SHOWN:
             lines.append(f"  ... and {len(self.failed) - _SHOWN:,} more")
@@ -257,7 +258,7 @@ def _left_out(tests: Mapping[str, str], uncollected: Sequence[str]) -> str:
 
 
 def _count(found: Sequence[str], noun: str) -> str:
-    return f"1 {noun} was" if len(found) == 1 else f"{len(found):,} {noun}s were"
+    return f"{plural(len(found), noun)} {'was' if len(found) == 1 else 'were'}"
 
 
 def _check_parts(suites: Sequence[tuple[str, SuiteRun]]) -> None:

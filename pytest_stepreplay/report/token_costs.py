@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..settings.prices import Prices
+from ..texts import plural
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def amount(rows: Sequence[LedgerRow], prices: Prices | None) -> str:
 def details(rows: Sequence[LedgerRow], prices: Prices | None) -> list[str]:
     """Returns a line for each row."""
     return [
-        f"  {row.model or 'no model'} ({row.endpoint}): {row.requests:,} "
-        f"{'request' if row.requests == 1 else 'requests'}, {row.input:,} + {row.output:,} tokens"
+        f"  {row.model or 'no model'} ({row.endpoint}): {plural(row.requests, 'request')}, "
+        f"{row.input:,} + {row.output:,} tokens"
         + (f", {prices.render(cost)}" if prices and (cost := row.cost(prices)) is not None else "")
         for row in rows
     ]

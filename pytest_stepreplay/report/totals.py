@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands import pytest_command
 from ..settings import MODES
+from ..texts import plural
 from ..texts.escaping import escape_for_terminal
 from ..value_classes import dataclass
 from . import token_costs
@@ -145,7 +146,7 @@ def render_totals(
     """
     counts = [
         f"replayed {totals.replayed}" if totals.replayed else "",
-        f"recorded {totals.recorded} in {_count(totals.written, 'cassette')}" if totals.recorded else "",
+        f"recorded {totals.recorded} in {plural(totals.written, 'cassette')}" if totals.recorded else "",
         f"missed {totals.missed}" if totals.missed else "",
         f"sent {totals.live}" if totals.live else "",
     ]
@@ -167,7 +168,7 @@ def render_totals(
     if unused != "ignore":
         lines += _listed(
             (
-                f"unplayed: {missing} of {_count(total, 'interaction')} in {_relative(path, root)}"
+                f"unplayed: {missing} of {plural(total, 'interaction')} in {_relative(path, root)}"
                 for path, (missing, total) in (totals.unplayed or {}).items()
             ),
             "cassettes",
@@ -183,7 +184,7 @@ def render_totals(
     lines += _listed((f"matched nothing (a typo?): {selector}" for selector in totals.unmatched), "selectors")
     if unused == "error" and totals.unused:
         lines.append(
-            f"ERROR: {_count(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"
+            f"ERROR: {plural(totals.unused, 'cassette')} not used as recorded (--stepreplay-unused=error)"
         )
         lines.append(f"  delete what is stale, or record again: {pytest_command('--stepreplay=rewrite')}")
     return [escape_for_terminal(line) for line in lines]
@@ -209,8 +210,8 @@ def _otherwise(totals: Totals) -> list[str]:
         return []
     causes = sorted(totals.otherwise.items(), key=lambda each: (-each[1], each[0]))
     return [
-        f"{_count(number, 'test')} passed with another request than the recorded one, since bodies are not compared:",
-        *_listed((f"  {_count(tests, 'test')}: {cause} differs" for cause, tests in causes), "causes"),
+        f"{plural(number, 'test')} passed with another request than the recorded one, since bodies are not compared:",
+        *_listed((f"  {plural(tests, 'test')}: {cause} differs" for cause, tests in causes), "causes"),
         '  to make them fail, add "body" to match_on (stepreplay_match_on, or the one that the suite has set)',
     ]
 
@@ -226,7 +227,3 @@ def _relative(path: str, root: Path) -> str:
         return Path(path).relative_to(root).as_posix()
     except ValueError:
         return path
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

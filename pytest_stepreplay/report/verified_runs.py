@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..settings import VERIFY, Mode
 from ..settings.levels import FAIL_ON, FailOn
 from ..settings.prices import Prices
+from ..texts import plural
 from ..value_classes import dataclass
 from .grouping import group_by_cause
 from .sampled import sampled_in
@@ -76,11 +77,10 @@ class Spent:
     @property
     def line(self) -> str:
         """What was sent, in one line."""
-        calls = f"{self.calls:,} {'call' if self.calls == 1 else 'calls'}"
         told = amount(self.rows, Prices(self.prices) if self.prices else None)
         if sum(row.total for row in self.rows) < self.tokens:  # some answers could not be compared
             told = f"{self.tokens:,} tokens"
-        return f"sent {calls}, {told}"
+        return f"sent {plural(self.calls, 'call')}, {told}"
 
 
 @dataclass(frozen=True)
@@ -160,17 +160,14 @@ class VerifiedRun:
         cassettes = len({each["path"] for each in self.ordered})
         return (
             f"{'rewrote' if self.mode.rewrites else 'verified'} {compared}{of_all} "
-            f"{'interaction' if len(self.ordered) == 1 else 'interactions'} in "
-            f"{cassettes} {'cassette' if cassettes == 1 else 'cassettes'}: "
+            f"{'interaction' if len(self.ordered) == 1 else 'interactions'} in {plural(cassettes, 'cassette')}: "
             f"{counts['same']} unchanged, {counts['drifted']} drifted"
         )
 
     @property
     def known_in_words(self) -> str:
         """How many interactions are not listed, since the baseline knows their drift."""
-        count = len(self.known)
-        interactions = "interaction" if count == 1 else "interactions"
-        return f"{count} {interactions} with known drift, not listed: it is in the baseline"
+        return f"{plural(len(self.known), 'interaction')} with known drift, not listed: it is in the baseline"
 
     @property
     def why_unverified(self) -> str:

@@ -7,7 +7,6 @@ Frames that are alike are taken together (`wire.frame_patterns`), and what the s
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from .. import endpoints
@@ -16,6 +15,7 @@ from ..models import FORMAT_VERSION
 from ..texts.sentences import in_sentences
 from ..wire import frame_patterns, frame_runs
 from ..wire.events import frame_of
+from ..wire.json_values import on_one_line
 from .files import MAX_SIZE
 from .readable_streams import ANSWER, Place, plain_tree, put_response, response_at, streams_in
 
@@ -97,7 +97,7 @@ def _answer_of(interaction: dict[str, Any], events: list[Tree]) -> str:
     lines = [line for remark in reading.answer(answer.tree) for line in _lines_of(remark)]
     error = answer.tree.get("error")
     if error:
-        lines += _block("error", _json(error))
+        lines += _block("error", on_one_line(error))
     end = reading.end(answer.tree)
     return "\n".join([*lines, *([f"ends: {_on_one_line(end)}"] if end else [])])
 
@@ -111,7 +111,7 @@ def _lines_of(remark: Remark) -> Iterator[str]:
     if remark.refusal:
         yield from _block(f"refusal{label}", remark.refusal)
     for call in remark.calls:
-        yield from _block(f"call{label}", f"{call.tool}({_json(call.given)})", whole=True)
+        yield from _block(f"call{label}", f"{call.tool}({on_one_line(call.given)})", whole=True)
 
 
 def _block(label: str, text: str, *, whole: bool = False) -> Iterator[str]:
@@ -123,11 +123,3 @@ def _block(label: str, text: str, *, whole: bool = False) -> Iterator[str]:
 
 def _on_one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _json(value: Any) -> str:
-    try:
-        value = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        return str(value)
-    return "" if value is None else json.dumps(value, ensure_ascii=False)

@@ -19,6 +19,7 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from ..wire.events import DONE, frame_of
+from ..wire.json_values import parsed_or_none
 from .replies import (
     Raw,
     ReceivedRequest,
@@ -216,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in self.headers.items():
             key = name.lower()
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        received = ReceivedRequest(self.command, self.path, headers, body, _json_of(body))
+        received = ReceivedRequest(self.command, self.path, headers, body, parsed_or_none(body))
         try:
             self._send(self.server.reply_to(received))
         except ConnectionError:  # the client left, or the script breaks the response off
@@ -264,10 +265,3 @@ def _length(text: str | bytes, base: int = 10) -> int:
     if length < 0:
         raise ValueError("a length is not negative")
     return length
-
-
-def _json_of(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None

@@ -14,6 +14,7 @@ from ..drift.keeping import body_of
 from ..endpoints import endpoint_of_url
 from ..report import conversations
 from ..settings.levels import Level, read_fail_on
+from ..texts import plural
 from . import chances, judging
 from .drift_policy import policy_for
 
@@ -140,8 +141,7 @@ class Sampling:
         if told:
             return told
         unheard = sum(len(each.new) for each in self._classes if not each.recorded)
-        recorded = len(self._stored.answers)
-        answers = "1 recorded answer" if recorded == 1 else f"{recorded:,} recorded answers"
+        answers = plural(len(self._stored.answers), "recorded answer")
         if unheard:
             return f"{unheard:,} do what none of {answers} does; ask more often, or record more answers"
         return f"{answers} and {self._answered:,} new ones are too few to tell"

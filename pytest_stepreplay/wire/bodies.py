@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import LARGE, LARGE_TEXT, RawFrame, Request, Response
 from . import events, large
-from .json_values import Tree, is_deeper_than
+from .json_values import Tree, is_deeper_than, refuse_constant
 from .multipart import with_fixed_boundary
 
 if TYPE_CHECKING:
@@ -185,9 +185,7 @@ def _is_same_number(digits: str, value: float) -> bool:
         return False
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_read_exactly = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_refuse).decode
+_read_exactly = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_float, parse_constant=refuse_constant
+).decode
 _write_compactly = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..value_classes import dataclass
+from .json_values import refuse_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +114,7 @@ def _parse(text: str) -> Iterator[Event]:
 def _json_of(text: str) -> Any:
     """Return the parsed object or array, or None where `text` is neither."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, (dict, list)) else None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

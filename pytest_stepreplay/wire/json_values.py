@@ -50,6 +50,31 @@ def parsed(text: str) -> Any:
         return BrokenJson("it is nested too deeply")
 
 
+def structure_in(text: str) -> Any:
+    """Returns the object or array that a text is; None for any other."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    value = parsed(text)
+    return None if isinstance(value, BrokenJson) else value
+
+
+def parsed_or_none(text: str | bytes) -> Any:
+    """Returns the value that a JSON text stands for, as the standard library reads it; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def on_one_line(given: Any) -> str:
+    """Returns what a tool is given as JSON on one line; what is no JSON as it is."""
+    try:
+        value = json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        return str(given)
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _number(text: str) -> int | float:
     return exact_number(float(text))
 
@@ -157,7 +182,7 @@ def parse_json(text: str) -> Tree:
         ValueError: it has what a cassette cannot hold; the message goes on from the name of the file.
     """
     try:
-        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=refuse_constant)
         too_deep = is_deeper_than(tree, MAX_DEPTH)
     except RecursionError:
         too_deep = True
@@ -185,7 +210,8 @@ def _object(pairs: list[tuple[str, Tree]]) -> dict[str, Tree]:
     return found
 
 
-def _refuse_constant(constant: str) -> None:
+def refuse_constant(constant: str) -> None:
+    """Raises for ``NaN`` and its like, which the standard library takes for JSON."""
     raise ValueError(f"has {constant}, which JSON does not have")
 
 
