@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-__all__ = ["dataclass", "field"]
+__all__ = ["dataclass", "field", "values_of"]
+
+
+def values_of(value: object) -> dict[str, Any]:
+    """Returns what the fields of a value hold, by their names."""
+    return {name: getattr(value, name) for name in getattr(type(value), _MEMBERS)}
 
 
 class _Member(NamedTuple):

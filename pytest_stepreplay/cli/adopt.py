@@ -34,9 +34,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         _print(found, path, lines)
     if not lines:
         return 1 if found.problems else 0
-    if dry_run or not (as_json or is_agreed(f"Write {display_path(path)}?", yes=yes)):
-        if not as_json:
-            echo("Nothing was changed.")
+    if not is_agreed(f"Write {display_path(path)}?", dry_run=dry_run, yes=yes, as_json=as_json):
         return 1
     write_ini(path, old, new, {ADOPT_KEY: "true"})
     if not as_json:

@@ -37,14 +37,19 @@ def check_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
         raise UsageError("--json cannot ask; add --dry-run or --yes")
 
 
-def is_agreed(question: str, *, yes: bool) -> bool:
-    """Returns whether to go on: as `--yes` says, else as a person at the terminal answers.
+def is_agreed(question: str, *, dry_run: bool, yes: bool, as_json: bool = False) -> bool:
+    """Returns whether to go on: as the options say, else as a person at the terminal answers; says where not.
 
     Raises:
         UsageError: nobody is there to be asked.
     """
-    if yes:
-        return True
+    agreed = not dry_run and (yes or _ask(question))
+    if not agreed and not as_json:
+        echo("Nothing was changed.")
+    return agreed
+
+
+def _ask(question: str) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("there is no terminal to ask in; add --yes to go ahead, or --dry-run to look first")
     while True:

@@ -156,9 +156,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
         )
     if proposal.is_empty:
         return 0
-    if dry_run or not (as_json or is_agreed("Write this?", yes=yes)):
-        if not as_json:
-            echo("Nothing was changed.")
+    if not is_agreed("Write this?", dry_run=dry_run, yes=yes, as_json=as_json):
         return 1
     proposal.write()
     if not as_json:

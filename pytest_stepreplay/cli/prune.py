@@ -41,8 +41,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     _print_plan(needless, files)
     if not (going or files):
         return 0
-    if dry_run or not is_agreed("Remove this?", yes=yes):
-        echo("Nothing was changed.")
+    if not is_agreed("Remove this?", dry_run=dry_run, yes=yes):
         return 1
     refused = _carry_out(going, run)
     for problem in refused.values():

@@ -34,8 +34,7 @@ def _run(dry_run: bool, yes: bool, as_json: bool) -> int:
     _print_links(links)
     if not sure:
         return 1 if unsure else 0
-    if dry_run or not is_agreed("Move them?", yes=yes):
-        echo("Nothing was changed.")
+    if not is_agreed("Move them?", dry_run=dry_run, yes=yes):
         return 1
     refused = _carry_out(sure)
     for problem in refused.values():

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +25,7 @@ from ..session.event_loops import in_thread
 from ..session.sessions import Session
 from ..settings import MARKER_SETTINGS, MODES, Settings, read_values
 from ..store import files, paths
+from ..value_classes import values_of
 from .command import Command, Operand, Option, UsageError, one_of
 from .naming import find_named, nearest_names
 from .project import cassette_folder, display, project_settings
@@ -115,7 +115,7 @@ class _Desk:
     def _read(self, order: dict[str, Any]) -> tuple[Settings, Path | None, tuple[Path, ...]]:
         """Returns how to open which cassette, and what else answers; no cassette where none is chosen yet."""
         given = read_values("mode", {"mode": order.get("mode")}, ("mode",))
-        before = {each.name: getattr(self._settings, each.name) for each in fields(self._settings)}
+        before = values_of(self._settings)
         settings, name = Settings.merge(before, given), order.get("cassette")
         if name is not None:
             if not isinstance(name, str):
@@ -288,7 +288,7 @@ def _log(answered: tapes.LoggedRequest) -> None:
 
 
 def _log_as_json(answered: tapes.LoggedRequest) -> None:
-    told = {each.name: getattr(answered, each.name) for each in fields(answered)}
+    told = values_of(answered)
     echo(json.dumps(told | {"seconds": round(answered.seconds, 6)}), err=True)
 
 

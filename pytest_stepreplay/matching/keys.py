@@ -7,7 +7,7 @@ differs from run to run without meaning anything (the ids of tool calls, the por
 from __future__ import annotations
 
 import marshal
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
@@ -92,7 +92,7 @@ class Matcher:
     @classmethod
     def of(cls, settings: _MatchSettings) -> Matcher:
         """Returns the matcher that settings ask for."""
-        return cls(**{each.name: getattr(settings, each.name) for each in fields(cls)})
+        return cls(**{name: getattr(settings, name) for name in cls.__match_args__})
 
     def key(self, request: Request) -> str:
         """Returns the request's key: a digest, equal for requests that match."""

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from ..machine import disk
 from ..redaction import variables
 from ..session import host, routing
 from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
-from ..value_classes import dataclass
+from ..value_classes import dataclass, values_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,8 +175,7 @@ class Unreported:
         """Takes away the outcomes that no report carries yet, as plain values."""
         taken = []
         while self._outcomes:
-            outcome = self._outcomes.popleft()
-            taken.append({each.name: getattr(outcome, each.name) for each in fields(outcome)})
+            taken.append(values_of(self._outcomes.popleft()))
         return taken
 
 

@@ -6,7 +6,7 @@ A pytest plugin of its own, which the main one registers: a test may use snapsho
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ..remote import lock_file
 from ..snapshots import comparing, explaining
 from ..store import files, paths
 from ..texts import plural
+from ..value_classes import values_of
 from ..verify import drift_policy
 from . import coloring, verdicts
 from .run import RUN, SESSION
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..settings.policy import Policy
     from ..snapshots.comparing import ChatSnapshot
-    from ..snapshots.comparisons import SnapshotOutcome
 
 SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
 PASSED = pytest.StashKey[bool]()
@@ -156,18 +156,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     try:
         result = yield
     except BaseException:
-        item.stash[OUTCOME] = _plain(snapshots.close(passed=False, failed=item.stash[FAILED]))
+        item.stash[OUTCOME] = values_of(snapshots.close(passed=False, failed=item.stash[FAILED]))
         raise
     try:
         outcome = snapshots.close(passed=item.stash[PASSED], failed=item.stash[FAILED])
-        item.stash[OUTCOME] = _plain(outcome)
+        item.stash[OUTCOME] = values_of(outcome)
     except StepReplayError as error:
         raise verdicts.failure(error) from None
     return result
-
-
-def _plain(outcome: SnapshotOutcome) -> dict[str, object]:
-    return {each.name: getattr(outcome, each.name) for each in fields(outcome)}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,7 @@ from ..settings import MODES
 from ..settings.prices import Prices
 from ..texts import plural
 from ..texts.escaping import escape_for_terminal
-from ..value_classes import dataclass
+from ..value_classes import dataclass, values_of
 from . import causes, token_costs, totals
 from .totals import EVERYTHING
 
@@ -146,8 +145,7 @@ def suite_to_json(suite: SuiteRun) -> dict[str, Any]:
         "orphans": [*found.orphans],
         "census": _census(suite),
         "ledger": token_costs.ledger_to_json(found.ledger, suite.prices),
-        "parts": {each.name: getattr(suite, each.name) for each in fields(suite)}
-        | _shortened(suite.outcomes),
+        "parts": values_of(suite) | _shortened(suite.outcomes),
     }
 
 
@@ -237,7 +235,7 @@ def merge_suites(suites: Sequence[tuple[str, SuiteRun]]) -> SuiteRun:
 
 def ordered(suite: SuiteRun) -> SuiteRun:
     """Returns a run with its facts in an order that does not depend on who came first."""
-    found = {each.name: getattr(suite, each.name) for each in fields(suite)}
+    found = values_of(suite)
     for name in ("owned", "modules", "uncollected"):
         found[name] = sorted(found[name])
     for name in ("tests", "strays"):
