@@ -15,14 +15,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command, stepreplay_command
-from ..texts.columns import columns_of
 from . import printing, web_review
 from .command import COLOR, Command, Option, UsageError
 from .decisions import DONE, Decisions, Waiting
 from .keyboard import ENDED, RESIZED, reading_keys
 from .pending_changes import PATHS, commands_for, find_pending, print_list, read_all, tell_units
 from .project import api_key_is_set, guarded_by_project
-from .review_screen import LOW, View, clip, head_lines, screen_lines
+from .review_screen import (
+    LOW,
+    View,
+    clip,
+    foot_lines,
+    head_lines,
+    key_lines,
+    note_lines,
+    screen_lines,
+    scrolled,
+)
 from .terminal import echo, plural, safe
 
 if TYPE_CHECKING:
@@ -387,11 +396,9 @@ class _Walk:
             *([f"only {self._filtered}"] if self._filtered else []),
         ]
         head = head_lines(change, place, notes, view)
-        foot = [printing.Text(each, "bold yellow") for each in _in_lines(self._note, view.width)]
-        if question:
-            foot = [printing.Text(each, "bold yellow") for each in _in_lines(question, view.width)]
-        else:
-            foot += self._footer(view, like + 1)
+        foot = note_lines(question or self._note, view.width)
+        if not question:
+            foot += foot_lines(view, like + 1)
         space = [printing.Text()] if view.height >= LOW else []
         room = max(view.height - len(head) - len(foot) - 2 * len(space), 1)
         seen = (id(change), view)
@@ -399,46 +406,9 @@ class _Walk:
             self._drawn = (seen, screen_lines(change, view, console))
         lines = self._drawn[1]
         self._top = max(min(self._top, len(lines) - room), 0)
-        shown = lines[self._top : self._top + room]
-        if len(lines) > room:
-            left = len(lines) - self._top - room + 1
-            more = (
-                f"… {plural(left, 'more line')} (space moves on, d shows all)"
-                if left > 1
-                else f"lines {self._top + 1:,} to {len(lines):,}: the last (up moves back)"
-            )
-            shown = [*lines[self._top : self._top + room - 1], printing.Text(clip(more, view.width), "dim")]
-            if left <= 1:
-                shown = [
-                    *lines[self._top + 1 : self._top + room],
-                    printing.Text(clip(more, view.width), "dim"),
-                ]
+        shown = scrolled(lines, self._top, room, view.width)
         gap = [] if console.is_dumb_terminal else [printing.Text()] * (room - len(shown))
         self._print([*head, *space, *shown, *gap, *space, *foot])
-
-    def _footer(self, view: View, alike: int) -> list[Text]:
-        told = {
-            "a": "accept",
-            "r": "reject",
-            "s": "skip",
-            "A R S": f"all {alike:,} like this" if alike > 1 else "all like this",
-            "u": "undo",
-            "b": "back",
-            "d": "leading part" if self._whole else "whole diff",
-            "c": "fold" if self._opened else "conversation",
-            "e": "edit",
-            "/": "filter",
-            "?": "help",
-            "q": "quit",
-        }
-        most = 2 if view.width >= 60 or view.height < LOW else 3
-        for least in (None, "e", "c", "/", "d", "b", "u", "A R S"):
-            if least:
-                del told[least]
-            lines = _flowing([f"{key} {word}" for key, word in told.items()], view.width)
-            if len(lines) <= most:
-                break
-        return [printing.Text(clip(line, view.width), "bold") for line in lines]
 
     def _print(self, lines: Sequence[Text]) -> None:
         self._console.clear()
@@ -530,11 +500,8 @@ class _Walk:
         lines = [
             *self._outcome(),
             printing.Text(),
-            *(printing.Text(each, "bold yellow") for each in _in_lines(self._note, self._console.width)),
-            *(
-                printing.Text(each, "bold")
-                for each in _flowing([*asked, "any other key ends the review"], self._console.width)
-            ),
+            *note_lines(self._note, self._console.width),
+            *key_lines([*asked, "any other key ends the review"], self._console.width),
         ]
         self._print(
             [part for line in lines for part in line.wrap(self._console, max(self._console.width, 10))]
@@ -624,21 +591,6 @@ def _saying(words: str) -> Callable[[PendingDrift], bool]:
         return all(word == change.level or word in told for word in words.casefold().split())
 
     return says
-
-
-def _in_lines(text: str, width: int) -> list[str]:
-    return [each for line in text.splitlines() for each in _flowing(safe(line).split(" "), width, " ")]
-
-
-def _flowing(words: Sequence[str], width: int, space: str = "  ") -> list[str]:
-    """Returns the words in lines of so many columns."""
-    lines: list[str] = []
-    for word in words:
-        if lines and columns_of(lines[-1] + space + word) <= width:
-            lines[-1] += space + word
-        else:
-            lines.append(word)
-    return lines
 
 
 @contextmanager

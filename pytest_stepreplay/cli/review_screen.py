@@ -88,6 +88,78 @@ def head_lines(change: PendingDrift, position: str, notes: Iterable[str], view: 
     return lines
 
 
+def foot_lines(view: View, alike: int) -> list[Text]:
+    """Returns what stands below a change: the keys, as many of them as there is room for.
+
+    Args:
+        view: how the change is looked at.
+        alike: how many changes have its cause.
+    """
+    told = {
+        "a": "accept",
+        "r": "reject",
+        "s": "skip",
+        "A R S": f"all {alike:,} like this" if alike > 1 else "all like this",
+        "u": "undo",
+        "b": "back",
+        "d": "leading part" if view.whole else "whole diff",
+        "c": "fold" if view.opened else "conversation",
+        "e": "edit",
+        "/": "filter",
+        "?": "help",
+        "q": "quit",
+    }
+    most = 2 if view.width >= 60 or view.height < LOW else 3
+    for least in (None, "e", "c", "/", "d", "b", "u", "A R S"):
+        if least:
+            del told[least]
+        lines = _flowing([f"{key} {word}" for key, word in told.items()], view.width, "  ")
+        if len(lines) <= most:
+            break
+    return [printing.Text(clip(line, view.width), "bold") for line in lines]
+
+
+def key_lines(keys: Iterable[str], width: int) -> list[Text]:
+    """Returns what keys do, in lines of so many columns."""
+    return [printing.Text(line, "bold") for line in _flowing(keys, width, "  ")]
+
+
+def note_lines(note: str, width: int) -> list[Text]:
+    """Returns what a person should take note of, in lines of so many columns."""
+    lines = [each for line in note.splitlines() for each in _flowing(safe(line).split(" "), width, " ")]
+    return [printing.Text(line, "bold yellow") for line in lines]
+
+
+def _flowing(words: Iterable[str], width: int, space: str) -> list[str]:
+    lines: list[str] = []
+    for word in words:
+        if lines and columns_of(lines[-1] + space + word) <= width:
+            lines[-1] += space + word
+        else:
+            lines.append(word)
+    return lines
+
+
+def scrolled(lines: Sequence[Text], top: int, room: int, width: int) -> list[Text]:
+    """Returns those of some lines that fit into the room, and what to say of the others where there are any.
+
+    Args:
+        lines: all of them.
+        top: how many of them are above.
+        room: how many lines there is room for.
+        width: columns of the terminal.
+    """
+    shown = [*lines[top : top + room]]
+    if len(lines) <= room:
+        return shown
+    left = len(lines) - top - room + 1
+    if left > 1:
+        more = f"… {plural(left, 'more line')} (space moves on, d shows all)"
+        return [*shown[:-1], printing.Text(clip(more, width), "dim")]
+    more = f"lines {top + 1:,} to {len(lines):,}: the last (up moves back)"
+    return [*shown[1:], printing.Text(clip(more, width), "dim")]
+
+
 def clip(text: str, width: int) -> str:
     """Returns the start of a text that fits into one line, safe to print."""
     text = escape_for_terminal(text)
