@@ -287,6 +287,7 @@ def test_a_hostile_answer_decides_nothing(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system has no SIGINT for one process")
+@pytest.mark.usefixtures("interruptible")
 def test_without_a_browser_it_prints_the_url_and_ctrl_c_says_what_was_decided(project: Project) -> None:
     pend(
         project,
