@@ -272,8 +272,10 @@ def folded(name: str, stream: Stream) -> dict[str, Any]:
 
 
 def by_openai(url: str) -> dict[str, Any]:
-    client = OpenAI(base_url=url, api_key="none", max_retries=0)
-    with client.responses.stream(model="m", input="How is it?") as stream:
+    with (
+        OpenAI(base_url=url, api_key="none", max_retries=0) as client,
+        client.responses.stream(model="m", input="How is it?") as stream,
+    ):
         found: dict[str, Any] = stream.get_final_response().to_dict(mode="json")
     for part in (part for item in found["output"] for part in item.get("content") or ()):
         part.pop("parsed", None)
@@ -283,9 +285,11 @@ def by_openai(url: str) -> dict[str, Any]:
 
 
 def by_anthropic(url: str) -> dict[str, Any]:
-    client = Anthropic(base_url=url.removesuffix("/v1"), api_key="none", max_retries=0)
     asked = {"role": "user", "content": "How is it?"}
-    with client.messages.stream(model="m", max_tokens=9, messages=[asked]) as stream:  # type: ignore[list-item]  # a plain dict
+    with (
+        Anthropic(base_url=url.removesuffix("/v1"), api_key="none", max_retries=0) as client,
+        client.messages.stream(model="m", max_tokens=9, messages=[asked]) as stream,  # type: ignore[list-item]  # a plain dict
+    ):
         found: dict[str, Any] = stream.get_final_message().to_dict(mode="json")
     return found
 
