@@ -30,12 +30,10 @@ class Seen:
     Attributes:
         chunks: the pieces of the body, as the client handed them out.
         error: the full name of the exception that ended it; None for a stream that just ended.
-        fault: that exception.
     """
 
     chunks: list[bytes] = field(default_factory=list)
     error: str | None = None
-    fault: Exception | None = None
 
     @property
     def body(self) -> bytes:
@@ -80,7 +78,7 @@ def _seeing(read: Callable[[str, _Take, float], object]) -> Read:
         except Leave:
             pass
         except Exception as fault:  # noqa: BLE001 - what a test compares
-            seen.error, seen.fault = f"{type(fault).__module__}.{type(fault).__qualname__}", fault
+            seen.error = f"{type(fault).__module__}.{type(fault).__qualname__}"
         return seen
 
     return see
