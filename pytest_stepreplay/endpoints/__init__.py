@@ -105,6 +105,7 @@ def base_of_url(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", path
 
 
+@lru_cache(maxsize=1024)
 def endpoint_of_url(url: str) -> Endpoint:
     """Returns the endpoint that a URL asks; `GENERIC` for a text that is none."""
     try:

@@ -120,8 +120,12 @@ def most_of(*names: str, times: str = "") -> Callable[[Mapping[str, Any]], int |
 
 def number(held: Any, *names: str) -> int | None:
     """Returns the number under the first of the names that has one."""
-    values = (held.get(name) for name in names) if isinstance(held, dict) else ()
-    return next((it for it in values if isinstance(it, int) and not isinstance(it, bool)), None)
+    if isinstance(held, dict):
+        for name in names:
+            found = held.get(name)
+            if isinstance(found, int) and not isinstance(found, bool):
+                return found
+    return None
 
 
 def input_and_output(tree: Mapping[str, Any]) -> Tokens | None:

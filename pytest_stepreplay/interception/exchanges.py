@@ -10,6 +10,7 @@ import asyncio
 import os
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -68,10 +69,15 @@ def player_for(route: Route, url: str) -> Player | None:
     player = None if own_requests.is_unseen() else route()
     if player is None:
         return None
+    host, netloc = _place_of(url)
+    return None if player.passes_by(host) or netloc in _own_servers else player
+
+
+@lru_cache(maxsize=1024)
+def _place_of(url: str) -> tuple[str, str]:
+    """Returns the host, and with its port the whole of what stands between scheme and path."""
     parts = urlsplit(url)
-    if player.passes_by(parts.hostname or "") or parts.netloc in _own_servers:
-        return None
-    return player
+    return parts.hostname or "", parts.netloc
 
 
 def begin(player: Player, method: str, url: str, headers: Mapping[str, str], body: bytes) -> PlayerExchange:

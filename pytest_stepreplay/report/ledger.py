@@ -32,14 +32,19 @@ def entries(use: str, answered: Iterable[tuple[Request, Response]]) -> Iterator[
         endpoint = endpoint_of_url(request.url)
         found = tokens_of(response, endpoint)
         entry = sums.setdefault((endpoint.name, endpoint.model_of(request) or ""), [0] * 5)
-        for i, number in enumerate((1, found.input, found.output, found.cached, found.sum)):
-            entry[i] += number or 0
+        entry[0] += 1
+        entry[1] += found.input or 0
+        entry[2] += found.output or 0
+        entry[3] += found.cached or 0
+        entry[4] += found.sum
     for (name, model), (requests, asked, answered_with, cached, total) in sums.items():
         yield use, name, model, requests, asked, answered_with, cached, total
 
 
 def tokens_of(response: Response, endpoint: Endpoint) -> Tokens:
     """Returns the tokens that an answer cost; in a stream the last chunk that says so is right."""
+    if isinstance(response.json, dict):  # as most are
+        return endpoint.tokens_in(response.json) or Tokens()
     tokens: Tokens | None = None
     for tree in _telling(response, endpoint):
         told = endpoint.tokens_in(tree) if isinstance(tree, dict) else None
