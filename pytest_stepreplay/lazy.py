@@ -8,13 +8,14 @@ So imports stand at the top, where readers, type checkers and import-linter see 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, AnyStr, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -143,6 +144,25 @@ class _Loader(Loader):
             vars(module).update(before)
             raise
         module.__class__ = _Package if hasattr(module, "__path__") else ModuleType
+
+
+def late_pattern(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
+    """Returns what `re.compile` does, compiled when it is first used: most runs need a few of all that there are."""
+    return cast("re.Pattern[AnyStr]", _LatePattern(pattern, flags))
+
+
+class _LatePattern:
+    """A regular expression that is compiled when something of it is first asked for."""
+
+    def __init__(self, pattern: Any, flags: int) -> None:
+        self._given = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name, name=name, obj=self)
+        value = getattr(re.compile(*self._given), name)
+        setattr(self, name, value)
+        return value
 
 
 def importer(package: str, names: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:

@@ -5,27 +5,21 @@ A request's path goes in, and the endpoint that it asks comes out; `GENERIC`, JS
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import SettingsError
-from .audio import SPEECH, TRANSCRIPTIONS
+from ..lazy import importer, late_pattern
+from . import table
 from .chat import CHAT
-from .completions import COMPLETIONS
-from .embeddings import EMBEDDINGS
 from .endpoint import BY_SHAPE, Calls, Contract, Conversation, Endpoint, Paired
-from .files_api import BATCHES, FILES, VECTOR_STORES
-from .gemini import GEMINI, GEMINI_EMBEDDINGS, GEMINI_TOKENS
 from .generic import GENERIC
 from .ids import Ids
-from .images import IMAGES
-from .messages import MESSAGES, TOKEN_COUNT
-from .model_list import MODELS
-from .moderations import MODERATIONS
 from .reading import Call, Reading, Remark, Tokens
-from .responses import CONVERSATIONS, INPUT_TOKENS, RESPONSES
+
+if TYPE_CHECKING:
+    from .table import ENDPOINTS
 
 __all__ = [
     "BY_SHAPE",
@@ -55,29 +49,9 @@ __all__ = [
     "read_call",
 ]
 
-_VERSIONED: Final = re.compile(r"(.*?/v\d+\w*)(?:/|$)")
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    CHAT,
-    GEMINI,
-    GEMINI_EMBEDDINGS,
-    GEMINI_TOKENS,
-    MESSAGES,
-    TOKEN_COUNT,
-    INPUT_TOKENS,
-    CONVERSATIONS,
-    RESPONSES,
-    EMBEDDINGS,
-    COMPLETIONS,
-    SPEECH,
-    TRANSCRIPTIONS,
-    IMAGES,
-    VECTOR_STORES,
-    FILES,
-    BATCHES,
-    MODERATIONS,
-    MODELS,
-)
-"""Those that are known by their path, the first that fits first."""
+__getattr__ = importer(__name__, {"table": ("ENDPOINTS",)})
+
+_VERSIONED: Final = late_pattern(r"(.*?/v\d+\w*)(?:/|$)")
 
 
 _DIALECTS: Final = {"stepfun.com": "stepfun", "stepfun.ai": "stepfun"}
@@ -90,7 +64,11 @@ _SHARED: Final = "openai"
 @lru_cache(maxsize=1024)
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
-    return next((each for each in ENDPOINTS if each.answers_at(path)), GENERIC)
+    if CHAT.answers_at(
+        path
+    ):  # the first of them: the suites that ask nothing else need not import the others
+        return CHAT
+    return next((each for each in table.ENDPOINTS if each.answers_at(path)), GENERIC)
 
 
 def base_of_url(url: str) -> tuple[str, str]:
@@ -105,7 +83,6 @@ def base_of_url(url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", path
 
 
-@lru_cache(maxsize=1024)
 def endpoint_of_url(url: str) -> Endpoint:
     """Returns the endpoint that a URL asks; `GENERIC` for a text that is none."""
     try:
@@ -127,7 +104,7 @@ def endpoint_named(name: str) -> Endpoint:
     Raises:
         SettingsError: there is none; the message lists the names.
     """
-    known = {each.name: each for each in (*ENDPOINTS, GENERIC)}
+    known = {each.name: each for each in (*table.ENDPOINTS, GENERIC)}
     if name not in known:
         raise SettingsError(f"endpoint: {name!r} is not one of {', '.join(known)}")
     return known[name]
@@ -137,7 +114,7 @@ def endpoint_of_answer(value: Any) -> Endpoint:
     """Returns the endpoint that answers so, by the shape of an answer or of a list of chunks; else `GENERIC`."""
     listed = isinstance(value, list)
     chunks = [each for each in (value if listed else [value]) if isinstance(each, dict)]
-    for each in ENDPOINTS:
+    for each in table.ENDPOINTS:
         if each.are_chunks(chunks, listed) or (chunks and not listed and each.sort_of(value) == "answer"):
             return each
     return GENERIC
@@ -145,15 +122,15 @@ def endpoint_of_answer(value: Any) -> Endpoint:
 
 def endpoint_of_request(body: Any) -> Endpoint:
     """Returns the endpoint that is asked so, by the shape of the request's body; else `GENERIC`."""
-    return next((each for each in ENDPOINTS if isinstance(body, dict) and each.asks(body)), GENERIC)
+    return next((each for each in table.ENDPOINTS if isinstance(body, dict) and each.asks(body)), GENERIC)
 
 
 def read_call(value: Any) -> Call | None:
     """Returns the call of a tool that a JSON value is, in the form of whichever endpoint; None where it is none."""
-    found = (each.calls.read(value) for each in ENDPOINTS if each.calls)
+    found = (each.calls.read(value) for each in table.ENDPOINTS if each.calls)
     return next((call for call in found if call), None)
 
 
 def is_body(value: dict[str, Any]) -> bool:
     """Whether an object has a key by which a body of some endpoint is told from an HTTP message."""
-    return any(not each.marks.isdisjoint(value) for each in ENDPOINTS)
+    return any(not each.marks.isdisjoint(value) for each in table.ENDPOINTS)

@@ -20,8 +20,7 @@ from ..errors import SettingsError
 from ..settings import ABSENT_EQUALS, MATCHERS
 from ..texts import varying
 from ..value_classes import dataclass
-from .body_keys import EMPTY, read_other, with_normalized, with_order, without_empty
-from .canonical import canonical_text
+from . import body_keys, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,7 +96,7 @@ class Matcher:
     def key(self, request: Request) -> str:
         """Returns the request's key: a digest, equal for requests that match."""
         parts = self.comparable(request)
-        body = canonical_text(parts.pop("body", None))
+        body = canonical.canonical_text(parts.pop("body", None))
         return blake2b(f"{parts!a} {body}".encode("ascii"), digest_size=16).hexdigest()
 
     def loose_key(self, request: Request) -> str:
@@ -139,7 +138,7 @@ class Matcher:
         """
         digest, digests = blake2b(digest_size=16), []
         for message in self.messages(request) or ():
-            digest.update(canonical_text(message).encode("ascii") + b"\n")
+            digest.update(canonical.canonical_text(message).encode("ascii") + b"\n")
             digests.append(digest.hexdigest())
         return digests
 
@@ -160,8 +159,12 @@ class Matcher:
                 [event if isinstance(event, str) else [event.frame] for event in request.events or ()],
             ]
         if kind != "json":
-            body = read_other(request)
-            return with_normalized(body, normalizing) if normalizing and kind in ("text", "parts") else body
+            body = body_keys.read_other(request)
+            return (
+                body_keys.with_normalized(body, normalizing)
+                if normalizing and kind in ("text", "parts")
+                else body
+            )
         tree = request.json
         if self._ignored is not None:
             tree = selectors.without(tree, self._ignored)
@@ -169,12 +172,12 @@ class Matcher:
         endpoint = endpoint_of(url.path)
         if self.absent_equals != "nothing":
             tree = endpoint.without_defaults(tree, url.host)
-        if self.absent_equals in EMPTY:
-            tree = without_empty(tree, EMPTY[self.absent_equals])
+        if self.absent_equals in body_keys.EMPTY:
+            tree = body_keys.without_empty(tree, body_keys.EMPTY[self.absent_equals])
         if normalizing:
-            tree = with_normalized(tree, normalizing)
+            tree = body_keys.with_normalized(tree, normalizing)
         if self._unordered is not None:
-            tree = with_order(tree, self._unordered, endpoint.calls)
+            tree = body_keys.with_order(tree, self._unordered, endpoint.calls)
         if isinstance(tree, dict):
             tree = endpoint.with_renamed_ids(tree)
         return [kind, tree]

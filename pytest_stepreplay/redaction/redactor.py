@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from ..errors import SettingsError
+from ..lazy import late_pattern
 from ..settings import PLACEHOLDER_KEY
 from ..value_classes import dataclass
 from ..wire.headers import NEVER_KEPT
@@ -46,9 +47,9 @@ _MOST_REMEMBERED: Final = 4096
 _SHORTEST_SECRET: Final = 6
 _LONGEST_NAME: Final = 64
 
-_PART_NAME: Final = re.compile(r'\bname="([^"]*)"')
-_URL_ENCODED: Final = re.compile(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
-_URL_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+_PART_NAME: Final = late_pattern(r'\bname="([^"]*)"')
+_URL_ENCODED: Final = late_pattern(r"(?<=[=/])[^=/&?#%]*%[^=/&?#]*")
+_URL_USERINFO: Final = late_pattern(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,19 @@ Events go in, as a cassette or a foreign file has them; out come the pieces of e
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..lazy import late_pattern
 from ..wire.json_values import parsed_or_none
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Sequence
 
 # A line ends with CR LF, LF or CR.
-_DATA: Final = re.compile(r"(?:^|(?<=[\r\n]))( *data: ?)([^\r\n]*)")
-_DATA_LINE: Final = re.compile(rf"{_DATA.pattern}(\r\n|\r|\n|\Z)")
+_DATA_PATTERN: Final = r"(?:^|(?<=[\r\n]))( *data: ?)([^\r\n]*)"
+_DATA: Final = late_pattern(_DATA_PATTERN)
+_DATA_LINE: Final = late_pattern(rf"{_DATA_PATTERN}(\r\n|\r|\n|\Z)")
 
 
 SHORTEST_WHOLE: Final = 10

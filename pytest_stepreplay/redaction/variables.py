@@ -13,20 +13,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus, unquote
 
+from ..lazy import late_pattern
 from ..machine import disk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SECRET_NAME: Final = re.compile(
+_SECRET_NAME: Final = late_pattern(
     r"(?:(?:API|ACCESS|SECRET|PRIVATE|SIGNING|ENCRYPTION|MASTER|ACCOUNT|AUTH|SUBSCRIPTION)_?KEY"
     r"|(?:^|_)(?:TOKEN|SECRET|PASSPHRASE|CREDENTIAL|PAT|JWT)|_PWD|PASSWORD|PASSWD|ACCESS_?TOKEN)S?(?:_?\d+)?$",
     re.IGNORECASE,
 )
 # A SORT_KEY names a column and an SSH_KEY a file: here the value must look like a secret too.
-_DOUBTFUL_NAME: Final = re.compile(r"(?:^|_)KEYS?(?:_?\d+)?$", re.IGNORECASE)
-_OPAQUE: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])\S{16,}")
-_URL_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@:]*:([^\s/?#@]+)@", re.IGNORECASE)
+_DOUBTFUL_NAME: Final = late_pattern(r"(?:^|_)KEYS?(?:_?\d+)?$", re.IGNORECASE)
+_OPAQUE: Final = late_pattern(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])\S{16,}")
+_URL_PASSWORD: Final = late_pattern(r"[a-z][a-z0-9+.-]*://[^\s/?#@:]*:([^\s/?#@]+)@", re.IGNORECASE)
 
 _SHORTEST: Final = 8
 _WORDS: Final = frozenset(
@@ -38,7 +39,7 @@ _WORDS: Final = frozenset(
     stepreplay stub test testing tests the this to token undefined unset unused use user username value xoxb xyz your
     """.split()  # noqa: SIM905 - a word for each line would be two pages
 )
-_PART: Final = re.compile(r"[A-Za-z]+|[0-9]+")
+_PART: Final = late_pattern(r"[A-Za-z]+|[0-9]+")
 _RISING: Final = "01234567890"
 
 

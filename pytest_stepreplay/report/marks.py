@@ -5,12 +5,13 @@ Text with ``[-what went-]`` and ``{+what came+}`` goes in, as `texts.words` writ
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
+
+from ..lazy import late_pattern
 
 Mark = Literal["", "removed", "added"]
 
-_OPENING: Final = re.compile(r"\[-|\{\+")
+_OPENING: Final = late_pattern(r"\[-|\{\+")
 _CLOSING: Final[dict[str, tuple[str, Mark]]] = {"[-": ("-]", "removed"), "{+": ("+}", "added")}
 _CUT: Final = "…"
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..settings.prices import Prices
+from ..settings import prices as price_tables
 from ..texts import plural
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
+
+    from ..settings.prices import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def ledger_to_json(rows: Iterable[LedgerRow], prices: Iterable[tuple[str, str]])
           "requests": 80, "input": 6640, "output": 900, "cached": 0, "total": 7540,
           "cost": "$0.002"}]                                null where the project's prices do not say
     """
-    costs = Prices(prices)
+    costs = price_tables.Prices(prices)
     found = [(row, row.cost(costs)) for row in rows]
     return [
         {name: getattr(row, name) for name in LedgerRow.__slots__}

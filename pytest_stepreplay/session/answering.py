@@ -14,7 +14,7 @@ from ..commands import pytest_command, stepreplay_command
 from ..errors import CassetteReadError, CassetteWriteError, Explanation, display_path
 from ..housekeeping import relinking
 from ..matching import keys, nearness
-from ..redaction.shapes import PLACEHOLDER
+from ..redaction import shapes
 from ..remote import states
 from ..report import misses
 from ..settings import Writes
@@ -323,7 +323,7 @@ class Answers:
         Where nothing of a request is redacted today, nothing is in those that are equal to it.
         """
         try:
-            return self._filters is not None or PLACEHOLDER in repr(request)
+            return self._filters is not None or shapes.PLACEHOLDER in repr(request)
         except RecursionError:  # a body of hostile depth
             return True
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .. import formats
 from ..commands import mend_or_record, record_again
 from ..errors import CassetteReadError, CassetteWriteError
+from ..lazy import late_pattern
 from ..models import FORMAT_VERSION
 from ..wire.json_values import parse_json, shown
 from . import readable_streams, secrets, stream_answers, yaml_events, yaml_parser, yaml_text
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from ..formats import MisfitError
     from ..wire.json_values import Tree
 
-_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
-_OURS = re.compile(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
+_CONFLICT = late_pattern(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
+_OURS = late_pattern(r"""^(?:\{\s*)?["']?stepreplay["']?\s*:""", re.MULTILINE)
 _GZIP = b"\x1f\x8b"
 
 

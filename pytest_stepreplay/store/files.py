@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
 from ..errors import CassetteReadError, CassetteWriteError, display_path
+from ..lazy import late_pattern
 from ..machine import disk
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ reviews a pull request cannot look through it anyway."""
 PENDING_SUFFIX = ".new"
 """What is added to the name of a file for that of its pending one."""
 
-HIDDEN = re.compile(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTALL)
+HIDDEN = late_pattern(r"\.(.{1,48}-[0-9a-f]{8})\.(lock|[0-9a-f]{8}\.tmp)", re.DOTALL)
 """The names of the files that are there only during a save: the stem tells whose."""
 
 _MOST_UNFLUSHED: Final = 32

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from ..errors import CassetteError, SettingsError, display_path
+from ..lazy import late_pattern
 from ..machine import disk
 from .files import PENDING_SUFFIX
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json")
 """What the names of cassette files end with."""
 
-BESIDE = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
+BESIDE = late_pattern(r"[0-9a-f]{64}\.[a-z0-9]{1,8}", re.ASCII)
 """The names of the files beside cassettes that hold what is too large for one."""
 
 READ_SUFFIXES = (
@@ -51,16 +52,16 @@ SNAPSHOTS_SUFFIX = ".snapshots.yaml"
 """What the names of files with snapshots end with."""
 
 _MOST_CHARACTERS, _MOST_BYTES = 100, 150
-_HASH = re.compile(r"-[0-9a-f]{8}\Z")
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\ufdd0-\ufdef\ufffe\uffff]')
+_HASH = late_pattern(r"-[0-9a-f]{8}\Z")
+_FORBIDDEN = late_pattern(r'[/\\:*?"<>|\ufdd0-\ufdef\ufffe\uffff]')
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, formats, halves of surrogate pairs, line ends
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: these are devices, with any extension
-_RESERVED = re.compile(
+_RESERVED = late_pattern(
     r"\A(CON(?:IN\$|OUT\$)?|PRN|AUX|NUL|(?:COM|LPT)[0-9¹²³])(?= *(?:\.|\Z))", re.IGNORECASE
 )
 _ORDINARY = re.compile(r"[a-z0-9_]{1,100}")
 # pytest writes the characters of a parameter that are not ASCII as escapes.
-_ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U(000[0-9a-f]{5}|0010[0-9a-f]{4}))")
+_ESCAPE = late_pattern(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4})|U(000[0-9a-f]{5}|0010[0-9a-f]{4}))")
 
 
 class ModuleCassettes:

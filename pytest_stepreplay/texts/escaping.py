@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from ..lazy import late_pattern
+
 # C0 and C1 controls with DEL; marks that turn the direction of writing; line and paragraph separators; what
 # nobody sees, the tag characters included; and lone surrogates, which no terminal's encoding can write.
 _INVISIBLE: Final = (
     "\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff"
 )
-_UNSAFE = re.compile(f"[{_INVISIBLE}]")
-_UNSAFE_BUT_LINES = re.compile(f"(?![\\n\\t])[{_INVISIBLE}]")
+_UNSAFE = late_pattern(f"[{_INVISIBLE}]")
+_UNSAFE_BUT_LINES = late_pattern(f"(?![\\n\\t])[{_INVISIBLE}]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 # GitHub reads commands from lines that start with ::, whatever white space stands before it; it, Azure and
 # TeamCity read ##[...], ##vso[...] and ##teamcity[...] anywhere in a line.
-_COMMAND_START = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
-_COMMAND_MARK = re.compile(r"##(\w*)\[")
+_COMMAND_START = late_pattern(r"^([^\S\n]*):(?=:)", re.MULTILINE)
+_COMMAND_MARK = late_pattern(r"##(\w*)\[")
 
 # What GitHub's Markdown or HTML acts on inside of a line, where it does: an underscore between two letters and
 # a colon before a space are text.
-_MARKUP = re.compile(
+_MARKUP = late_pattern(
     r"""
     [<>`|*~\[\]@$] | & (?= [\#\w] ) | \\ (?= [!-/:-@\[-`{-~] | \Z )
     | (?<! [^\W_] ) _ | _ (?! [^\W_] )
@@ -30,7 +32,7 @@ _MARKUP = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_TICKS = re.compile("`+")
+_TICKS = late_pattern("`+")
 
 
 def escape_for_terminal(text: str, *, lines: bool = False) -> str:
@@ -42,7 +44,8 @@ def escape_for_terminal(text: str, *, lines: bool = False) -> str:
         text: anything.
         lines: keep line feeds and tabs; without it the result is one line.
     """
-    text = (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_visible, text)
+    if not (text.isascii() and text.isprintable()):
+        text = (_UNSAFE_BUT_LINES if lines else _UNSAFE).sub(_visible, text)
     if "::" in text:
         text = _COMMAND_START.sub(r"\1\\x3a", text)
     return _COMMAND_MARK.sub(r"##\1\\x5b", text) if "##" in text else text

@@ -15,7 +15,7 @@ from http.client import CannotSendRequest, HTTPSConnection, IncompleteRead
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..formats import vcrpy
+from .. import formats
 from ..interception.exchanges import (
     Playback,
     Tape,
@@ -343,7 +343,7 @@ def _stored(exchange: PlayerExchange, method: str, patience: float | None) -> di
     body = b"".join(chunk.data for chunk in playback.paced())
     if playback.error is not None:
         raise IncompleteRead(body)
-    response = vcrpy.vcr_response(exchange.response)
+    response = formats.vcrpy.vcr_response(exchange.response)
     if playback.framing is not None and playback.whole is not None:
         name, value = playback.framing
         response["headers"][name] = [value]

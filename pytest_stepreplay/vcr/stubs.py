@@ -10,8 +10,8 @@ from array import array
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .. import formats
 from ..errors import StepReplayError
-from ..formats.vcrpy import import_vcr
 
 if TYPE_CHECKING:
     from vcr.request import Request as VcrRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def import_stubs(player: Player, name: str) -> Any:
     """Returns a module of vcrpy's stubs; raises for a request that it should serve and cannot."""
     try:
-        return import_vcr(name)
+        return formats.vcrpy.import_vcr(name)
     except StepReplayError as error:
         raise player.stop(str(error)) from None
     except Exception as error:  # whatever one of all the clients says that vcrpy imports

@@ -7,11 +7,11 @@ byte. Bytes go in with their content encoding already undone (`encodings` does t
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64decode, b64encode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..lazy import late_pattern
 from ..models import LARGE, LARGE_TEXT, RawFrame, Request, Response
 from . import events, large
 from .json_values import Tree, is_deeper_than, refuse_constant
@@ -28,8 +28,8 @@ MAX_JSON_DEPTH = 200
 EVENT_STREAM = "text/event-stream"
 """The media type of server-sent events."""
 
-_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_LIKE_EVENTS = re.compile(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
+_SURROGATE_ESCAPE = late_pattern(r"\\u[dD][89a-fA-F]")
+_LIKE_EVENTS = late_pattern(r"(?:(?::|event:|id:|retry:)[^\r\n]*[\r\n]+)*+data:")
 
 
 def request_from_wire(

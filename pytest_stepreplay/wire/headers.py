@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from ..lazy import late_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,7 +22,7 @@ KEPT_RESPONSE_HEADERS: Final[frozenset[str]] = frozenset(
 )
 """The response headers a client's behaviour depends on, in lower case. No other header is stored."""
 
-NEVER_KEPT: Final = re.compile(
+NEVER_KEPT: Final = late_pattern(
     r"(?:proxy-)?authorization|(?:set-)?cookie2?|(?:x-)?api-key"
     # What describes the bytes on the wire: the stored body is a decoded one.
     r"|content-(?:length|encoding)|transfer-encoding|connection|keep-alive"

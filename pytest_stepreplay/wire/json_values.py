@@ -10,6 +10,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ..lazy import late_pattern
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ MAX_DEPTH: Final = 500
 BLOCKS: Final = (dict, list, tuple)
 """What may hold other values."""
 
-_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_WORD: Final = re.compile(r"[\w!/.:-]{1,60}", re.ASCII)
+_SURROGATE_ESCAPE: Final = late_pattern(r"\\u[dD][89a-fA-F]")
+_WORD: Final = late_pattern(r"[\w!/.:-]{1,60}", re.ASCII)
 _EXACT: Final = 1 << 53
 """Whole numbers below it are exact in every reader of JSON."""
 

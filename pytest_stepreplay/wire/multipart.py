@@ -11,6 +11,7 @@ from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, Final
 
+from ..lazy import late_pattern
 from ..value_classes import dataclass
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 BOUNDARY: Final = "stepreplay-boundary"
 """Stands in a stored body in place of the client's own."""
 
-_NAMED: Final = re.compile(r'\bboundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))', re.IGNORECASE)
-_FIRST: Final = re.compile(rb"--([^\r\n]{1,70})\r\n")
+_NAMED: Final = late_pattern(r'\bboundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))', re.IGNORECASE)
+_FIRST: Final = late_pattern(rb"--([^\r\n]{1,70})\r\n")
 
 
 @dataclass(frozen=True, slots=True)

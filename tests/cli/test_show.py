@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from pytest_stepreplay import endpoints
 from pytest_stepreplay.cli import main
-from pytest_stepreplay.endpoints import Call, Conversation, Endpoint, Reading, Remark, Tokens
+from pytest_stepreplay.endpoints import Call, Conversation, Endpoint, Reading, Remark, Tokens, table
 from pytest_stepreplay.models import Interaction, RawFrame, Request, Response
 from tests.talking import framed, message_events, response_events
 from tests.unit.test_drift_table import MESSAGE_ANSWER, RESPONSE
@@ -347,7 +347,7 @@ def test_an_endpoint_says_how_it_reads(project: Project, monkeypatch: pytest.Mon
         ),
         tokens_in=lambda tree: Tokens(input=3, output=4),
     )
-    monkeypatch.setattr(endpoints, "ENDPOINTS", (*endpoints.ENDPOINTS, weather))
+    monkeypatch.setattr(table, "ENDPOINTS", (*table.ENDPOINTS, weather))
     endpoints.endpoint_of.cache_clear()
     interaction = Interaction(
         request=Request(
