@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,7 +155,7 @@ def _find_kinds(recorded: Request, request: Request, found: tuple[Difference, ..
         return ()
 
     def suffice(kinds: Iterable[str]) -> bool:
-        normalizer = Normalizer(kinds)
+        normalizer = _normalizer(tuple(kinds))
         return all(normalizer.start()(old) == normalizer.start()(new) for old, new in texts) and (
             not moved or normalizer.start().in_url(recorded.url) == normalizer.start().in_url(request.url)
         )
@@ -166,6 +167,12 @@ def _find_kinds(recorded: Request, request: Request, found: tuple[Difference, ..
         if suffice(fewer := [each for each in needed if each != kind]):
             needed = fewer
     return tuple(needed)
+
+
+@lru_cache(maxsize=64)
+def _normalizer(kinds: tuple[str, ...]) -> Normalizer:
+    """Returns what replaces values of some kinds; each miss tries the same ones."""
+    return Normalizer(kinds)
 
 
 def _are_equal_under(matcher: Matcher, one: Request, other: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from traceback import format_exception_only
 from types import TracebackType
@@ -343,15 +344,25 @@ def _own_frames(item: pytest.Item, traceback: TracebackType | None) -> Traceback
     """Returns the traceback without the frames of client libraries and of this package."""
     if traceback is None or item.config.getoption("fulltrace", False):
         return traceback
-    rest = _own_frames(item, traceback.tb_next)
-    if not _is_own(item, Path(traceback.tb_frame.f_code.co_filename)):
+    roots = (item.config.rootpath, item.config.stash[RUN].places.home_of(item.path).root)
+    return _frames_of(traceback, item.path, roots)
+
+
+def _frames_of(
+    traceback: TracebackType | None, test_file: Path, roots: tuple[Path, ...]
+) -> TracebackType | None:
+    if traceback is None:
+        return None
+    rest = _frames_of(traceback.tb_next, test_file, roots)
+    if not _is_own(traceback.tb_frame.f_code.co_filename, test_file, roots):
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
-def _is_own(item: pytest.Item, path: Path) -> bool:
-    """Whether a frame is the project's own code, and not a client library's or ours."""
-    roots = (item.config.rootpath, item.config.stash[RUN].places.home_of(item.path).root)
-    inside = path == item.path or any(path.is_relative_to(root) for root in roots)
+@lru_cache(maxsize=1024)
+def _is_own(filename: str, test_file: Path, roots: tuple[Path, ...]) -> bool:
+    """Whether a file holds the project's own code, and not a client library's or ours."""
+    path = Path(filename)
+    inside = path == test_file or any(path.is_relative_to(root) for root in roots)
     inside = inside and not path.is_relative_to(PACKAGE)
     return inside and "site-packages" not in path.parts

@@ -88,6 +88,7 @@ NO_CASSETTE: Final = "there is no cassette yet"
 
 def explain_miss(miss: Miss) -> Explanation:
     """Returns the whole explanation; its first line stands for itself in pytest's short summary."""
+    shown = _shown_differences(miss.nearest) if miss.nearest else []
     holds = f"{miss.recorded} recorded, {miss.played} played" if miss.exists else "does not exist"
     lines = [
         _headline(miss),
@@ -97,23 +98,23 @@ def explain_miss(miss: Miss) -> Explanation:
         f"  request   {miss.request.method} {miss.request.url}",
         *([f"            normalized: {miss.normalized}"] if miss.normalized else []),
         "",
-        *_differences(miss),
+        *_differences(miss, shown),
         f"  Why: {_reason(miss)}",
         "",
         *_fixes(miss),
     ]
-    text, cause = (escape_for_terminal("\n".join(each), lines=True) for each in (lines, _cause(miss)))
+    text, cause = (escape_for_terminal("\n".join(each), lines=True) for each in (lines, _cause(miss, shown)))
     return Explanation(text, cause, records="ignore_order" not in _remedy(miss))
 
 
-def _cause(miss: Miss) -> list[str]:
+def _cause(miss: Miss, shown: list[str]) -> list[str]:
     """Returns what a miss has in common with those of other tests that one change has brought about."""
     if miss.times_recorded:
         return ["asked once more than recorded"]
     if not miss.exists:
         return [NO_CASSETTE]
     if miss.nearest and miss.nearest.differences:
-        return _shown_differences(miss.nearest)
+        return shown
     return ["the cassette holds nothing like this request"]
 
 
@@ -129,11 +130,11 @@ def _headline(miss: Miss) -> str:
     return "not recorded: the cassette holds nothing like this request"
 
 
-def _differences(miss: Miss) -> list[str]:
+def _differences(miss: Miss, shown: list[str]) -> list[str]:
     if miss.nearest is None:
         return []
     lines = [f"  The nearest recorded request is interaction {miss.nearest.position + 1}. What differs:"]
-    return [*lines, *(f"    {line}" for line in _shown_differences(miss.nearest)), ""]
+    return [*lines, *(f"    {line}" for line in shown), ""]
 
 
 def _shown_differences(nearest: Nearest) -> list[str]:

@@ -118,11 +118,20 @@ class Answers:
         self._index_of_today: keys.Index | None = None
         self._seen_today: list[Request] = []
         self._missed_conversations: set[str] = set()
+        self._last_key: tuple[Request | None, str] = None, ""
+        self._last_seen: tuple[Request | None, bool] = None, False
 
     @cached_property
     def matcher(self) -> keys.Matcher:
         """What makes two requests equal; most tests ask just what they asked before, and need none."""
         return keys.Matcher.of(self._settings)
+
+    def key(self, request: Request) -> str:
+        """Returns the key of a request; that of a request which nothing answers is asked for again and again."""
+        last = self._last_key
+        if last[0] is not request:
+            last = self._last_key = request, self.matcher.key(request)
+        return last[1]
 
     def hold(self, loaded: cassettes.ReadCassette, mode: Mode) -> None:
         """Takes the session's own cassette.
@@ -201,7 +210,7 @@ class Answers:
         if found is not None:
             return found
         index = self._index or self._make_index()
-        key = self.matcher.key(request)
+        key = self.key(request)
         if self._same is None:
             for position in index.positions(key):
                 if position not in self.played:
@@ -250,7 +259,7 @@ class Answers:
 
     def explain_miss(self, request: Request) -> Explanation:
         """Returns what there is to say of a request that nothing answers."""
-        key = self.matcher.key(request)
+        key = self.key(request)
         same = self._positions(request, key)
         nearest = None if same else self._nearest(request)
         miss = misses.Miss(
@@ -322,10 +331,15 @@ class Answers:
 
         Where nothing of a request is redacted today, nothing is in those that are equal to it.
         """
-        try:
-            return self._filters is not None or shapes.PLACEHOLDER in repr(request)
-        except RecursionError:  # a body of hostile depth
+        if self._filters is not None:
             return True
+        last = self._last_seen
+        if last[0] is not request:
+            try:
+                last = self._last_seen = request, shapes.PLACEHOLDER in repr(request)
+            except RecursionError:  # a body of hostile depth
+                last = self._last_seen = request, True
+        return last[1]
 
     def _nearest(self, request: Request) -> nearness.Nearest | None:
         if self._is_seen_anew(request):

@@ -38,6 +38,8 @@ class Search:
         self._root = root
         self._names: list[str] | None = None
         self._left = _PARSED_IN_ALL
+        self._contents: dict[str, bytes] = {}
+        self._room = _READ
         self._keys: dict[tuple[str, Matcher, bool], frozenset[str]] = {}
 
     def find(
@@ -69,7 +71,7 @@ class Search:
             if not unopened:
                 continue
             unopened -= 1
-            content = _read(name, unread)
+            content = self._read(name, unread)
             if content is None:
                 continue
             unread -= len(content)
@@ -85,6 +87,19 @@ class Search:
                 return Path(name)
         return None
 
+    def _read(self, name: str, most: int) -> bytes | None:
+        """Returns what a file holds, or held when it was first read; None where it is larger, or cannot be read."""
+        content = self._contents.get(name)
+        if content is None:
+            try:
+                content = disk.read(name, most + 1)
+            except OSError:
+                return None
+            if len(content) <= min(most, self._room):
+                self._contents[name] = content
+                self._room -= len(content)
+        return content if len(content) <= most else None
+
     def _nearest_first(self, path: Path) -> list[str]:
         if self._names is None:
             self._names = paths.cassette_names(self._root)
@@ -92,15 +107,6 @@ class Search:
         same = os.sep + path.name
         names = (name for name in self._names if name != own)
         return sorted(names, key=lambda name: (not name.endswith(same), not name.startswith(folder)))
-
-
-def _read(name: str, most: int) -> bytes | None:
-    """Returns what a file holds; None where it is larger than that, or cannot be read."""
-    try:
-        content = disk.read(name, most + 1)
-    except OSError:
-        return None
-    return content if len(content) <= most else None
 
 
 def _keys_of(path: Path, matcher: Matcher, redact: Callable[[Request], Request] | None) -> frozenset[str]:

@@ -306,7 +306,7 @@ class Session:
                     else:
                         self._answer(exchange, position)
                 elif mode.on_miss is OnMiss.FAIL:
-                    raise self._history.miss(self._answers.matcher.key(request), request)
+                    raise self._history.miss(self._answers.key(request), request)
                 elif mode.on_miss is OnMiss.RECORD:
                     self._answers.note_miss(request)
             self._history.exchanges.append(exchange)
