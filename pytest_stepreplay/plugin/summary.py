@@ -24,11 +24,10 @@ from . import coloring, mutating, repeats
 from .run import RUN, SUITE_FACTS, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from ..housekeeping.last_run import LastRun
     from ..report.suite_runs import SuiteRun
-    from ..settings import Settings
     from .suite_facts import SuiteFacts
 
 NARROWING = {
@@ -163,104 +162,98 @@ class Summary:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if "pytest_stepreplay.session.routing" in sys.modules:
             routing.leave()
-        partial = self._why_partial(session, exitstatus)
         absolute = self._absolute_paths()
-        owned = {absolute[str(path)]: test for path, test in self._run.owners.tests.items()}
-        folders = set(map(str, self._run.owners.folders))
-        roots = {os.path.abspath(path): str(root) for path, root in self._run.places.roots.items()}  # noqa: PTH100 - as above
-        collected = sorted(str(path) for path in self._run.owners.modules)
-        unseen = self._unseen
+        here = self._known_here(absolute, self._why_partial(session, exitstatus))
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            facts = self._facts()
-            output["stepreplay"] = {
-                "tests": [*facts.tests] if facts is not None else [],
-                "owned": owned,
-                "folders": sorted(folders),
-                "roots": roots,
-                "collected": collected,
-                "unseen": unseen,
-                "partial": partial,
-                "outcomes": self._run.unreported.take_outcomes(),
-            }
+            output["stepreplay"] = here
             return
-        self._outcomes += self._run.unreported.take_outcomes()
-        facts = self._facts()
-        for worker in self._workers:
-            owned |= worker["owned"]
-            folders.update(worker["folders"])
-            roots |= worker["roots"]
-            self._run.places.roots.update((Path(name), Path(root)) for name, root in worker["roots"].items())
-            collected += worker["collected"]
-            if facts is not None:
-                facts.know(worker["tests"])
-            unseen = unseen or worker["unseen"]
-            partial = partial or worker["partial"]
-        if self._run.baseline is not None:
-            for outcome in self._outcomes:
-                outcome["verified"] = [
-                    each | {"known": baseline.is_known(each, self._run.baseline)}
-                    for each in outcome["verified"]
-                ]
-        notes = [f"vcr marker: {note}" for note in self._notes]
+        self._outcomes += here["outcomes"]
+        known = _WholeRun([here, *self._workers])
+        for each in self._workers:
+            self._run.places.roots.update((Path(name), Path(root)) for name, root in each["roots"].items())
+        self._complete_outcomes(absolute)
+        facts, notes = self._facts(), [f"vcr marker: {note}" for note in self._notes]
         if not self._outcomes and facts is None:
             self._lines = notes
             self._forget()
             return
-
-        settings, complete = self._run.settings.of_run, not partial
-        home = self._run.places.home.root
-        roots.setdefault(os.path.abspath(self._run.places.folder), str(home))  # noqa: PTH100 - as above
-        modules = set(collected)
-        unowned = self._unowned(roots, folders, owned) if complete or facts is not None else ()
+        known.roots.setdefault(os.path.abspath(self._run.places.folder), str(self._run.places.home.root))  # noqa: PTH100 - as above
         strays = {
             path: known_by
-            for path, known_by in unowned
-            if (facts is not None or _is_known(known_by, modules, everything=not unseen))
-            and _was_a_test_s(Path(path))
+            for path, known_by in (self._unowned(known) if not known.partial or facts is not None else ())
+            if (facts is not None or known.covers(known_by)) and _was_a_test_s(Path(path))
         }
         suite = None
         if facts is not None:
+            facts.know(known.tests)
             suite = facts.sum_up(
-                [each | {"path": self._absolute(each["path"], absolute)} for each in self._outcomes],
+                self._outcomes,
                 causes=self._causes,
-                owned=owned,
+                owned=known.owned,
                 strays=strays,
-                modules=modules,
-                narrowed=partial,
+                modules=known.modules,
+                narrowed=known.partial,
                 broken=self._why_broken(exitstatus),
-                unseen=unseen,
-                settings=settings,
+                unseen=known.unseen,
+                settings=self._run.settings.of_run,
             )
-            strays = {
-                path: known_by
-                for path, known_by in strays.items()
-                if complete and _is_known(known_by, modules, everything=not unseen)
-            }
         if not self._outcomes:
             self._lines = notes
             self._forget()
-            self._publish_suite(suite, settings)
+            self._publish_suite(suite)
             return
+        unused = {} if known.partial else {path: by for path, by in strays.items() if known.covers(by)}
+        self._remember_run(known, unused, exitstatus)
+        self._sum_up(known, unused)
+        self._lines += self._problems + notes
+        self._publish(suite)
+        if self._failed and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def _known_here(self, absolute: Mapping[str, str], partial: str) -> dict[str, Any]:
+        """Returns what this process knows of the run as a whole, as plain values."""
+        owners, facts = self._run.owners, self._facts()
+        return {
+            "tests": [*facts.tests] if facts is not None else [],
+            "owned": {absolute[str(path)]: test for path, test in owners.tests.items()},
+            "folders": sorted(map(str, owners.folders)),
+            "roots": {os.path.abspath(path): str(root) for path, root in self._run.places.roots.items()},  # noqa: PTH100 - it would follow links
+            "collected": sorted(map(str, owners.modules)),
+            "unseen": self._unseen,
+            "partial": partial,
+            "outcomes": self._run.unreported.take_outcomes(),
+        }
+
+    def _complete_outcomes(self, absolute: Mapping[str, str]) -> None:
+        """Gives each outcome the absolute path of its cassette, and says of each drift whether it is known."""
+        known = self._run.baseline
         for each in self._outcomes:
-            each["path"] = self._absolute(each["path"], absolute)
-        if _cache_of(self._config) is not None:
-            run = last_run.sum_up(
-                self._outcomes,
-                owned=owned,
-                on_disk=strays,
-                folders={*roots, *folders},
-                unfit=self._why_unfit(partial, exitstatus),
-                complete=complete,
-                elsewhere={
-                    path: test
-                    for path, test in owned.items()
-                    if test and not path.startswith(tuple(f"{root}{os.sep}" for root in roots))
-                },
-            )
-            self._remember(run)
-        sums = totals.add_up(self._outcomes, on_disk=strays, owned=owned, complete=complete)
+            path = each["path"]
+            each["path"] = path and (absolute.get(path) or os.path.abspath(path))  # noqa: PTH100 - as above
+            if known is not None:
+                each["verified"] = [it | {"known": baseline.is_known(it, known)} for it in each["verified"]]
+
+    def _remember_run(self, known: _WholeRun, unused: Mapping[str, str], exitstatus: int) -> None:
+        if _cache_of(self._config) is None:
+            return
+        inside = tuple(f"{root}{os.sep}" for root in known.roots)
+        run = last_run.sum_up(
+            self._outcomes,
+            owned=known.owned,
+            on_disk=unused,
+            folders={*known.roots, *known.folders},
+            unfit=self._why_unfit(known.partial, exitstatus),
+            complete=not known.partial,
+            elsewhere={
+                path: test for path, test in known.owned.items() if test and not path.startswith(inside)
+            },
+        )
+        self._remember(run)
+
+    def _sum_up(self, known: _WholeRun, unused: Mapping[str, str]) -> None:
+        settings = self._run.settings.of_run
+        sums = totals.add_up(self._outcomes, on_disk=unused, owned=known.owned, complete=not known.partial)
         self._failed = settings.unused == "error" and sums.unused > 0
         self._lines = totals.render_totals(
             sums,
@@ -273,29 +266,29 @@ class Summary:
             self._lines += causes.render_causes(self._causes)
         if settings.adopt_vcr_marker and sums.missed and "body" in settings.match_on:
             self._lines += suites.ADVICE_ON_MISSES
-        self._lines += self._problems + notes
+
+    def _publish(self, suite: SuiteRun | None) -> None:
+        """Writes the files that were asked for, and says what was verified, rewritten or mutated."""
         verified = [each for outcome in self._outcomes for each in outcome["verified"]]
         if verified:
-            rewritten = all(MODES[each["mode"]].rewrites for each in self._outcomes if each["verified"])
-            settings = replace(settings, mode=REWRITE) if rewritten else settings
-            places = self._run.places
+            settings = self._run.settings.with_secrets(self._run.settings.of_run)
+            if all(MODES[each["mode"]].rewrites for each in self._outcomes if each["verified"]):
+                settings = replace(settings, mode=REWRITE)
+            places, facts = self._run.places, self._facts()
             around = publishing.Surroundings(
                 start=self._config.invocation_params.dir,
                 root=self._config.rootpath,
                 folders={places.folder, *places.roots},
                 typed_id=places.typed_id,
             )
-            settings = self._run.settings.with_secrets(settings)
             shard = facts.shard if facts is not None else ""
             self._lines += ["", *publishing.publish(verified, settings, around, shard=shard, suite=suite)]
         else:
-            self._publish_suite(suite, settings)
+            self._publish_suite(suite)
         if self._mutated and (runs := self._config.pluginmanager.get_plugin(mutating.PLUGIN)):
             lines, failing = runs.publish(self._mutated)
             self._lines += ["", *lines]
             self._failed = self._failed or failing
-        if self._failed and session.exitstatus == 0:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _absolute_paths(self) -> dict[str, str]:
         """Returns the absolute path of each cassette that a test owns, by the path as it is known; links stay."""
@@ -307,28 +300,21 @@ class Summary:
             for path in map(str, self._run.owners.tests)
         }
 
-    @staticmethod
-    def _absolute(path: str, known: Mapping[str, str]) -> str:
-        """Returns the absolute path of a cassette; links stay."""
-        return path and (known.get(path) or os.path.abspath(path))  # noqa: PTH100 - it would follow links
-
-    def _unowned(
-        self, roots: Mapping[str, str], folders: Iterable[str], owned: Mapping[str, str]
-    ) -> Iterator[tuple[str, str]]:
+    def _unowned(self, known: _WholeRun) -> Iterator[tuple[str, str]]:
         """Yields the files that no collected test owns, each with what must be known to say that none uses it.
 
         That is its test module, if it is there: what that needs may not be installed, and then it is not collected.
         """
-        for folder in folders:
+        for folder in known.folders:
             for name in paths.cassette_names(Path(folder)):
-                if name not in owned:
+                if name not in known.owned:
                     yield name, totals.EVERYTHING
         home = self._run.places.home.root
-        for folder, root in roots.items():
+        for folder, root in known.roots.items():
             if Path(root) != home and not self._is_named(Path(root)):
                 continue  # not all of its tests were asked for
             for name in paths.cassette_names(Path(folder)):
-                if name not in owned:
+                if name not in known.owned:
                     yield name, _known_by(Path(name), Path(folder), Path(root))
 
     def _facts(self) -> SuiteFacts | None:
@@ -336,14 +322,14 @@ class Summary:
         facts: SuiteFacts | None = self._config.pluginmanager.get_plugin(SUITE_FACTS)
         return facts
 
-    def _publish_suite(self, suite: SuiteRun | None, settings: Settings) -> None:
+    def _publish_suite(self, suite: SuiteRun | None) -> None:
         """Writes the report of a run that has verified nothing, if the command line asks for it.
 
         One that the ini file asks for is of drift; the next run of the tests must not take its place.
         """
         facts = self._facts()
         if suite is not None and facts is not None and self._run.settings.is_typed("report"):
-            settings = self._run.settings.with_secrets(settings)
+            settings = self._run.settings.with_secrets(self._run.settings.of_run)
             self._lines += publishing.publish_suite(suite, settings, self._config.rootpath, shard=facts.shard)
 
     def _why_broken(self, exitstatus: int) -> str:
@@ -405,6 +391,41 @@ class Summary:
                 coloring.write_line(terminalreporter, line)
 
 
+class _WholeRun:
+    """What all processes of a run know of it together.
+
+    Attributes:
+        owned: the test of each cassette, by its absolute path.
+        folders: those that hold cassettes beside tests.
+        roots: the folders of all projects' cassettes, with the projects' own.
+        tests: those that were collected.
+        modules: the modules that were.
+        unseen: some modules were not.
+        partial: why not every test was seen; empty if each was.
+    """
+
+    def __init__(self, processes: Iterable[Mapping[str, Any]]) -> None:
+        """Takes it from each process, as `Summary` has a worker give it out."""
+        self.owned: dict[str, str] = {}
+        self.folders: set[str] = set()
+        self.roots: dict[str, str] = {}
+        self.tests: list[str] = []
+        self.modules: set[str] = set()
+        self.unseen, self.partial = False, ""
+        for each in processes:
+            self.owned |= each["owned"]
+            self.folders.update(each["folders"])
+            self.roots |= each["roots"]
+            self.tests += each["tests"]
+            self.modules.update(each["collected"])
+            self.unseen = self.unseen or each["unseen"]
+            self.partial = self.partial or each["partial"]
+
+    def covers(self, known_by: str) -> bool:
+        """Whether what `_known_by` says of a cassette is known."""
+        return not self.unseen if known_by == totals.EVERYTHING else not known_by or known_by in self.modules
+
+
 def _known_by(path: Path, folder: Path, root: Path) -> str:
     """Returns the test module whose tests must be known to say that no test uses a cassette.
 
@@ -415,10 +436,6 @@ def _known_by(path: Path, folder: Path, root: Path) -> str:
     if module.name == "conftest.py":
         return ""
     return str(module) if module.is_file() else totals.EVERYTHING
-
-
-def _is_known(known_by: str, modules: Collection[str], *, everything: bool) -> bool:
-    return everything if known_by == totals.EVERYTHING else not known_by or known_by in modules
 
 
 def _was_a_test_s(path: Path) -> bool:
