@@ -118,9 +118,8 @@ class Decisions:
     def decided(self, verb: Verb) -> list[PendingDrift]:
         """Returns the changes about which that was decided, in the order of the decisions."""
         found = [each for one in self.made if one.verb == verb for each in one.changes]
-        return [
-            each for each in found if self.verbs.get(each) == verb
-        ]  # what was skipped may be decided later
+        # What was skipped may be decided later.
+        return [each for each in found if self.verbs.get(each) == verb]
 
     def decide(self, verb: Verb, changes: Sequence[PendingDrift]) -> list[str]:
         """Carries out one decision about changes, file by file.

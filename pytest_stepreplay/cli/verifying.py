@@ -205,11 +205,8 @@ def _run(
     if len(problems) > SHOWN_UNREADABLE:
         echo(f"and {len(problems) - SHOWN_UNREADABLE:,} more", err=True)
     if not run.is_done:
-        kept = {
-            "--shard": shard,
-            "--rpm": rpm,
-            "--tpm": tpm,
-        }  # what it was not to exceed, it is not to exceed then
+        # What it was not to exceed, it is not to exceed then.
+        kept = {"--shard": shard, "--rpm": rpm, "--tpm": tpm}
         part = [word for name, value in kept.items() if value for word in (name, str(value))]
         part += [word for each in base_url for word in ("--base-url", each)]
         part += ["--budget", "..."] if budget else []  # its password is nobody's business

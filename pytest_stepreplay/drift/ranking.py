@@ -165,9 +165,8 @@ def _change(path: Path, old: Any, new: Any, zones: _Zones, judge: Judge) -> Chan
 
 def _shown(old: Any, new: Any) -> tuple[Any, Any]:
     """Returns both values as a person is to see them: those that are volatile too, unless it is both."""
-    if isinstance(old, Mask) and isinstance(
-        new, Mask
-    ):  # then it is their types that differ, or what they cite
+    # Of two masks, it is the types that differ, or what they cite.
+    if isinstance(old, Mask) and isinstance(new, Mask):
         return old, new
     return unmasked(old), unmasked(new)
 

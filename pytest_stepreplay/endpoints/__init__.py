@@ -64,9 +64,8 @@ _SHARED: Final = "openai"
 @lru_cache(maxsize=1024)
 def endpoint_of(path: str) -> Endpoint:
     """Returns the endpoint that a URL's path asks."""
-    if CHAT.answers_at(
-        path
-    ):  # the first of them: the suites that ask nothing else need not import the others
+    # Chat is asked first: the suites that ask nothing else need not import the others.
+    if CHAT.answers_at(path):
         return CHAT
     return next((each for each in table.ENDPOINTS if each.answers_at(path)), GENERIC)
 

@@ -315,9 +315,8 @@ class Playback:
     def _framing(self, method: str) -> tuple[str, str] | None:
         if self.whole is None:
             return "transfer-encoding", "chunked"
-        if self.status in _BODILESS or (
-            method == "HEAD" and not self.whole
-        ):  # the length of HEAD is not stored
+        # The length of HEAD is not stored.
+        if self.status in _BODILESS or (method == "HEAD" and not self.whole):
             return None
         return "content-length", str(len(self.whole))
 

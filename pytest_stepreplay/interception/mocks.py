@@ -37,9 +37,8 @@ def patches(module: ModuleType, route: Route) -> Iterator[Patch]:
         owner, _, name = path.rpartition(".")
         try:
             found = attrgetter(owner)(module)
-        except (
-            AttributeError
-        ):  # another version; a test that it serves alone is then told that it asks nothing
+        except AttributeError:
+            # Another version; a test that it serves alone is then told that it asks nothing.
             continue
         if name in vars(found):
             yield found, name, functools.partial(_counted, route)

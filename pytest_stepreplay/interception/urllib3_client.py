@@ -48,9 +48,8 @@ def _make_request(route: Route, real: Any) -> object:
     def make_request(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
         full_url = _full_url(pool, url)
         player = player_for(route, full_url)
-        if player is None or hasattr(
-            conn, "cassette"
-        ):  # vcrpy's, of a cassette that was opened inside of ours
+        # It may be vcrpy's, of a cassette that was opened inside of ours.
+        if player is None or hasattr(conn, "cassette"):
             return real(pool, conn, method, url, **options)
         headers = {_text(name): _text(value) for name, value in (options.get("headers") or {}).items()}
         body, options["body"] = _read(options.get("body"))

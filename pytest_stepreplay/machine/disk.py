@@ -51,9 +51,8 @@ def _umask() -> int:
     """Returns the umask of this process."""
     with suppress(OSError, ValueError, IndexError):
         return int(read("/proc/self/status").split(b"\nUmask:")[1].split(None, 1)[0], 8)
-    mask: int = _system.umask(
-        0o077
-    )  # it can only be set: for a moment, files of other threads are closed to others
+    # It can only be set: for a moment, files of other threads are closed to others.
+    mask: int = _system.umask(0o077)
     _system.umask(mask)
     return mask
 

@@ -70,9 +70,8 @@ def judge(
         misses = _not_shown(item, missed) if missed else []
         if misses:
             return _show_misses(item, call, misses)
-        adopted = (
-            ADOPTED in item.stash
-        )  # elsewhere, whole modules are marked, whether a test asks something or not
+        # Elsewhere, whole modules are marked, whether a test asks something or not.
+        adopted = ADOPTED in item.stash
         asked_nothing = not session.intercepted and not session.mocked
         if call.when == "call" and call.excinfo is None and asked_nothing and not adopted:
             _replace(call, failure(_nothing_intercepted()))

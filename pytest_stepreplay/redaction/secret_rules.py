@@ -46,10 +46,8 @@ _SHAPES: Final[dict[str, tuple[str, str]]] = {
         r"(?:(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{16,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})",
     ),
     "an OpenRouter API key": ("sk-or-v1-", r"[A-Za-z0-9]{32,}"),
-    "an API key of the form sk-...": (
-        "sk-",
-        r"[A-Za-z0-9_-]{16,}",
-    ),  # StepFun, OpenAI, DeepSeek, Moonshot, ...
+    # StepFun, OpenAI, DeepSeek, Moonshot, ...
+    "an API key of the form sk-...": ("sk-", r"[A-Za-z0-9_-]{16,}"),
     "an AWS access key": ("AKIA ASIA ABIA ACCA", r"[A-Z2-7]{16}(?![A-Za-z0-9])"),
     "a GitHub token": ("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", r"[A-Za-z0-9_]{36,255}"),
     "a GitLab token": ("glpat- glptt- glrt- gldt- glcbt- glsoat-", r"[A-Za-z0-9_-]{20,}"),

@@ -126,9 +126,8 @@ class ChatSnapshot:
         is_held = name in self._held
         old = self._held[name] if is_held else self._stored.get(name, ABSENT)
         new = self._readable(value, old)
-        if self.mode.rewrites or not (
-            new is old or is_equal(old, new)
-        ):  # else nothing of the value is written
+        # Where it holds, nothing of the value is written.
+        if self.mode.rewrites or not (new is old or is_equal(old, new)):
             new = self._redactor().redact_json(new)
         drift = None
         result: Result

@@ -219,9 +219,8 @@ class _HttpRequest:
         self._response: dict[str, Any] = {}
         self._stubs = stubs = import_stubs(player, "vcr.stubs")
         kind = stubs.VCRHTTPSConnection if isinstance(conn, HTTPSConnection) else stubs.VCRHTTPConnection
-        self._stub: Any = kind.__new__(
-            kind
-        )  # its __init__ would make a connection, with all clients un-patched
+        # Its __init__ would make a connection, with all clients un-patched.
+        self._stub: Any = kind.__new__(kind)
         host, port = _target(conn)
         target = SimpleNamespace(host=host, port=port, sock=None, _tunnel_host=None, _tunnel_port=None)
         self._stub.__dict__.update(real_connection=target, cassette=self, _sock=None)

@@ -55,10 +55,8 @@ def register_parts(vcr: VCR) -> None:
     vcr.register_persister(cassettes)
     vcr.register_matcher(MATCHER, cassettes.compare)
     if tuple(vcr.match_on) == tuple(import_vcr("vcr.config").VCR().match_on):
-        vcr.match_on = (
-            "method",
-            MATCHER,
-        )  # vcrpy shows a request as near only where one of its matchers agrees
+        # Vcrpy shows a request as near only where one of its matchers agrees.
+        vcr.match_on = ("method", MATCHER)
 
 
 @dataclass(frozen=True, eq=False)

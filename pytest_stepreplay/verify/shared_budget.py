@@ -223,9 +223,8 @@ class SharedBudget:
         self, reservation: Reservation, change: Callable[[_SharedAccount, float], float]
     ) -> None:
         self._own.discard(reservation.name)
-        with suppress(
-            BudgetStoreError
-        ):  # then the lease ends by itself, and the call has cost all that it might
+        # If that fails, the lease ends by itself, and the call has cost all that it might.
+        with suppress(BudgetStoreError):
             await self._change(change)
         self._pacer.wake()
 
