@@ -144,15 +144,14 @@ def relink(link: Link) -> None:
     _remove(source)
 
 
-def moved_cassette(root: Path, path: Path) -> Path | None:
-    """Returns a cassette of that name that lost its test, for a test whose cassette is not there.
+def moved_cassette(root: Path, same_named: Iterable[str]) -> Path | None:
+    """Returns a cassette that lost its test, for a test whose cassette is not there.
 
     Args:
         root: the folder of the cassettes, inside of the rootdir of the tests.
-        path: where the test's cassette should be.
+        same_named: cassettes of the name that the test's would have.
     """
-    same = (each for each in paths.iter_cassettes(root) if each.name == path.name and each != path)
-    for each in islice(same, _LOOKED_AT):
+    for each in map(Path, islice(same_named, _LOOKED_AT)):
         try:
             if disk.status(each).st_size > _LOOKED_THROUGH:
                 continue

@@ -11,6 +11,7 @@ import os
 import stat as _stat
 import sys
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from .copies import own_copy
@@ -165,14 +166,18 @@ def names_in(folder: AnyPath) -> list[str]:
     return list(_system.listdir(folder))
 
 
-def entries_in(folder: AnyPath) -> list[os.DirEntry[str]]:
+def entries_in(folder: AnyPath, most: int | None = None) -> list[os.DirEntry[str]]:
     """Returns what is in a folder.
+
+    Args:
+        folder: which.
+        most: how much of it, where there is more; by default all.
 
     Raises:
         OSError: there is no such folder, or it may not be read.
     """
     with _system.scandir(folder) as found:
-        return [*found]
+        return [*found] if most is None else [*islice(found, most)]
 
 
 def read(path: AnyPath, most: int = -1) -> bytes:

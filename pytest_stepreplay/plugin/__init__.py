@@ -164,10 +164,18 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Keeps pytest from asking of each cassette whether it is a test."""
-    if collection_path != config.stash[RUN].places.folder:
+    if collection_path != config.stash[RUN].places.folder or not _is_to_collect(collection_path, config):
         return None
 
     return True if paths.holds_cassettes_alone(collection_path) else None
+
+
+def _is_to_collect(folder: Path, config: pytest.Config) -> bool:
+    """Whether something in a folder was asked for. Where it was not, it does not matter what is in there."""
+    if config.getoption("pyargs", False):  # which names modules, wherever these are
+        return True
+    named = (os.path.abspath(config.invocation_params.dir / arg.partition("::")[0]) for arg in config.args)  # noqa: PTH100
+    return any(folder.is_relative_to(each) or Path(each).is_relative_to(folder) for each in named)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -375,5 +375,6 @@ class Answers:
         if self.loaded is not None or self._root is None or not self._test or self._shared:
             return None
 
-        path = relinking.moved_cassette(self._root, self._path)
+        near = elsewhere.search_for(self._root).near
+        path = relinking.moved_cassette(self._root, near.same_named(self._path))
         return display_path(path) if path else None

@@ -6,13 +6,13 @@ large, one search reads and parses little; what it has parsed, it knows to the e
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import StepReplayError
 from ..machine import disk
-from ..store import cassettes, paths
+from ..store import cassettes
+from ..store.nearby import Neighborhood
 from . import host
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ _OURS: Final = b"stepreplay:"
 
 
 class Search:
-    """The cassettes under one folder."""
+    """The cassettes under one folder.
+
+    Attributes:
+        near: which of them are near a place.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._names: list[str] | None = None
+        self.near = Neighborhood(root)
         self._left = _PARSED_IN_ALL
         self._contents: dict[str, bytes] = {}
         self._room = _READ
-        self._keys: dict[tuple[str, Matcher, bool], frozenset[str]] = {}
+        self._keys: dict[tuple[Matcher, bool], dict[str, frozenset[str]]] = {}
 
     def find(
         self,
@@ -62,14 +65,14 @@ class Search:
         """
         spelled = [word.encode() for word in words]
         unopened, unread, unparsed = _OPENED, _READ, dict(_PARSED)
-        for name in self._nearest_first(besides):
-            known = self._keys.get((name, matcher, redact is not None))
-            if known is not None:
-                if key in known:
+        known = self._keys.setdefault((matcher, redact is not None), {})
+        for name in self.near.nearest_first(besides):
+            if name in known:
+                if key in known[name]:
                     return Path(name)
                 continue
             if not unopened:
-                continue
+                break
             unopened -= 1
             content = self._read(name, unread)
             if content is None:
@@ -82,10 +85,11 @@ class Search:
                 continue
             unparsed[is_ours] -= len(content)
             self._left -= len(content)
-            keys = self._keys[name, matcher, redact is not None] = _keys_of(Path(name), matcher, redact)
-            if key in keys:
+            known[name] = _keys_of(Path(name), matcher, redact)
+            if key in known[name]:
                 return Path(name)
-        return None
+        own = str(besides)
+        return next((Path(name) for name, keys in known.items() if key in keys and name != own), None)
 
     def _read(self, name: str, most: int) -> bytes | None:
         """Returns what a file holds, or held when it was first read; None where it is larger, or cannot be read."""
@@ -99,14 +103,6 @@ class Search:
                 self._contents[name] = content
                 self._room -= len(content)
         return content if len(content) <= most else None
-
-    def _nearest_first(self, path: Path) -> list[str]:
-        if self._names is None:
-            self._names = paths.cassette_names(self._root)
-        folder, own = str(path.parent), str(path)
-        same = os.sep + path.name
-        names = (name for name in self._names if name != own)
-        return sorted(names, key=lambda name: (not name.endswith(same), not name.startswith(folder)))
 
 
 def _keys_of(path: Path, matcher: Matcher, redact: Callable[[Request], Request] | None) -> frozenset[str]:

@@ -10,6 +10,7 @@ __all__ = [
     "codec",
     "files",
     "locks",
+    "nearby",
     "paths",
     "pending",
     "schema",

@@ -232,31 +232,34 @@ def iter_cassettes(root: Path) -> Iterator[Path]:
 
 def cassette_names(root: Path) -> list[str]:
     """Return the paths that `iter_cassettes` yields, as texts, which cost a fraction of it."""
-    names: list[str] = []
-    folders = [str(root)]
-    while folders:
-        try:
-            entries = [each for each in disk.entries_in(folders.pop()) if not each.name.startswith(".")]
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif (
-                entry.name.lower().endswith(SUFFIXES)
-                and not _is_snapshots(entry.name)
-                and entry.is_file()
-                and not (entry.is_symlink() and leads_out(Path(entry.path), root))
-            ):
-                names.append(entry.path)
-    return sorted(names, key=lambda name: name.split(os.sep))  # noqa: PTH206
+    return sorted(unsorted_names(root), key=lambda name: name.replace(os.sep, "\0"))
+
+
+def unsorted_names(root: Path) -> Iterator[str]:
+    """Yield the same, in any order."""
+    return (entry.path for entry in disk.walk(root) if is_cassette(entry, root))
+
+
+def is_cassette(entry: os.DirEntry[str], root: Path) -> bool:
+    """Tell whether what is in a folder, and is no folder itself, is one of the files that `iter_cassettes` yields."""
+    name = entry.name.lower()
+    return (
+        name.endswith(SUFFIXES)
+        and not name.startswith(".")
+        and not name.endswith(SNAPSHOTS_SUFFIX)
+        and entry.is_file()
+        and not (entry.is_symlink() and leads_out(Path(entry.path), root))
+    )
 
 
 def holds_cassettes_alone(root: Path) -> bool:
     """Tell whether every file under a folder has the name of a cassette, a snapshot, or of what lies beside one."""
-    names = (each.name.removesuffix(PENDING_SUFFIX) for each in disk.walk(root, hidden=True))
+    names = (each.name for each in disk.walk(root, hidden=True) if not each.name.endswith(SUFFIXES))
     return all(
-        belongs_to_cassettes(name) or name == LOCK or name.startswith((".git", BASE)) for name in names
+        belongs_to_cassettes(name.removesuffix(PENDING_SUFFIX))
+        or name == LOCK
+        or name.startswith((".git", BASE))
+        for name in names
     )
 
 
