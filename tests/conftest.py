@@ -18,7 +18,7 @@ from pytest_stepreplay.session.routing import leave
 from pytest_stepreplay.upstream import Upstream
 from tests.browser import NAMES, Browser, find_chromium
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.left_open"]
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

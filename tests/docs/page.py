@@ -40,6 +40,7 @@ from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream, error
 from pytest_stepreplay.upstream.replies import unscripted_answer
 from tests.conftest import KEY
 from tests.few_plugins import few_plugins
+from tests.left_open import ClosedClients, close_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +187,8 @@ class Reader:
             named = {argument.partition("::")[0] for argument in arguments if argument.startswith("test_")}
             self._not_yet_run -= named or set(self._not_yet_run)
             with few_plugins(*(["xdist"] if "-n" in arguments else [])) as few:
-                result = self._pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", *arguments)
+                given = (*few, "-p", "no:cacheprovider", *arguments)
+                result = self._pytester.runpytest_inprocess(*given, plugins=[ClosedClients()])
             return int(result.ret), f"{result.stdout.str()}\n{result.stderr.str()}"
         printed = _Printed()
         with redirect_stdout(printed), redirect_stderr(printed):
@@ -287,7 +289,7 @@ def _run_python(program: str, arguments: list[str]) -> int:
             if arguments[0] == "-c":
                 exec(arguments[1], {})
             else:
-                runpy.run_path(arguments[0], run_name="__main__")
+                close_clients(runpy.run_path(arguments[0], run_name="__main__"))
         except BaseException as error:  # noqa: BLE001 - as Python itself ends a script
             traceback.print_exception(error)
             return 1

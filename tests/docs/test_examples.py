@@ -14,6 +14,7 @@ from pytest_stepreplay.upstream import Upstream
 from tests.conftest import KEY
 from tests.examples.record import API, EXAMPLES, REPOSITORY, copy_examples, name_the_api
 from tests.few_plugins import few_plugins
+from tests.left_open import ClosedClients
 
 RECORDED = REPOSITORY / "cassettes" / EXAMPLES
 
@@ -24,7 +25,8 @@ def again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, upstream: 
     monkeypatch.setenv("STEP_API_KEY", KEY)
     copy_examples(pytester.path, upstream.url)
     with few_plugins("asyncio") as few:
-        result = pytester.runpytest_inprocess(*few, "-p", "no:cacheprovider", "--stepreplay=record")
+        given = (*few, "-p", "no:cacheprovider", "--stepreplay=record")
+        result = pytester.runpytest_inprocess(*given, plugins=[ClosedClients()])
     assert result.ret == 0
     name_the_api(pytester.path / "cassettes", upstream.url)
     yield pytester.path / "cassettes" / EXAMPLES

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import textwrap
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
 from pytest_stepreplay.upstream import ReceivedRequest, Reply, Upstream
 from tests.conftest import KEY
 from tests.few_plugins import few_plugins
+from tests.left_open import ClosedClients
 
 GREETING = """
     import pytest
@@ -54,33 +52,6 @@ PLAIN = """
 
 QUICK = PLAIN.replace("headers=headers)", "headers=headers, verify=False)")
 """As `PLAIN`, for many requests: no certificates are loaded for each."""
-
-
-_CLIENTS = frozenset({"openai", "anthropic", "httpx", "requests"})
-
-
-class _ClosedClients:
-    """Closes the clients of test modules after a run, as the end of their process would.
-
-    Else the garbage collector finds one with its connection, and may finalize the socket first, which is a warning in
-    whichever test then runs.
-    """
-
-    def __init__(self) -> None:
-        self._modules: set[Any] = set()
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self._modules = {item.module for item in items if isinstance(item, pytest.Function)}
-
-    def pytest_unconfigure(self) -> None:
-        for value in [each for module in self._modules for each in vars(module).values()]:
-            close = getattr(value, "close", None)
-            ours = type(value).__module__.partition(".")[0] in _CLIENTS
-            if ours and callable(close) and not iscoroutinefunction(close):
-                close()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # of a client that a test has made for itself
-            gc.collect(1)
 
 
 def _save(path: Path, text: str) -> None:
@@ -148,7 +119,7 @@ class Suite:
         others = ("xdist",) if any(arg.startswith("-n") for arg in args) else ()
         with self.few_plugins(*others) as few:
             given = (*few, "-p", "no:cacheprovider", *args)
-            return self.pytester.runpytest_inprocess(*given, plugins=[_ClosedClients()])
+            return self.pytester.runpytest_inprocess(*given, plugins=[ClosedClients()])
 
     def run_process(self, *args: str) -> pytest.RunResult:
         """Runs the suite in a process of its own, with the environment as it is."""
