@@ -49,7 +49,7 @@ def test_what_is_too_old_is_named_and_replayed(aged: Suite, options: tuple[str, 
         ]
     )
     assert requests(aged) == 1
-    assert "too old" not in aged.run("--stepreplay-max-age=15w", *options).stdout.str()
+    assert "too old" not in aged.run("--stepreplay-max-age=15w").stdout.str()
 
 
 def test_what_is_too_old_can_be_an_error(aged: Suite) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .suite import GREETING, Suite
+from .suite import GREETING, PLAIN, Suite
 
 USAGE_ERROR = 4
 
@@ -117,7 +117,7 @@ def test_what_is_wrong_is_told_at_once_and_by_those_tests_alone(
     suite: Suite, options: tuple[str, ...]
 ) -> None:
     suite.write(
-        GREETING
+        PLAIN
         + """
     @pytest.mark.stepreplay(modes="x", mode="recrod", match="y", allow_repeats="perhaps")
     def test_wrong(): ...

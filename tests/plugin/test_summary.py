@@ -31,7 +31,7 @@ def section(result: pytest.RunResult) -> list[str]:
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("-q",), ("-p", "no:cacheprovider", "-q")])
 def test_what_was_replayed_and_saved(suite: Suite, options: tuple[str, ...]) -> None:
     suite.write(TWO)
-    suite.record(*options).assert_outcomes(passed=2)
+    suite.record().assert_outcomes(passed=2)
     lines = section(suite.run(*options))
     assert lines[0] == "replayed 2"
     assert lines[1].startswith("saved ")

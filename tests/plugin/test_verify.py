@@ -229,7 +229,7 @@ def test_a_form_that_a_project_adds_is_written_by_its_ending(suite: Suite) -> No
     )
 
 
-@pytest.mark.parametrize("options", [(), ("-q",), ("-n", "2")])
+@pytest.mark.parametrize("options", [(), ("-q",), ("-n", "1")])
 def test_the_table_is_the_same_in_every_sort_of_run(suite: Suite, options: tuple[str, ...]) -> None:
     suite.write(TOOLS)
     suite.say = turns()
