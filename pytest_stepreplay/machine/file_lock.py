@@ -34,12 +34,14 @@ class FileLock:
         Raises:
             OSError, ValueError: the file cannot be made, or its file system knows no locks.
         """
+        if self._try():
+            return True
         began = clock.seconds()
-        while not self._try():
-            if clock.seconds() - began >= timeout:
-                return False
+        while clock.seconds() - began < timeout:
             clock.sleep(_POLL)
-        return True
+            if self._try():
+                return True
+        return False
 
     def _try(self) -> bool:
         try:

@@ -25,7 +25,7 @@ from .streams import events_in, path_of, split_texts
 from .variables import base64_cores, environment_secrets, forms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from .streams import Link
 
@@ -126,6 +126,10 @@ class Wall:
                 if not any(it.matches(within_interaction(each.place)) for it in allowed)
             )
         return found
+
+    def is_plainly_clear(self, content: bytes, tree: Any) -> bool:
+        """Tells whether nothing looks like a secret in a file, be it allowed or not; the arguments are as above."""
+        return not scan(content, tree, secrets=self._values())
 
     def masked(self, text: str) -> str:
         """Returns a text that people read, such as a report, without what looks like a secret in it."""
@@ -383,7 +387,7 @@ def _texts(tree: Any) -> Iterator[tuple[Place, str]]:
 
 def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
     """Yields the texts that the bytes of a file do not show as they are."""
-    for link, value in _nodes(tree, _may_hide):
+    for link, value in _nodes_that_may_hide(tree):
         kind = value.__class__
         if kind is str:
             if value.startswith(_GZIP_IN_BASE64):
@@ -404,12 +408,30 @@ def _hidden_texts(tree: Any) -> Iterator[tuple[Place, str]]:
                 yield from (((*path_of(link), i), f"{link[1]}: {text}") for i, text in texts)
 
 
-def _may_hide(value: Any) -> bool:
-    """Tells whether the bytes of a file may not show a value, or what is in it, as it is."""
-    kind = value.__class__
-    if kind is str:
-        return "\\" in value or "\n" in value or value.startswith(_GZIP_IN_BASE64)
-    return kind is dict or kind is list or kind is bytes
+def _nodes_that_may_hide(tree: Any) -> Iterator[tuple[Link, Any]]:
+    """Yields the tree and, as `_nodes` does, those values in it that the bytes of a file may not show as they are."""
+    todo: list[tuple[Link, Any]] = [(None, tree)]
+    below: Iterable[tuple[str | int, Any]]
+    while todo:
+        link, node = todo.pop()
+        yield link, node
+        kind = node.__class__
+        if kind is dict:
+            below = node.items()
+        elif kind is list:
+            below = enumerate(node)
+        else:
+            continue
+        found: list[tuple[Link, Any]] = []
+        for key, value in below:
+            kind = value.__class__
+            if kind is str:
+                if "\\" in value or "\n" in value or value.startswith(_GZIP_IN_BASE64):
+                    found.append(((link, key), value))
+            elif kind is dict or kind is list or kind is bytes:
+                found.append(((link, key), value))
+        found.reverse()
+        todo += found
 
 
 def _hidden_in_text(place: Place, text: str) -> Iterator[tuple[Place, str]]:
@@ -435,19 +457,14 @@ def _event_text(event: Any) -> str:
     return event if isinstance(event, str) else ""
 
 
-def _nodes(tree: Any, wanted: Callable[[Any], bool] = lambda _: True) -> Iterator[tuple[Link, Any]]:
-    """Yields every value of a tree with the way to it. Without recursion: a deep body must not hide anything.
-
-    Args:
-        tree: the values.
-        wanted: of which values, the tree's own aside; what is in others is not seen either.
-    """
+def _nodes(tree: Any) -> Iterator[tuple[Link, Any]]:
+    """Yields every value of a tree with the way to it. Without recursion: a deep body must not hide anything."""
     todo: list[tuple[Link, Any]] = [(None, tree)]
     while todo:
         link, node = todo.pop()
         yield link, node
         kind = node.__class__
         if kind is dict:
-            todo += [((link, key), value) for key, value in node.items() if wanted(value)][::-1]
+            todo += [((link, key), value) for key, value in node.items()][::-1]
         elif kind is list:
-            todo += [((link, i), item) for i, item in enumerate(node) if wanted(item)][::-1]
+            todo += [((link, i), item) for i, item in enumerate(node)][::-1]

@@ -93,10 +93,13 @@ def write_bytes(path: Path, content: bytes) -> None:
             fix="Record less in one test, or in several cassettes",
         )
     try:
-        target = Path(disk.real_path(path)) if disk.is_link(path) else path  # a link stays a link
-        if not holds(target, content):
-            disk.make_folders(target.parent)
-            put(target, content, owner=target)
+        target, found = path, disk.status_of_link(path)
+        if found is not None and stat.S_ISLNK(found.st_mode):  # a link stays a link
+            target = Path(disk.real_path(path))
+            found = disk.status_of_link(target)
+        if found is None or not holds(target, content):
+            disk.make_folders(disk.split(target)[0])
+            put(target, content, owner=target, is_new=found is None)
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
 
@@ -140,28 +143,31 @@ def holds(target: Path, content: bytes) -> bool:
         return False
 
 
-def put(target: Path, content: bytes | memoryview, *, owner: Path) -> None:
+def put(target: Path, content: bytes | memoryview, *, owner: Path, is_new: bool = False) -> None:
     """Write the content beside the target, then put it in its place in one step.
 
     Args:
         target: the file.
         content: what it shall hold.
         owner: the file whose lock is held. While it is, nobody takes what is being written for left over.
+        is_new: there is no such file yet whose permissions it could have.
     """
-    temporary = target.with_name(f".{stem_of(owner)}.{token_hex(4)}.tmp")
+    folder, _ = disk.split(target)
+    temporary = disk.join(folder, f".{stem_of(owner)}.{token_hex(4)}.tmp")
     try:
         disk.create(temporary, content)
         with suppress(FileNotFoundError):
-            disk.copy_mode(target, temporary)
+            if not is_new:
+                disk.copy_mode(target, temporary)
         disk.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             disk.remove(temporary)
         raise
     if _groups and target == owner:
-        _flush_later(str(target.parent))
+        _flush_later(folder)
     else:
-        disk.flush_folder(target.parent)
+        disk.flush_folder(folder)
 
 
 @contextmanager
@@ -197,11 +203,12 @@ def write_error(path: Path, error: OSError | ValueError) -> CassetteWriteError:
 
 def stem_of(target: Path) -> str:
     """Return what the hidden files of a file and of its pending one have in their names."""
-    return _stem_of(target.name.removesuffix(PENDING_SUFFIX))
+    return stem_of_name(disk.split(target)[1].removesuffix(PENDING_SUFFIX))
 
 
 @lru_cache(maxsize=64)  # each save asks several times
-def _stem_of(name: str) -> str:
+def stem_of_name(name: str) -> str:
+    """Return the same for the name of a file that is no pending one."""
     digest = sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
     return f"{name[:48]}-{digest}"  # four bytes for each character stay below what a name may have
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import CassetteWriteError
 from ..machine import clock, disk
 from ..machine.file_lock import FileLock
-from .files import HIDDEN, PENDING_SUFFIX, stem_of, write_error
+from .files import HIDDEN, PENDING_SUFFIX, stem_of, stem_of_name, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,15 +54,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
         return
     try:
-        target = Path(disk.real_path(path))
+        target = disk.real_path(path).removesuffix(PENDING_SUFFIX)
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
-    target = target.with_name(target.name.removesuffix(PENDING_SUFFIX))
-    if str(target) in held:
+    if target in held:
         yield
         return
-    with _acquired(path, target):
-        added = {str(path), str(target)}
+    with _acquired(path, *disk.split(target)):
+        added = {str(path), target}
         held |= added
         try:
             yield
@@ -71,12 +70,12 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _acquired(path: Path, target: Path) -> Iterator[None]:
-    file = target.with_name(f".{stem_of(target)}.lock")
+def _acquired(path: Path, folder: str, name: str) -> Iterator[None]:
+    file = disk.join(folder, f".{stem_of_name(name)}.lock")
     lock = FileLock(file)
     has_locks = True
     try:
-        disk.make_folders(target.parent)
+        disk.make_folders(folder)
         if not lock.acquire(TIMEOUT):
             raise CassetteWriteError(
                 path,
@@ -92,44 +91,43 @@ def _acquired(path: Path, target: Path) -> Iterator[None]:
         return
     try:
         _sign(lock)
-        _remove_leftovers(target)
+        _remove_leftovers(folder, name)
         yield
     finally:
         lock.release()
 
 
-def _remove_leftovers(target: Path) -> None:
+def _remove_leftovers(folder: str, target: str) -> None:
     """Remove what killed processes have left in the folder: nobody holds the locks of those files.
 
     In a folder of many files this looks only now and then, or saving all of them would take the square of the time.
     """
-    folder = str(target.parent)
     if _left_alone.get(folder, 0) > 0:
         _left_alone[folder] -= 1
         return
-    left: dict[str, list[Path]] = {}
+    left: dict[str, list[str]] = {}
     with suppress(OSError):
-        names = disk.names_in(target.parent)
+        names = disk.names_in(folder)
         _left_alone[folder] = len(names) // _FEW
         for name in names:
             found = HIDDEN.fullmatch(name) if name.startswith(".") else None
             if found:
-                left.setdefault(found[1], []).append(target.with_name(name))
-    mine = {stem_of(target), *(stem_of(Path(each)) for each in _held.paths)}
+                left.setdefault(found[1], []).append(disk.join(folder, name))
+    own = stem_of_name(target)
+    mine = {own, *(stem_of(Path(each)) for each in _held.paths)} if left else ()
     for stem, files in left.items():
-        temporary = [each for each in files if each.suffix == ".tmp"]
+        temporary = [each for each in files if each.endswith(".tmp")]
         if stem in mine:
-            _unlink(temporary if stem == stem_of(target) else [])
+            _unlink(temporary if stem == own else [])
             continue
-        file = target.with_name(f".{stem}.lock")
-        lock = FileLock(file)
+        lock = FileLock(disk.join(folder, f".{stem}.lock"))
         with suppress(OSError):
             if lock.acquire(0):
                 _unlink(temporary)
                 lock.release()
 
 
-def _unlink(files: list[Path]) -> None:
+def _unlink(files: list[str]) -> None:
     for each in files:
         with suppress(OSError):
             disk.remove(each)
@@ -137,16 +135,13 @@ def _unlink(files: list[Path]) -> None:
 
 def _sign(lock: FileLock) -> None:
     """Write into the file of a lock who holds it."""
-    who = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": clock.now().isoformat("T", "seconds"),
-    }
+    since = clock.now().isoformat("T", "seconds")
+    who = f'{{"pid": {os.getpid()}, "host": {json.dumps(socket.gethostname())}, "since": "{since}"}}'
     with suppress(OSError):  # it is for a message alone
-        lock.sign(json.dumps(who).encode())
+        lock.sign(who.encode())
 
 
-def _holder(file: Path) -> str:
+def _holder(file: str) -> str:
     """Return who holds a lock, as its file says."""
     try:
         who = json.loads(disk.read(file, _MOST_READ))

@@ -49,27 +49,30 @@ _Message = TypeVar("_Message", Request, Response)
 def tree_of(value: Any) -> dict[str, Tree]:
     """Return the keys that stand in the file for a value of `models`: in the schema's order, the body last."""
     tree: dict[str, Tree] = {}
-    body: dict[str, Tree] = {}
-    is_message = isinstance(value, Request | Response)
-    for key in _names_of(value.__class__):
+    names, has_body = _names_of(value.__class__)
+    for key in names:
         part = getattr(value, key)
-        if is_message and key in BODY_KINDS:
-            if key == value.body_kind:
-                body[key] = _plain(part)
-        elif part is not None and (part or key not in _LEFT_OUT):
+        if part is not None and (part or key not in _LEFT_OUT):
             tree[key] = _plain(part)
-    return tree | body
+    kind = value.body_kind if has_body else None
+    if kind is not None:
+        tree[kind] = _plain(getattr(value, kind))
+    return tree
 
 
 @cache
-def _names_of(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
+def _names_of(kind: type[Any]) -> tuple[tuple[str, ...], bool]:
+    """Return the names of a class's fields but for those of a body, and whether it has these."""
+    names = tuple(each.name for each in fields(kind))
+    has_body = issubclass(kind, Request | Response)
+    return tuple(each for each in names if not (has_body and each in BODY_KINDS)), has_body
 
 
 def _plain(value: Any) -> Tree:
-    if value.__class__ in _OF_JSON:
+    kind = value.__class__
+    if kind in _OF_JSON:
         return value
-    if is_dataclass(value):
+    if kind is Request or kind is Response or is_dataclass(value):
         return tree_of(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 

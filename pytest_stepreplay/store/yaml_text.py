@@ -51,6 +51,7 @@ def is_plain(text: str) -> bool:
 
 
 _NEEDS_ESCAPE = re.compile(rf"[\t\n{ESCAPED}]")
+_PRINTABLE = bytes(range(ord(" "), ord("~") + 1))
 _NEEDS_QUOTES_IN_LINES = re.compile(rf"[{ESCAPED}]|[ \t](?:\n|\Z)")
 _UNKNOWN_TO_JSON = re.compile(rf"(?![\x00-\x1f])[{ESCAPED}]")
 _SEGMENT = re.compile(r"[^\n]*\n|[^\n]+")
@@ -126,7 +127,7 @@ def _render_row(numbers: Tree) -> str:
 def _render_key(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"a key is of the type {type(key).__name__}, not text")  # noqa: TRY004 -- one kind for all
-    if key and is_plain(key) and ":" not in key and "#" not in key and not _NEEDS_ESCAPE.search(key):
+    if key and is_plain(key) and ":" not in key and "#" not in key and not _needs_escape(key):
         return key
     return _quote(key)
 
@@ -173,7 +174,13 @@ def _render_text(text: str, pad: str, *, at_end: bool) -> str:
 
 
 def _render_line(text: str) -> str:
-    return text if text and is_plain(text) and not _NEEDS_ESCAPE.search(text) else _quote(text)
+    return text if text and is_plain(text) and not _needs_escape(text) else _quote(text)
+
+
+def _needs_escape(text: str) -> bool:
+    if text.isascii():  # ten times faster so
+        return bool(text.encode().translate(None, _PRINTABLE))
+    return _NEEDS_ESCAPE.search(text) is not None
 
 
 _SHORT = 48
@@ -183,7 +190,7 @@ _render_short_line = lru_cache(maxsize=1024)(
 
 
 def _quote(text: str) -> str:
-    return f'"{_escape(text)}"' if _NEEDS_ESCAPE.search(text) else "'" + text.replace("'", "''") + "'"
+    return f'"{_escape(text)}"' if _needs_escape(text) else "'" + text.replace("'", "''") + "'"
 
 
 def _escape(text: str) -> str:
