@@ -55,7 +55,7 @@ def texts(suite: Suite) -> list[str]:
     return [each.request.json["messages"][0]["content"] for each in interactions]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")])
+@pytest.mark.parametrize("options", [(), ("-n", "1")])
 def test_what_a_whole_run_did_not_need_goes(suite: Suite, project: Project, options: tuple[str, ...]) -> None:
     suite.run(*CACHED, *options).assert_outcomes(passed=1)
     dry = project.run("prune", "--dry-run")

@@ -120,7 +120,7 @@ def test_the_assertion_leads_with_what_matters_most(recorded: Suite) -> None:
     assert recorded.cassettes == [FILE, f"{FILE}.new"]
 
 
-@pytest.mark.parametrize("way", ["-vv", "-n2"])
+@pytest.mark.parametrize("way", ["-vv", "-n1"])
 def test_it_is_as_good_under_vv_and_xdist(recorded: Suite, way: str) -> None:
     recorded.change(*RENAMED)
     result = recorded.run(way)
