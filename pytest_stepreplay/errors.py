@@ -23,11 +23,12 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from _pytest.outcomes import Failed  # pytest.fail.Exception, without importing the rest of pytest
 
 from .machine import disk
+from .value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +132,8 @@ class NetworkBlockedError(StepReplayError, RuntimeError):
     """In replay, a test tried to reach another machine."""
 
 
-class Explanation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Explanation:
     """What a person is told of a test's failure.
 
     Attributes:

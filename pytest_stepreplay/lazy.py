@@ -71,7 +71,7 @@ def _module_of(package: ModuleType, name: str) -> ModuleType:
 class _Folders:
     """What would be replaced if a name of the module held it, and the files of each folder that was looked into."""
 
-    look: Any = staticmethod(os.scandir)
+    look: Any = staticmethod(os.listdir)
     listed: Final[dict[str, frozenset[str]]] = {}
 
 
@@ -84,7 +84,7 @@ def _file_of(name: str, path: Sequence[str] | None) -> str:
     names = _Folders.listed.get(folder)
     if names is None:
         try:
-            names = frozenset(each.name for each in _Folders.look(folder))
+            names = frozenset(_Folders.look(folder))
         except OSError:  # no folder, as in a zip file
             names = frozenset()
         _Folders.listed[folder] = names

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, field
 from functools import partial
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,12 +27,13 @@ def values_of(value: object) -> dict[str, Any]:
     return {name: getattr(value, name) for name in getattr(type(value), _MEMBERS)}
 
 
-class _Member(NamedTuple):
+class _Member:
     """One field: its annotation, and what the class gives it, which `MISSING` is nothing."""
 
-    annotation: Any
-    given: Any
-    kw_only: bool
+    __slots__ = ("annotation", "given", "kw_only")
+
+    def __init__(self, annotation: Any, given: Any, kw_only: bool) -> None:
+        self.annotation, self.given, self.kw_only = annotation, given, kw_only
 
     def says(self, name: str) -> Any:
         """Returns what `field()` was told of it, or would have been by default."""

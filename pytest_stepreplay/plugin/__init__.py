@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     from ..session.faulting import RequestFaults
     from ..session.outcome import Outcome
     from ..session.sessions import Session
+    from ..snapshots.comparing import ChatSnapshot
+
+
+def __dir__() -> list[str]:
+    """Returns the hooks and fixtures alone: pytest asks of each name in a plugin what it is, at a cost."""
+    return [name for name in globals() if name.startswith(("pytest_", "stepreplay", "chat_"))]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -129,7 +135,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Summary(config), "stepreplay-summary")
     if settings.report and not settings.mode.mutates:
         config.pluginmanager.register(suite_facts.SuiteFacts(config), SUITE_FACTS)
-    config.pluginmanager.register(snapshot_fixture, "stepreplay-snapshots")
     if settings.mode.mutates:
         try:
             mutating.register_runs(config)
@@ -194,6 +199,8 @@ def pytest_collection_modifyitems(
         # pytest-xdist would show a traceback; the run itself will say it.
         config.workeroutput["stepreplay_usage_error"] = str(error)  # type: ignore[attr-defined]  # a worker has it
         items.clear()
+    if any("chat_snapshot" in getattr(item, "fixturenames", ()) for item in items):
+        snapshot_fixture.serve_snapshots(config)
     return result
 
 
@@ -244,6 +251,12 @@ def stepreplay_faults(stepreplay: Session) -> RequestFaults:
 def stepreplay_fault(request: pytest.FixtureRequest) -> str:
     """The fault that this run of the test is for; empty where its marker has no `faults`."""
     return str(getattr(request, "param", ""))
+
+
+@pytest.fixture
+def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
+    """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
+    return snapshot_fixture.snapshots_of(request, stepreplay_config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

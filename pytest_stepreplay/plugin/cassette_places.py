@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
 import pytest
@@ -281,7 +281,8 @@ class CassetteOwners:
         return [claim.path for claim in self._claims.values() if claim.item in chosen]
 
 
-class _Claim(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claim:
     """A test's claim to a file."""
 
     item: pytest.Item

@@ -1,14 +1,15 @@
-"""The `chat_snapshot` fixture, what a failing assertion says, and when snapshots are written.
+"""What the `chat_snapshot` fixture gives, what a failing assertion says, and when snapshots are written.
 
-A pytest plugin of its own, which the main one registers: a test may use snapshots without a cassette.
+A pytest plugin of its own, which the main one registers where a test uses the fixture.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ..settings.policy import Policy
     from ..snapshots.comparing import ChatSnapshot
 
+PLUGIN: Final = "stepreplay-snapshots"
 SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
 PASSED = pytest.StashKey[bool]()
 FAILED = pytest.StashKey[bool]()
@@ -43,10 +45,26 @@ _MOST_FACTS = 20
 _OURS = (__name__, __package__)
 
 
-@pytest.fixture
-def chat_snapshot(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, object]) -> ChatSnapshot:
-    """The test's stored values, to compare with ==; call it to name one, or to say what counts as a difference."""
-    return request.node.stash.get(SNAPSHOTS, None) or _open(request.node, stepreplay_config)
+def __dir__() -> list[str]:
+    """Returns the hooks alone: pytest asks of each name in a plugin what it is, at a cost."""
+    return [name for name in globals() if name.startswith("pytest_")]
+
+
+def serve_snapshots(config: pytest.Config) -> None:
+    """Registers the plugin, unless it is there."""
+    if not config.pluginmanager.has_plugin(PLUGIN):
+        config.pluginmanager.register(sys.modules[__name__], PLUGIN)
+
+
+def snapshots_of(request: pytest.FixtureRequest, given: Mapping[str, object]) -> ChatSnapshot:
+    """Returns the snapshots of the test that has asked for the fixture.
+
+    Args:
+        request: of the fixture.
+        given: what the `stepreplay_config` fixture says.
+    """
+    serve_snapshots(request.config)  # a test may ask for the fixture while it runs
+    return request.node.stash.get(SNAPSHOTS, None) or _open(request.node, given)
 
 
 @pytest.hookimpl(tryfirst=True)

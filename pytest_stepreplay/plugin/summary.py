@@ -20,7 +20,7 @@ from ..session import routing
 from ..settings import MODES, REWRITE, prices
 from ..store import paths
 from ..vcr import suites
-from . import coloring, mutating, repeats
+from . import coloring, mutating, repeats, snapshot_fixture
 from .run import RUN, SUITE_FACTS, start_of
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class Summary:
         self._failed = False
         self._skipped: list[str] = []
 
+    def __dir__(self) -> list[str]:
+        """Returns the hooks alone: pytest asks of each name in a plugin what it is, at a cost."""
+        return [name for name in vars(Summary) if name.startswith("pytest_")]
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Notes that the tests of some module are not known, as where it skips itself."""
         if not report.passed:
@@ -89,6 +93,10 @@ class Summary:
         self._outcomes += getattr(report, "stepreplay", ())
         self._causes += getattr(report, "stepreplay_causes", ())
         self._notes.update(dict.fromkeys(getattr(report, "stepreplay_notes", ())))
+        if hasattr(report, "stepreplay_snapshots"):
+            snapshot_fixture.serve_snapshots(
+                self._config
+            )  # its summary is printed here, where no test is collected
         if hasattr(report, "stepreplay_mutants"):
             self._mutated.append(report.stepreplay_mutants)
 

@@ -5,7 +5,9 @@ The run names itself at its start, before it is known whether it opens a cassett
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from ..value_classes import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from .outcome import Outcome
 
 
-class Host(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Host:
     """A run of tests.
 
     Attributes:
