@@ -7,16 +7,17 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from ..drift.answers import read_answer
+from ..drift import answers
+from ..drift import comparison as answer_comparison
 from ..drift.changes import Drift
-from ..drift.comparison import compare
 from ..drift.values import ABSENT
 from ..errors import StepReplayError
+from ..machine import disk
 from ..settings.policy import Policy
 from ..store import codec
-from ..store.files import exists
+from ..store import pending as pending_files
+from ..store.files import PENDING_SUFFIX
 from ..store.locks import locked
-from ..store.pending import pending_path, reject_pending, write_pending
 from ..store.secrets import guarded_by
 from ..store.snapshot_files import read_snapshots, snapshots_tree, write_snapshots
 from ..wire.json_values import is_equal
@@ -138,7 +139,7 @@ class ChatSnapshot:
             if new is old and not policy.selectors and not isinstance(policy.contract, type):
                 drift = Drift((), policy.fail_on)  # type: ignore[arg-type]  # a policy holds it checked
             else:
-                drift = compare(old, new, policy)
+                drift = answer_comparison.compare(old, new, policy)
             self._selectors |= policy.selectors
             self._matched |= drift.matched
             result = "same" if drift.passes() else "differs"
@@ -220,7 +221,7 @@ class ChatSnapshot:
                 write_snapshots(self.path, self.test, self._merged(stored, wanted))
         if failed and self._proposed and self.leaves_pending:
             whole = snapshots_tree(self.test, stored | self._held | self._proposed)
-            pending = str(write_pending(self.path, whole) or "")
+            pending = str(pending_files.write_pending(self.path, whole) or "")
         elif passed and (written or self.comparisons) and not self._proposed:
             self._drop_pending()
         return SnapshotOutcome(
@@ -253,9 +254,8 @@ class ChatSnapshot:
 
     def _drop_pending(self) -> None:
         """Removes the pending file of an earlier run: what it proposes is no longer what the test does."""
-        pending = pending_path(self.path)
-        if (self.leaves_pending or self.mode.rewrites) and exists(pending):
-            reject_pending(pending)
+        if (self.leaves_pending or self.mode.rewrites) and disk.exists(f"{self.path}{PENDING_SUFFIX}"):
+            pending_files.reject_pending(pending_files.pending_path(self.path))
 
     def _check_storable(self, name: str, new: object) -> None:
         """Raises what writing the value would raise, while the test still stands where it came from."""
@@ -276,7 +276,7 @@ class ChatSnapshot:
                 value = _dumped(value)
             if is_equal(old, value):
                 return old
-            answer = read_answer(value)
+            answer = answers.read_answer(value)
         except TypeError as error:
             # It names the place; its first words are those of whoever calls `compare`.
             raise StepReplayError(str(error).replace("compare() takes", "chat_snapshot takes", 1)) from None
