@@ -13,7 +13,8 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from .shapes import NO_EDGES, Edges, Late
+from ..lazy import late_pattern
+from .shapes import NO_EDGES, Edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ _ESCAPE: Final = (
 _AROUND: Final = 2048
 """How far from an escape a text is searched again: what does not reach so far was seen before it was undone."""
 # What is behind a backslash for a reason, often; before anything else it may be there for none.
-_NEEDLESS: Final = Late(rf"{_BACKSLASHES}[^\\\snrtxuU\"'/]")
+_NEEDLESS: Final = late_pattern(rf"{_BACKSLASHES}[^\\\snrtxuU\"'/]")
 _A_BACKSLASH: Final = ("\\", "5c", "5C")
 _SPACE: Final = re.compile(r"\s")
 _LETTERS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "e": "\x1b"}
@@ -59,12 +60,12 @@ class _EscapedReading(dict[str, str]):
     """A way to read escapes: what each of them means, looked up, since a text has few that differ."""
 
     def __init__(self, escape: str, meaning: Callable[[re.Match[str]], str]) -> None:
-        self._escape = Late(escape, re.ASCII)
-        self._split = Late(f"({_UNNAMED.sub('(?:', escape)})", re.ASCII)
+        self._escape = late_pattern(escape, re.ASCII)
+        self._split = late_pattern(f"({_UNNAMED.sub('(?:', escape)})", re.ASCII)
         self._meaning = meaning
 
     def __missing__(self, escape: str) -> str:
-        found = self._escape.pattern.fullmatch(escape)
+        found = self._escape.fullmatch(escape)
         meaning = self._meaning(found) if found else escape
         if len(escape) <= _LONGEST_REMEMBERED:
             if len(self) >= _MOST_REMEMBERED:
@@ -74,7 +75,7 @@ class _EscapedReading(dict[str, str]):
 
     def split(self, text: str) -> list[str]:
         """Returns the text in parts: what is between two escapes, an escape, and so on."""
-        return self._split.pattern.split(text)
+        return self._split.split(text)
 
 
 _UNNAMED: Final = re.compile(r"\(\?P<\w+>")
@@ -145,7 +146,7 @@ class _Guess(Layer):
 
     def _changed(self, parts: list[str]) -> list[tuple[int, int]]:  # noqa: ARG002 - it goes by its own places
         ends, places = self._marks
-        found = _NEEDLESS.pattern.finditer(self._behind)
+        found = _NEEDLESS.finditer(self._behind)
         self._needless = [ends[bisect_left(places, each.end())] - 1 for each in found]
         return _windows(self.text, self._needless)
 
@@ -198,7 +199,7 @@ def layers_of(text: str) -> tuple[Layer, ...]:
     """Returns what the text says with its escapes undone, then what that says, until nothing is escaped."""
     layers, below = list[Layer](), None
     for _ in range(_DEEPEST):
-        if "\\" in text and _NEEDLESS.pattern.search(text):
+        if "\\" in text and _NEEDLESS.search(text):
             itself = _Guess(text, below, _AS_ITSELF)
             as_number = _Guess(text, below, _AS_ITSELF_OR_NUMBER)
             layers += (itself,) if as_number.text == itself.text else (itself, as_number)

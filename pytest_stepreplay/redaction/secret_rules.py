@@ -283,7 +283,7 @@ def _hits_in_run(data: bytes, start: int, end: int, depth: int, bounds: Bounds) 
 def _key_at(data: bytes, at: int, end: int, shape: _KindOfKey, bounds: Bounds) -> re.Match[bytes] | None:
     if data.startswith(shape.start, at):
         for stop in (end, *bounds.ends_in(at, end)):
-            match = shape.match(data, at, stop)
+            match = shape.pattern.match(data, at, stop)
             if match and shape.is_real(match[0]):
                 return match
     return None
@@ -326,12 +326,9 @@ class _KindOfKey:
         self.start = start.encode()
         self._text = f"{re.escape(start)}(?:{rest})".encode()
 
-    def match(self, data: bytes, at: int, end: int) -> re.Match[bytes] | None:
-        """Returns the key that stands at a place of a run."""
-        return self._pattern.match(data, at, end)
-
     @cached_property
-    def _pattern(self) -> re.Pattern[bytes]:
+    def pattern(self) -> re.Pattern[bytes]:
+        """What a key looks like."""
         return re.compile(self._text)
 
 
