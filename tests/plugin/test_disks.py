@@ -73,16 +73,27 @@ def test_a_full_disk_is_said_by_the_test_that_recorded(suite: Suite, disk: Path)
 
 def test_a_disk_that_takes_no_more_is_said_too(suite: Suite) -> None:
     suite.write(PLAIN + AFTERWARDS)
-    run = subprocess.run(
-        # -B: bytecode would be cut off at the limit too, and no later run could import it.
-        [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "--stepreplay=record"],
-        cwd=suite.pytester.path,
-        env={**os.environ, "STEP_API_KEY": KEY},
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
-    )
+    with suite.few_plugins() as few:
+        run = subprocess.run(
+            # -B: bytecode would be cut off at the limit too, and no later run could import it.
+            [
+                sys.executable,
+                "-B",
+                "-m",
+                "pytest",
+                *few,
+                "-p",
+                "no:cacheprovider",
+                "-q",
+                "--stepreplay=record",
+            ],
+            cwd=suite.pytester.path,
+            env={**os.environ, "STEP_API_KEY": KEY},
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+        )
     assert "test_greeting.yaml: could not be written: File too large; nothing was written" in run.stdout
     assert "2 passed, 1 error" in run.stdout
     assert "Traceback" not in run.stdout
