@@ -26,6 +26,7 @@ from .run import (
     ADOPTER,
     FAILED,
     FIRST_TRY,
+    MARKER,
     RUN,
     SESSION,
     WRONG,
@@ -83,14 +84,16 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> bool:
     Raises:
         UsageError: two tests would share a cassette by accident.
     """
-    found = False
+    found, module = False, None
     for item in items:
-        run.owners.modules.add(item.path)
+        if item.path is not module:  # as many tests follow one another that share it
+            module = item.path
+            run.owners.modules.add(module)
         if ADOPTED in item.stash:
             found = item.stash[DECIDED] = True
             continue
         names: list[str] | None = getattr(item, "fixturenames", None)  # a test that is no function has none
-        markers = markers_of(item)
+        markers = markers_of(item) if MARKER in item.keywords else []
         if not markers and "stepreplay" not in (names or ()):
             continue
         found = item.stash[DECIDED] = True

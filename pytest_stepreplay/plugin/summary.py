@@ -314,16 +314,20 @@ class Summary:
         That is its test module, if it is there: what that needs may not be installed, and then it is not collected.
         """
         for folder in known.folders:
-            for name in paths.cassette_names(Path(folder)):
+            for name in paths.unsorted_names(Path(folder)):
                 if name not in known.owned:
                     yield name, totals.EVERYTHING
         home = self._run.places.home.root
         for folder, root in known.roots.items():
             if Path(root) != home and not self._is_named(Path(root)):
                 continue  # not all of its tests were asked for
-            for name in paths.cassette_names(Path(folder)):
+            known_by: dict[str, str] = {}
+            for name in paths.unsorted_names(Path(folder)):
                 if name not in known.owned:
-                    yield name, _known_by(Path(name), Path(folder), Path(root))
+                    place = os.path.dirname(name)  # noqa: PTH120 - there are many
+                    if place not in known_by:
+                        known_by[place] = _known_by(Path(place), Path(folder), Path(root))
+                    yield name, known_by[place]
 
     def _facts(self) -> SuiteFacts | None:
         """Returns what has noted the tests for a report; None where none is asked for."""
@@ -434,12 +438,12 @@ class _WholeRun:
         return not self.unseen if known_by == totals.EVERYTHING else not known_by or known_by in self.modules
 
 
-def _known_by(path: Path, folder: Path, root: Path) -> str:
-    """Returns the test module whose tests must be known to say that no test uses a cassette.
+def _known_by(place: Path, folder: Path, root: Path) -> str:
+    """Returns the test module whose tests must be known to say that no test uses the cassettes in a folder.
 
     `totals.EVERYTHING` for those of all modules, nothing for none.
     """
-    place = root / path.parent.relative_to(folder)
+    place = root / place.relative_to(folder)
     module = place.parent / f"{place.name}.py"
     if module.name == "conftest.py":
         return ""
