@@ -99,6 +99,19 @@ class Environments:
         # Here, other plugins than the tool are installed, too.
         return {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(REPOSITORY)} if self.here else {}
 
+    def with_xdist(self, folder: Path, tool: str) -> dict[str, str]:
+        """Returns the variables for runs that have pytest-xdist, which no other run is to load.
+
+        Args:
+            folder: where it is put, unless it is installed here.
+            tool: whose interpreter installs it.
+        """
+        if self.here:
+            return self.variables
+        pip = [str(self.python(tool)), "-m", "pip", "install", "--quiet", "--target", str(folder)]
+        _install([*pip, "pytest-xdist"])
+        return {"PYTHONPATH": str(folder)}
+
     def versions(self, tool: str) -> dict[str, str]:
         """Returns the version of each package in the tool's environment."""
         if tool not in self._versions:

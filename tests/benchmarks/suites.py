@@ -185,11 +185,18 @@ def script(text: str) -> Callable[[ReceivedRequest], ScriptedAnswer]:
 class Project:
     """A folder with a suite, written for one tool."""
 
-    def __init__(self, folder: Path, suite: Suite, tool: Tool, environments: Environments) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        suite: Suite,
+        tool: Tool,
+        environments: Environments,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._suite, self._tool = suite, tool
         self._command = environments.pytest(tool.environment)
-        self._environment = environments.variables
+        self._environment = variables or environments.variables
         self._url = "http://127.0.0.1:9/v1"
         self._write(mocked=tool.name == FLOOR)
 
@@ -201,9 +208,9 @@ class Project:
         self._url = upstream.url
         return self._pytest(*self._tool.record)
 
-    def replay(self) -> Cost:
-        """Runs the suite with what was recorded, and returns what that cost."""
-        return self._pytest(*self._tool.replay)
+    def replay(self, *options: str) -> Cost:
+        """Runs the suite with what was recorded, and with these options of pytest, and returns what that cost."""
+        return self._pytest(*self._tool.replay, *options)
 
     def collect(self) -> Cost:
         """Collects the suite without running it, and returns what that cost."""

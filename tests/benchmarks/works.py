@@ -19,7 +19,7 @@ from . import serving, snapshots
 from .environments import CASSETTER, FLOOR, OURS, RECORDING, REPOSITORY, Environments
 from .inside.streaming import CLIENTS
 from .measuring import CPU, PEAK, WALL, BenchmarkError, Series, Values, run, take_turns
-from .suites import AS_INSTALLED, FLOOR_TOOL, OUR_TOOL, TOOLS, Project, Suite, Tool, script
+from .suites import AS_INSTALLED, FLOOR_TOOL, MODULES, OUR_TOOL, TOOLS, Project, Suite, Tool, script
 
 
 @dataclass(frozen=True)
@@ -281,6 +281,45 @@ def _collecting(bench: Bench) -> list[Series]:
     return found
 
 
+def _many_tests(bench: Bench) -> list[Series]:
+    """Plans, narrows and spreads very many tests that use nothing, and spreads as many with a cassette each."""
+    count, folder = bench.size.collected[-1], bench.folder / "unused"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    for module in range(MODULES):
+        tests = [f"def test_{number}():\n    pass\n" for number in range(module, count, MODULES)]
+        (folder / f"test_{module}.py").write_text("\n\n".join(tests), encoding="utf-8")
+    (folder / "test_failing.py").write_text("def test_it():\n    raise ValueError\n", encoding="utf-8")
+    spread = ("-p", "xdist", "-n", "8")
+    ways = {"--collect-only": ("--collect-only",), "--lf": ("-p", "cacheprovider", "--lf"), "-n 8": spread}
+    variables = bench.environments.with_xdist(bench.folder / "xdist", OURS)
+
+    def measure(tool: Tool, way: str) -> Values:
+        command = [*bench.environments.pytest(tool.environment), *ways[way]]
+        status = 0 if way == "--collect-only" else 1
+        cost = run(command, folder=folder, environment=variables, status=status)
+        return {f"{count:,} tests that use nothing, {way}: {name}": it for name, it in cost.values().items()}
+
+    found: list[Series] = []
+    tools = bench.tools((FLOOR_TOOL, OUR_TOOL))
+    for way in ways:
+        for tool in tools:
+            measure(tool, way)  # so that bytecode is there for all, and in the cache what has failed
+        found += take_turns(bench.size.rounds, {tool.name: partial(measure, tool, way) for tool in tools})
+    suite = Suite("plain", count, 1, 100)
+    runs: dict[str, Callable[[], Values]] = {}
+    for tool in tools:
+        project = Project(bench.folder / tool.name, suite, tool, bench.environments, variables)
+        if tool.name != FLOOR:
+            with Upstream(script(suite.text)) as upstream:
+                project.record(upstream)
+        runs[tool.name] = lambda project=project: {  # type: ignore[misc]
+            f"{count:,} tests with a cassette each, -n 8: {name}": value
+            for name, value in project.replay(*spread).values().items()
+        }
+    return [*found, *take_turns(bench.size.rounds, runs)]
+
+
 _WATCH = """
 
 import json
@@ -512,6 +551,7 @@ WORKS: Mapping[str, Work] = {
     "snapshots": Work("A suite of snapshots", FLOOR, _snapshots),
     "start-up": Work("Installed and not used: one test that does nothing", OURS, _start_up),
     "collecting": Work("Collecting marked tests", FLOOR, _collecting),
+    "many-tests": Work("Many tests: only collected, narrowed, and in eight processes", FLOOR, _many_tests),
     "checks": Work("Checks at the end of a run", FLOOR, _checks_at_the_end),
     "large": Work("One large response", OURS, _large),
     "streams": Work("A stream while it is recorded, and replayed", FLOOR, _streams),
