@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-_OF_NO_USE: Final = ("debugging", "faulthandler", "legacypath", "pastebin")
+_OF_NO_USE: Final = ("faulthandler", "legacypath", "pastebin")
 """Plugins of pytest itself, which every run would search for hooks and fixtures."""
 
 
