@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _system: Final = own_copy("nt" if sys.platform == "win32" else "posix")
 _MOST_LINKS: Final = 40
-_MOST_FOLDERS: Final = 256
-_real_folders: Final = dict[str, str]()
-"""Folders as they were found once all links were followed. Whether they still are is asked each time."""
 _PIECE: Final = 1 << 20
 _TAKEN: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
@@ -92,27 +89,8 @@ def real_path(path: AnyPath) -> str:
     if sys.platform == "win32":
         return str(_RealDisk.real_path_of_windows(path))
     text = _system.fspath(path)
-    text = text if text.startswith("/") else f"{folder_of_process()}/{text}"
-    folder, _, name = text.rpartition("/")
-    if name in {"", ".", ".."} or not folder:
-        return _followed(text, "", text.split("/")[::-1])
-    known = _real_folders.get(folder)
-    if known is None or not _is_same(folder, known):
-        if len(_real_folders) >= _MOST_FOLDERS:
-            _real_folders.clear()
-        known = _real_folders[folder] = _followed(text, "", folder.split("/")[::-1])
-    return _followed(text, known, [name])
-
-
-def _followed(path: str, found: str, rest: list[str]) -> str:
-    """Returns a path once all links in the rest of it are followed.
-
-    Args:
-        path: the whole of it, for an error.
-        found: what of it has no links any more.
-        rest: its other parts, the first one last.
-    """
-    found, links = found.removesuffix("/"), 0
+    rest = (text if text.startswith("/") else f"{folder_of_process()}/{text}").split("/")[::-1]
+    found, links = "", 0
     while rest:
         part = rest.pop()
         if part in {"", "."}:
@@ -128,24 +106,17 @@ def _followed(path: str, found: str, rest: list[str]) -> str:
             continue
         links += 1
         if links > _MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), text)
         if target.startswith("/"):
             found = ""
         rest += target.split("/")[::-1]
     return found or "/"
 
 
-def _is_same(one: str, other: str) -> bool:
-    with suppress(OSError, ValueError):
-        here, there = _system.stat(one), _system.stat(other)
-        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-    return False
-
-
 def split(path: AnyPath) -> tuple[str, str]:
-    """Returns the folder that a path is in, and its name there."""
+    """Returns the folder that a path is in, `.` for a name alone, and its name there."""
     folder, name = _RealDisk.split(_system.fspath(path))
-    return folder, name
+    return folder or ".", name
 
 
 def join(folder: str, name: str) -> str:
