@@ -14,6 +14,7 @@ __all__ = [
     "exchanges",
     "failures",
     "installing",
+    "late_tls",
     "own_requests",
     "pauses",
     "player",

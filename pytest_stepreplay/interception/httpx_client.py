@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from http.client import responses as reasons
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ..machine import clock, waiting
-from . import mocks
+from . import late_tls, mocks
 from .exchanges import Playback, Tape, authorized, begin, failing, is_cancelled, player_for
 from .httpx_pool import Detour
 
@@ -38,13 +38,30 @@ _RAISED: Final[dict[StreamError, tuple[str, str]]] = {
 def patches(httpx: ModuleType, route: Route) -> Iterator[Patch]:
     """Yields what to patch."""
     streams = _Streams(httpx)
-    yield httpx.HTTPTransport, "handle_request", functools.partial(_handle_request, streams, route)
+    yield httpx.HTTPTransport, "handle_request", partial(_handle_request, streams, route)
     yield (
         httpx.AsyncHTTPTransport,
         "handle_async_request",
-        functools.partial(_handle_async_request, streams, route),
+        partial(_handle_async_request, streams, route),
     )
+    for transport in (httpx.HTTPTransport, httpx.AsyncHTTPTransport):
+        yield transport, "__init__", partial(_make_transport, httpx, route)
     yield from mocks.patches(httpx, route)
+
+
+def _make_transport(httpx: ModuleType, route: Route, real: Any) -> object:
+    """Has a transport that is made in a replay load the usual certificates only if it sends something after all."""
+
+    @functools.wraps(real)
+    def make_transport(transport: Any, *args: Any, **named: Any) -> None:
+        is_usual = not args and named.get("verify", True) is True and not named.get("cert")
+        player = route() if is_usual else None
+        if player is not None and player.sends_nothing:
+            trust = named.get("trust_env", True)
+            named["verify"] = late_tls.LateContext(partial(httpx.create_ssl_context, trust_env=trust))
+        real(transport, *args, **named)
+
+    return make_transport
 
 
 def _handle_request(streams: _Streams, route: Route, real: Any) -> object:

@@ -64,6 +64,10 @@ class Player(Protocol):
     """An open cassette, as the interception sees it."""
 
     @property
+    def sends_nothing(self) -> bool:
+        """Whether the cassette alone answers."""
+
+    @property
     def last_body(self) -> LastBody:
         """What a long request may go on from."""
 

@@ -219,6 +219,11 @@ class Session:
         counts = f"{len(self.played)} played, {len(self.recorded)} recorded"
         return f"<stepreplay {self.mode} {display_path(self.path)}: {counts}>"
 
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether the cassette alone answers."""
+        return self.settings.mode.replays and not self.settings.ignore_hosts
+
     @cached_property
     def last_body(self) -> LastBody:
         """What a long request may go on from."""
