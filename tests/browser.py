@@ -176,18 +176,28 @@ class Tab:
             self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def click(self, selector: str) -> None:
-        """Clicks in the middle of the first element that is seen of those that a selector names."""
-        found = self.js(
-            f"(() => {{ const it = [...document.querySelectorAll({json.dumps(selector)})]"
-            ".find((each) => each.getClientRects().length); if (!it) return null;"
-            " it.scrollIntoView({block: 'center'}); const box = it.getBoundingClientRect();"
-            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
-        assert found, f"nothing to click: {selector}"
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=found[0], y=found[1], button="left", clickCount=1
+        """Clicks in the middle of the first element that is seen of those that a selector names.
+
+        On a busy machine the page may still move beneath the mouse, so this clicks until that very element is hit.
+        """
+        end = monotonic() + LONGEST
+        is_hit = False
+        while not is_hit:
+            assert monotonic() < end, f"was never hit: {selector}"
+            found = self.js(
+                f"(() => {{ const it = [...document.querySelectorAll({json.dumps(selector)})]"
+                ".find((each) => each.getClientRects().length); if (!it) return null;"
+                " window.isHit = false; it.addEventListener('click', () => { window.isHit = true; },"
+                " { once: true, capture: true });"
+                " it.scrollIntoView({block: 'center'}); const box = it.getBoundingClientRect();"
+                " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
             )
+            assert found, f"nothing to click: {selector}"
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call(
+                    "Input.dispatchMouseEvent", type=kind, x=found[0], y=found[1], button="left", clickCount=1
+                )
+            is_hit = self.js("window.isHit") is not False  # of another page, nothing is known
 
     def texts(self, selector: str) -> list[str]:
         """Returns the texts of the elements that are seen of those that a selector names."""
