@@ -53,13 +53,17 @@ def free_event_loops() -> Iterator[None]:
             excluded_modules=["pytest_stepreplay.upstream"],
             can_block_functions=[("<frozen importlib._bootstrap>", {"_find_and_load"})],
         )
-    for (
-        function
-    ) in buster.functions.values():  # before 3.14, aiohttp looks for a .netrc wherever it finds its proxy
-        function.can_block_functions.append(("aiohttp/helpers.py", {"netrc_from_env"}))
-        function.can_block_functions.append(
-            ("redis/utils.py", {"get_lib_version"})
-        )  # once for each connection
+    may_block = [
+        # Before 3.14, aiohttp looks for a .netrc wherever it finds its proxy.
+        ("aiohttp/helpers.py", {"netrc_from_env"}),
+        # Once for each connection.
+        ("redis/utils.py", {"get_lib_version"}),
+        # Whoever makes a client of httpx in an event loop has it read certificates there, with us or without.
+        ("interception/httpx_client.py", {"make_transport"}),
+        ("interception/late_tls.py", {"get"}),
+    ]
+    for function in buster.functions.values():
+        function.can_block_functions += may_block
     buster.activate()
     yield
     buster.deactivate()
