@@ -9,7 +9,7 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_stepreplay.drift.changes import Drift
@@ -96,7 +96,7 @@ def everything_told(drift: Drift) -> list[str]:
     for page in pages:
         outside = re.sub(r"</?code>|(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", page)
         assert not set("<>`") & set(outside)
-        assert not re.search(r"\]\(|https?:", outside)
+        assert not re.search(r"\]\(|https?://", outside)  # a text that is cut behind one slash is no link
     return [
         *pages,
         drift.line(),
@@ -334,6 +334,7 @@ PLACES = st.sampled_from(
 
 @settings(max_examples=150)
 @given(PLACES, VALUES, st.booleans())
+@example(("choices", 0, "index"), {"000000000": False, "": {"00000000\x1f": -100000000, "000": ATTACK}}, True)
 def test_anything_anywhere_gives_a_drift_that_can_be_told(place: Any, value: Any, streamed: bool) -> None:
     stored: Any = copy.deepcopy(CHUNKS if streamed else PLAIN)
     new = copy.deepcopy(stored)
