@@ -319,26 +319,29 @@ def test_threads_keep_to_their_own_cassettes(upstream: Upstream, tmp_path: Path)
     assert upstream.count == 24
 
 
-def test_a_connection_is_used_again_and_gives_its_own_errors(upstream: Upstream, tmp_path: Path) -> None:
-    netloc = urlsplit(upstream.url).netloc
-    ask = "POST", "/v1/chat/completions"
-    for mode in ("record", "replay"):
-        connection = http.client.HTTPConnection(netloc, timeout=10)
-        with use_cassette(tmp_path / "x.yaml", mode=mode) as session, closing(connection):
-            with pytest.raises(http.client.ResponseNotReady):
-                connection.getresponse()
-            for text in ("one", "two"):
-                connection.request(*ask, body=iter([body(text)]), headers=HEADERS)
-                with pytest.raises(http.client.CannotSendRequest):
-                    connection.request(*ask, body=body(text), headers=HEADERS)
-                reply = connection.getresponse()
-                assert (reply.status, reply.version) == (200, 11)
-                assert json.loads(reply.read())["object"] == "chat.completion"
-            if mode == "record":
-                connection.request(*ask, body=body("one"), headers=HEADERS)
-                connection.close()  # what was asked is forgotten, as it is without us
-            assert len(session.played) + len(session.recorded) == 2
-    assert upstream.count == 3
+def test_a_connection_is_used_again_and_gives_its_own_errors(tmp_path: Path) -> None:
+    arrived = threading.Semaphore(0)
+    with Upstream(lambda _: arrived.release()) as upstream:
+        netloc = urlsplit(upstream.url).netloc
+        ask = "POST", "/v1/chat/completions"
+        for mode in ("record", "replay"):
+            connection = http.client.HTTPConnection(netloc, timeout=10)
+            with use_cassette(tmp_path / "x.yaml", mode=mode) as session, closing(connection):
+                with pytest.raises(http.client.ResponseNotReady):
+                    connection.getresponse()
+                for text in ("one", "two"):
+                    connection.request(*ask, body=iter([body(text)]), headers=HEADERS)
+                    with pytest.raises(http.client.CannotSendRequest):
+                        connection.request(*ask, body=body(text), headers=HEADERS)
+                    reply = connection.getresponse()
+                    assert (reply.status, reply.version) == (200, 11)
+                    assert json.loads(reply.read())["object"] == "chat.completion"
+                if mode == "record":
+                    connection.request(*ask, body=body("one"), headers=HEADERS)
+                    connection.close()  # what was asked is forgotten, as it is without us
+                assert len(session.played) + len(session.recorded) == 2
+        assert all(arrived.acquire(timeout=10) for _ in range(3)), upstream.count
+        assert upstream.count == 3
 
 
 def test_verify_sends_each_once_more_and_no_more(upstream: Upstream, tmp_path: Path) -> None:
