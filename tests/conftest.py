@@ -59,8 +59,7 @@ def free_event_loops() -> Iterator[None]:
         # Once for each connection.
         ("redis/utils.py", {"get_lib_version"}),
         # Whoever makes a client of httpx in an event loop has it read certificates there, with us or without.
-        ("interception/httpx_client.py", {"make_transport"}),
-        ("interception/late_tls.py", {"get"}),
+        ("interception/late_tls.py", {"make_transport", "get"}),
     ]
     for function in buster.functions.values():
         function.can_block_functions += may_block

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from . import aiohttp_client, httpx_client, mocks, urllib3_client
+from . import aiohttp_client, httpx_client, late_tls, mocks, urllib3_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +60,8 @@ CLIENTS: Final[dict[str, Client]] = {
     "aioresponses": Client(mocks, recognizes=("aioresponses",)),
 }
 """By the module that is patched as soon as it is imported."""
+COLLECTED: Final[dict[str, Client]] = {"httpx": Client(late_tls), "httpx2": Client(late_tls)}
+"""Those that are patched while tests are collected."""
 
 
 def add_clients(clients: Mapping[str, Client]) -> None:

@@ -44,24 +44,8 @@ def patches(httpx: ModuleType, route: Route) -> Iterator[Patch]:
         "handle_async_request",
         partial(_handle_async_request, streams, route),
     )
-    for transport in (httpx.HTTPTransport, httpx.AsyncHTTPTransport):
-        yield transport, "__init__", partial(_make_transport, httpx, route)
+    yield from late_tls.patches(httpx, route)
     yield from mocks.patches(httpx, route)
-
-
-def _make_transport(httpx: ModuleType, route: Route, real: Any) -> object:
-    """Has a transport that is made in a replay load the usual certificates only if it sends something after all."""
-
-    @functools.wraps(real)
-    def make_transport(transport: Any, *args: Any, **named: Any) -> None:
-        is_usual = not args and named.get("verify", True) is True and not named.get("cert")
-        player = route() if is_usual else None
-        if player is not None and player.sends_nothing:
-            trust = named.get("trust_env", True)
-            named["verify"] = late_tls.LateContext(partial(httpx.create_ssl_context, trust_env=trust))
-        real(transport, *args, **named)
-
-    return make_transport
 
 
 def _handle_request(streams: _Streams, route: Route, real: Any) -> object:

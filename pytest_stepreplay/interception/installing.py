@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final, cast
 
+from .clients import COLLECTED
 from .patching import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .player import Route
+    from .player import Player, Route
 
 _lock = threading.Lock()
 _users = 0
@@ -42,6 +44,21 @@ def installed(route: Route) -> Iterator[None]:
             if _users == 0:
                 _patches.remove()
                 _patches = None
+
+
+@contextmanager
+def collecting() -> Iterator[None]:
+    """Has clients that are made inside load certificates only if they send something, as most tests will not."""
+    patches = Patches(lambda: _COLLECTION, COLLECTED)
+    patches.install()
+    try:
+        yield
+    finally:
+        patches.remove()
+
+
+_COLLECTION: Final = cast("Player", SimpleNamespace(sends_nothing=True))
+"""Stands for the cassettes of all tests; those patches ask for nothing else."""
 
 
 def repair() -> None:

@@ -17,10 +17,11 @@ from .clients import CLIENTS
 from .mocks import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    from .clients import Client
     from .player import Player, Route
 
 _REPLACED: Final = "stepreplay_replaced"
@@ -30,8 +31,8 @@ _REPLACED: Final = "stepreplay_replaced"
 class Patches:
     """What is patched in the clients that are imported; the rest follows as soon as it is."""
 
-    def __init__(self, route: Route) -> None:
-        self._route = route
+    def __init__(self, route: Route, clients: Mapping[str, Client] = CLIENTS) -> None:
+        self._route, self._clients = route, clients
         self._lock = threading.RLock()
         self._places: dict[str, list[_Place]] = {}
         self._installed = False
@@ -45,7 +46,7 @@ class Patches:
         self._installed = True
         _hook.serve(self)
         try:
-            for name in CLIENTS:
+            for name in self._clients:
                 if name in sys.modules:
                     self.patch(import_module(name))  # waits if another thread is just importing it
         except BaseException:
@@ -72,10 +73,11 @@ class Patches:
     def patch(self, module: ModuleType) -> None:
         """Patches one client, once."""
         with self._lock:
-            if not self._installed or module.__name__ in self._places:
+            client = self._clients.get(module.__name__)
+            if not self._installed or client is None or module.__name__ in self._places:
                 return
             places = self._places[module.__name__] = []
-            for patch in CLIENTS[module.__name__].patching.patches(module, self._find_player):
+            for patch in client.patching.patches(module, self._find_player):
                 places.append(_Place(*patch))
                 places[-1].patch()
 

@@ -16,6 +16,8 @@ import pytest
 from ..commands import started
 from ..errors import SettingsError, StepReplayError, standing_in
 from ..housekeeping import publishing
+from ..interception import installing
+from ..machine import disk
 from ..network import guard
 from ..session import outcome
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_marker, read_values
@@ -202,6 +204,18 @@ def pytest_collection_modifyitems(
     if any("chat_snapshot" in getattr(item, "fixturenames", ()) for item in items):
         snapshot_fixture.serve_snapshots(config)
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Spares modules that make clients the certificates, where the cassettes will answer."""
+    run = session.config.stash[RUN]
+    settings = run.settings.of_run
+    if not settings.mode.replays or settings.ignore_hosts or not disk.is_folder(run.places.folder):
+        return (yield)
+
+    with installing.collecting():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
