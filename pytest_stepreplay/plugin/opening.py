@@ -15,8 +15,7 @@ from ..commands import project_command
 from ..errors import StepReplayError, display_path
 from ..remote import lock_file
 from ..session import sessions
-from ..settings import Writes
-from ..settings.faults import read_faults
+from ..settings import Writes, faults
 from ..store import files, paths
 from ..vcr import marker, stubbed_clients
 from . import fixture_cassettes, verdicts
@@ -164,7 +163,7 @@ def open_cassette(item: pytest.Item, given: Mapping[str, object]) -> sessions.Se
         settings = run.settings.of_test(item, given)
         fault = fault_of(item)
         if fault:
-            settings = replace(settings, fault=read_faults(fault))
+            settings = replace(settings, fault=faults.read_faults(fault))
         path = run.places.of_test(item, settings)
         shared = settings.cassette is not None or path in run.owners.shared
         if item.stash.get(FIRST_TRY, None) == path:  # what a failed try recorded would fail each further one
@@ -203,7 +202,7 @@ def _begin(item: pytest.Item, session: Session) -> Session:
     item.stash[SESSION] = session
     item.stash[FAILED] = ""
     mode = session.settings.mode
-    if mode.writes is not Writes.NOTHING and _FLUSHED_TOGETHER not in item.config.stash:
+    if mode.writes != Writes.NOTHING and _FLUSHED_TOGETHER not in item.config.stash:
         item.config.stash[_FLUSHED_TOGETHER] = True
         together = ExitStack()
         together.enter_context(files.flushed_together())

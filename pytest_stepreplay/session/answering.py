@@ -63,7 +63,7 @@ def _check_files(interactions: Iterable[Interaction], path: Path) -> None:
 
 def _kept_in(settings: Settings) -> Collection[str] | None:
     """Returns which response headers of another tool's cassette are kept: all, where nothing of it is written."""
-    return None if settings.mode.writes is Writes.NOTHING else settings.keep_headers
+    return None if settings.mode.writes == Writes.NOTHING else settings.keep_headers
 
 
 class Answers:

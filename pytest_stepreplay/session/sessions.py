@@ -310,9 +310,9 @@ class Session:
                         self._answer_faultily(exchange, position, fault)
                     else:
                         self._answer(exchange, position)
-                elif mode.on_miss is OnMiss.FAIL:
+                elif mode.on_miss == OnMiss.FAIL:
                     raise self._history.miss(self._answers.key(request), request)
-                elif mode.on_miss is OnMiss.RECORD:
+                elif mode.on_miss == OnMiss.RECORD:
                     self._answers.note_miss(request)
             self._history.exchanges.append(exchange)
         return exchange
@@ -390,7 +390,7 @@ class Session:
 
     def let_go(self, exchange: Exchange) -> None:
         """Keeps no more than the number of an exchange that is over, where nothing is written of it in the end."""
-        if self.settings.mode.writes is Writes.NOTHING:
+        if self.settings.mode.writes == Writes.NOTHING:
             with self._forks.lock:
                 self._history.let_go(exchange)
 
@@ -447,7 +447,7 @@ class Session:
         Raises:
             CassetteWriteError: as for `close`.
         """
-        if self.settings.mode.writes is Writes.NOTHING:
+        if self.settings.mode.writes == Writes.NOTHING:
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)
         with secret_checks.guarded_by(self.wall):
             return self._settle(under_way, passed=passed, interrupted=interrupted, why=why)

@@ -8,7 +8,7 @@ of every pytest run, and `readers` where something is set.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..commands import pytest_command
 from ..errors import SettingsError
@@ -40,15 +40,23 @@ PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""
 
 
-class Field(NamedTuple):
+class Field:
     """One setting: how its value is read, and where it may be given besides the ini file."""
 
-    read: Callable[[object], object]
-    help: str
-    ini_type: Literal["string", "bool", "args", "linelist"] = "string"
-    marker: bool = True
-    option: str | None = None
-    metavar: str = ""
+    __slots__ = ("help", "ini_type", "marker", "metavar", "option", "read")
+
+    def __init__(
+        self,
+        read: Callable[[object], object],
+        help: str,  # noqa: A002 - as pytest calls it
+        ini_type: Literal["string", "bool", "args", "linelist"] = "string",
+        *,
+        marker: bool = True,
+        option: str | None = None,
+        metavar: str = "",
+    ) -> None:
+        self.read, self.help, self.ini_type = read, help, ini_type
+        self.marker, self.option, self.metavar = marker, option, metavar
 
 
 FIELDS: Final[Mapping[str, Field]] = {

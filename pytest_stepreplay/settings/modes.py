@@ -5,27 +5,26 @@ A mode is one entry in `MODES`. Nobody compares the name of one; it is for users
 
 from __future__ import annotations
 
-from enum import Enum, auto
-from typing import Final
+from typing import Final, Literal
 
 from ..value_classes import dataclass
 
 
-class Writes(Enum):
+class Writes:
     """What a run leaves on the disk."""
 
-    NOTHING = auto()
-    PENDING = auto()
-    NEW = auto()
-    ALL = auto()
+    NOTHING: Final = "nothing"
+    PENDING: Final = "pending"
+    NEW: Final = "new"
+    ALL: Final = "all"
 
 
-class OnMiss(Enum):
+class OnMiss:
     """What becomes of a request that no recorded one answers."""
 
-    FAIL = auto()
-    RECORD = auto()
-    PASS_BY = auto()
+    FAIL: Final = "fail"
+    RECORD: Final = "record"
+    PASS_BY: Final = "pass by"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,10 @@ class Mode:
     """
 
     name: str
-    on_miss: OnMiss
+    on_miss: Literal["fail", "record", "pass by"]
     answers: bool = False
     sends: bool = False
-    writes: Writes = Writes.NOTHING
+    writes: Literal["nothing", "pending", "new", "all"] = Writes.NOTHING
     compares: bool = False
     guards: bool = False
     mutates: bool = False
@@ -63,12 +62,12 @@ class Mode:
     @property
     def adds(self) -> bool:
         """Whether what is recorded joins what the cassette holds."""
-        return self.writes is Writes.NEW
+        return self.writes == Writes.NEW
 
     @property
     def rewrites(self) -> bool:
         """Whether what is recorded takes the place of what the cassette holds."""
-        return self.writes is Writes.ALL
+        return self.writes == Writes.ALL
 
     @property
     def records(self) -> bool:
@@ -83,12 +82,12 @@ class Mode:
     @property
     def replays(self) -> bool:
         """Whether the cassette alone answers, so that a run tells what of it is still needed."""
-        return self.answers and not self.sends and self.on_miss is OnMiss.FAIL
+        return self.answers and not self.sends and self.on_miss == OnMiss.FAIL
 
     @property
     def passes_by(self) -> bool:
         """Whether requests are sent, and nothing is recorded or compared."""
-        return self.on_miss is OnMiss.PASS_BY
+        return self.on_miss == OnMiss.PASS_BY
 
 
 REPLAY: Final = Mode("replay", OnMiss.FAIL, answers=True, guards=True)
