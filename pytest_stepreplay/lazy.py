@@ -68,27 +68,33 @@ def _module_of(package: ModuleType, name: str) -> ModuleType:
     return module
 
 
-class _Folders:
-    """What would be replaced if a name of the module held it, and the files of each folder that was looked into."""
+class _Folders(dict[str, frozenset[str]]):
+    """The names in each folder that is asked for. Python itself would ask the disk anew for each module."""
 
-    look: Any = staticmethod(os.listdir)
-    listed: Final[dict[str, frozenset[str]]] = {}
+    look: Any = staticmethod(os.listdir)  # it would be replaced if a name of the module held it
+
+    def __missing__(self, folder: str) -> frozenset[str]:
+        try:
+            names = frozenset(self.look(folder))
+        except OSError:  # no folder, as in a zip file
+            names = frozenset()
+        self[folder] = names
+        return names
+
+
+_INIT: Final = "__init__.py"
+_names_in: Final = _Folders()
 
 
 def _file_of(name: str, path: Sequence[str] | None) -> str:
-    """Returns the file of a module that plainly stands in its package's folder; empty where Python has to look.
-
-    Python itself would ask the disk anew for each module.
-    """
+    """Returns the file of a module that plainly stands in its package's folder; empty where Python has to look."""
     folder = path[0] if path else ""
-    names = _Folders.listed.get(folder)
-    if names is None:
-        try:
-            names = frozenset(_Folders.look(folder))
-        except OSError:  # no folder, as in a zip file
-            names = frozenset()
-        _Folders.listed[folder] = names
-    return f"{folder}{os.sep}{name}.py" if f"{name}.py" in names and name not in names else ""
+    is_module, may_be_package = f"{name}.py" in _names_in[folder], name in _names_in[folder]
+    if is_module and not may_be_package:
+        return f"{folder}{os.sep}{name}.py"
+    if may_be_package and not is_module and _INIT in _names_in[f"{folder}{os.sep}{name}"]:
+        return f"{folder}{os.sep}{name}{os.sep}{_INIT}"
+    return ""
 
 
 def _no_attribute(module: ModuleType, name: str) -> AttributeError:
@@ -106,7 +112,10 @@ class _Finder:
             return None
         file = _file_of(name.rpartition(".")[2], path)
         if file:
-            spec = spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
+            inside = [file.removesuffix(os.sep + _INIT)] if file.endswith(_INIT) else None
+            spec = spec_from_file_location(
+                name, file, loader=SourceFileLoader(name, file), submodule_search_locations=inside
+            )
         else:
             spec = PathFinder.find_spec(name, path)
         if spec is None or spec.loader is None:
