@@ -177,6 +177,12 @@ def may_write_in(folder: AnyPath) -> bool:
     return bool(_system.access(folder, _system.W_OK | _system.X_OK))
 
 
+def token() -> str:
+    """Returns eight characters for the name of a file that nobody else makes."""
+    drawn: bytes = _system.urandom(4)
+    return drawn.hex()
+
+
 def names_in(folder: AnyPath) -> list[str]:
     """Returns the names of what is in a folder.
 

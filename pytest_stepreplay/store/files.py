@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from ..commands import pytest_command
@@ -153,7 +152,7 @@ def put(target: Path, content: bytes | memoryview, *, owner: Path, is_new: bool 
         is_new: there is no such file yet whose permissions it could have.
     """
     folder, _ = disk.split(target)
-    temporary = disk.join(folder, f".{stem_of(owner)}.{token_hex(4)}.tmp")
+    temporary = disk.join(folder, f".{stem_of(owner)}.{disk.token()}.tmp")
     try:
         disk.create(temporary, content)
         with suppress(FileNotFoundError):

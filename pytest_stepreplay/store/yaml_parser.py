@@ -32,9 +32,9 @@ _CONSTANTS: dict[str, bool | None] = {"null": None, "true": True, "false": False
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+(?:[eE][-+]?[0-9]+)?)?")
 
 # Characters that must be escaped are ruled out for the whole text at once, so these are simple, and fast.
-_ODD = re.compile(f"[{ESCAPED}]")
+_ODD = late_pattern(f"[{ESCAPED}]")
 # Unrolled: a loop over one class of characters runs many times faster than one over alternatives.
-_USUAL = bytes(code for code in range(128) if not _ODD.match(chr(code)))
+_USUAL = b"\t\n" + bytes(range(ord(" "), ord("~") + 1))  # all of ASCII that is not odd
 _SINGLE_QUOTED = r"'[^'\t]*+(?:''[^'\t]*+)*+'"
 _ESCAPE = (
     r'(?:["\\bfnrt 0aevNLP_]|x[0-9A-Fa-f]{2}|u(?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}'

@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..lazy import late_pattern
 from ..wire.json_values import BLOCKS, MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def is_plain(text: str) -> bool:
     )
 
 
-_NEEDS_ESCAPE = re.compile(rf"[\t\n{ESCAPED}]")
+_NEEDS_ESCAPE = late_pattern(rf"[\t\n{ESCAPED}]")
 _PRINTABLE = bytes(range(ord(" "), ord("~") + 1))
-_NEEDS_QUOTES_IN_LINES = re.compile(rf"[{ESCAPED}]|[ \t](?:\n|\Z)")
-_UNKNOWN_TO_JSON = re.compile(rf"(?![\x00-\x1f])[{ESCAPED}]")
-_SEGMENT = re.compile(r"[^\n]*\n|[^\n]+")
+_NEEDS_QUOTES_IN_LINES = late_pattern(rf"[{ESCAPED}]|[ \t](?:\n|\Z)")
+_UNKNOWN_TO_JSON = late_pattern(rf"(?![\x00-\x1f])[{ESCAPED}]")
+_SEGMENT = late_pattern(r"[^\n]*\n|[^\n]+")
 
 
 def render_yaml(tree: dict[str, Tree]) -> str:
