@@ -82,6 +82,7 @@ class CassettePlaces:
         self._found: dict[Path, list[Sequence[object]]] = {}
         self._modules: dict[tuple[Path, Path], ModuleCassettes] = {}
         self._paths: dict[tuple[Path, str, str], Path] = {}
+        self._shown_folders: dict[str, str] = {}
 
     def home_of(self, file: Path) -> Home:
         """Returns the project that a file belongs to.
@@ -173,8 +174,16 @@ class CassettePlaces:
 
     def typed(self, item: pytest.Item) -> str:
         """Returns what a person types to run a test, in the folder where this run was started."""
-        file = os.path.relpath(item.path, self._start).replace(os.sep, "/")
-        return f"{file}::{item.nodeid.partition('::')[2]}"
+        return f"{self.shown(item.path)}::{item.nodeid.partition('::')[2]}"
+
+    def shown(self, file: str | os.PathLike[str]) -> str:
+        """Returns the path of a file as a person types it, in the folder where this run was started."""
+        folder, name = os.path.split(os.fspath(file))
+        lead = self._shown_folders.get(folder)
+        if lead is None:
+            lead = os.path.relpath(folder, self._start).replace(os.sep, "/")
+            lead = self._shown_folders[folder] = "" if lead == "." else f"{lead}/"
+        return f"{lead}{name}"
 
     def typed_id(self, test: str, cassette: Path) -> str:
         """Returns what a person types here for the id of a test that stands in a cassette of the same project."""

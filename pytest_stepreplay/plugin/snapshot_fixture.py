@@ -104,8 +104,9 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             redactor=own_redactor,
             wall=lambda: _wall(own_redactor(), settings),
             policy=lambda: _policy(settings, item),
+            plain=drift_policy.selects_nothing(settings),
             leave_pending=settings.leaves_pending() and not settings.mode.mutates,
-            shown_path=_shown(config, path),
+            shown_path=run.places.shown(path),
             typed=run.places.typed(item),
         )
     except StepReplayError as error:
@@ -129,10 +130,6 @@ def _policy(settings: Settings, item: pytest.Item) -> Policy:
     session = item.stash.get(SESSION, None)
     asked = (session.recorded or session.played) if session else ()
     return drift_policy.policy_for(settings, asked[-1].request.url if asked else "", fail_on="content")
-
-
-def _shown(config: pytest.Config, path: os.PathLike[str]) -> str:
-    return os.path.relpath(path, config.invocation_params.dir).replace(os.sep, "/")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -230,14 +227,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _summary(config: pytest.Config, outcomes: list[dict[str, Any]]) -> list[str]:
-    lines = []
+    lines, places = [], config.stash[RUN].places
     written = [each for each in outcomes if each["added"] or each["changed"] or each["removed"]]
     if written:
         numbers = {sort: sum(len(each[sort]) for each in written) for sort in ("added", "changed", "removed")}
         told = ", ".join(f"{number} {sort}" for sort, number in numbers.items() if number)
         lines.append(f"{told} in {plural(len(written), 'file')}")
     facts = [
-        f"  {_shown(config, each['path'])} {found['snapshot']}: {found['line']}"
+        f"  {places.shown(each['path'])} {found['snapshot']}: {found['line']}"
         for each in written
         for found in each["drifts"]
         if found["snapshot"] in each["changed"]

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from ..drift import answers
 from ..drift import comparison as answer_comparison
-from ..drift.changes import Drift
-from ..drift.values import ABSENT
 from ..errors import StepReplayError
 from ..machine import disk
-from ..settings.policy import Policy
-from ..store import codec
+from ..settings import policy as policies
+from ..store import codec, locks
 from ..store import pending as pending_files
 from ..store.files import PENDING_SUFFIX
-from ..store.locks import locked
 from ..store.secrets import guarded_by
 from ..store.snapshot_files import read_snapshots, snapshots_tree, write_snapshots
 from ..wire.json_values import is_equal
@@ -32,6 +29,9 @@ if TYPE_CHECKING:
     from ..redaction.redactor import Redactor
     from ..redaction.wall import Wall
     from ..settings import Mode
+
+_NOTHING: Final = object()
+"""Stands where nothing is stored."""
 
 
 class ChatSnapshot:
@@ -52,7 +52,8 @@ class ChatSnapshot:
         mode: Mode,
         redactor: Callable[[], Redactor],
         wall: Callable[[], Wall] | None = None,
-        policy: Callable[[], Policy] = Policy,
+        policy: Callable[[], policies.Policy] | None = None,
+        plain: bool = False,
         leave_pending: bool = True,
         shown_path: str = "",
         typed: str = "",
@@ -67,7 +68,9 @@ class ChatSnapshot:
             redactor: returns what replaces that which must not be stored, in values before they are compared
                 too; asked only for one that is not what is stored.
             wall: returns what no file may hold; asked only if one is written.
-            policy: returns what counts as a difference, each time one is looked for.
+            policy: returns what counts as a difference, each time one is looked for; None for what counts by default.
+            plain: that policy selects no places and has no contract but ours, so it is not asked for a value that is
+                what is stored to the last one.
             leave_pending: leave a pending file where a snapshot fails.
             shown_path: the path as a person would type it.
             typed: the same for the test.
@@ -80,7 +83,8 @@ class ChatSnapshot:
         self.leaves_pending = leave_pending and mode.answers
         self._redactor = redactor
         self._wall = wall
-        self._policy = policy
+        self._policy = policy or policies.Policy
+        self._is_plain = plain or policy is None
         self._numbered = 0
         self._stored: dict[str, Any] | None = None
         self._held: dict[str, Any] = {}  # the values that this test holds to, by name
@@ -125,21 +129,20 @@ class ChatSnapshot:
         if self._stored is None:
             self._stored = read_snapshots(self.path)
         is_held = name in self._held
-        old = self._held[name] if is_held else self._stored.get(name, ABSENT)
+        old = self._held[name] if is_held else self._stored.get(name, _NOTHING)
         new = self._readable(value, old)
         # Where it holds, nothing of the value is written.
         if self.mode.rewrites or not (new is old or is_equal(old, new)):
             new = self._redactor().redact_json(new)
         drift = None
         result: Result
-        if old is ABSENT:
+        if old is _NOTHING:
             result = "written" if self.mode.records else "missing"
+        elif new is old and self._is_plain and not options:
+            result = "same"
         else:
             policy = with_options(self._policy(), options)
-            if new is old and not policy.selectors and not isinstance(policy.contract, type):
-                drift = Drift((), policy.fail_on)  # type: ignore[arg-type]  # a policy holds it checked
-            else:
-                drift = answer_comparison.compare(old, new, policy)
+            drift = answer_comparison.compare(old, new, policy)
             self._selectors |= policy.selectors
             self._matched |= drift.matched
             result = "same" if drift.passes() else "differs"
@@ -217,7 +220,7 @@ class ChatSnapshot:
         changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
         written = list(wanted) != list(stored) or bool(changed)
         if written:
-            with locked(self.path):
+            with locks.locked(self.path):
                 write_snapshots(self.path, self.test, self._merged(stored, wanted))
         if failed and self._proposed and self.leaves_pending:
             whole = snapshots_tree(self.test, stored | self._held | self._proposed)

@@ -22,7 +22,7 @@ class Comparison:
         result: ``same`` up to what the policy lets pass; ``written``, which is to come, for a new one;
             ``accepted`` where `rewrite` takes what differs; ``differs``; ``contradicts`` where this very test
             has set the snapshot to another value; ``missing`` where there is none to compare with.
-        drift: how the value differs; None where there was nothing to compare with.
+        drift: how the value differs; None where there was nothing to compare with, or plainly no difference.
     """
 
     name: str

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from ..errors import SettingsError
-from ..settings.policy import Policy
+from ..settings import policy as policies
 from ..texts import spelling
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check_options(options: Mapping[str, Any]) -> None:
                 f"chat_snapshot has no option {name!r:.60}{hint}. Valid ones: {', '.join(OPTIONS)}"
             )
     try:
-        Policy.from_mapping(options)
+        policies.Policy.from_mapping(options)
     except SettingsError as error:
         problem = f"chat_snapshot, {error}"
     else:
@@ -70,11 +70,11 @@ def check_options(options: Mapping[str, Any]) -> None:
     raise SettingsError(problem)
 
 
-def with_options(policy: Policy, options: Options) -> Policy:
+def with_options(policy: policies.Policy, options: Options) -> policies.Policy:
     """Returns the policy of the test with what is said of one snapshot added."""
     if not options:
         return policy
-    given = Policy.from_mapping(options)
+    given = policies.Policy.from_mapping(options)
     return replace(
         policy,
         fail_on=given.fail_on if "fail_on" in options else policy.fail_on,

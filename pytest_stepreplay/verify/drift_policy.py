@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..endpoints import contract_of_url, endpoint_of_url
+from .. import endpoints
 from ..settings import policy
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     for known, asked, told, made in _last:
         if known is settings and (asked, told) == (url, defaults):
             return made
-    given: dict[str, Any] = {"fail_on": "behavior", "contract": contract_of_url(url), **defaults}
+    given: dict[str, Any] = {"fail_on": "behavior", "contract": endpoints.contract_of_url(url), **defaults}
     named = {
         "fail_on": settings.fail_on,
         "ignore": settings.ignore,
@@ -39,11 +39,17 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     return made
 
 
+def selects_nothing(settings: Settings) -> bool:
+    """Whether they select no places, and name no contract but ours, whatever the URL."""
+    rules = (settings.ignore, settings.volatile, settings.tolerances, settings.text, settings.judge)
+    return not any(rules) and not isinstance(settings.contract, type)
+
+
 def _judged(settings: Settings, url: str) -> dict[str, Any]:
     """Returns the project's own judge, as the rule for all that an answer says in words."""
     if settings.judge is None or not url:
         return {}
-    return dict.fromkeys(endpoint_of_url(url).content, settings.judge)
+    return dict.fromkeys(endpoints.endpoint_of_url(url).content, settings.judge)
 
 
 def selectors_of(settings: Settings) -> frozenset[str]:
