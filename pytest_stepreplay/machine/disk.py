@@ -250,13 +250,22 @@ def create(path: AnyPath, content: bytes | memoryview, mode: int = 0o644) -> Non
     """
     descriptor = _open(path, _system.O_WRONLY | _system.O_CREAT | _system.O_EXCL, mode)
     try:
-        wanted = mode & ~UMASK
-        if hasattr(_system, "fchmod") and _stat.S_IMODE(_system.fstat(descriptor).st_mode) != wanted:
-            _system.fchmod(descriptor, wanted)  # a test has set another umask
-        write(descriptor, content)
-        _system.fsync(descriptor)
+        fill(descriptor, content, mode)
     finally:
         _system.close(descriptor)
+
+
+def fill(descriptor: int, content: bytes | memoryview, mode: int = 0o644) -> None:
+    """Writes the whole of an open file down to the disk, readable as new files were when the run began.
+
+    Raises:
+        OSError: it cannot be written; part of it may be there.
+    """
+    wanted = mode & ~UMASK
+    if hasattr(_system, "fchmod") and _stat.S_IMODE(_system.fstat(descriptor).st_mode) != wanted:
+        _system.fchmod(descriptor, wanted)  # a test has set another umask
+    overwrite_open(descriptor, content)
+    _system.fsync(descriptor)
 
 
 def write_file(path: AnyPath, content: bytes, *, append: bool = False) -> None:
@@ -286,12 +295,13 @@ def overwrite(path: AnyPath, content: bytes) -> None:
         _system.close(descriptor)
 
 
-def overwrite_open(descriptor: int, content: bytes) -> None:
-    """Does the same to a file that was just opened.
+def overwrite_open(descriptor: int, content: bytes | memoryview) -> None:
+    """Does the same to a file that is open.
 
     Raises:
         OSError: it cannot be written.
     """
+    _system.lseek(descriptor, 0, os.SEEK_SET)
     write(descriptor, content)
     # Not O_TRUNC: after it, ext4 brings the file to the disk when it is closed.
     _system.ftruncate(descriptor, len(content))
@@ -456,12 +466,13 @@ def make_folders(path: AnyPath) -> None:
 
 
 def copy_mode(old: AnyPath, new: AnyPath) -> None:
-    """Gives a file the permissions of another one.
+    """Gives a file the permissions of another one, if that is there.
 
     Raises:
-        OSError: it is not there, or they cannot be changed.
+        OSError: they cannot be changed.
     """
-    _system.chmod(new, _stat.S_IMODE(_system.stat(old).st_mode))
+    with suppress(FileNotFoundError):
+        _system.chmod(new, _stat.S_IMODE(_system.stat(old).st_mode))
 
 
 def flush_folder(path: AnyPath) -> None:

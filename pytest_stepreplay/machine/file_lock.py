@@ -68,19 +68,44 @@ class FileLock:
         if self._descriptor is not None:
             disk.overwrite_open(self._descriptor, content)
 
+    def become(self, path: AnyPath, content: bytes | memoryview, *, is_new: bool = False) -> None:
+        """Fills the lock's own file, puts it at a path in one step, and so lets the lock go.
+
+        Nothing is made or removed for it: ext4 passes over the places of files that were removed in the last seconds,
+        so each new file takes longer the more of them there are.
+
+        Args:
+            path: in the same folder.
+            content: what the file shall hold.
+            is_new: there is no such file yet whose permissions it could have.
+
+        Raises:
+            OSError, ValueError: it cannot be written; the lock is still held, if it was.
+        """
+        if self._descriptor is None:
+            raise ValueError("the lock is not held")
+        disk.fill(self._descriptor, content)
+        if not is_new:
+            disk.copy_mode(path, self._path)
+        disk.replace(self._path, path)
+        self._let_go(self._descriptor)
+
     def release(self) -> None:
         """Lets the lock go, and removes its file."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
+        if self._descriptor is None:
             return
         if sys.platform != "win32":  # which lets nobody remove a file that is open
             self._remove()
+        self._let_go(self._descriptor)
+        if sys.platform == "win32":
+            self._remove()
+
+    def _let_go(self, descriptor: int) -> None:
+        self._descriptor = None
         try:
             disk.unlock(descriptor)  # a child that was forked meanwhile has the file open too
         finally:
             disk.close(descriptor)
-        if sys.platform == "win32":
-            self._remove()
 
     def _remove(self) -> None:
         with suppress(OSError):  # the next one does

@@ -185,8 +185,9 @@ class Work:
         test = now.test if self.shared and exists else self.test
         written = work._as_written()
         cassette = Cassette(test=test or None, interactions=work._merged(now.interactions, written))
-        content = cassettes.write_cassette(self.path, cassette)
-        if files.exists(pending_files.pending_path(self.path)):
+        has_pending = files.exists(pending_files.pending_path(self.path))
+        content = cassettes.write_cassette(self.path, cassette, last=not has_pending)
+        if has_pending:
             pending_files.write_pending(self.path, cassette)  # nothing waits any more, and so its file goes
         return work.saved.cassette.interactions, now.interactions, written, cassette, content
 

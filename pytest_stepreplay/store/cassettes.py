@@ -177,12 +177,13 @@ def _read_foreign(tree: Tree, text: str, path: Path, hints: Hints | None) -> For
     return replace(found, skipped=tuple(skipped))
 
 
-def write_cassette(path: Path, cassette: Cassette) -> bytes:
+def write_cassette(path: Path, cassette: Cassette, *, last: bool = False) -> bytes:
     """Write a cassette, in one step, and return the file's content; if that would not change, it is not touched.
 
     Args:
         path: the file; its folders are made. A name that ends with ``.json`` is written as JSON.
         cassette: what it shall hold. What is too large for it is written beside it first.
+        last: whoever holds its lock does nothing else under it.
 
     Raises:
         CassetteWriteError: it could not be written. What stood there before still stands.
@@ -190,5 +191,8 @@ def write_cassette(path: Path, cassette: Cassette) -> bytes:
     content = codec.encode(tree_of(cassette), path)
     with locks.locked(path):
         body_files.write_files(cassette.interactions, path)
-        write_bytes(path, content)
+        if last:
+            locks.write_last(path, content)
+        else:
+            write_bytes(path, content)
     return content

@@ -23,6 +23,8 @@ from ..machine import disk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..machine.file_lock import FileLock
+
 MAX_SIZE = 32 * 1024 * 1024
 """The most bytes that a file may have. A hostile one can take thirty times its size in memory, and whoever
 reviews a pull request cannot look through it anyway."""
@@ -78,8 +80,13 @@ def read_bytes(path: Path) -> bytes:
         raise CassetteReadError(path, "is too large for the memory of this machine") from None
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, lock: FileLock | None = None) -> None:
     """Write the file, and the folders it needs; a file that has this content already is not touched.
+
+    Args:
+        path: the file; a link stays one.
+        content: what it shall hold.
+        lock: the file's own, to be given up with the writing.
 
     Raises:
         CassetteWriteError: it could not be written; what stood there before still stands.
@@ -98,7 +105,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             found = disk.status_of_link(target)
         if found is None or not holds(target, content):
             disk.make_folders(disk.split(target)[0])
-            put(target, content, owner=target, is_new=found is None)
+            put(target, content, owner=target, is_new=found is None, lock=lock)
     except (OSError, ValueError) as error:
         raise write_error(path, error) from None
 
@@ -142,7 +149,14 @@ def holds(target: Path, content: bytes) -> bool:
         return False
 
 
-def put(target: Path, content: bytes | memoryview, *, owner: Path, is_new: bool = False) -> None:
+def put(
+    target: Path,
+    content: bytes | memoryview,
+    *,
+    owner: Path,
+    is_new: bool = False,
+    lock: FileLock | None = None,
+) -> None:
     """Write the content beside the target, then put it in its place in one step.
 
     Args:
@@ -150,19 +164,22 @@ def put(target: Path, content: bytes | memoryview, *, owner: Path, is_new: bool 
         content: what it shall hold.
         owner: the file whose lock is held. While it is, nobody takes what is being written for left over.
         is_new: there is no such file yet whose permissions it could have.
+        lock: the owner's, whose file is then the one that is filled; it is given up.
     """
     folder, _ = disk.split(target)
-    temporary = disk.join(folder, f".{stem_of(owner)}.{disk.token()}.tmp")
-    try:
-        disk.create(temporary, content)
-        with suppress(FileNotFoundError):
+    if lock is not None:
+        lock.become(target, content, is_new=is_new)
+    else:
+        temporary = disk.join(folder, f".{stem_of(owner)}.{disk.token()}.tmp")
+        try:
+            disk.create(temporary, content)
             if not is_new:
                 disk.copy_mode(target, temporary)
-        disk.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            disk.remove(temporary)
-        raise
+            disk.replace(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                disk.remove(temporary)
+            raise
     if _groups and target == owner:
         _flush_later(folder)
     else:

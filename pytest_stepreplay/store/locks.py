@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import socket
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import CassetteWriteError
 from ..machine import clock, disk
 from ..machine.file_lock import FileLock
-from .files import HIDDEN, PENDING_SUFFIX, stem_of, stem_of_name, write_error
+from .files import HIDDEN, PENDING_SUFFIX, stem_of, stem_of_name, write_bytes, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         CassetteWriteError: the lock cannot be had; the message says who holds it.
     """
-    held: set[str] = _held.__dict__.setdefault("paths", set())
+    held: dict[str, FileLock | None] = _held.__dict__.setdefault("paths", {})
     if str(path) in held:
         yield
         return
@@ -60,17 +61,30 @@ def locked(path: Path) -> Iterator[None]:
     if target in held:
         yield
         return
-    with _acquired(path, *disk.split(target)):
-        added = {str(path), target}
+    with _acquired(path, *disk.split(target)) as lock:
+        added = dict.fromkeys((str(path), target), lock)
         held |= added
         try:
             yield
         finally:
-            held -= added
+            for each in added:
+                del held[each]
+
+
+def write_last(path: Path, content: bytes) -> None:
+    """Writes a file, as `files.write_bytes` does, where that is the last thing done under its lock.
+
+    The file of the lock is filled and put in the place of the other one, which gives the lock up.
+
+    Raises:
+        CassetteWriteError: it could not be written; what stood there before still stands.
+    """
+    # Windows renames no file that is open.
+    write_bytes(path, content, None if sys.platform == "win32" else _held.paths[str(path)])
 
 
 @contextmanager
-def _acquired(path: Path, folder: str, name: str) -> Iterator[None]:
+def _acquired(path: Path, folder: str, name: str) -> Iterator[FileLock | None]:
     file = disk.join(folder, f".{stem_of_name(name)}.lock")
     lock = FileLock(file)
     has_locks = True
@@ -87,12 +101,12 @@ def _acquired(path: Path, folder: str, name: str) -> Iterator[None]:
             raise write_error(path, error) from None
         has_locks = False
     if not has_locks:
-        yield
+        yield None
         return
     try:
         _sign(lock)
         _remove_leftovers(folder, name)
-        yield
+        yield lock
     finally:
         lock.release()
 

@@ -19,6 +19,7 @@ from pytest_stepreplay.store import pending as pending_files
 from pytest_stepreplay.store import snapshot_files
 from pytest_stepreplay.store.cassettes import write_cassette
 from pytest_stepreplay.store.files import PENDING_SUFFIX
+from pytest_stepreplay.store.locks import locked
 from pytest_stepreplay.wire.bodies import response_from_wire
 
 ELSEWHERE = 30
@@ -123,8 +124,13 @@ def main(folder: Path) -> None:
     def write(answer: str) -> Callable[[], object]:
         return lambda: write_cassette(path, cassette(answer))
 
+    def write_last() -> None:
+        with locked(path):
+            write_cassette(path, cassette("new" * 5000), last=True)
+
     old, new = write("old" * 5000), write("new" * 5000)
     print("cassette", kill(folder, old, new, [contents(old, new, of=path)], path))
+    print("last", kill(folder, old, write_last, [contents(old, new, of=path)], path))
 
     sound = b"\xff" * 100_000
     spoken = response_from_wire(200, {}, sound)

@@ -19,6 +19,7 @@ import pytest
 from pytest_stepreplay import store
 from pytest_stepreplay.errors import CassetteReadError, CassetteWriteError
 from pytest_stepreplay.machine import disk
+from pytest_stepreplay.machine.disk import UMASK
 from pytest_stepreplay.machine.file_lock import FileLock
 from pytest_stepreplay.models import Cassette
 from pytest_stepreplay.store import cassettes, locks, paths, pending
@@ -67,6 +68,52 @@ def test_it_is_held_once_for_a_file_its_pending_one_and_whatever_leads_to_them(t
     with locks.locked(path), locks.locked(tmp_path / "x.yaml.new"), locks.locked(link):
         cassettes.write_cassette(path, Cassette())
     assert names_in(tmp_path) == ["link.yaml", "x.yaml"]
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_written_last_takes_the_file_of_the_lock(is_link: bool, tmp_path: Path) -> None:
+    path = named = tmp_path / "x.yaml"
+    if is_link:
+        named = tmp_path / "link.yaml"
+        named.symlink_to(path)
+    for number in range(2):
+        with locks.locked(named):
+            (lock,) = tmp_path.glob(".*.lock")
+            before = lock.stat().st_ino
+            content = cassettes.write_cassette(named, Cassette(test="x" * (9 - number)), last=True)
+            assert not lock.exists()
+            with held_elsewhere(path):  # the lock is given up
+                pass
+        assert path.read_bytes() == content
+        if sys.platform != "win32":
+            assert path.stat().st_ino == before
+        assert path.stat().st_mode & 0o777 == (0o640 if number else 0o666 & ~UMASK)
+        path.chmod(0o640)
+    with locks.locked(named):
+        cassettes.write_cassette(named, Cassette(test="x" * 8), last=True)
+        assert path.stat().st_ino == before  # it holds this already, and is left alone
+    assert names_in(tmp_path) == sorted({"x.yaml", named.name})
+
+
+def test_what_cannot_be_written_last_leaves_the_old_file_and_its_lock_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.yaml"
+    before = cassettes.write_cassette(path, Cassette())
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with locks.locked(path):
+        for step in ("fill", "replace"):
+            with monkeypatch.context() as patch, pytest.raises(CassetteWriteError, match="No space left"):
+                patch.setattr(disk, step, fail)
+                cassettes.write_cassette(path, Cassette(test="new"), last=True)
+            assert path.read_bytes() == before
+            assert len(names_in(tmp_path)) == 2
+    assert names_in(tmp_path) == ["x.yaml"]
+    with pytest.raises(ValueError, match="is not held"):
+        FileLock(path).become(path, b"")
 
 
 def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +270,7 @@ def test_a_save_killed_at_any_line_leaves_the_old_file_or_the_new_and_no_rubbish
     run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert run.returncode == 0, run.stderr
     killed = {kind: int(times) for kind, times in (line.split() for line in run.stdout.splitlines())}
-    assert killed.keys() == {"cassette", "beside", "snapshots", "removal", "pending", "accept"}
+    assert killed.keys() == {"cassette", "last", "beside", "snapshots", "removal", "pending", "accept"}
     assert min(killed.values()) >= 30, killed
     assert sum(killed.values()) >= 300, killed
 
