@@ -6,11 +6,15 @@ are first used, since pytest imports this package at the start of every run.
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import PathFinder
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from .lazy import importer, install
+sys.meta_path.insert(0, PathFinder)  # pytest's own import hook takes several times as long for a module
+from .lazy import importer, install  # noqa: E402
 
+sys.meta_path.remove(PathFinder)
 install(__name__)
 
 from .errors import (  # noqa: E402 - and so the clock and the disk, before a test replaces something
