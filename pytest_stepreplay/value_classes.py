@@ -79,6 +79,8 @@ class _Init(_WhenAsked):
 
 _FEW: Final = 8
 _MEMBERS: Final = "__stepreplay_members__"
+_COMPARED: Final = "__stepreplay_compared__"
+_HASHED: Final = "__stepreplay_hashed__"
 _NOT_GIVEN: Final = object()
 """Stands for an argument whose default is made for each value."""
 
@@ -103,10 +105,10 @@ def _dataclass(cls: type | None = None, /, **told: bool) -> Any:
         made["__repr__"] = _text_of
     if told.get("eq", True) and "__eq__" not in own:
         made["__eq__"] = _equals
-        made["__stepreplay_compared__"] = _getter(n for n, each in members.items() if each.says("compare"))
+        made[_COMPARED] = _WhenAsked(_COMPARED, _make_compared)
         if frozen and own.get("__hash__") is None:
             made["__hash__"] = _hash_of
-            made["__stepreplay_hashed__"] = _getter(n for n, each in members.items() if each.is_hashed)
+            made[_HASHED] = _WhenAsked(_HASHED, _make_hashed)
         elif not frozen:
             made["__hash__"] = None
     if frozen:
@@ -134,11 +136,6 @@ def _members_of(cls: type, *, kw_only: bool) -> dict[str, _Member] | None:
             continue
         members[name] = _Member(annotation, given, kw_only)
     return members
-
-
-def _getter(names: Iterable[str]) -> Callable[[Any], Any]:
-    names = tuple(names)
-    return attrgetter(*names) if names else lambda _value: ()
 
 
 def _changed(cls: type, made: dict[str, Any]) -> type:
@@ -180,6 +177,21 @@ def _make_fields(cls: type) -> dict[str, Field[Any]]:
     for name, each in plain.__dataclass_fields__.items():
         each.type, each.kw_only = members[name].annotation, members[name].kw_only
     return plain.__dataclass_fields__
+
+
+def _make_compared(cls: type) -> Callable[[Any], Any]:
+    members: dict[str, _Member] = getattr(cls, _MEMBERS)
+    return _getter(name for name, each in members.items() if each.says("compare"))
+
+
+def _make_hashed(cls: type) -> Callable[[Any], Any]:
+    members: dict[str, _Member] = getattr(cls, _MEMBERS)
+    return _getter(name for name, each in members.items() if each.is_hashed)
+
+
+def _getter(names: Iterable[str]) -> Callable[[Any], Any]:
+    names = tuple(names)
+    return attrgetter(*names) if names else staticmethod(lambda _value: ())
 
 
 def _make_init(cls: type) -> Callable[..., None]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     When = Literal["setup", "call", "teardown"]
 
 PLUGIN: Final = "stepreplay-mutating"
-_HELD: Final = pytest.StashKey[list[pytest.TestReport]]()
+_HELD: Final[pytest.StashKey[list[pytest.TestReport]]] = pytest.StashKey()
 """The report on a test's teardown, which is given out once the mutants are done."""
 
 _BRITTLE: Final = (

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from ..models import Response
     from ..session.sessions import Session
 
-NEEDS_NO_FIXTURE: Final = pytest.StashKey[bool]()
+NEEDS_NO_FIXTURE: Final[pytest.StashKey[bool]] = pytest.StashKey()
 """Its cassette can be opened before any fixture, since none has a say in its settings."""
-DECIDED: Final = pytest.StashKey[bool]()
+DECIDED: Final[pytest.StashKey[bool]] = pytest.StashKey()
 """It is known which cassette the test has; or it had no marker when that was decided."""
 ALTERED: Final[pytest.StashKey[Mapping[int, Response]]] = pytest.StashKey()
 """The answers that a mutant of the test gets in the place of those at their positions."""
-_FLUSHED_TOGETHER: Final = pytest.StashKey[bool]()
+_FLUSHED_TOGETHER: Final[pytest.StashKey[bool]] = pytest.StashKey()
 
 
 def decide(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -191,21 +191,21 @@ class Run:
     baseline: Baseline | None
 
 
-RUN = pytest.StashKey[Run]()
+RUN: pytest.StashKey[Run] = pytest.StashKey()
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
-FAILED = pytest.StashKey[str]()
+FAILED: pytest.StashKey[str] = pytest.StashKey()
 """Why the test did not pass; empty while it may."""
 FIRST_TRY: pytest.StashKey[Path] = pytest.StashKey()
 """The cassette that a failed try of this test was the first to write."""
-WRONG = pytest.StashKey[StepReplayError]()
+WRONG: pytest.StashKey[StepReplayError] = pytest.StashKey()
 """What is wrong with its marker, or with the settings of its project."""
-ADOPTED = pytest.StashKey[bool]()
+ADOPTED: pytest.StashKey[bool] = pytest.StashKey()
 """The test is marked for another plugin, and run on ours."""
 ADOPTER = "stepreplay-vcr-marker"
 """The plugin that adopts the markers of others, by its name; it is registered where a project asks for it."""
 SUITE_FACTS = "stepreplay-suite-facts"
 """The plugin that notes the tests for a report, by its name; it is registered where a report is asked for."""
-ENVIRONMENT = pytest.StashKey[dict[str, str | None]]()
+ENVIRONMENT: pytest.StashKey[dict[str, str | None]] = pytest.StashKey()
 
 
 def read_ini(config: pytest.Config, key: str) -> object:

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from ..snapshots.comparing import ChatSnapshot
 
 PLUGIN: Final = "stepreplay-snapshots"
-SNAPSHOTS = pytest.StashKey["ChatSnapshot"]()
-PASSED = pytest.StashKey[bool]()
-FAILED = pytest.StashKey[bool]()
-OUTCOME = pytest.StashKey[dict[str, object]]()
-IN_USE = pytest.StashKey[bool]()
+SNAPSHOTS: pytest.StashKey[ChatSnapshot] = pytest.StashKey()
+PASSED: pytest.StashKey[bool] = pytest.StashKey()
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+OUTCOME: pytest.StashKey[dict[str, object]] = pytest.StashKey()
+IN_USE: pytest.StashKey[bool] = pytest.StashKey()
 
 _MOST_CI_LINES = 60
 _MOST_FACTS = 20

@@ -36,7 +36,7 @@ ONE_MORE = "stepreplay: one more request without an answer"
 VERBOSE = 2
 """From this verbosity on (`-vv`), the clients' own tracebacks are shown as they are."""
 
-_SHOWN = pytest.StashKey[list[TestOutcomeError]]()
+_SHOWN: pytest.StashKey[list[TestOutcomeError]] = pytest.StashKey()
 
 
 def _nothing_intercepted() -> StepReplayError:

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from .faults import Fault
 
-Unused = Literal["ignore", "warn", "error"]
-BlockNetwork = Literal["marked", "always", "never"]
-Stale = Literal["warn", "error", "record"]
-
 MATCHERS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
 """What a request can be matched on; by default on all of it."""
 
@@ -327,7 +323,7 @@ class Settings:
 
     mode: Mode = REPLAY
     dir: str = "cassettes"
-    unused: Unused = "warn"
+    unused: Literal["ignore", "warn", "error"] = "warn"
     fail_on: str | None = None
     samples: int = 1
     error_rate: float = 0.05
@@ -340,7 +336,7 @@ class Settings:
     mutants: str | None = None
     pending: bool | None = None
     max_age: str | None = None
-    stale: Stale = "warn"
+    stale: Literal["warn", "error", "record"] = "warn"
     adopt_vcr_marker: bool = False
     ignore: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
@@ -358,7 +354,7 @@ class Settings:
     record_errors: bool = False
     ignore_hosts: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    block_network: BlockNetwork = "marked"
+    block_network: Literal["marked", "always", "never"] = "marked"
     keep_headers: tuple[str, ...] = ()
     redact_fields: tuple[str, ...] = ()
     allow_secret: tuple[tuple[str, str], ...] = ()

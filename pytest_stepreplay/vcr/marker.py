@@ -55,8 +55,8 @@ _WIDE_USE: Final = re.compile(
     r"""@pytest\.fixture\([^)]*scope\s*=\s*["'](?:class|module|package|session)["'][^)]*\)\s*"""
     r"""(?:async\s+)?def\s+\w+\([^)]*\bvcr\b"""
 )
-_MADE_FOR_PYTEST_VCR: Final = pytest.StashKey[bool]()
-_NAMESAKES: Final = pytest.StashKey[dict[str, set[tuple[Path, str]]]]()
+_MADE_FOR_PYTEST_VCR: Final[pytest.StashKey[bool]] = pytest.StashKey()
+_NAMESAKES: Final[pytest.StashKey[dict[str, set[tuple[Path, str]]]]] = pytest.StashKey()
 """By the name of a cassette in whichever case, the modules and tests that have one of this name."""
 
 
@@ -99,7 +99,7 @@ class AdoptingRun(Protocol):
         """Notes what the end of the run says of a suite's settings, once."""
 
 
-RUN: Final = pytest.StashKey[AdoptingRun]()
+RUN: Final[pytest.StashKey[AdoptingRun]] = pytest.StashKey()
 """Set by whoever registers this plugin."""
 
 

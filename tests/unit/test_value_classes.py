@@ -128,6 +128,15 @@ def test_the_first_values_of_a_class_are_made_as_all_others(told: dict[str, bool
     assert len({str(_facts(cls)) for _ in range(9)}) == 1, "the first few before its `__init__` is compiled"
 
 
+def test_values_of_which_nothing_is_compared_are_equal() -> None:
+    @value_classes.dataclass(frozen=True, slots=True)
+    class Noted:
+        note: str = field(default="", compare=False)
+
+    for _ in range(2):
+        assert Noted("a") == Noted("b") and hash(Noted("a")) == hash(Noted("b"))
+
+
 @value_classes.dataclass(frozen=True, slots=True)
 class Pickled:
     """At the top of a module, where pickle finds it."""
