@@ -219,6 +219,11 @@ def read(path: AnyPath, most: int = -1) -> bytes:
     descriptor = _open(path, _system.O_RDONLY)
     try:
         pieces: list[bytes] = []
+        if most < 0:
+            length = _system.fstat(descriptor).st_size  # 0 for what the kernel makes up
+            pieces.append(_system.read(descriptor, length + 1))
+            if len(pieces[0]) == length:
+                return pieces[0]
         while most and (piece := _system.read(descriptor, _PIECE if most < 0 else min(most, _PIECE))):
             pieces.append(piece)
             most -= len(piece) if most > 0 else 0
