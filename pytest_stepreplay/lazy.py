@@ -110,23 +110,42 @@ class _Finder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, *_more: object) -> ModuleSpec | None:
         if not name.startswith(self._inside):
             return None
-        file = _file_of(name.rpartition(".")[2], path)
-        if file:
-            inside = [file.removesuffix(os.sep + _INIT)] if file.endswith(_INIT) else None
-            spec = spec_from_file_location(
-                name, file, loader=SourceFileLoader(name, file), submodule_search_locations=inside
-            )
-        else:
-            spec = PathFinder.find_spec(name, path)
+        parent, _dot, child = name.rpartition(".")
+        spec = _find(name, child, path)
         if spec is None or spec.loader is None:
             return spec
-        parent, _dot, child = name.rpartition(".")
-        module = vars(sys.modules[parent]).get(child) if parent in sys.modules else None
-        if not isinstance(module, ModuleType) or module.__name__ != name:
-            module = None
-        if module is not None or spec.submodule_search_locations is not None:
-            spec.loader = _Loader(spec.loader, module or _Unused(name))
+        held = vars(sys.modules[parent]).get(child) if parent in sys.modules else None
+        if isinstance(held, ModuleType) and held.__name__ == name:
+            spec.loader = _Loader(spec.loader, held)
+        elif spec.submodule_search_locations is not None:
+            spec.loader = _PackageLoader(spec.loader)
         return spec
+
+
+def _find(name: str, child: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    file = _file_of(child, path)
+    if not file:
+        return PathFinder.find_spec(name, path)
+    inside = [file.removesuffix(os.sep + _INIT)] if file.endswith(_INIT) else None
+    loader = SourceFileLoader(name, file)
+    return spec_from_file_location(name, file, loader=loader, submodule_search_locations=inside)
+
+
+class _PackageLoader(Loader):
+    """Runs a package that nobody holds yet."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__class__ = _Package
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
 
 
 class _Loader(Loader):
