@@ -139,6 +139,11 @@ class CassettePlaces:
             )
         return path
 
+    def snapshots_of(self, item: pytest.Item, settings: Settings) -> Path:
+        """Returns the path of a test's snapshots: they are its own, also where it shares a cassette by name."""
+        home = self.home_of(item.path)
+        return self._find(home, item.path, name_of(item), settings, paths.SNAPSHOTS_SUFFIX)
+
     def of_fixture(
         self, request: pytest.FixtureRequest, fixturedef: pytest.FixtureDef[Any], settings: Settings
     ) -> tuple[Path, str]:
@@ -196,14 +201,14 @@ class CassettePlaces:
         """Returns the folder of the cassettes of a test's project."""
         return self._root(self.home_of(item.path), settings)
 
-    def _find(self, home: Home, file: Path, name: str, settings: Settings) -> Path:
+    def _find(self, home: Home, file: Path, name: str, settings: Settings, suffix: str = ".yaml") -> Path:
         module = self._module_cassettes(home, file, settings)
         if home is not self.home and not module.has(name):
             # An earlier release looked where pytest was started.
             earlier = self._module_cassettes(self.home, file, self.home.settings)
             if earlier.has(name):
-                return earlier.path_of(name)
-        return module.path_of(name)
+                return earlier.path_of(name, suffix)
+        return module.path_of(name, suffix)
 
     def _module_cassettes(self, home: Home, file: Path, settings: Settings) -> paths.ModuleCassettes:
         root = self._root(home, settings)

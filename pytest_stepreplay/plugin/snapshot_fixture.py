@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +25,7 @@ from . import coloring, verdicts
 from .run import RUN, SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from ..redaction.redactor import Redactor
     from ..settings import Settings
@@ -70,12 +69,16 @@ def snapshots_of(request: pytest.FixtureRequest, given: Mapping[str, object]) ->
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Gives a test its snapshots where no fixture has a say in them, which costs a tenth of what a fixture does."""
-    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    arguments = getattr(item, "funcargs", None)
+    info, arguments = getattr(item, "_fixtureinfo", None), getattr(item, "funcargs", None)
+    if info is None or arguments is None:
+        return
     # A conftest, a module or a parameter may have put another in the place of one of these.
-    fixtures = [known.get(name, ()) for name in ("chat_snapshot", "stepreplay_config")]
-    if arguments is not None and all(len(it) == 1 and it[0].func.__module__ in _OURS for it in fixtures):
+    fixtures = [info.name2fixturedefs.get(name, ()) for name in ("chat_snapshot", "stepreplay_config")]
+    if all(len(it) == 1 and it[0].func.__module__ in _OURS for it in fixtures):
         arguments["chat_snapshot"] = _open(item, {})
+        # pytest would set up what our fixture asks for, as if the test had asked for it.
+        unused: dict[str, object] = {"stepreplay_config": {}, "request": getattr(item, "_request", None)}
+        arguments.update((name, value) for name, value in unused.items() if name not in info.initialnames)
 
 
 def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnapshot:
@@ -89,14 +92,12 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
     run = config.stash[RUN]
     try:
         settings = run.settings.of_test(item, given)
-        # Several tests may share a cassette by name. Their snapshots are each test's own.
-        own = settings if settings.cassette is None else replace(settings, cassette=None)
-        path = paths.snapshots_path(run.places.of_test(item, own))
-        root = run.places.root_of(item, own)
+        path = run.places.snapshots_of(item, settings)
+        root = run.places.root_of(item, settings)
         paths.check_inside(path, root)
         if settings.store is not None and settings.mode.answers and not files.exists(path):
             lock_file.check_pulled(path, root)
-        own_redactor = cache(partial(_redactor, settings, variables.environment_secrets()))
+        own_redactor = cache(partial(_redactor, settings, variables.environment_as_it_is()))
         snapshots = comparing.ChatSnapshot(
             path,
             test=run.places.id_of(item),
@@ -117,8 +118,8 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
     return snapshots
 
 
-def _redactor(settings: Settings, secrets: frozenset[str]) -> redactor.Redactor:
-    return redactor.Redactor(fields=settings.redact_fields, values=secrets.union(settings.secrets))
+def _redactor(settings: Settings, secrets: Callable[[], frozenset[str]]) -> redactor.Redactor:
+    return redactor.Redactor(fields=settings.redact_fields, values=secrets().union(settings.secrets))
 
 
 def _wall(before: Redactor, settings: Settings) -> wall.Wall:

@@ -9,15 +9,15 @@ import json
 import os
 import re
 from base64 import b64encode, urlsafe_b64encode
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus, unquote
 
 from ..lazy import late_pattern
 from ..machine import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _SECRET_NAME: Final = late_pattern(
     r"(?:(?:API|ACCESS|SECRET|PRIVATE|SIGNING|ENCRYPTION|MASTER|ACCOUNT|AUTH|SUBSCRIPTION)_?KEY"
@@ -63,18 +63,27 @@ def secret_values(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def environment_secrets() -> frozenset[str]:
-    """Returns the `secret_values` of the environment variables as they are now.
+    """Returns the `secret_values` of the environment variables as they are now."""
+    return environment_as_it_is()()
+
+
+def environment_as_it_is() -> Callable[[], frozenset[str]]:
+    """Returns what gives the `secret_values` of the environment variables as they are now, whenever it is called.
 
     Each test asks for them, and hardly any changes a variable, so it is first seen whether one has changed. What
     `os.environ` keeps its variables in is compared, since that costs a hundredth of reading all through it.
     """
+    return partial(_secrets_among, dict(getattr(os.environ, "_data", os.environ)))
+
+
+def _secrets_among(variables: dict[Any, Any]) -> frozenset[str]:
     global _known  # noqa: PLW0603 - a process has one environment
-    variables = dict(getattr(os.environ, "_data", os.environ))
-    for name in _OF_EACH_TEST:
-        variables.pop(name, None)
-    if variables != _known[0]:
-        _known = variables, secret_values(os.environ)
-    return _known[1]
+    known_variables, known = _known
+    variables = {name: value for name, value in variables.items() if name not in _OF_EACH_TEST}
+    if variables != known_variables:
+        known = secret_values({os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()})
+        _known = variables, known
+    return known
 
 
 _OF_EACH_TEST: Final = ("PYTEST_CURRENT_TEST", b"PYTEST_CURRENT_TEST")

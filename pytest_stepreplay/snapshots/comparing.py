@@ -217,8 +217,14 @@ class ChatSnapshot:
             if self._stored is None:
                 stored = read_snapshots(self.path)
             wanted = self._held
-        changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
-        written = list(wanted) != list(stored) or bool(changed)
+        added: list[str] = []
+        changed: list[str] = []
+        removed: list[str] = []
+        if wanted is not stored:
+            added = [name for name in wanted if name not in stored]
+            changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
+            removed = [name for name in stored if name not in wanted]
+        written = bool(changed) or list(wanted) != list(stored)
         if written:
             with locks.locked(self.path):
                 write_snapshots(self.path, self.test, self._merged(stored, wanted))
@@ -232,16 +238,18 @@ class ChatSnapshot:
             test=self.test,
             mode=self.mode.name,
             passed=passed,
-            used=tuple(dict.fromkeys(each.name for each in self.comparisons)),
-            added=tuple(name for name in wanted if name not in stored),
+            used=tuple(dict.fromkeys([each.name for each in self.comparisons])),
+            added=tuple(added),
             changed=tuple(changed),
-            removed=tuple(name for name in stored if name not in wanted),
-            failed=tuple(dict.fromkeys(each.name for each in self.comparisons if not each.holds)),
+            removed=tuple(removed),
+            failed=tuple(dict.fromkeys([each.name for each in self.comparisons if not each.holds])),
             pending=pending,
             drifts=tuple(
-                {"snapshot": each.name, "line": each.drift.line(), "drift": each.drift.to_json()}
-                for each in self.comparisons
-                if each.drift
+                [
+                    {"snapshot": each.name, "line": each.drift.line(), "drift": each.drift.to_json()}
+                    for each in self.comparisons
+                    if each.drift
+                ]
             ),
             selectors=tuple(sorted(self._selectors)),
             matched=tuple(sorted(self._matched)),

@@ -80,6 +80,20 @@ def read_bytes(path: Path) -> bytes:
         raise CassetteReadError(path, "is too large for the memory of this machine") from None
 
 
+def read_if_there(path: Path) -> bytes | None:
+    """Return what the file holds; None where nothing stands at the path.
+
+    Raises:
+        CassetteReadError: it cannot be read.
+    """
+    try:
+        return read_bytes(path)
+    except CassetteReadError:
+        if exists(path):
+            raise
+        return None
+
+
 def write_bytes(path: Path, content: bytes, lock: FileLock | None = None) -> None:
     """Write the file, and the folders it needs; a file that has this content already is not touched.
 

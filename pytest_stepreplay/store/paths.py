@@ -82,9 +82,9 @@ class ModuleCassettes:
         self.folder = root.joinpath(*_folders(module))
         self._names = names
 
-    def path_of(self, name: str) -> Path:
-        """Return the path of the cassette of one test: ``root/MODULE/NAME.yaml``."""
-        return self.folder / f"{self._stem_of(name)}.yaml"
+    def path_of(self, name: str, suffix: str = ".yaml") -> Path:
+        """Return the path of the cassette of one test, ``root/MODULE/NAME.yaml``, or of what else ends so."""
+        return self.folder / f"{self._stem_of(name)}{suffix}"
 
     def has(self, name: str) -> bool:
         """Tell whether a cassette or snapshots of the test were there when this was first asked anything."""

@@ -12,7 +12,7 @@ from ..errors import CassetteReadError
 from ..models import PLAIN_VERSION
 from ..wire.json_values import shown
 from . import codec, locks, schema
-from .files import exists, read_bytes, remove_cassette, write_bytes
+from .files import exists, read_if_there, remove_cassette, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +29,11 @@ def read_snapshots(path: Path) -> dict[str, Tree]:
     Raises:
         CassetteReadError: it cannot be read. The file is left as it is.
     """
-    if not exists(path):
-        return {}
     try:
-        snapshots: dict[str, Tree] = parse_snapshots(read_bytes(path), path)["snapshots"]
+        content = read_if_there(path)
+        if content is None:
+            return {}
+        snapshots: dict[str, Tree] = parse_snapshots(content, path)["snapshots"]
     except MemoryError:
         raise CassetteReadError(path, "is too large for the memory of this machine") from None
     return snapshots

@@ -91,6 +91,27 @@ def test_the_openai_sdk_object_is_stored_as_the_server_sent_it(suite: Suite) -> 
     assert stored["1"] == stored["2"]
 
 
+def test_what_its_fixture_asks_for_is_there_for_others(suite: Suite) -> None:
+    suite.write("""
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def about(request, stepreplay_config):
+            return request.node.name, stepreplay_config
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_arguments(chat_snapshot, number, request, stepreplay_config, about):
+            assert about == (request.node.name, stepreplay_config) == (f"test_arguments[{{number}}]", {{}})
+            assert number == chat_snapshot
+
+        def test_alone(chat_snapshot, about):
+            assert about == ("test_alone", {{}})
+            assert "x" == chat_snapshot
+    """)
+    suite.record().assert_outcomes(passed=3)
+    suite.run().assert_outcomes(passed=3)
+
+
 def test_a_missing_one_fails_and_says_how_to_write_it(suite: Suite) -> None:
     suite.write(PLAN)
     result = suite.run()
