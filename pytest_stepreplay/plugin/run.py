@@ -179,6 +179,32 @@ class Unreported:
         return taken
 
 
+class Reported:
+    """What the processes of a run have reported.
+
+    Attributes:
+        outcomes: what became of each cassette.
+        workers: what each worker of xdist knows of the run as a whole.
+        causes: why tests have failed.
+        notes: on a suite's settings, in the order in which they came.
+        mutated: what became of mutants.
+        problems: what went wrong while the last cassettes were closed.
+        skipped: the modules that skip themselves.
+        unseen: the tests of some module are not known.
+        deselected: some tests are not to be run.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: list[dict[str, Any]] = []
+        self.workers: list[dict[str, Any]] = []
+        self.causes: list[dict[str, Any]] = []
+        self.notes: dict[str, None] = {}
+        self.mutated: list[dict[str, Any]] = []
+        self.problems: list[str] = []
+        self.skipped: list[str] = []
+        self.unseen = self.deselected = False
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Run:
     """One pytest run, of which each part keeps what it is about."""
