@@ -42,6 +42,7 @@ from .run import (
     INTERRUPTIONS,
     RUN,
     SESSION,
+    SNAPSHOTS,
     SUITE_FACTS,
     WRONG,
     Run,
@@ -375,6 +376,8 @@ def pytest_runtest_makereport(
         session.forget()
         del item.stash[SESSION]
     run.unreported.attach(report)
+    if SNAPSHOTS in item.stash:
+        snapshot_fixture.take_report(item, call, report)
     return report
 
 

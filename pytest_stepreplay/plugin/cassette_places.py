@@ -16,6 +16,7 @@ import pytest
 
 from .. import projects
 from ..errors import display_path
+from ..machine import disk
 from ..settings import MARKER_SETTINGS, Settings
 from ..store import paths
 from ..value_classes import dataclass
@@ -83,6 +84,7 @@ class CassettePlaces:
         self._modules: dict[tuple[Path, Path], ModuleCassettes] = {}
         self._paths: dict[tuple[Path, str, str], Path] = {}
         self._shown_folders: dict[str, str] = {}
+        self._checked: set[tuple[str, Path]] = set()
 
     def home_of(self, file: Path) -> Home:
         """Returns the project that a file belongs to.
@@ -200,6 +202,17 @@ class CassettePlaces:
     def root_of(self, item: pytest.Item, settings: Settings) -> Path:
         """Returns the folder of the cassettes of a test's project."""
         return self._root(self.home_of(item.path), settings)
+
+    def check_inside(self, path: Path, root: Path) -> None:
+        """Does what `paths.check_inside` does; the folders on the way to a file are looked at once in a run.
+
+        Raises:
+            CassetteError: a symbolic link leads out.
+        """
+        folder = os.path.dirname(path), root  # noqa: PTH120
+        if folder not in self._checked or disk.is_link(path):
+            paths.check_inside(path, root)
+            self._checked.add(folder)
 
     def _find(self, home: Home, file: Path, name: str, settings: Settings, suffix: str = ".yaml") -> Path:
         module = self._module_cassettes(home, file, settings)

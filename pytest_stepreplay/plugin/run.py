@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..drift.baseline import Baseline
     from ..session.outcome import Outcome
     from ..session.sessions import Session
+    from ..snapshots.comparing import ChatSnapshot
     from .cassette_places import CassetteOwners, CassettePlaces, Home
 
 MARKER = "stepreplay"
@@ -219,6 +220,8 @@ class Run:
 
 RUN: pytest.StashKey[Run] = pytest.StashKey()
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+SNAPSHOTS: pytest.StashKey[ChatSnapshot] = pytest.StashKey()
+"""Those of the test, once it has some."""
 FAILED: pytest.StashKey[str] = pytest.StashKey()
 """Why the test did not pass; empty while it may."""
 FIRST_TRY: pytest.StashKey[Path] = pytest.StashKey()

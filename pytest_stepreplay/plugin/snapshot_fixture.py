@@ -17,12 +17,12 @@ from ..errors import StepReplayError
 from ..redaction import redactor, variables, wall
 from ..remote import lock_file
 from ..snapshots import comparing, explaining
-from ..store import files, paths
+from ..store import files
 from ..texts import plural
 from ..value_classes import values_of
 from ..verify import drift_policy
 from . import coloring, verdicts
-from .run import RUN, SESSION
+from .run import RUN, SESSION, SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ..snapshots.comparing import ChatSnapshot
 
 PLUGIN: Final = "stepreplay-snapshots"
-SNAPSHOTS: pytest.StashKey[ChatSnapshot] = pytest.StashKey()
 PASSED: pytest.StashKey[bool] = pytest.StashKey()
 FAILED: pytest.StashKey[bool] = pytest.StashKey()
 OUTCOME: pytest.StashKey[dict[str, object]] = pytest.StashKey()
@@ -94,7 +93,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
         settings = run.settings.of_test(item, given)
         path = run.places.snapshots_of(item, settings)
         root = run.places.root_of(item, settings)
-        paths.check_inside(path, root)
+        run.places.check_inside(path, root)
         if settings.store is not None and settings.mode.answers and not files.exists(path):
             lock_file.check_pulled(path, root)
         own_redactor = cache(partial(_redactor, settings, variables.environment_as_it_is()))
@@ -182,15 +181,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     return result
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def take_report(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Notes how the test ended, and shows what differs where no assertion has shown it."""
-    report = yield
-    snapshots = item.stash.get(SNAPSHOTS, None)
-    if snapshots is None:
-        return report
+    snapshots = item.stash[SNAPSHOTS]
     if report.failed:
         item.stash[FAILED] = True
         report.sections += _untold(item.config, snapshots)
@@ -202,7 +195,6 @@ def pytest_runtest_makereport(
         if outcome is not None:
             report.stepreplay_snapshots = outcome  # type: ignore[attr-defined]  # reports carry what they get
             del item.stash[OUTCOME]
-    return report
 
 
 def _untold(config: pytest.Config, snapshots: ChatSnapshot) -> list[tuple[str, str]]:
