@@ -23,23 +23,27 @@ from ..session import outcome
 from ..settings import FIELDS, PLACEHOLDER_KEY, read_marker, read_values
 from ..store import paths
 from ..vcr import marker
-from . import adopted_tests, fixture_cassettes, mutating, serving, snapshot_fixture, suite_facts, verdicts
-from .cassette_places import CassetteOwners, CassettePlaces
-from .opening import (
-    NEEDS_NO_FIXTURE,
-    decide,
-    decide_late,
-    open_adopted,
-    open_cassette,
-    refuse_unpulled,
+from . import (
+    adopted_tests,
+    fixture_cassettes,
+    mutating,
+    opening,
+    serving,
+    snapshot_fixture,
+    suite_facts,
+    verdicts,
 )
+from .cassette_places import CassetteOwners, CassettePlaces
 from .run import (
     ADOPTED,
     ADOPTER,
+    DECIDED,
     ENVIRONMENT,
     FAILED,
     FIRST_TRY,
     INTERRUPTIONS,
+    MARKER,
+    NEEDS_NO_FIXTURE,
     RUN,
     SESSION,
     SNAPSHOTS,
@@ -193,9 +197,12 @@ def pytest_collection_modifyitems(
     """Finds out who uses which cassette, of the deselected tests too, once every hook has set its markers."""
     collected = [*items]
     result = yield
+    found = [*dict.fromkeys([*collected, *items])]
+    config.stash[RUN].owners.know(found)
     try:
-        decide(config, [*dict.fromkeys([*collected, *items])])
-        refuse_unpulled(config, items)
+        if config.pluginmanager.has_plugin(ADOPTER) or any(map(_has_cassette, found)):
+            opening.decide(config, found)
+            opening.refuse_unpulled(config, items)
     except pytest.UsageError as error:
         if not hasattr(config, "workerinput"):
             raise
@@ -205,6 +212,11 @@ def pytest_collection_modifyitems(
     if any("chat_snapshot" in getattr(item, "fixturenames", ()) for item in items):
         snapshot_fixture.serve_snapshots(config)
     return result
+
+
+def _has_cassette(item: pytest.Item) -> bool:
+    names: list[str] | None = getattr(item, "fixturenames", None)  # a test that is no function has none
+    return MARKER in item.keywords or MARKER in (names or ())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -242,9 +254,9 @@ def stepreplay(request: pytest.FixtureRequest, stepreplay_config: Mapping[str, o
     session = item.stash.get(SESSION, None)
     if session is None:
         if ADOPTED in item.stash:
-            session = open_adopted(request, stepreplay_config)
+            session = opening.open_adopted(request, stepreplay_config)
         else:
-            session = open_cassette(item, stepreplay_config)
+            session = opening.open_cassette(item, stepreplay_config)
         fixture_cassettes.answer_fixtures(request.config)
         request.config.stash[RUN].test.serve_fixtures(item)
     return session
@@ -292,11 +304,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Opens the cassette of a marked test. A hook costs a tenth of what the fixture would."""
-    decide_late(item)
+    if DECIDED not in item.stash and marker_of(item) is not None:
+        opening.decide_late(item)
     if WRONG in item.stash:
         raise verdicts.failure(item.stash[WRONG])
     if NEEDS_NO_FIXTURE in item.stash:
-        open_cassette(item, {})
+        opening.open_cassette(item, {})
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

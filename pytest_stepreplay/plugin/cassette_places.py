@@ -265,6 +265,14 @@ class CassetteOwners:
         self.folders: set[Path] = set()
         self.fixtures: set[pytest.FixtureDef[object]] = set()
 
+    def know(self, items: Iterable[pytest.Item]) -> None:
+        """Notes which modules the tests are in, be it with a cassette or without."""
+        module = None
+        for item in items:
+            if item.path is not module:  # as many tests follow one another that share it
+                module = item.path
+                self.modules.add(module)
+
     def own(self, path: Path, test: str) -> None:
         """Notes whose a cassette is."""
         self.tests[path] = test

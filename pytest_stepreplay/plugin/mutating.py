@@ -21,8 +21,8 @@ from ..machine import clock
 from ..mutation import mutants
 from ..settings import readers
 from ..value_classes import dataclass
-from .opening import ALTERED, DECIDED
-from .run import INTERRUPTIONS, RUN, SESSION
+from .opening import ALTERED
+from .run import DECIDED, INTERRUPTIONS, RUN, SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping

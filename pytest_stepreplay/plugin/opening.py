@@ -23,15 +23,16 @@ from .cassette_places import fault_of
 from .run import (
     ADOPTED,
     ADOPTER,
+    DECIDED,
     FAILED,
     FIRST_TRY,
     MARKER,
+    NEEDS_NO_FIXTURE,
     RUN,
     SESSION,
     WRONG,
     Run,
     check_config,
-    marker_of,
     markers_of,
 )
 
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from ..models import Response
     from ..session.sessions import Session
 
-NEEDS_NO_FIXTURE: Final[pytest.StashKey[bool]] = pytest.StashKey()
-"""Its cassette can be opened before any fixture, since none has a say in its settings."""
-DECIDED: Final[pytest.StashKey[bool]] = pytest.StashKey()
-"""It is known which cassette the test has; or it had no marker when that was decided."""
 ALTERED: Final[pytest.StashKey[Mapping[int, Response]]] = pytest.StashKey()
 """The answers that a mutant of the test gets in the place of those at their positions."""
 _FLUSHED_TOGETHER: Final[pytest.StashKey[bool]] = pytest.StashKey()
@@ -65,8 +62,6 @@ def decide(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def decide_late(item: pytest.Item) -> None:
     """Does the same for a test whose marker was added after it was decided for all."""
-    if DECIDED in item.stash or marker_of(item) is None:
-        return
     item.stash[DECIDED] = True
     try:
         decide(item.config, [item])
@@ -83,11 +78,8 @@ def assign_cassettes(run: Run, items: Iterable[pytest.Item]) -> bool:
     Raises:
         UsageError: two tests would share a cassette by accident.
     """
-    found, module = False, None
+    found = False
     for item in items:
-        if item.path is not module:  # as many tests follow one another that share it
-            module = item.path
-            run.owners.modules.add(module)
         if ADOPTED in item.stash:
             found = item.stash[DECIDED] = True
             continue

@@ -226,6 +226,10 @@ FAILED: pytest.StashKey[str] = pytest.StashKey()
 """Why the test did not pass; empty while it may."""
 FIRST_TRY: pytest.StashKey[Path] = pytest.StashKey()
 """The cassette that a failed try of this test was the first to write."""
+DECIDED: pytest.StashKey[bool] = pytest.StashKey()
+"""It is known which cassette the test has; or it had no marker when that was decided."""
+NEEDS_NO_FIXTURE: pytest.StashKey[bool] = pytest.StashKey()
+"""Its cassette can be opened before any fixture, since none has a say in its settings."""
 WRONG: pytest.StashKey[StepReplayError] = pytest.StashKey()
 """What is wrong with its marker, or with the settings of its project."""
 ADOPTED: pytest.StashKey[bool] = pytest.StashKey()
