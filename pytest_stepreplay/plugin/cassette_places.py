@@ -185,10 +185,10 @@ class CassettePlaces:
 
     def shown(self, file: str | os.PathLike[str]) -> str:
         """Returns the path of a file as a person types it, in the folder where this run was started."""
-        folder, name = os.path.split(os.fspath(file))
+        folder, sep, name = os.fspath(file).rpartition(os.sep)
         lead = self._shown_folders.get(folder)
         if lead is None:
-            lead = os.path.relpath(folder, self._start).replace(os.sep, "/")
+            lead = os.path.relpath(folder + sep, self._start).replace(os.sep, "/")
             lead = self._shown_folders[folder] = "" if lead == "." else f"{lead}/"
         return f"{lead}{name}"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cache, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -27,7 +27,6 @@ from .run import RUN, SESSION, SNAPSHOTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from ..redaction.redactor import Redactor
     from ..settings import Settings
     from ..settings.policy import Policy
     from ..snapshots.comparing import ChatSnapshot
@@ -96,13 +95,13 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
         run.places.check_inside(path, root)
         if settings.store is not None and settings.mode.answers and not files.exists(path):
             lock_file.check_pulled(path, root)
-        own_redactor = cache(partial(_redactor, settings, variables.environment_as_it_is()))
+        protection = _Protection(settings, variables.environment_as_it_is())
         snapshots = comparing.ChatSnapshot(
             path,
             test=run.places.id_of(item),
             mode=settings.mode,
-            redactor=own_redactor,
-            wall=lambda: _wall(own_redactor(), settings),
+            redactor=lambda: protection.redactor,
+            wall=lambda: protection.wall,
             policy=lambda: _policy(settings, item),
             plain=drift_policy.selects_nothing(settings),
             leave_pending=settings.leaves_pending() and not settings.mode.mutates,
@@ -117,12 +116,21 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
     return snapshots
 
 
-def _redactor(settings: Settings, secrets: Callable[[], frozenset[str]]) -> redactor.Redactor:
-    return redactor.Redactor(fields=settings.redact_fields, values=secrets().union(settings.secrets))
+class _Protection:
+    """What keeps secrets out of the snapshots of a test; made where something is to be written."""
 
+    def __init__(self, settings: Settings, secrets: Callable[[], frozenset[str]]) -> None:
+        self._settings, self._secrets = settings, secrets
 
-def _wall(before: Redactor, settings: Settings) -> wall.Wall:
-    return wall.Wall(before.known, tuple(selector for selector, _ in settings.allow_secret))
+    @cached_property
+    def redactor(self) -> redactor.Redactor:
+        values = self._secrets().union(self._settings.secrets)
+        return redactor.Redactor(fields=self._settings.redact_fields, values=values)
+
+    @property
+    def wall(self) -> wall.Wall:
+        allowed = tuple(selector for selector, _ in self._settings.allow_secret)
+        return wall.Wall(self.redactor.known, allowed)
 
 
 def _policy(settings: Settings, item: pytest.Item) -> Policy:

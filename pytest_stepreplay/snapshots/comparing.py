@@ -205,10 +205,6 @@ class ChatSnapshot:
         Raises:
             StepReplayError: a file could not be written; what stood on disk still stands.
         """
-        with guarded_by(self._wall):
-            return self._close(passed=passed, failed=failed)
-
-    def _close(self, *, passed: bool, failed: bool) -> SnapshotOutcome:
         stored = self._stored if self._stored is not None else {}
         wanted, pending = stored, ""
         if passed and self.mode.adds:
@@ -226,11 +222,12 @@ class ChatSnapshot:
             removed = [name for name in stored if name not in wanted]
         written = bool(changed) or list(wanted) != list(stored)
         if written:
-            with locks.locked(self.path):
+            with guarded_by(self._wall), locks.locked(self.path):
                 write_snapshots(self.path, self.test, self._merged(stored, wanted))
         if failed and self._proposed and self.leaves_pending:
             whole = snapshots_tree(self.test, stored | self._held | self._proposed)
-            pending = str(pending_files.write_pending(self.path, whole) or "")
+            with guarded_by(self._wall):
+                pending = str(pending_files.write_pending(self.path, whole) or "")
         elif passed and (written or self.comparisons) and not self._proposed:
             self._drop_pending()
         return SnapshotOutcome(
