@@ -112,9 +112,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "replay this test's chat completions from a cassette, or record them.",
     )
     try:
-        names = {name: f"stepreplay_{name}" for name in FIELDS}
-        ini = read_values("ini file", {name: read_ini(config, key) for name, key in names.items()})
-        options = {name: config.getoption(key, None) for name, key in names.items()}
+        ini = read_values("ini file", {name: read_ini(config, f"stepreplay_{name}") for name in FIELDS})
+        options = {
+            name: config.getoption(f"stepreplay_{name}", None)
+            for name, known in FIELDS.items()
+            if known.option
+        }
         command_line = read_values("command line", options)
         places = CassettePlaces(config, ini, command_line)
         settings = places.home.settings

@@ -18,7 +18,7 @@ from ..errors import SettingsError, StepReplayError
 from ..machine import disk
 from ..redaction import variables
 from ..session import host, routing
-from ..settings import MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
+from ..settings import API_KEYS, MARKER_SETTINGS, PLACEHOLDER_KEY, Settings, read_marker, read_values
 from ..value_classes import dataclass, values_of
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def hold_placeholders(config: pytest.Config) -> None:
         return
     before = config.stash.setdefault(ENVIRONMENT, {})
     names = config.getini("stepreplay_api_keys")
-    for name in Settings().api_keys if names is None else names:
+    for name in API_KEYS if names is None else names:
         if not os.environ.get(name):
             before[name] = os.environ.get(name)
             os.environ[name] = PLACEHOLDER_KEY

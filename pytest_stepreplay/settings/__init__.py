@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .fields import (
     ABSENT_EQUALS,
+    API_KEYS,
     FIELDS,
     MARKER_ARGUMENTS,
     MARKER_SETTINGS,
@@ -21,6 +22,7 @@ from .modes import LIVE, MODES, RECORD, REPLAY, REWRITE, VERIFY, Mode, OnMiss, W
 
 __all__ = [
     "ABSENT_EQUALS",
+    "API_KEYS",
     "FIELDS",
     "LIVE",
     "MARKER_ARGUMENTS",

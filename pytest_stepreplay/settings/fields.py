@@ -32,6 +32,9 @@ too; empty texts, lists and objects anywhere, too."""
 MOST_SAMPLES: Final = 200
 """How often a request is asked at most, to see how its answers vary."""
 
+API_KEYS: Final = ("STEP_API_KEY", "OPENAI_API_KEY")
+"""The environment variables that are filled with a placeholder where nothing else is set."""
+
 PLACEHOLDER_KEY: Final = "stepreplay-placeholder-key"
 """Stands in a missing API key's environment variable, so that clients can be built without one."""
 
@@ -359,7 +362,7 @@ class Settings:
     redact_fields: tuple[str, ...] = ()
     allow_secret: tuple[tuple[str, str], ...] = ()
     prices: tuple[tuple[str, str], ...] = ()
-    api_keys: tuple[str, ...] = ("STEP_API_KEY", "OPENAI_API_KEY")
+    api_keys: tuple[str, ...] = API_KEYS
     host_keys: tuple[tuple[str, str], ...] = ()
     store: str | None = field(default=None, repr=False)
     store_options: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
