@@ -13,8 +13,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from . import mocks
 from .clients import CLIENTS
-from .mocks import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ class Patches:
         """Patches those places anew where a mock that was there before us has put back what it had found."""
         for name, places in tuple(self._places.items()):
             for place in places:
-                if not place.is_ours and is_own(place.now, sys.modules[name]):
+                if not place.is_ours and mocks.is_own(place.now, sys.modules[name]):
                     place.patch()
 
     def patch(self, module: ModuleType) -> None:

@@ -103,7 +103,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             redactor=lambda: protection.redactor,
             wall=lambda: protection.wall,
             policy=lambda: _policy(settings, item),
-            plain=drift_policy.selects_nothing(settings),
+            plain=settings.selects_nothing(),
             leave_pending=settings.leaves_pending() and not settings.mode.mutates,
             shown_path=run.places.shown(path),
             typed=run.places.typed(item),

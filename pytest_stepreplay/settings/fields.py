@@ -371,6 +371,11 @@ class Settings:
     cassette: str | None = field(default=None)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    def selects_nothing(self) -> bool:
+        """Whether they select no places to compare otherwise, and name no contract of the project's own."""
+        rules = (self.ignore, self.volatile, self.tolerances, self.text, self.judge)
+        return not any(rules) and not isinstance(self.contract, type)
+
     def leaves_pending(self) -> bool:
         """Whether what drifted is left as a pending file: by default not where the variable CI is set."""
         if self.pending is not None:

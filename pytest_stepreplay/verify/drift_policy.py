@@ -39,12 +39,6 @@ def policy_for(settings: Settings, url: str, **defaults: Any) -> policy.Policy:
     return made
 
 
-def selects_nothing(settings: Settings) -> bool:
-    """Whether they select no places, and name no contract but ours, whatever the URL."""
-    rules = (settings.ignore, settings.volatile, settings.tolerances, settings.text, settings.judge)
-    return not any(rules) and not isinstance(settings.contract, type)
-
-
 def _judged(settings: Settings, url: str) -> dict[str, Any]:
     """Returns the project's own judge, as the rule for all that an answer says in words."""
     if settings.judge is None or not url:
