@@ -161,7 +161,10 @@ def test_two_servers_on_one_cassette_lose_nothing_and_one_that_is_killed_loses_n
     # What somebody else writes while it runs is kept, and one that cannot be read is not written over.
     with serve(*arguments, cwd=tmp_path) as serving:
         serving.ask("Four.")
+        while prompts(tmp_path / "x.yaml")[3:] != ["Four."]:
+            serving.status()
         (tmp_path / "x.yaml").write_text("stepreplay: [broken", encoding="utf-8")
+        serving.ask("Five.")
         status, err = serving.stop()
     assert (status, (tmp_path / "x.yaml").read_text(encoding="utf-8")) == (2, "stepreplay: [broken")
     assert "x.yaml:" in err
