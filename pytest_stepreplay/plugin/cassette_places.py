@@ -204,7 +204,7 @@ class CassettePlaces:
         return self._root(self.home_of(item.path), settings)
 
     def check_inside(self, path: Path, root: Path) -> None:
-        """Does what `paths.check_inside` does; the folders on the way to a file are looked at once in a run.
+        """Does what `paths.check_inside` does, for a file to read; its folders are looked at once in a run.
 
         Raises:
             CassetteError: a symbolic link leads out.

@@ -17,7 +17,7 @@ from ..errors import StepReplayError
 from ..redaction import redactor, variables, wall
 from ..remote import lock_file
 from ..snapshots import comparing, explaining
-from ..store import files
+from ..store import files, paths
 from ..texts import plural
 from ..value_classes import values_of
 from ..verify import drift_policy
@@ -103,6 +103,7 @@ def _open(item: pytest.Item, given: Mapping[str, object]) -> comparing.ChatSnaps
             redactor=lambda: protection.redactor,
             wall=lambda: protection.wall,
             policy=lambda: _policy(settings, item),
+            check_place=lambda: paths.check_inside(path, root),
             plain=settings.selects_nothing(),
             leave_pending=settings.leaves_pending() and not settings.mode.mutates,
             shown_path=run.places.shown(path),

@@ -53,6 +53,7 @@ class ChatSnapshot:
         redactor: Callable[[], Redactor],
         wall: Callable[[], Wall] | None = None,
         policy: Callable[[], policies.Policy] | None = None,
+        check_place: Callable[[], object] | None = None,
         plain: bool = False,
         leave_pending: bool = True,
         shown_path: str = "",
@@ -69,6 +70,7 @@ class ChatSnapshot:
                 too; asked only for one that is not what is stored.
             wall: returns what no file may hold; asked only if one is written.
             policy: returns what counts as a difference, each time one is looked for; None for what counts by default.
+            check_place: raises where the file must not be written; asked before each writing.
             plain: that policy selects no places and has no contract but ours, so it is not asked for a value that is
                 what is stored to the last one.
             leave_pending: leave a pending file where a snapshot fails.
@@ -84,6 +86,7 @@ class ChatSnapshot:
         self._redactor = redactor
         self._wall = wall
         self._policy = policy or policies.Policy
+        self._check_place = check_place
         self._is_plain = plain or policy is None
         self._numbered = 0
         self._stored: dict[str, Any] | None = None
@@ -221,10 +224,13 @@ class ChatSnapshot:
             changed = [name for name in stored if name in wanted and stored[name] is not wanted[name]]
             removed = [name for name in stored if name not in wanted]
         written = bool(changed) or list(wanted) != list(stored)
+        proposes = failed and bool(self._proposed) and self.leaves_pending
+        if self._check_place is not None and (written or proposes):
+            self._check_place()
         if written:
             with guarded_by(self._wall), locks.locked(self.path):
                 write_snapshots(self.path, self.test, self._merged(stored, wanted))
-        if failed and self._proposed and self.leaves_pending:
+        if proposes:
             whole = snapshots_tree(self.test, stored | self._held | self._proposed)
             with guarded_by(self._wall):
                 pending = str(pending_files.write_pending(self.path, whole) or "")

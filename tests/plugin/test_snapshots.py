@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pytest_stepreplay.store.snapshot_files import read_snapshots
@@ -484,3 +486,33 @@ def test_another_may_take_its_place(suite: Suite) -> None:
     assert read_snapshots(suite.cassette("test_chat/TestOther.test_fixture.snapshots.yaml")) == {
         "named": "value"
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks for a privilege to make links")
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_that_becomes_a_link_during_the_run_is_not_followed(suite: Suite, fails: bool) -> None:
+    suite.write(
+        """
+        from pathlib import Path
+
+        def test_first(chat_snapshot):
+            assert {{"text": "one"}} == chat_snapshot
+
+        def test_second(chat_snapshot):
+            inside, outside = Path("cassettes/test_chat"), Path("outside")
+            outside.mkdir()
+            inside.rename("moved")
+            inside.symlink_to(outside.absolute())
+            assert {{"text": "two"}} == chat_snapshot
+        """
+    )
+    result = suite.record("-k", "first")
+    result.assert_outcomes(passed=1, deselected=1)
+    if fails:  # a value that differs would wait beside the file
+        result = suite.run()
+        result.assert_outcomes(passed=1, failed=1, errors=1)
+    else:
+        result = suite.record()
+        result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*cassettes/test_chat/test_second.snapshots.yaml: *link*"])
+    assert [*(suite.pytester.path / "outside").iterdir()] == []
