@@ -93,9 +93,13 @@ def begin(player: Player, method: str, url: str, headers: Mapping[str, str], bod
     content_type = headers.get("content-type")  # most clients' headers do not mind the case
     if content_type is None:
         content_type = next((text for name, text in headers.items() if name.lower() == "content-type"), None)
-    last = player.last_body if len(body) >= _LONG else None
     try:
-        exchange = player.begin(request_from_wire(method, url, body, content_type, last))
+        request, last = None, None
+        if len(body) >= _LONG:
+            last = player.last_body
+        else:
+            request = player.next_sent_so(method, url, body)
+        exchange = player.begin(request or request_from_wire(method, url, body, content_type, last))
     except Exception as problem:
         raise player.stop(f"{method} {_bare(url)} could not be looked up: {_described(problem)}") from problem
     if exchange.response is not None and exchange.verifies:

@@ -77,6 +77,9 @@ class Player(Protocol):
     def keep_headers(self) -> tuple[str, ...]:
         """The response headers to store besides the usual ones."""
 
+    def next_sent_so(self, method: str, url: str, body: bytes) -> Request | None:
+        """Returns the recorded request that a client sends to the letter, if it is the next one."""
+
     def begin(self, request: Request) -> PlayerExchange:
         """Returns the exchange for a request; raises where nothing recorded may answer it."""
 

@@ -189,11 +189,21 @@ class Answers:
 
         Most tests ask what they asked when they were recorded, in that order.
         """
+        position = self._upcoming()
+        if position is not None and keys.is_plainly_same(request, self._all[position].request):
+            return position
+        return None
+
+    def next_sent_so(self, method: str, url: str, body: bytes) -> Request | None:
+        """Returns the next recorded request where a client sends it to the letter; None where it does not."""
+        position = self._upcoming()
+        request = None if position is None else self._all[position].request
+        return request if request is not None and keys.is_sent_so(request, method, url, body) else None
+
+    def _upcoming(self) -> int | None:
         while self._next in self.played:
             self._next += 1
-        if self._next < len(self._all) and keys.is_plainly_same(request, self._all[self._next].request):
-            return self._next
-        return None
+        return self._next if self._next < len(self._all) else None
 
     def find(self, request: Request) -> int | None:
         """Returns the position of what answers the request; None where nothing does.

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 ERROR_STATUS: Final = 400
 
 
+def as_it_is(request: Request) -> Request:
+    """Changes nothing in a request."""
+    return request
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """What a project changes in requests and responses before they are matched and recorded.
@@ -40,7 +45,7 @@ class Filters:
         parse: returns the tree of another tool's cassette, of its text; None for what vcrpy itself writes.
     """
 
-    request: Callable[[Request], Request | None] = lambda request: request
+    request: Callable[[Request], Request | None] = as_it_is
     response: Callable[[Response], Response | None] = lambda response: response
     same: Callable[[Request, Request], bool] | None = None
     parse: Callable[[str], Any] | None = None

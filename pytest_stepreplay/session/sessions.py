@@ -27,7 +27,7 @@ from ..wire import last_body
 from . import faulting, saving, threads
 from .answering import Answers, read_own
 from .counting import count
-from .exchange import Exchange, Filters, Unsent
+from .exchange import Exchange, Filters, Unsent, as_it_is
 from .forks import Forks
 from .guarding import Guard
 from .history import History
@@ -272,6 +272,13 @@ class Session:
     def keep_headers(self) -> tuple[str, ...]:
         """The response headers to store besides the usual ones."""
         return self.settings.keep_headers
+
+    def next_sent_so(self, method: str, url: str, body: bytes) -> Request | None:
+        """Returns the next recorded request where a client sends it to the letter, so that it need not be read."""
+        if self.filters.request is not as_it_is or not self.settings.mode.answers:
+            return None
+        with self._forks.lock:
+            return self._answers.next_sent_so(method, url, body)
 
     def begin(self, request: Request) -> Exchange:
         """Returns the exchange for a request: with the stored response, or without one where it must be sent.

@@ -83,8 +83,17 @@ def body_bytes(message: Request | Response) -> bytes:
     if message.files or message.parts is not None:
         return bytes(message.file.read()) if message.file else large.bytes_of(message.parts or ())
     if message.body_kind == "json":
-        return _write_compactly(message.json).encode()
+        return compact_json(message.json)
     return b""
+
+
+def compact_json(tree: Tree) -> bytes:
+    """Return a JSON body as most clients write it.
+
+    Raises:
+        UnicodeEncodeError: it holds half of a surrogate pair.
+    """
+    return _write_compactly(tree).encode()
 
 
 def frames_of(message: Request | Response) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_stepreplay.errors import SelectorError, SettingsError
 from pytest_stepreplay.matching.canonical import canonical_text
 from pytest_stepreplay.matching.contrast import differences
-from pytest_stepreplay.matching.keys import Index, Matcher, is_plainly_same
+from pytest_stepreplay.matching.keys import Index, Matcher, is_plainly_same, is_sent_so
 from pytest_stepreplay.matching.nearness import nearest, telling_words
 from pytest_stepreplay.models import RawFrame, Request
 from pytest_stepreplay.settings import MATCHERS
@@ -851,3 +851,37 @@ class TestMultipart:
             Part(None, None, None, b"bare"),
             Part("x", "café.txt", None, b""),
         )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "body", "is_same"),
+    [
+        ({"model": "step", "n": 1}, b'{"model":"step","n":1}', True),
+        ({"text": "é"}, '{"text":"é"}'.encode(), True),
+        ([1.5, None, True], b"[1.5,null,true]", True),
+        ({"model": "step"}, b'{"model": "step"}', False),
+        ({"n": 1}, b'{"n":1.0}', False),
+        ({"n": True}, b'{"n":1}', False),
+        ({"half": "\ud800"}, b'{"half":"\\ud800"}', False),
+        ("text", b'"text"', False),
+        (None, b"", False),
+    ],
+)
+def test_what_is_sent_to_the_letter_need_not_be_read(recorded: Any, body: bytes, is_same: bool) -> None:
+    known = request(recorded)
+    assert is_sent_so(known, "POST", URL, body) is is_same
+    if is_same:
+        assert is_plainly_same(request_from_wire("POST", URL, body, None), known)
+    assert not is_sent_so(known, "PUT", URL, body)
+    assert not is_sent_so(known, "POST", f"{URL}?x=1", body)
+
+
+@given(REQUESTS, REQUESTS)
+@example(request({"n": 1}), request({"n": 1.0}))
+@example(request({"a": -0.0}), request({"a": 0.0}))
+def test_what_is_taken_for_sent_to_the_letter_is_the_same_once_it_is_read(
+    one: Request, other: Request
+) -> None:
+    body = body_bytes(one)
+    if is_sent_so(other, one.method, one.url, body):
+        assert is_plainly_same(request_from_wire(one.method, one.url, body, "application/json"), other)
