@@ -62,6 +62,11 @@ def moment(count: float) -> datetime:
     return at(_ZERO + count)
 
 
+def stamp(count: float) -> str:
+    """Returns the same as a text, in ISO 8601."""
+    return f"{moment(count).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
 def at(timestamp: float) -> datetime:
     """Returns the time, in UTC, of so many seconds since 1970.
 

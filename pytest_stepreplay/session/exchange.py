@@ -164,7 +164,7 @@ class Exchange:
         if filtered is None:
             return
         recorded = Interaction(
-            recorded_at=clock.moment(self.started).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            recorded_at=clock.stamp(self.started),
             elapsed=round(self.elapsed(), 3),
             request=self.request,
             response=self.sink.redactor.redact_response(filtered),

@@ -92,6 +92,10 @@ def _render_block(out: list[str], block: Tree, pad: str, lead: str, depth: int, 
                 out.append(f"{lead}{name}: {_render_short_line(value)}\n")  # as most are
                 lead = pad
                 continue
+            if value.__class__ is int and len(name) <= MAX_KEY:  # or this
+                out.append(f"{lead}{name}: {value}\n")
+                lead = pad
+                continue
             out.append(f"{lead}? {name}\n{pad}:" if len(name) > MAX_KEY else f"{lead}{name}:")
             if not value or not isinstance(value, BLOCKS):
                 out.append(f" {_render_scalar(value, inner, at_end=at_end and not left)}\n")

@@ -273,7 +273,7 @@ def _interaction(
     }
     found = read_exchange(tree, ("interactions", position)).interaction(keep_headers)
     return Interaction(
-        recorded_at=clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        recorded_at=clock.stamp(clock.seconds()),
         request=redactor.redact_request(found.request),
         response=redactor.redact_response(found.response),
     )
