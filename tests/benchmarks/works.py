@@ -466,6 +466,7 @@ def _for_each(told: str, tool: str, values: Values, count: int) -> list[Series]:
 def _tests_of(bench: Bench, tool: Tool, tests: int) -> dict[str, Values]:
     suite = Suite("plain", tests, 1, 100)
     project = Project(bench.folder / f"{tool.name}-{tests}-tests", suite, tool, bench.environments)
+    project.collect()  # so that bytecode is there for both
     if tool.name == FLOOR:
         return {"replayed": project.replay().values()}
     with Upstream(script(suite.text)) as upstream:
