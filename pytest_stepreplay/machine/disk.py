@@ -405,14 +405,19 @@ def is_still_at(descriptor: int, path: AnyPath) -> bool:
 def open_nameless() -> int:
     """Returns an open file that has no name, and goes when nobody has it open.
 
+    What is written goes to its end, whoever else writes: forked processes share the position of an open file, and in
+    one that is in memory, Linux lets two of them write at the same one.
+
     Raises:
         OSError: there is no room for one.
     """
-    if hasattr(_system, "memfd_create"):
-        return int(_system.memfd_create("stepreplay"))
+    if sys.platform == "linux" and hasattr(_system, "memfd_create"):
+        in_memory = int(_system.memfd_create("stepreplay"))
+        _locks.fcntl(in_memory, _locks.F_SETFL, _system.O_APPEND)
+        return in_memory
     folder = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - it has no name there
     path = f"{folder}/stepreplay-{_system.getpid()}-{_system.urandom(8).hex()}"
-    descriptor = _open(path, _system.O_RDWR | _system.O_CREAT | _system.O_EXCL, 0o600)
+    descriptor = _open(path, _system.O_RDWR | _system.O_APPEND | _system.O_CREAT | _system.O_EXCL, 0o600)
     _system.unlink(path)
     return descriptor
 

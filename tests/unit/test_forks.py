@@ -107,3 +107,31 @@ def test_what_a_child_recorded_is_among_what_would_be_written(tmp_path: Path) ->
     )
     forked(session._forks).tell({"recorded": tree_of(recorded)})
     assert session.interactions == (recorded,)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_children_tell_at_once_comes_whole(in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if in_memory:
+        monkeypatch.undo()
+    forks = Forks()
+    forks.prepare()
+    children = []
+    for child in range(4):
+        children.append(os.fork())
+        if not children[-1]:
+            status = 1
+            try:
+                copied = copy.copy(forks)
+                copied.become_copy()
+                for number in range(2000):
+                    copied.tell({"child": child, "number": number})
+                status = 0
+            finally:
+                os._exit(status)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    told = forks.notes()
+    forks.close()
+    assert len(told) == 8000
+    for child in range(4):
+        assert [each["number"] for each in told if each["child"] == child] == list(range(2000))
