@@ -863,6 +863,8 @@ class TestMultipart:
         ({"n": 1}, b'{"n":1.0}', False),
         ({"n": True}, b'{"n":1}', False),
         ({"half": "\ud800"}, b'{"half":"\\ud800"}', False),
+        ({"n": float("inf")}, b'{"n":Infinity}', False),
+        ({"n": float("nan")}, b'{"n":NaN}', False),
         ("text", b'"text"', False),
         (None, b"", False),
     ],
