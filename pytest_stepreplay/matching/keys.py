@@ -253,16 +253,15 @@ def is_plainly_same(one: Request, other: Request) -> bool:
 
     Many times cheaper than a key. It says no where only the order of keys or the ids of tool calls differ.
     """
-    return one is other or (
+    return (
         one.method == other.method
         and _is_same_url(one.url, other.url)
-        and one.json == other.json
+        and (one.json is other.json or (one.json == other.json and _is_written_alike(one.json, other.json)))
         and one.text == other.text
         and one.events == other.events
         and one.base64 == other.base64
         and one.parts == other.parts
         and one.file == other.file
-        and _is_written_alike(one.json, other.json)
     )
 
 

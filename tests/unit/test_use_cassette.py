@@ -177,3 +177,21 @@ def test_it_is_opened_once(upstream: Upstream, tmp_path: Path) -> None:
 def test_bad_settings(settings: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         use_cassette("x.yaml", **settings)
+
+
+def test_what_is_recorded_anew_has_the_url_that_was_asked(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    first: list[dict[str, str]] = [{"role": "user", "content": "One."}]
+    second = [*first, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Two."}]
+
+    def ask(url: str, messages: list[dict[str, str]]) -> None:
+        body = {"model": "step-3.5-flash", "messages": messages}
+        httpx.post(f"{url}/chat/completions", json=body, headers={"Authorization": "Bearer k"}, verify=False)
+
+    with Upstream() as one, use_cassette(path, mode="record"):
+        ask(one.url, second)
+    with Upstream() as other, use_cassette(path, mode="record") as session:
+        ask(other.url, first)
+        ask(other.url, second)  # which goes on with what was missed, and so is recorded anew
+        assert other.count == 2
+        assert [each.request.url for each in session.recorded] == [f"{other.url}/chat/completions"] * 2
