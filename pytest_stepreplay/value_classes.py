@@ -56,9 +56,8 @@ class _WhenAsked:
         self._name, self._make = name, make
 
     def __get__(self, instance: object, owner: type) -> Any:
-        asked = (
-            instance if isinstance(instance, type) else owner
-        )  # `inspect.signature` asks so in Python 3.13
+        # The `inspect.signature` of Python 3.13 asks with the class as the instance.
+        asked = instance if isinstance(instance, type) else owner
         holder = next(each for each in asked.__mro__ if self._name in vars(each))
         made = vars(holder)[self._name]
         if made is self:

@@ -71,7 +71,7 @@ class FileLock:
     def become(self, path: AnyPath, content: bytes | memoryview, *, is_new: bool = False) -> None:
         """Fills the lock's own file, puts it at a path in one step, and so lets the lock go.
 
-        Nothing is made or removed for it: ext4 passes over the places of files that were removed in the last seconds,
+        Nothing is made or removed for it: ext4 passes over the places of files that were removed in the last minutes,
         so each new file takes longer the more of them there are.
 
         Args:

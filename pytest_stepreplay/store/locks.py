@@ -80,7 +80,7 @@ def write_last(path: Path, content: bytes) -> None:
         CassetteWriteError: it could not be written; what stood there before still stands.
     """
     # Windows renames no file that is open.
-    write_bytes(path, content, None if sys.platform == "win32" else _held.paths[str(path)])
+    write_bytes(path, content, None if sys.platform == "win32" else _held.paths.get(str(path)))
 
 
 @contextmanager
