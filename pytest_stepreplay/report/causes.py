@@ -31,7 +31,7 @@ def render_causes(failures: Iterable[Mapping[str, Any]]) -> list[str]:
     for cause, found in sorted(tests.items(), key=lambda each: -len(each[1])):
         if len(found) > 1:
             lines += _group(cause, [*found], records=any(found.values()))
-    if NO_CASSETTE in tests:
+    if len(tests.get(NO_CASSETTE, ())) > 1:
         lines.append("an answer with status 400 or above is recorded only with record_errors=True")
     return [escape_for_terminal(line) for line in lines]
 

@@ -411,6 +411,9 @@ def test_answers_that_are_errors_are_mentioned_once(suite: Suite) -> None:
     result.assert_outcomes(failed=9)
     said = "an answer with status 400 or above is recorded only with record_errors=True"
     assert result.stdout.str().count("record_errors") == 1
+    alone = suite.run("-k", "test_other")
+    alone.assert_outcomes(failed=1, deselected=8)
+    alone.stdout.no_fnmatch_line("*record_errors*")
     result.stdout.fnmatch_lines(["9 tests: there is no cassette yet", "  test_chat.py::test_many?0?", said])
 
 
